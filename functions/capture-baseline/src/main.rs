@@ -1,0 +1,3 @@
+//! The Lambda function `capture-baseline`.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The Lambda function `decide-approval`.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The Lambda function `deploy-services`.
+
+fn main() {}

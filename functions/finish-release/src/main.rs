@@ -1,0 +1,3 @@
+//! The Lambda function `finish-release`.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The Lambda function `receive-push`.
+
+fn main() {}

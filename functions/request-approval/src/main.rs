@@ -1,0 +1,3 @@
+//! The Lambda function `request-approval`.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The Lambda function `resume-release`.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The Lambda function `roll-back`.
+
+fn main() {}

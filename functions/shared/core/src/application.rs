@@ -1,0 +1,269 @@
+//! An application's configuration: what Terraform writes into SSM, and what each release takes along.
+
+use std::collections::HashSet;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use wildmatch::WildMatch;
+
+use crate::name::{ApplicationName, ClusterName, EmailAddress, RepositoryName, ServiceName, StageName};
+use crate::span::Span;
+
+/// What one image repository holds, and the stages that its images go through, in order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Application {
+    /// The application's name.
+    pub name: ApplicationName,
+    /// The ECR repository whose pushes start releases.
+    pub repository: RepositoryName,
+    /// Patterns (`*` and `?`) of the tags that start a release. Other tags are ignored.
+    pub tags: Vec<String>,
+    /// The stages, first to last. A release goes through all of them, one after the other.
+    pub stages: Vec<Stage>,
+}
+
+/// One place where the application runs, and what must be true before it changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Stage {
+    /// The stage's name, unique in its application.
+    pub name: StageName,
+    /// The ECS cluster; the stage's name when it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ClusterName>,
+    /// How long ECS may take to deploy before the release is rolled back; 30 minutes when it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deploy_timeout: Option<Span>,
+    /// The ECS services that run the image, at least one.
+    pub services: Vec<StageService>,
+    /// Who is asked before the stage changes; nobody when it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalPolicy>,
+    /// How long an alarm still undoes the release after the stage serves; not at all when it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bake: Option<BakePolicy>,
+}
+
+/// An ECS service of a stage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StageService {
+    /// The service's name in the stage's cluster.
+    pub service: ServiceName,
+    /// How many tasks the first release starts, when the service has none yet; 1 when it is not given. Later
+    /// releases leave the service's own count alone, because scaling may have changed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub desired_count: Option<u16>,
+    /// How the service is looked at through its load balancer.
+    pub health: HealthCheck,
+}
+
+/// What is asked through the load balancer to see that the service serves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HealthCheck {
+    /// The path, starting with `/`. Any 2xx answer is a good one.
+    pub path: String,
+    /// `http://` or `https://` and a host, where the load balancer's own DNS name is not the one to ask: its
+    /// certificate, for example, names another host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+}
+
+/// Who must agree before a stage changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovalPolicy {
+    /// The people who are asked, each with a link of their own.
+    pub approvers: Vec<EmailAddress>,
+    /// How many of them must approve; 1 when it is not given. The first rejection ends the release.
+    #[serde(default = "one")]
+    pub quorum: u16,
+    /// How long they have.
+    pub expires_after: Span,
+}
+
+/// The time after a stage serves in which one of its alarms undoes the release.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BakePolicy {
+    /// How long.
+    #[serde(rename = "for")]
+    pub duration: Span,
+    /// The names of the CloudWatch alarms. They must be quiet before the stage changes, too.
+    pub alarms: Vec<String>,
+}
+
+const fn one() -> u16 {
+    1
+}
+
+/// A configuration that cannot be used: the field, and what to write there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the configuration of an application does not fit at {field}: {problem}")]
+pub struct ConfigurationError {
+    /// Where, as a path: `stages[1].approval.quorum`.
+    pub field: String,
+    /// What is wrong and what to write.
+    pub problem: String,
+}
+
+impl Application {
+    /// Reads and checks a configuration.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigurationError`], for the first field that is unknown, missing or does not fit.
+    pub fn parse(json: &str) -> Result<Self, ConfigurationError> {
+        let mut input = serde_json::Deserializer::from_str(json);
+        let application: Self = serde_path_to_error::deserialize(&mut input).map_err(|error| {
+            let path = error.path().to_string();
+            let field = if path == "." { "the top".to_owned() } else { path };
+            ConfigurationError { field, problem: error.into_inner().to_string() }
+        })?;
+        application.check()?;
+        Ok(application)
+    }
+
+    fn check(&self) -> Result<(), ConfigurationError> {
+        let wrong = |field: String, problem: &str| Err(ConfigurationError { field, problem: problem.to_owned() });
+        if self.tags.is_empty() || self.tags.iter().any(|tag| tag.trim().is_empty()) {
+            return wrong("tags".into(), "write at least one pattern of a tag, such as \"v*\"");
+        }
+        if self.stages.is_empty() {
+            return wrong("stages".into(), "write at least one stage");
+        }
+        let mut stages = HashSet::new();
+        let mut deployed = HashSet::new();
+        for (index, stage) in self.stages.iter().enumerate() {
+            let at = |field: &str| format!("stages[{index}].{field}");
+            if !stages.insert(&stage.name) {
+                return wrong(at("name"), &format!("two stages are called {}; give each its own name", stage.name));
+            }
+            if stage.services.is_empty() {
+                return wrong(at("services"), "write at least one service");
+            }
+            for (position, service) in stage.services.iter().enumerate() {
+                let at = |field: &str| at(&format!("services[{position}].{field}"));
+                if !deployed.insert((stage.cluster(), &service.service)) {
+                    return wrong(at("service"), &format!("{} is there twice in the cluster {}", service.service, stage.cluster()));
+                }
+                if service.desired_count == Some(0) {
+                    return wrong(at("desired_count"), "write 1 or more: where no task runs, nothing can be verified");
+                }
+                if !service.health.path.starts_with('/') {
+                    return wrong(at("health.path"), "write a path that starts with /, such as /health");
+                }
+                if service.health.url.as_deref().is_some_and(|url| !(url.starts_with("http://") || url.starts_with("https://"))) {
+                    return wrong(at("health.url"), "write http:// or https:// and a host, such as https://www.example.com");
+                }
+            }
+            if let Some(approval) = &stage.approval {
+                let people: HashSet<_> = approval.approvers.iter().collect();
+                if approval.approvers.is_empty() {
+                    return wrong(at("approval.approvers"), "write at least one e-mail address");
+                }
+                if people.len() < approval.approvers.len() {
+                    return wrong(at("approval.approvers"), "write each address once");
+                }
+                if approval.quorum == 0 || usize::from(approval.quorum) > people.len() {
+                    return wrong(at("approval.quorum"), "write a number from 1 to the number of approvers");
+                }
+            }
+            if let Some(bake) = &stage.bake
+                && (bake.alarms.is_empty() || bake.alarms.iter().any(String::is_empty))
+            {
+                return wrong(at("bake.alarms"), "write at least one name of a CloudWatch alarm");
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a push of this tag starts a release.
+    #[must_use]
+    pub fn wants(&self, tag: &str) -> bool {
+        self.tags.iter().any(|pattern| WildMatch::new(pattern).matches(tag))
+    }
+}
+
+impl Stage {
+    /// The cluster: as configured, else the stage's name.
+    #[must_use]
+    pub fn cluster(&self) -> &str {
+        self.cluster.as_ref().map_or(self.name.as_str(), ClusterName::as_str)
+    }
+
+    /// How long ECS may take, in seconds: as configured, else 30 minutes.
+    #[must_use]
+    pub fn deploy_timeout_seconds(&self) -> u32 {
+        self.deploy_timeout.as_ref().map_or(30 * 60, Span::seconds)
+    }
+
+    /// The family that Terraform keeps the service's template in, and the family that releases are registered in.
+    #[must_use]
+    pub fn families(&self, service: &ServiceName) -> Families {
+        let release = format!("{}-{service}", self.cluster());
+        Families { template: format!("{release}-template"), release }
+    }
+}
+
+/// The two task definition families of a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Families {
+    /// `<cluster>-<service>-template`: Terraform owns it.
+    pub template: String,
+    /// `<cluster>-<service>`: Slipway registers a revision for each release.
+    pub release: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"{
+        "name": "web", "repository": "web", "tags": ["v*"],
+        "stages": [
+            { "name": "staging", "services": [{ "service": "web", "health": { "path": "/health" } }] },
+            { "name": "production", "services": [{ "service": "web", "health": { "path": "/health" } }],
+              "approval": { "approvers": ["ana@example.com", "bo@example.com"], "quorum": 1, "expires_after": "24h" },
+              "bake": { "for": "15m", "alarms": ["web-production-5xx"] } }
+        ]
+    }"#;
+
+    #[test]
+    fn the_documented_example_is_read() {
+        let application = Application::parse(GOOD).expect("the example fits");
+
+        assert_eq!(application.stages[0].cluster(), "staging");
+        assert_eq!(application.stages[1].families(&application.stages[1].services[0].service).template, "production-web-template");
+        assert_eq!(application.stages[0].deploy_timeout_seconds(), 1_800);
+        assert!(application.wants("v1.2.3"));
+        assert!(!application.wants("latest"));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_the_fields_name() {
+        let cases = [
+            (r#""tags": ["v*"]"#, r#""tags": []"#, "tags"),
+            (r#""tags": ["v*"],"#, "", "tags"),
+            (r#""repository": "web""#, r#""repository": "Web!""#, "repository"),
+            (r#""repository": "web""#, r#""repositry": "web""#, "repositry"),
+            (r#""name": "production""#, r#""name": "staging""#, "stages[1].name"),
+            (r#"[{ "service": "web", "health": { "path": "/health" } }] },"#, "[] },", "stages[0].services"),
+            (r#""quorum": 1"#, r#""quorum": 3"#, "stages[1].approval.quorum"),
+            (r#""quorum": 1"#, r#""quorum": 0"#, "stages[1].approval.quorum"),
+            (r#""24h""#, r#""tomorrow""#, "stages[1].approval.expires_after"),
+            (r#""bo@example.com""#, r#""bo""#, "stages[1].approval.approvers[1]"),
+            (r#""bo@example.com""#, r#""ana@example.com""#, "stages[1].approval.approvers"),
+            (r#"["web-production-5xx"]"#, "[]", "stages[1].bake.alarms"),
+            (r#""path": "/health" } }] },"#, r#""path": "health" } }] },"#, "stages[0].services[0].health.path"),
+            (r#""bake""#, r#""snapshot": {}, "bake""#, "snapshot"),
+        ];
+        for (good, bad, field) in cases {
+            assert!(GOOD.contains(good), "{good} is in the example");
+            let error = Application::parse(&GOOD.replacen(good, bad, 1)).expect_err(bad);
+            assert!(error.to_string().contains(field), "{bad}: {error}");
+        }
+    }
+}

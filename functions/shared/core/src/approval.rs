@@ -1,0 +1,326 @@
+//! Approvals: what people are asked, what they said, and what that comes to.
+
+use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::application::ApprovalPolicy;
+use crate::name::{EmailAddress, StageName};
+use crate::release::Release;
+use crate::rollback::Baseline;
+use crate::verification::Verification;
+
+/// How much longer than the approval the workflow waits, in seconds, so that a decision in the last moment is still
+/// brought over before the wait times out.
+pub const GRACE_SECONDS: u32 = 5;
+
+/// The longest reason that is kept, in characters.
+pub const LONGEST_REASON: usize = 500;
+
+/// The id of an approval: one for each release and stage, so that asking twice makes one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct ApprovalId(String);
+
+impl ApprovalId {
+    /// The id of this release's approval for this stage.
+    #[must_use]
+    pub fn of(release: &Release, stage: &StageName) -> Self {
+        Self(format!("{}/{stage}", release.id))
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A request to people, and everything that their decision is bound to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// Its id.
+    pub id: ApprovalId,
+    /// The release, and with it the digest, that is to go on.
+    pub release: Release,
+    /// The stage that is to change.
+    pub stage: StageName,
+    /// What the stage runs now.
+    pub baseline: Baseline,
+    /// What the stages before were seen to do.
+    pub verified: Vec<Verified>,
+    /// Who is asked.
+    pub approvers: Vec<EmailAddress>,
+    /// How many of them must approve.
+    pub quorum: u16,
+    /// When they were asked.
+    pub requested_at: Timestamp,
+    /// From when on no answer counts.
+    pub expires_at: Timestamp,
+    /// What they said, in order.
+    pub decisions: Vec<Decision>,
+    /// What that comes to.
+    pub status: Status,
+}
+
+/// The figures of one service in an earlier stage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verified {
+    /// The stage.
+    pub stage: StageName,
+    /// Its service's verification.
+    pub verification: Verification,
+}
+
+/// One person's answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// The person that the link was issued to.
+    pub by: EmailAddress,
+    /// What they said.
+    pub verdict: Verdict,
+    /// Their words; empty when they gave none.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Yes or no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Verdict {
+    /// The stage may change.
+    Approved,
+    /// It may not, and the release ends.
+    Rejected,
+}
+
+/// What an approval has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Status {
+    /// People may still answer, until it expires.
+    Pending,
+    /// Enough of them approved.
+    Approved,
+    /// One of them rejected.
+    Rejected,
+    /// It expired before enough of them approved.
+    Expired,
+}
+
+/// Why an answer changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The time is over.
+    #[error("the approval has expired")]
+    Expired,
+    /// The approval was decided before.
+    #[error("the approval was already decided")]
+    Decided,
+    /// This person answered before.
+    #[error("this link was already used")]
+    Used,
+    /// This person is not asked.
+    #[error("this person is not among the approvers")]
+    NotAsked,
+}
+
+impl Approval {
+    /// Opens an approval.
+    #[must_use]
+    pub fn open(
+        release: Release,
+        stage: StageName,
+        policy: &ApprovalPolicy,
+        baseline: Baseline,
+        verified: Vec<Verified>,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            id: ApprovalId::of(&release, &stage),
+            release,
+            stage,
+            baseline,
+            verified,
+            approvers: policy.approvers.clone(),
+            quorum: policy.quorum,
+            requested_at: now,
+            expires_at: now + SignedDuration::from_secs(i64::from(policy.expires_after.seconds())),
+            decisions: Vec::new(),
+            status: Status::Pending,
+        }
+    }
+
+    /// What the approval has come to by now. A pending one is expired from its `expires_at` on.
+    #[must_use]
+    pub fn status_at(&self, now: Timestamp) -> Status {
+        if self.status == Status::Pending && now >= self.expires_at { Status::Expired } else { self.status }
+    }
+
+    /// The approval with one more answer.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`], when the answer does not count. Nothing changes then.
+    pub fn decide(&self, by: &EmailAddress, verdict: Verdict, reason: &str, now: Timestamp) -> Result<Self, Refusal> {
+        match self.status_at(now) {
+            Status::Expired => return Err(Refusal::Expired),
+            Status::Approved | Status::Rejected => return Err(Refusal::Decided),
+            Status::Pending => {}
+        }
+        if !self.approvers.contains(by) {
+            return Err(Refusal::NotAsked);
+        }
+        if self.decisions.iter().any(|decision| decision.by == *by) {
+            return Err(Refusal::Used);
+        }
+        let mut decided = self.clone();
+        decided.decisions.push(Decision { by: by.clone(), verdict, reason: clean(reason), at: now });
+        let approved = decided.decisions.iter().filter(|decision| decision.verdict == Verdict::Approved).count();
+        decided.status = match verdict {
+            Verdict::Rejected => Status::Rejected,
+            Verdict::Approved if approved >= usize::from(decided.quorum) => Status::Approved,
+            Verdict::Approved => Status::Pending,
+        };
+        Ok(decided)
+    }
+
+    /// The approval once its wait is over: what was pending is expired for good, whatever comes later.
+    #[must_use]
+    pub fn closed(&self) -> Self {
+        let mut closed = self.clone();
+        if closed.status == Status::Pending {
+            closed.status = Status::Expired;
+        }
+        closed
+    }
+
+    /// Whether this approval lets the stage change now: approved, for this release, this digest, this stage, and
+    /// while the stage still runs what it ran when people were asked.
+    ///
+    /// # Errors
+    ///
+    /// What does not match, in words.
+    pub fn covers(&self, release: &Release, stage: &StageName, baseline: &Baseline) -> Result<(), String> {
+        if self.status != Status::Approved {
+            return Err(format!("the approval {} is not given", self.id.as_str()));
+        }
+        if self.release != *release || self.stage != *stage {
+            return Err(format!("the approval {} is for another release or stage", self.id.as_str()));
+        }
+        if self.baseline.services != baseline.services {
+            return Err(format!("{stage} has changed since people were asked"));
+        }
+        Ok(())
+    }
+}
+
+/// The reason without control characters, cut to its longest length.
+fn clean(reason: &str) -> String {
+    let words: String = reason.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_REASON).collect();
+    words.trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::image::{Digest, Image};
+    use crate::name::{ApplicationName, ReleaseId, RepositoryName};
+
+    fn person(name: &str) -> EmailAddress {
+        EmailAddress::new(format!("{name}@example.com")).expect("an address")
+    }
+
+    fn second(at: i64) -> Timestamp {
+        Timestamp::from_second(at).expect("in range")
+    }
+
+    fn release() -> Release {
+        Release {
+            id: ReleaseId::new("web-a1").expect("an id"),
+            application: ApplicationName::new("web").expect("a name"),
+            image: Image {
+                repository: RepositoryName::new("web").expect("a name"),
+                digest: Digest::new(format!("sha256:{}", "a".repeat(64))).expect("a digest"),
+                tag: "v2".into(),
+            },
+        }
+    }
+
+    fn approval(quorum: u16) -> Approval {
+        let policy = ApprovalPolicy {
+            approvers: vec![person("ana"), person("bo"), person("cy")],
+            quorum,
+            expires_after: "60s".parse().expect("a span"),
+        };
+        let stage = StageName::new("production").expect("a name");
+        Approval::open(release(), stage, &policy, Baseline::default(), vec![], second(0))
+    }
+
+    #[test]
+    fn a_quorum_is_of_distinct_people() {
+        let one = approval(2).decide(&person("ana"), Verdict::Approved, "", second(1)).expect("counts");
+        assert_eq!(one.status, Status::Pending);
+        assert_eq!(one.decide(&person("ana"), Verdict::Approved, "", second(2)), Err(Refusal::Used));
+
+        let two = one.decide(&person("bo"), Verdict::Approved, "", second(2)).expect("counts");
+        assert_eq!(two.status, Status::Approved);
+    }
+
+    #[test]
+    fn the_first_rejection_ends_it_and_nothing_changes_that() {
+        let rejected = approval(1).decide(&person("bo"), Verdict::Rejected, "not\r\ntoday", second(1)).expect("counts");
+        assert_eq!(rejected.status, Status::Rejected);
+        assert_eq!(rejected.decisions[0].reason, "not  today");
+        assert_eq!(rejected.decide(&person("ana"), Verdict::Approved, "", second(2)), Err(Refusal::Decided));
+    }
+
+    #[test]
+    fn it_expires_at_its_second_and_stays_expired() {
+        assert!(approval(1).decide(&person("ana"), Verdict::Approved, "", second(59)).is_ok());
+        assert_eq!(approval(1).decide(&person("ana"), Verdict::Approved, "", second(60)), Err(Refusal::Expired));
+        assert_eq!(approval(1).closed().decide(&person("ana"), Verdict::Approved, "", second(1)), Err(Refusal::Expired));
+    }
+
+    #[test]
+    fn strangers_have_no_say() {
+        assert_eq!(approval(1).decide(&person("eve"), Verdict::Approved, "", second(1)), Err(Refusal::NotAsked));
+    }
+
+    #[test]
+    fn it_covers_only_what_was_approved() {
+        let given = approval(1).decide(&person("ana"), Verdict::Approved, "", second(1)).expect("counts");
+        let other = Release { id: ReleaseId::new("web-b2").expect("an id"), ..release() };
+
+        assert_eq!(given.covers(&release(), &given.stage, &Baseline::default()), Ok(()));
+        assert!(given.covers(&other, &given.stage, &Baseline::default()).is_err());
+        assert!(given.covers(&release(), &StageName::new("staging").expect("a name"), &Baseline::default()).is_err());
+        assert!(approval(1).covers(&release(), &given.stage, &Baseline::default()).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_approved_only_by_a_quorum_before_any_rejection(
+            quorum in 1_u16..=3,
+            answers in proptest::collection::vec((0_usize..4, any::<bool>(), 0_i64..90), 0..12),
+        ) {
+            let people = ["ana", "bo", "cy", "eve"];
+            let mut now = approval(quorum);
+            for (who, yes, at) in answers {
+                let verdict = if yes { Verdict::Approved } else { Verdict::Rejected };
+                if let Ok(next) = now.decide(&person(people[who]), verdict, "", second(at)) {
+                    prop_assert_eq!(now.status, Status::Pending);
+                    prop_assert!(at < 60 && who < 3);
+                    now = next;
+                }
+            }
+            let yes = now.decisions.iter().filter(|d| d.verdict == Verdict::Approved).count();
+            let no = now.decisions.len() - yes;
+            prop_assert_eq!(now.status == Status::Approved, yes >= usize::from(quorum) && no == 0);
+            prop_assert_eq!(now.status == Status::Rejected, no == 1);
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! What ECS says of a service, and whether that is what a release wanted.
+
+use crate::image::Digest;
+use crate::name::{ServiceArn, TaskDefinitionArn};
+
+/// A service as ECS describes it at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceView {
+    /// The service.
+    pub arn: ServiceArn,
+    /// What its primary deployment runs.
+    pub task_definition: TaskDefinitionArn,
+    /// How many tasks it should run.
+    pub desired_count: u32,
+    /// How many it runs, of any deployment.
+    pub running_count: u32,
+    /// Its deployments, the primary one first.
+    pub deployments: Vec<Deployment>,
+    /// The target groups that its tasks are registered with.
+    pub target_groups: Vec<String>,
+    /// ECS's newest messages about the service, newest first.
+    pub events: Vec<String>,
+}
+
+/// One deployment of a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deployment {
+    /// ECS's id of it, `ecs-svc/…`.
+    pub id: String,
+    /// What it runs.
+    pub task_definition: TaskDefinitionArn,
+    /// How far it is.
+    pub rollout: Rollout,
+    /// ECS's reason for that.
+    pub reason: String,
+    /// How many tasks it should run.
+    pub desired_count: u32,
+    /// How many it runs.
+    pub running_count: u32,
+}
+
+/// How far a deployment is, as ECS reports it in `rolloutState`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rollout {
+    /// Still replacing tasks.
+    InProgress,
+    /// Its tasks run.
+    Completed,
+    /// The circuit breaker or a person stopped it.
+    Failed,
+}
+
+/// A task as ECS describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskView {
+    /// What it runs.
+    pub task_definition: TaskDefinitionArn,
+    /// The address that it is registered under.
+    pub address: Option<String>,
+    /// The digests that its containers' image references name. (ECS's own `imageDigest` is that of the platform's
+    /// manifest, another one than the index that a multi-architecture image was deployed by.)
+    pub digests: Vec<Digest>,
+    /// Why it stopped, if it did, with its containers' exit codes.
+    pub stopped_reason: Option<String>,
+}
+
+/// Where a deployment of one task definition stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// ECS is at it.
+    Going,
+    /// The service runs the wanted task definition, and nothing else.
+    Done,
+    /// ECS gave it up.
+    Failed {
+        /// ECS's words.
+        reason: String,
+    },
+    /// The service runs something else: someone deployed over it.
+    Replaced {
+        /// What it runs.
+        by: TaskDefinitionArn,
+    },
+}
+
+/// Judges whether the service runs the wanted task definition.
+#[must_use]
+pub fn judge(service: &ServiceView, wanted: &TaskDefinitionArn) -> Progress {
+    let Some(ours) = service.deployments.iter().find(|deployment| deployment.task_definition == *wanted) else {
+        return Progress::Replaced { by: service.task_definition.clone() };
+    };
+    if service.desired_count == 0 && service.task_definition == *wanted {
+        // A service that should run nothing is where it should be once nothing runs; ECS may still call its last
+        // deployment failed.
+        return if service.running_count == 0 { Progress::Done } else { Progress::Going };
+    }
+    match ours.rollout {
+        Rollout::Failed => Progress::Failed { reason: ours.reason.clone() },
+        _ if service.task_definition != *wanted => Progress::Replaced { by: service.task_definition.clone() },
+        Rollout::InProgress => Progress::Going,
+        // ECS reports COMPLETED once the new tasks are up, even while an old deployment still drains. Nothing may
+        // follow before that is gone. A failed deployment with no tasks left is only history.
+        Rollout::Completed
+            if service
+                .deployments
+                .iter()
+                .any(|other| other.id != ours.id && (other.running_count > 0 || other.rollout != Rollout::Failed)) =>
+        {
+            Progress::Going
+        }
+        Rollout::Completed if service.running_count < service.desired_count => Progress::Going,
+        Rollout::Completed => Progress::Done,
+    }
+}
+
+/// The progress of several services together: the first failure counts, then the slowest.
+#[must_use]
+pub fn together(progress: impl IntoIterator<Item = Progress>) -> Progress {
+    let mut whole = Progress::Done;
+    for one in progress {
+        match one {
+            Progress::Failed { .. } | Progress::Replaced { .. } => return one,
+            Progress::Going => whole = Progress::Going,
+            Progress::Done => {}
+        }
+    }
+    whole
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn td(revision: u32) -> TaskDefinitionArn {
+        TaskDefinitionArn::new(format!("arn:aws:ecs:eu-central-1:111122223333:task-definition/staging-web:{revision}")).expect("an ARN")
+    }
+
+    fn deployment(revision: u32, rollout: Rollout, running_count: u32) -> Deployment {
+        Deployment {
+            id: format!("ecs-svc/{revision}"),
+            task_definition: td(revision),
+            rollout,
+            reason: format!("reason {revision}"),
+            desired_count: 1,
+            running_count,
+        }
+    }
+
+    fn service(primary: u32, deployments: Vec<Deployment>) -> ServiceView {
+        ServiceView {
+            arn: ServiceArn::new("arn:aws:ecs:eu-central-1:111122223333:service/staging/web").expect("an ARN"),
+            task_definition: td(primary),
+            desired_count: 1,
+            running_count: deployments.iter().map(|d| d.running_count).sum(),
+            deployments,
+            target_groups: vec![],
+            events: vec![],
+        }
+    }
+
+    #[test]
+    fn a_completed_deployment_counts_once_the_old_one_is_gone() {
+        let draining = service(2, vec![deployment(2, Rollout::Completed, 1), deployment(1, Rollout::Completed, 1)]);
+        assert_eq!(judge(&draining, &td(2)), Progress::Going);
+
+        let alone = service(2, vec![deployment(2, Rollout::Completed, 1)]);
+        assert_eq!(judge(&alone, &td(2)), Progress::Done);
+    }
+
+    #[test]
+    fn a_failed_deployment_without_tasks_does_not_keep_the_next_one_waiting() {
+        let after = service(3, vec![deployment(3, Rollout::Completed, 1), deployment(2, Rollout::Failed, 0)]);
+        assert_eq!(judge(&after, &td(3)), Progress::Done);
+    }
+
+    #[test]
+    fn the_circuit_breakers_reason_is_quoted_even_after_it_went_back() {
+        let rolled_back = service(1, vec![deployment(1, Rollout::InProgress, 1), deployment(2, Rollout::Failed, 0)]);
+        assert_eq!(judge(&rolled_back, &td(2)), Progress::Failed { reason: "reason 2".into() });
+    }
+
+    #[test]
+    fn stable_is_not_mine() {
+        let strangers = service(9, vec![deployment(9, Rollout::Completed, 1)]);
+        assert_eq!(judge(&strangers, &td(2)), Progress::Replaced { by: td(9) });
+        let both = service(9, vec![deployment(9, Rollout::InProgress, 0), deployment(2, Rollout::InProgress, 1)]);
+        assert_eq!(judge(&both, &td(2)), Progress::Replaced { by: td(9) });
+    }
+
+    #[test]
+    fn a_service_that_should_run_nothing_is_done_when_nothing_runs() {
+        let mut none = service(1, vec![deployment(1, Rollout::Failed, 0)]);
+        none.desired_count = 0;
+        assert_eq!(judge(&none, &td(1)), Progress::Done);
+        none.running_count = 1;
+        assert_eq!(judge(&none, &td(1)), Progress::Going);
+    }
+
+    #[test]
+    fn several_services_are_done_when_the_slowest_is_and_failed_with_the_first() {
+        let failed = Progress::Failed { reason: "r".into() };
+        assert_eq!(together([Progress::Done, Progress::Done]), Progress::Done);
+        assert_eq!(together([Progress::Done, Progress::Going]), Progress::Going);
+        assert_eq!(together([Progress::Going, failed.clone()]), failed);
+    }
+}

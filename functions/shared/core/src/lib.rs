@@ -1,0 +1,19 @@
+//! Slipway's words as types, and every decision as a pure function.
+//!
+//! Nothing here speaks to AWS, reads a clock or does I/O: what is needed is given in as values, so that every
+//! rule can be tested by calling it. The words are those of `docs/glossary.md`.
+
+pub mod alarm;
+pub mod application;
+pub mod approval;
+pub mod deployment;
+pub mod failure;
+pub mod image;
+pub mod name;
+pub mod push;
+pub mod release;
+pub mod rollback;
+pub mod span;
+pub mod step;
+pub mod verification;
+pub mod wait;

@@ -1,0 +1,172 @@
+//! Names that AWS or a person gave, checked once where they come in.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A name that does not fit its rule.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{value:?} is not {expected}")]
+pub struct NameError {
+    /// What was given.
+    pub value: String,
+    /// What it should be, in words.
+    pub expected: &'static str,
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $type:ident, $expected:literal, $check:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+        #[serde(try_from = "String", into = "String")]
+        #[schemars(with = "String")]
+        pub struct $type(String);
+
+        impl $type {
+            /// Checks the name.
+            ///
+            /// # Errors
+            ///
+            /// When it does not fit the rule that the type's documentation gives.
+            pub fn new(value: impl Into<String>) -> Result<Self, NameError> {
+                let value = value.into();
+                let check: fn(&str) -> bool = $check;
+                if check(&value) { Ok(Self(value)) } else { Err(NameError { value, expected: $expected }) }
+            }
+
+            /// The name as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $type {
+            type Error = NameError;
+            fn try_from(value: String) -> Result<Self, NameError> {
+                Self::new(value)
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(name: $type) -> Self {
+                name.0
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+/// Lower-case letters, digits and single hyphens, starting with a letter; `longest` characters at the most.
+fn is_slug(value: &str, longest: usize) -> bool {
+    value.len() <= longest
+        && value.starts_with(|first: char| first.is_ascii_lowercase())
+        && !value.ends_with('-')
+        && !value.contains("--")
+        && value.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
+
+fn is_ecs_name(value: &str) -> bool {
+    (1..=255).contains(&value.len()) && value.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+}
+
+name!(
+    /// The name of an application: a slug of 32 characters at the most, because it begins every release's id
+    /// and Step Functions allows 80 characters for an execution's name.
+    ApplicationName,
+    "a name of lower-case letters, digits and single hyphens, starting with a letter, 32 characters at the most",
+    |value| is_slug(value, 32)
+);
+
+name!(
+    /// The name of a stage: a slug of 32 characters at the most.
+    StageName,
+    "a name of lower-case letters, digits and single hyphens, starting with a letter, 32 characters at the most",
+    |value| is_slug(value, 32)
+);
+
+name!(
+    /// The name of an ECS cluster: letters, digits, hyphens and underscores, 255 at the most.
+    ClusterName,
+    "the name of an ECS cluster: letters, digits, hyphens and underscores",
+    is_ecs_name
+);
+
+name!(
+    /// The name of an ECS service: letters, digits, hyphens and underscores, 255 at the most.
+    ServiceName,
+    "the name of an ECS service: letters, digits, hyphens and underscores",
+    is_ecs_name
+);
+
+name!(
+    /// The name of an ECR repository, without the registry's host.
+    RepositoryName,
+    "the name of an ECR repository: lower-case letters, digits and - _ . / between them",
+    |value| (2..=256).contains(&value.len())
+        && value.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit())
+        && value.ends_with(|last: char| last.is_ascii_lowercase() || last.is_ascii_digit())
+        && value.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_./".contains(c))
+);
+
+name!(
+    /// An e-mail address, checked only for its rough form: what it really is shows when its owner confirms it.
+    EmailAddress,
+    "an e-mail address, such as ana@example.com",
+    |value| value.len() <= 254
+        && !value.contains(|c: char| c.is_whitespace() || c.is_control() || c == ',' || c == '<' || c == '>')
+        && value.split_once('@').is_some_and(|(local, domain)| {
+            !local.is_empty() && !domain.contains('@') && domain.contains('.') && !domain.starts_with('.') && !domain.ends_with('.')
+        })
+);
+
+name!(
+    /// The ARN of a revision of a task definition, `arn:…:task-definition/FAMILY:REVISION`.
+    TaskDefinitionArn,
+    "the ARN of a task definition",
+    |value| value.starts_with("arn:") && value.contains(":task-definition/")
+);
+
+name!(
+    /// The ARN of an ECS service, `arn:…:service/CLUSTER/SERVICE`.
+    ServiceArn,
+    "the ARN of an ECS service",
+    |value| value.starts_with("arn:") && value.contains(":service/")
+);
+
+name!(
+    /// The id of a release: also the name of its execution, and the same for the same push however often its
+    /// event comes.
+    ReleaseId,
+    "the id of a release: letters, digits, hyphens and underscores, 80 at the most",
+    |value| (1..=80).contains(&value.len()) && value.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_fit_are_kept_as_they_are() {
+        assert_eq!(ApplicationName::new("web-2").expect("fits").as_str(), "web-2");
+        assert_eq!(EmailAddress::new("ana@example.com").expect("fits").to_string(), "ana@example.com");
+        assert_eq!(RepositoryName::new("team/web.api").expect("fits").as_str(), "team/web.api");
+    }
+
+    #[test]
+    fn names_that_do_not_fit_say_what_would() {
+        for bad in ["", "Web", "web_1", "-web", "web-", "a--b", &"a".repeat(33)] {
+            let error = ApplicationName::new(bad).expect_err(bad);
+            assert!(error.to_string().contains("lower-case letters"), "{error}");
+        }
+        for bad in ["ana", "ana@", "@example.com", "ana@example", "ana@exa mple.com", "a@b@c.com", "a@b.c\r\nBcc: d@e.f"] {
+            EmailAddress::new(bad).expect_err(bad);
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Releases and how they end.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::image::Image;
+use crate::name::{ApplicationName, ReleaseId, StageName};
+
+/// One attempt to take one image through the application's stages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Release {
+    /// The release's id, which is also its execution's name.
+    pub id: ReleaseId,
+    /// The application.
+    pub application: ApplicationName,
+    /// The image, by digest.
+    pub image: Image,
+}
+
+/// That a release began, as it is kept in the table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Started {
+    /// The release.
+    pub release: Release,
+    /// When its push was first received.
+    pub at: Timestamp,
+}
+
+/// How a release ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Outcome {
+    /// Every stage runs the image and was verified.
+    Released,
+    /// A stage failed after it had changed, and runs its baseline again.
+    RolledBack,
+    /// An approver said no.
+    Rejected,
+    /// Nobody decided in time.
+    Expired,
+    /// A newer push took its place.
+    Superseded,
+    /// It failed, and nothing in the failing stage changed.
+    Failed,
+    /// A rollback failed: a person is needed.
+    Stuck,
+}
+
+impl Outcome {
+    /// The outcome in the words that logs, mails and Step Functions use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Released => "RELEASED",
+            Self::RolledBack => "ROLLED_BACK",
+            Self::Rejected => "REJECTED",
+            Self::Expired => "EXPIRED",
+            Self::Superseded => "SUPERSEDED",
+            Self::Failed => "FAILED",
+            Self::Stuck => "STUCK",
+        }
+    }
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The end of a release: what it came to, where, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Ending {
+    /// What the release came to.
+    pub outcome: Outcome,
+    /// The stage that ended it; none when it went through all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<StageName>,
+    /// Why, in a sentence or more that a person understands.
+    pub reason: String,
+}
+
+/// An ending with its time, as it is kept in the table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// The ending.
+    pub ending: Ending,
+    /// When it was recorded.
+    pub at: Timestamp,
+}

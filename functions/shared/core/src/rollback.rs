@@ -1,0 +1,116 @@
+//! What a stage ran before a release touched it, and how that is put back.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::alarm::AlarmReading;
+use crate::deployment::ServiceView;
+use crate::name::{ServiceArn, ServiceName, TaskDefinitionArn};
+
+/// What a stage ran before the release touched it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Baseline {
+    /// Its services, in the order of the configuration.
+    pub services: Vec<ServiceBaseline>,
+    /// Its alarms as they were read.
+    pub alarms: Vec<AlarmReading>,
+}
+
+/// What one service ran.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceBaseline {
+    /// The service's name.
+    pub service: ServiceName,
+    /// Its ARN.
+    pub arn: ServiceArn,
+    /// What its primary deployment ran.
+    pub task_definition: TaskDefinitionArn,
+    /// The image of the application's container, as the task definition names it.
+    pub image: String,
+    /// How many tasks it should run.
+    pub desired_count: u32,
+}
+
+impl ServiceBaseline {
+    /// Whether the service ran nothing before: this is its first release, and a rollback can only stop it again.
+    #[must_use]
+    pub const fn ran_nothing(&self) -> bool {
+        self.desired_count == 0
+    }
+}
+
+/// What a rollback does with one service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Restoration {
+    /// It runs its baseline already: the release had not reached it, or ECS's circuit breaker was first.
+    AlreadyBack,
+    /// It runs what the release deployed: put the baseline back.
+    PutBack,
+    /// It runs neither: someone else deployed to it, and that is not ours to undo.
+    Refuse {
+        /// What it runs.
+        running: TaskDefinitionArn,
+    },
+}
+
+/// Decides what a rollback does with a service, given what the release registered for it, if it got that far.
+#[must_use]
+pub fn restoration(baseline: &ServiceBaseline, registered: Option<&TaskDefinitionArn>, now: &ServiceView) -> Restoration {
+    if now.task_definition == baseline.task_definition {
+        // A first release raises the count as well: running the template with tasks is not the baseline.
+        let stopped = !baseline.ran_nothing() || now.desired_count == 0;
+        return if stopped { Restoration::AlreadyBack } else { Restoration::PutBack };
+    }
+    if registered.is_some_and(|ours| now.task_definition == *ours) {
+        return Restoration::PutBack;
+    }
+    Restoration::Refuse { running: now.task_definition.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn td(revision: u32) -> TaskDefinitionArn {
+        TaskDefinitionArn::new(format!("arn:aws:ecs:eu-central-1:111122223333:task-definition/staging-web:{revision}")).expect("an ARN")
+    }
+
+    fn baseline(desired_count: u32) -> ServiceBaseline {
+        ServiceBaseline {
+            service: ServiceName::new("web").expect("a name"),
+            arn: ServiceArn::new("arn:aws:ecs:eu-central-1:111122223333:service/staging/web").expect("an ARN"),
+            task_definition: td(1),
+            image: "web@sha256:…".into(),
+            desired_count,
+        }
+    }
+
+    fn running(revision: u32, desired_count: u32) -> ServiceView {
+        ServiceView {
+            arn: baseline(1).arn,
+            task_definition: td(revision),
+            desired_count,
+            running_count: 0,
+            deployments: vec![],
+            target_groups: vec![],
+            events: vec![],
+        }
+    }
+
+    #[test]
+    fn only_our_own_change_is_put_back() {
+        assert_eq!(restoration(&baseline(1), Some(&td(2)), &running(2, 1)), Restoration::PutBack);
+        assert_eq!(restoration(&baseline(1), Some(&td(2)), &running(1, 1)), Restoration::AlreadyBack);
+        assert_eq!(restoration(&baseline(1), Some(&td(2)), &running(9, 1)), Restoration::Refuse { running: td(9) });
+        assert_eq!(restoration(&baseline(1), None, &running(2, 1)), Restoration::Refuse { running: td(2) });
+    }
+
+    #[test]
+    fn a_first_release_is_undone_by_stopping_the_service() {
+        assert_eq!(restoration(&baseline(0), Some(&td(2)), &running(2, 1)), Restoration::PutBack);
+        assert_eq!(restoration(&baseline(0), Some(&td(2)), &running(1, 1)), Restoration::PutBack);
+        assert_eq!(restoration(&baseline(0), Some(&td(2)), &running(1, 0)), Restoration::AlreadyBack);
+    }
+}

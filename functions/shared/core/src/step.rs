@@ -1,0 +1,192 @@
+//! The documents between the workflow's states: what each function is given and what it answers.
+//!
+//! Their JSON Schemas are in `statemachine/schemas`, one real example of each in `statemachine/examples`.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::application::{Application, Stage};
+use crate::approval::ApprovalId;
+use crate::image::Digest;
+use crate::name::StageName;
+use crate::release::Release;
+use crate::rollback::Baseline;
+use crate::wait::{DeployedService, Wait};
+
+/// The workflow's input: the whole truth of the release. A later change of the configuration does not reach it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReleaseInput {
+    /// The release.
+    pub release: Release,
+    /// The application's configuration as it was when the push came.
+    pub application: Application,
+}
+
+/// What `capture-baseline` is given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CaptureBaselineInput {
+    /// The release.
+    pub release: Release,
+    /// The application's configuration.
+    pub application: Application,
+    /// Which of its stages is next, counted from 0.
+    pub position: usize,
+}
+
+/// What `capture-baseline` answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "result", rename_all = "SCREAMING_SNAKE_CASE", deny_unknown_fields)]
+pub enum Captured {
+    /// The stage may go on.
+    Ready {
+        /// What it runs now.
+        baseline: Baseline,
+    },
+    /// It may not change.
+    Blocked {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What `request-approval` is given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RequestApprovalInput {
+    /// The release.
+    pub release: Release,
+    /// The stage that is to change.
+    pub stage: Stage,
+    /// What it runs now.
+    pub baseline: Baseline,
+}
+
+/// What `request-approval` answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovalRequested {
+    /// The approval that is waited for.
+    pub approval: ApprovalId,
+    /// From when on no answer counts.
+    #[schemars(with = "String")]
+    pub expires_at: Timestamp,
+    /// How long the workflow waits, in seconds: a little longer than the approval lives.
+    pub timeout_seconds: u32,
+}
+
+/// What `deploy-services` is given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeployServicesInput {
+    /// The release.
+    pub release: Release,
+    /// The stage.
+    pub stage: Stage,
+    /// What it ran before.
+    pub baseline: Baseline,
+}
+
+/// What `deploy-services` and `roll-back` answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "result", rename_all = "SCREAMING_SNAKE_CASE", deny_unknown_fields)]
+pub enum Deployed {
+    /// ECS was told; it is to be waited for.
+    Started {
+        /// The services, and what each should run.
+        services: Vec<DeployedService>,
+        /// How long ECS may take, in seconds.
+        timeout_seconds: u32,
+    },
+    /// Nothing was changed, and nothing may be.
+    Blocked {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What `verify-service` is given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyServiceInput {
+    /// The release.
+    pub release: Release,
+    /// The stage's name.
+    pub stage: StageName,
+    /// The service and what it should run.
+    pub service: DeployedService,
+    /// Whether this proves the release, or that its baseline is back.
+    pub proof: Proof,
+}
+
+/// What a verification is to prove.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Proof {
+    /// That the release's image serves. It is recorded, and lets the next stage begin.
+    Release,
+    /// That what ran before serves again.
+    Baseline,
+}
+
+impl VerifyServiceInput {
+    /// The digest that the application's container must run, where it is known: the release's own. A baseline is
+    /// known by its task definition alone.
+    #[must_use]
+    pub fn digest(&self) -> Option<&Digest> {
+        match self.proof {
+            Proof::Release => Some(&self.release.image.digest),
+            Proof::Baseline => None,
+        }
+    }
+}
+
+/// What `resume-release` is given by the workflow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum WaitRequest {
+    /// Park this token until the wait is over.
+    Park {
+        /// The task's token.
+        token: String,
+        /// The release.
+        release: Release,
+        /// The stage.
+        stage: StageName,
+        /// What is waited for.
+        wait: Wait,
+    },
+    /// The wait timed out: look at the truth once more and close it.
+    Settle {
+        /// The release.
+        release: Release,
+        /// The stage.
+        stage: StageName,
+        /// What was waited for.
+        wait: Wait,
+    },
+}
+
+/// What `finish-release` is given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FinishReleaseInput {
+    /// The release.
+    pub release: Release,
+    /// What `Stages` was caught with; absent when every stage passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Caught>,
+}
+
+/// An error as Step Functions catches it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Caught {
+    /// The error's name.
+    #[serde(rename = "Error")]
+    pub error: String,
+    /// Its cause, often JSON.
+    #[serde(rename = "Cause", default)]
+    pub cause: Option<String>,
+}

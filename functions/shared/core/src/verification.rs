@@ -1,0 +1,227 @@
+//! Proof, through the load balancer, that a release's tasks serve.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::deployment::{ServiceView, TaskView};
+use crate::image::Digest;
+use crate::name::{ServiceName, TaskDefinitionArn};
+
+/// How many good answers in a row are asked for.
+pub const PROBES: usize = 3;
+
+/// What should run and serve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expected<'a> {
+    /// The service's name, for the verdict's words.
+    pub service: &'a ServiceName,
+    /// The only task definition that may run.
+    pub task_definition: &'a TaskDefinitionArn,
+    /// The only digest that the application's container may run, where it is known.
+    pub digest: Option<&'a Digest>,
+    /// How many tasks should run.
+    pub desired_count: u32,
+}
+
+/// A target of a target group, as ELB sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The address of the task behind it.
+    pub address: String,
+    /// Whether ELB calls it healthy.
+    pub healthy: bool,
+    /// ELB's reason when it does not.
+    pub reason: String,
+}
+
+/// One request through the load balancer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// The HTTP status, or why there was none.
+    pub answer: Result<u16, String>,
+    /// How long the answer took, in milliseconds.
+    pub took_ms: u64,
+}
+
+impl Probe {
+    fn is_good(&self) -> bool {
+        matches!(self.answer, Ok(status) if (200..300).contains(&status))
+    }
+}
+
+/// The verdict on one service, with the figures that people see when they decide.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Verification {
+    /// The service.
+    pub service: ServiceName,
+    /// Whether it serves.
+    pub result: Health,
+    /// Why not, in words; empty when it does.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// Tasks that run what they should.
+    pub tasks_running: u32,
+    /// Tasks that should run.
+    pub tasks_desired: u32,
+    /// Targets of these tasks that ELB calls healthy.
+    pub targets_healthy: u32,
+    /// The answers through the load balancer, in order: a status, or why there was none.
+    pub answers: Vec<String>,
+    /// The slowest of them, in milliseconds.
+    pub slowest_ms: u64,
+}
+
+/// Whether a service serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Health {
+    /// It serves.
+    Healthy,
+    /// It does not, or it cannot be shown that it does.
+    Unhealthy,
+}
+
+/// Judges whether the service runs what it should, and nothing else, and serves it.
+#[must_use]
+pub fn judge(expected: &Expected<'_>, service: &ServiceView, tasks: &[TaskView], targets: &[Target], probes: &[Probe]) -> Verification {
+    let ours = |task: &&TaskView| {
+        task.task_definition == *expected.task_definition
+            && expected.digest.is_none_or(|digest| task.digests.is_empty() || task.digests.contains(digest))
+    };
+    let running: Vec<&TaskView> = tasks.iter().filter(ours).collect();
+    let strangers = tasks.len() - running.len();
+    let healthy = |task: &&&TaskView| {
+        task.address.as_ref().is_some_and(|address| targets.iter().any(|target| target.address == *address && target.healthy))
+    };
+    let targets_healthy = running.iter().filter(healthy).count();
+    let good = probes.iter().filter(|probe| probe.is_good()).count();
+    let answers: Vec<String> = probes.iter().map(|probe| probe.answer.as_ref().map_or_else(Clone::clone, ToString::to_string)).collect();
+    let wanted = usize::try_from(expected.desired_count).unwrap_or(usize::MAX);
+    let name = expected.service;
+
+    let reason = if expected.desired_count == 0 {
+        (!tasks.is_empty()).then(|| format!("{name} should run nothing, and still runs {}", count(tasks.len(), "task")))
+    } else if service.task_definition != *expected.task_definition {
+        Some(format!("{name} runs {}, not {}: someone else deployed to it", service.task_definition, expected.task_definition))
+    } else if strangers > 0 {
+        Some(format!("{} of {name} run something else than this release", count(strangers, "task")))
+    } else if running.len() < wanted {
+        Some(format!("{name} runs {} of {wanted} tasks", running.len()))
+    } else if !service.target_groups.is_empty() && targets_healthy < wanted {
+        let unhealthy: Vec<_> =
+            targets.iter().filter(|target| !target.healthy && !target.reason.is_empty()).map(|target| target.reason.as_str()).collect();
+        let why = if unhealthy.is_empty() { String::new() } else { format!(": {}", unhealthy.join("; ")) };
+        Some(format!("the load balancer calls {targets_healthy} of {wanted} tasks of {name} healthy{why}"))
+    } else if good < probes.len() || probes.len() < PROBES {
+        Some(format!("{name} answered {} through the load balancer; {PROBES} answers of 2xx were asked for", in_words(&answers)))
+    } else {
+        None
+    };
+    Verification {
+        service: name.clone(),
+        result: if reason.is_none() { Health::Healthy } else { Health::Unhealthy },
+        reason: reason.unwrap_or_default(),
+        tasks_running: u32::try_from(running.len()).unwrap_or(u32::MAX),
+        tasks_desired: expected.desired_count,
+        targets_healthy: u32::try_from(targets_healthy).unwrap_or(u32::MAX),
+        answers,
+        slowest_ms: probes.iter().map(|probe| probe.took_ms).max().unwrap_or_default(),
+    }
+}
+
+fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+fn in_words(answers: &[String]) -> String {
+    if answers.is_empty() { "nothing".to_owned() } else { answers.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deployment::{Deployment, Rollout};
+    use crate::name::ServiceArn;
+
+    fn td(revision: u32) -> TaskDefinitionArn {
+        TaskDefinitionArn::new(format!("arn:aws:ecs:eu-central-1:111122223333:task-definition/staging-web:{revision}")).expect("an ARN")
+    }
+
+    fn digest(digit: &str) -> Digest {
+        Digest::new(format!("sha256:{}", digit.repeat(64))).expect("a digest")
+    }
+
+    fn task(revision: u32, address: &str) -> TaskView {
+        TaskView { task_definition: td(revision), address: Some(address.into()), digests: vec![digest("a")], stopped_reason: None }
+    }
+
+    fn good_probes() -> Vec<Probe> {
+        vec![Probe { answer: Ok(200), took_ms: 7 }; PROBES]
+    }
+
+    fn verdict(running: u32, tasks: &[TaskView], targets: &[(&str, bool)], probes: &[Probe]) -> Verification {
+        let name = ServiceName::new("web").expect("a name");
+        let service = ServiceView {
+            arn: ServiceArn::new("arn:aws:ecs:eu-central-1:111122223333:service/staging/web").expect("an ARN"),
+            task_definition: td(running),
+            desired_count: 1,
+            running_count: 1,
+            deployments: vec![Deployment {
+                id: "ecs-svc/1".into(),
+                task_definition: td(running),
+                rollout: Rollout::Completed,
+                reason: String::new(),
+                desired_count: 1,
+                running_count: 1,
+            }],
+            target_groups: vec!["arn:aws:elasticloadbalancing:…".into()],
+            events: vec![],
+        };
+        let targets: Vec<_> = targets
+            .iter()
+            .map(|(address, healthy)| Target { address: (*address).into(), healthy: *healthy, reason: "Target.Timeout".into() })
+            .collect();
+        let expected = Expected { service: &name, task_definition: &td(2), digest: Some(&digest("a")), desired_count: 1 };
+        judge(&expected, &service, tasks, &targets, probes)
+    }
+
+    #[test]
+    fn a_service_whose_tasks_run_and_serve_this_release_is_healthy() {
+        let verification = verdict(2, &[task(2, "10.0.0.1")], &[("10.0.0.1", true)], &good_probes());
+
+        assert_eq!(verification.result, Health::Healthy, "{}", verification.reason);
+        assert_eq!((verification.tasks_running, verification.targets_healthy, verification.slowest_ms), (1, 1, 7));
+    }
+
+    #[test]
+    fn whatever_is_not_proved_is_not_healthy() {
+        let ours = [task(2, "10.0.0.1")];
+        let here: &[(&str, bool)] = &[("10.0.0.1", true)];
+        let failing = |answer: Result<u16, String>| {
+            let mut probes = good_probes();
+            probes[2].answer = answer;
+            probes
+        };
+        let wrong_digest = TaskView { digests: vec![digest("b")], ..task(2, "10.0.0.1") };
+        let cases: [(&str, Verification); 9] = [
+            ("500", verdict(2, &ours, here, &failing(Ok(500)))),
+            ("timed out", verdict(2, &ours, here, &failing(Err("timed out after 5 s".into())))),
+            ("nothing", verdict(2, &ours, here, &[])),
+            ("0 of 1 tasks", verdict(2, &[], &[], &good_probes())),
+            ("someone else", verdict(9, &ours, here, &good_probes())),
+            (
+                "something else",
+                verdict(2, &[task(2, "10.0.0.1"), task(1, "10.0.0.2")], &[("10.0.0.1", true), ("10.0.0.2", true)], &good_probes()),
+            ),
+            ("something else", verdict(2, &[wrong_digest], here, &good_probes())),
+            ("0 of 1 tasks of web healthy: Target.Timeout", verdict(2, &ours, &[("10.0.0.1", false)], &good_probes())),
+            // The old task's good health does not count for the new one.
+            ("0 of 1 tasks of web healthy", verdict(2, &ours, &[("10.0.0.9", true)], &good_probes())),
+        ];
+        for (word, verification) in cases {
+            assert_eq!(verification.result, Health::Unhealthy, "{word}");
+            assert!(verification.reason.contains(word), "{word}: {}", verification.reason);
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Waits: parked task tokens, and what ends them.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::application::HealthCheck;
+use crate::approval::{Approval, ApprovalId, Status, Verdict};
+use crate::name::{ClusterName, EmailAddress, ServiceArn, ServiceName, TaskDefinitionArn};
+
+/// What a parked task waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "for", rename_all = "SCREAMING_SNAKE_CASE", deny_unknown_fields)]
+pub enum Wait {
+    /// Every one of these services runs its task definition, and nothing else.
+    Deployment {
+        /// The services.
+        services: Vec<DeployedService>,
+    },
+    /// People decide.
+    Decision {
+        /// The approval.
+        approval: ApprovalId,
+    },
+    /// One of these alarms rings. That the time passes without it is the good end, and is the state's time-out.
+    Bake {
+        /// The alarms' names.
+        alarms: Vec<String>,
+    },
+}
+
+impl Wait {
+    /// The wait's kind, one word; a stage has one wait of a kind at a time.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Deployment { .. } => "DEPLOYMENT",
+            Self::Decision { .. } => "DECISION",
+            Self::Bake { .. } => "BAKE",
+        }
+    }
+
+    /// What signals about it are named after: the ARNs of services, the names of alarms. A decision needs none,
+    /// because its approval names the release and the stage.
+    #[must_use]
+    pub fn signals(&self) -> Vec<Signal> {
+        match self {
+            Self::Deployment { services } => services.iter().map(|service| Signal::Service(service.arn.clone())).collect(),
+            Self::Decision { .. } => Vec::new(),
+            Self::Bake { alarms } => alarms.iter().cloned().map(Signal::Alarm).collect(),
+        }
+    }
+}
+
+/// What an AWS event is about, as waits are looked up by it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// A service's deployment changed.
+    Service(ServiceArn),
+    /// An alarm changed.
+    Alarm(String),
+}
+
+impl Signal {
+    /// The signal as one text.
+    #[must_use]
+    pub fn key(&self) -> String {
+        match self {
+            Self::Service(arn) => format!("SERVICE#{arn}"),
+            Self::Alarm(name) => format!("ALARM#{name}"),
+        }
+    }
+}
+
+/// A service and what a release, or its rollback, deployed to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeployedService {
+    /// The cluster.
+    pub cluster: ClusterName,
+    /// The service's name.
+    pub service: ServiceName,
+    /// Its ARN.
+    pub arn: ServiceArn,
+    /// What it should run.
+    pub task_definition: TaskDefinitionArn,
+    /// How many tasks it should run.
+    pub desired_count: u32,
+    /// How it is looked at.
+    pub health: HealthCheck,
+}
+
+/// How a wait ended, as the workflow's choices read it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "result", rename_all = "SCREAMING_SNAKE_CASE", deny_unknown_fields)]
+pub enum WaitResult {
+    /// The deployment is done.
+    Done {},
+    /// The deployment failed, or someone deployed over it.
+    Failed {
+        /// In ECS's words, where there are any.
+        reason: String,
+    },
+    /// Enough people approved.
+    Approved {
+        /// Those whose links were used.
+        by: Vec<EmailAddress>,
+    },
+    /// Someone rejected.
+    Rejected {
+        /// In words, with who it was.
+        reason: String,
+    },
+    /// Nobody decided in time.
+    Expired {
+        /// In words, with the time.
+        reason: String,
+    },
+    /// An alarm rang while the stage baked.
+    Rang {
+        /// Which, and CloudWatch's reason.
+        reason: String,
+    },
+    /// No alarm rang.
+    Quiet {},
+}
+
+/// What an approval's wait ends with by now: nothing while people may still answer.
+#[must_use]
+pub fn decision(approval: &Approval, now: Timestamp) -> Option<WaitResult> {
+    match approval.status_at(now) {
+        Status::Pending => None,
+        Status::Approved => Some(WaitResult::Approved {
+            by: approval
+                .decisions
+                .iter()
+                .filter(|decision| decision.verdict == Verdict::Approved)
+                .map(|decision| decision.by.clone())
+                .collect(),
+        }),
+        Status::Rejected => {
+            let rejection = approval.decisions.iter().find(|decision| decision.verdict == Verdict::Rejected);
+            let reason = rejection.map_or_else(
+                || "rejected".to_owned(),
+                |rejection| {
+                    let words = if rejection.reason.is_empty() { String::new() } else { format!(": {}", rejection.reason) };
+                    format!("rejected through the link issued to {}{words}", rejection.by)
+                },
+            );
+            Some(WaitResult::Rejected { reason })
+        }
+        Status::Expired => Some(WaitResult::Expired { reason: format!("nobody decided before {:.0}", approval.expires_at) }),
+    }
+}

@@ -1,0 +1,3 @@
+//! The Lambda function `verify-service`.
+
+fn main() {}

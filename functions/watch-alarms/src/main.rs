@@ -1,0 +1,3 @@
+//! The Lambda function `watch-alarms`.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! slipway-e2e.
