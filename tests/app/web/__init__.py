@@ -1,0 +1,58 @@
+"""Slipway's sample application: says which version it is, and behaves as its image was built to."""
+
+import os
+import threading
+import time
+
+from flask import Flask, abort, jsonify, render_template_string
+
+BEHAVIOURS = ("good", "answer-500", "hang", "crash", "turn-bad")
+
+PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>Sample application {{ version }}</title>
+<style>
+  body { font: 1.1rem/1.5 system-ui, sans-serif; margin: 18vh auto; max-width: 32rem; padding: 0 1rem }
+  strong { font-size: 2.5rem; display: block }
+</style>
+<p>Hello. This is version <strong>{{ version }}</strong>
+<p>Slipway brought it here.
+</html>
+"""
+
+
+def create_app(environ=os.environ, clock=time.monotonic):
+    """Makes the application of this environment; `clock` counts seconds."""
+    version = environ.get("VERSION", "development")
+    behaviour = environ.get("BEHAVIOUR", "good")
+    good_for = float(environ.get("GOOD_FOR_SECONDS", "20"))
+    if behaviour not in BEHAVIOURS:
+        raise SystemExit(f"web {version}: BEHAVIOUR is one of {', '.join(BEHAVIOURS)}, not {behaviour!r}")
+    if behaviour == "crash":
+        raise SystemExit(f"web {version}: the database's address is not configured")
+
+    app = Flask(__name__)
+    started = clock()
+
+    @app.before_request
+    def behave():
+        if behaviour == "hang":
+            threading.Event().wait()
+        if behaviour == "answer-500" or (behaviour == "turn-bad" and clock() - started >= good_for):
+            abort(500, description=f"Version {version} is broken.")
+
+    @app.get("/")
+    def greet():
+        return render_template_string(PAGE, version=version)
+
+    @app.get("/health")
+    def health():
+        return jsonify(status="ok", version=version)
+
+    @app.get("/version")
+    def show_version():
+        return jsonify(version=version)
+
+    return app
