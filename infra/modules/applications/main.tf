@@ -1,0 +1,207 @@
+# What `applications` may hold. Everything below reads a value that can have any shape, so each look at it is
+# guarded: a wrong shape is reported under its own rule and is empty to the others.
+
+locals {
+  fields = {
+    application = { required = ["repository", "tags", "stages"], optional = [] }
+    stage       = { required = ["name", "services"], optional = ["cluster", "deploy_timeout", "approval", "bake"] }
+    service     = { required = ["service", "health"], optional = ["desired_count"] }
+    health      = { required = ["path"], optional = ["url"] }
+    approval    = { required = ["approvers", "expires_after"], optional = ["quorum"] }
+    bake        = { required = ["for", "alarms"], optional = [] }
+  }
+
+  slug       = "^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
+  ecs_name   = "^[A-Za-z0-9_-]{1,255}$"
+  repository = "^[a-z0-9]+([._/-][a-z0-9]+)*$"
+  span       = "^[1-9][0-9]*[smhd]$"
+  email      = "^[^@\\s,<>[:cntrl:]]+@[^@\\s,<>.[:cntrl:]]+(\\.[^@\\s,<>.[:cntrl:]]+)+$"
+  base_url   = "^https?://[^/\\s]+/?$"
+  year_hours = 24 * 365
+  unit_hours = { s = 1 / 3600, m = 1 / 60, h = 1, d = 24 }
+}
+
+# Every object of the configuration, with the path that a message shows.
+locals {
+  application_objects = [
+    for name in try(keys(var.applications), []) : { path = "applications.${name}", kind = "application", application = name, value = var.applications[name] }
+  ]
+
+  stage_objects = flatten([
+    for application in local.application_objects : [
+      for index, stage in try(concat(application.value.stages, []), []) :
+      { path = "${application.path}.stages[${index}]", kind = "stage", application = application.application, value = stage }
+    ]
+  ])
+
+  service_objects = flatten([
+    for stage in local.stage_objects : [
+      for index, service in try(concat(stage.value.services, []), []) : {
+        path    = "${stage.path}.services[${index}]"
+        kind    = "service"
+        value   = service
+        cluster = try(tostring(coalesce(try(stage.value.cluster, null), stage.value.name)), "")
+      }
+    ]
+  ])
+
+  health_objects = [
+    for service in local.service_objects : { path = "${service.path}.health", kind = "health", value = service.value.health } if try(service.value.health, null) != null
+  ]
+
+  approval_objects = [
+    for stage in local.stage_objects : { path = "${stage.path}.approval", kind = "approval", value = stage.value.approval } if try(stage.value.approval, null) != null
+  ]
+
+  bake_objects = [
+    for stage in local.stage_objects : { path = "${stage.path}.bake", kind = "bake", value = stage.value.bake } if try(stage.value.bake, null) != null
+  ]
+
+  objects = concat(
+    local.application_objects, local.stage_objects, local.service_objects,
+    local.health_objects, local.approval_objects, local.bake_objects,
+  )
+}
+
+# What is wrong with its shape. Each entry is a whole sentence without its full stop.
+locals {
+  not_objects = concat(
+    can(keys(var.applications)) ? [] : ["applications is no map: write applications = { web = { repository = \"web\", tags = [\"v*\"], stages = [ ... ] } }"],
+    [for object in local.objects : "${object.path} is no object: write { ... } with the fields ${join(", ", local.fields[object.kind].required)}" if !can(keys(object.value))],
+  )
+
+  unknown_fields = flatten([
+    for object in local.objects : [
+      for field in try(keys(object.value), []) :
+      "${object.path}.${field} is not a field: write only ${join(", ", concat(local.fields[object.kind].required, local.fields[object.kind].optional))}"
+      if !contains(concat(local.fields[object.kind].required, local.fields[object.kind].optional), field)
+    ]
+  ])
+
+  missing_fields = flatten([
+    for object in local.objects : [
+      for field in local.fields[object.kind].required : "${object.path}.${field} is missing: write it" if can(keys(object.value)) && try(object.value[field], null) == null
+    ]
+  ])
+
+  lists = concat(
+    [for object in local.application_objects : { path = "${object.path}.tags", value = try(object.value.tags, null), example = "[\"v*\"]", of = "pattern of a tag" }],
+    [for object in local.application_objects : { path = "${object.path}.stages", value = try(object.value.stages, null), example = "[{ name = \"staging\", services = [ ... ] }]", of = "stage" }],
+    [for object in local.stage_objects : { path = "${object.path}.services", value = try(object.value.services, null), example = "[{ service = \"web\", health = { path = \"/health\" } }]", of = "service" }],
+    [for object in local.approval_objects : { path = "${object.path}.approvers", value = try(object.value.approvers, null), example = "[\"ana@example.com\"]", of = "e-mail address" }],
+    [for object in local.bake_objects : { path = "${object.path}.alarms", value = try(object.value.alarms, null), example = "[\"web-production-5xx\"]", of = "name of a CloudWatch alarm" }],
+  )
+
+  empty_lists = [
+    for list in local.lists : "${list.path} holds no ${list.of}: write a list with at least one, such as ${list.example}"
+    if list.value != null && !try(length(concat(list.value, [])) > 0, false)
+  ]
+}
+
+# What is wrong with its values.
+locals {
+  slugs = concat(
+    [for object in local.application_objects : { path = object.path, value = object.application }],
+    [for object in local.stage_objects : { path = "${object.path}.name", value = try(object.value.name, null) }],
+  )
+
+  ecs_names = concat(
+    [for object in local.stage_objects : { path = "${object.path}.cluster", value = try(object.value.cluster, null) }],
+    [for object in local.service_objects : { path = "${object.path}.service", value = try(object.value.service, null) }],
+  )
+
+  spans = concat(
+    [for object in local.stage_objects : { path = "${object.path}.deploy_timeout", value = try(object.value.deploy_timeout, null), example = "30m" }],
+    [for object in local.approval_objects : { path = "${object.path}.expires_after", value = try(object.value.expires_after, null), example = "24h" }],
+    [for object in local.bake_objects : { path = "${object.path}.for", value = try(object.value["for"], null), example = "15m" }],
+  )
+
+  people = flatten([
+    for object in local.approval_objects : [
+      for index, approver in try(concat(object.value.approvers, []), []) : { path = "${object.path}.approvers[${index}]", value = try(tostring(approver), "") }
+    ]
+  ])
+
+  texts = flatten([
+    for list in local.lists : [
+      for index, value in try(concat(list.value, []), []) : { path = "${list.path}[${index}]", value = value, of = list.of }
+    ] if contains(["pattern of a tag", "name of a CloudWatch alarm"], list.of)
+  ])
+
+  wrong_values = concat(
+    [for it in local.slugs : "${it.path} does not fit: write lower-case letters, digits and single hyphens, starting with a letter, at most 32 characters" if it.value != null && !(can(regex(local.slug, it.value)) && try(length(it.value) <= 32, false))],
+    [for it in local.ecs_names : "${it.path} does not fit: write letters, digits, hyphens and underscores" if it.value != null && !can(regex(local.ecs_name, it.value))],
+    [for it in local.application_objects : "${it.path}.repository does not fit: write the name of an ECR repository, such as web or team/web" if try(it.value.repository, null) != null && !(can(regex(local.repository, it.value.repository)) && try(length(it.value.repository) >= 2 && length(it.value.repository) <= 256, false))],
+    [for it in local.texts : "${it.path} does not fit: write a ${it.of}" if !can(regex("\\S", it.value))],
+    [for it in local.spans : "${it.path} does not fit: write a whole number and s, m, h or d, of a year at the most, such as ${it.example}" if it.value != null && !(can(regex(local.span, it.value)) && try(tonumber(substr(it.value, 0, length(it.value) - 1)) * local.unit_hours[substr(it.value, -1, 1)] <= local.year_hours, false))],
+    [for it in local.service_objects : "${it.path}.desired_count does not fit: write 1 or more; where no task runs, nothing can be verified" if try(it.value.desired_count, null) != null && !try(it.value.desired_count >= 1 && floor(it.value.desired_count) == it.value.desired_count, false)],
+    [for it in local.health_objects : "${it.path}.path does not fit: write a path that starts with /, such as /health" if try(it.value.path, null) != null && !can(regex("^/\\S*$", it.value.path))],
+    [for it in local.health_objects : "${it.path}.url does not fit: write http:// or https:// and a host, such as https://www.example.com" if try(it.value.url, null) != null && !can(regex(local.base_url, it.value.url))],
+    [for it in local.people : "${it.path} does not fit: write an e-mail address, such as ana@example.com" if !(can(regex(local.email, it.value)) && length(it.value) <= 254)],
+    [for it in local.approval_objects : "${it.path}.approvers names someone twice: write each address once" if try(length(distinct(it.value.approvers)) < length(it.value.approvers), false)],
+    [for it in local.approval_objects : "${it.path}.quorum does not fit: write a number from 1 to the number of approvers" if try(it.value.quorum, null) != null && !try(it.value.quorum >= 1 && it.value.quorum <= length(it.value.approvers) && floor(it.value.quorum) == it.value.quorum, false)],
+  )
+}
+
+# What is there twice.
+locals {
+  stages_by_name = {
+    for stage in local.stage_objects : "${stage.application}/${stage.value.name}" => stage... if can(tostring(stage.value.name)) && try(stage.value.name, null) != null
+  }
+
+  services_by_place = {
+    for service in local.service_objects : "${service.cluster}/${service.value.service}" => service.path... if service.cluster != "" && can(tostring(service.value.service)) && try(service.value.service, null) != null
+  }
+
+  applications_by_repository = {
+    for application in local.application_objects : application.value.repository => application.path... if can(tostring(application.value.repository)) && try(application.value.repository, null) != null
+  }
+
+  duplicates = concat(
+    [for name, stages in local.stages_by_name : "${join(" and ", [for stage in stages : "${stage.path}.name"])} are the same: give each stage of an application its own name" if length(stages) > 1],
+    [for place, paths in local.services_by_place : "${join(" and ", [for path in paths : "${path}.service"])} are the same service ${place}: a service belongs to one stage of one application" if length(paths) > 1],
+    [for repository, paths in local.applications_by_repository : "${join(" and ", [for path in paths : "${path}.repository"])} are the same: an image repository belongs to one application" if length(paths) > 1],
+  )
+
+  problems = concat(local.not_objects, local.unknown_fields, local.missing_fields, local.empty_lists, local.wrong_values, local.duplicates)
+}
+
+# The same with its types, and with every default filled in but the ones that mean "not asked for" (null).
+locals {
+  applications = {
+    for name in try(keys(var.applications), []) : name => {
+      repository = tostring(var.applications[name].repository)
+      tags       = [for tag in var.applications[name].tags : tostring(tag)]
+
+      stages = [
+        for stage in var.applications[name].stages : {
+          name           = tostring(stage.name)
+          cluster        = tostring(coalesce(try(stage.cluster, null), stage.name))
+          deploy_timeout = tostring(coalesce(try(stage.deploy_timeout, null), "30m"))
+
+          services = [
+            for service in stage.services : {
+              service       = tostring(service.service)
+              desired_count = tonumber(coalesce(try(service.desired_count, null), 1))
+              health = {
+                path = tostring(service.health.path)
+                url  = try(tostring(service.health.url), null)
+              }
+            }
+          ]
+
+          approval = try(stage.approval, null) == null ? null : {
+            approvers     = [for approver in stage.approval.approvers : tostring(approver)]
+            quorum        = tonumber(coalesce(try(stage.approval.quorum, null), 1))
+            expires_after = tostring(stage.approval.expires_after)
+          }
+
+          bake = try(stage.bake, null) == null ? null : {
+            "for"  = tostring(stage.bake["for"])
+            alarms = [for alarm in stage.bake.alarms : tostring(alarm)]
+          }
+        }
+      ]
+    } if length(local.problems) == 0
+  }
+}

@@ -1,0 +1,79 @@
+locals {
+  # The page, its form and its style. Nothing else of this API reaches a function.
+  routes = toset(["GET /approvals/{locator}", "POST /approvals/{locator}", "GET /style.css"])
+}
+
+# The mails. SNS sends a message to every subscriber of a topic, so each approver's subscription takes only the
+# messages that name them: a link is one person's.
+
+resource "aws_sns_topic" "this" {
+  name              = "${var.name}-approvals"
+  kms_master_key_id = var.key_arn
+}
+
+resource "aws_sns_topic_subscription" "approver" {
+  for_each = toset(var.approvers)
+
+  topic_arn     = aws_sns_topic.this.arn
+  protocol      = "email"
+  endpoint      = each.key
+  filter_policy = jsonencode({ approver = [each.key] })
+}
+
+# The page.
+
+resource "aws_apigatewayv2_api" "this" {
+  name          = "${var.name}-approvals"
+  description   = "The page on which people approve or reject a release"
+  protocol_type = "HTTP"
+}
+
+resource "aws_cloudwatch_log_group" "access" {
+  name              = "/aws/apigateway/${var.name}-approvals"
+  retention_in_days = var.log_retention_days
+}
+
+resource "aws_apigatewayv2_stage" "this" {
+  api_id      = aws_apigatewayv2_api.this.id
+  name        = "$default"
+  auto_deploy = true
+
+  default_route_settings {
+    throttling_rate_limit  = var.requests_per_second
+    throttling_burst_limit = var.requests_burst
+  }
+
+  # No path, query or address: the path is the secret of a link.
+  access_log_settings {
+    destination_arn = aws_cloudwatch_log_group.access.arn
+    format = jsonencode({
+      requestId = "$context.requestId"
+      routeKey  = "$context.routeKey"
+      status    = "$context.status"
+    })
+  }
+}
+
+resource "aws_apigatewayv2_integration" "decide_approval" {
+  api_id                 = aws_apigatewayv2_api.this.id
+  integration_type       = "AWS_PROXY"
+  integration_method     = "POST"
+  integration_uri        = var.decide_approval_invoke_arn
+  payload_format_version = "2.0"
+}
+
+resource "aws_apigatewayv2_route" "this" {
+  for_each = local.routes
+
+  api_id    = aws_apigatewayv2_api.this.id
+  route_key = each.key
+  target    = "integrations/${aws_apigatewayv2_integration.decide_approval.id}"
+}
+
+resource "aws_lambda_permission" "page" {
+  statement_id  = "ApprovalPage"
+  action        = "lambda:InvokeFunction"
+  function_name = var.decide_approval_name
+  principal     = "apigateway.amazonaws.com"
+  source_arn    = "${aws_apigatewayv2_api.this.execution_arn}/*/*"
+}

@@ -1,0 +1,9 @@
+output "url" {
+  description = "The address that approval links begin with, without a slash at its end"
+  value       = aws_apigatewayv2_api.this.api_endpoint
+}
+
+output "topic_arn" {
+  description = "The topic that request-approval publishes to"
+  value       = aws_sns_topic.this.arn
+}

@@ -1,0 +1,113 @@
+# The events of AWS that wake a function. One rule each for everything: a bus has room for 300.
+
+locals {
+  rules = {
+    image-push = {
+      description = "An image was pushed to a registry of this account"
+      function    = "receive-push"
+      pattern = {
+        source        = ["aws.ecr"]
+        account       = [local.account]
+        "detail-type" = ["ECR Image Action"]
+        detail        = { "action-type" = ["PUSH"], result = ["SUCCESS"] }
+      }
+    }
+
+    deployment-change = {
+      description = "ECS ended a deployment, or a service is steady"
+      function    = "resume-release"
+      pattern = {
+        source        = ["aws.ecs"]
+        account       = [local.account]
+        "detail-type" = ["ECS Deployment State Change", "ECS Service Action"]
+        detail        = { eventName = ["SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED", "SERVICE_STEADY_STATE"] }
+      }
+    }
+
+    alarm-change = {
+      description = "A CloudWatch alarm changed its state"
+      function    = "watch-alarms"
+      pattern = {
+        source        = ["aws.cloudwatch"]
+        account       = [local.account]
+        "detail-type" = ["CloudWatch Alarm State Change"]
+      }
+    }
+  }
+}
+
+resource "aws_cloudwatch_event_rule" "this" {
+  for_each = local.rules
+
+  name          = "${var.name}-${each.key}"
+  description   = each.value.description
+  event_pattern = jsonencode(each.value.pattern)
+}
+
+resource "aws_cloudwatch_event_target" "this" {
+  for_each = local.rules
+
+  rule      = aws_cloudwatch_event_rule.this[each.key].name
+  target_id = each.value.function
+  arn       = module.function[each.value.function].arn
+
+  # Lambda only queues the event, so a failure here is Lambda's own or a missing permission.
+  retry_policy {
+    maximum_event_age_in_seconds = 6 * 60 * 60
+    maximum_retry_attempts       = 185
+  }
+
+  dead_letter_config {
+    arn = aws_sqs_queue.rule_dead_letters[each.key].arn
+  }
+
+  depends_on = [aws_sqs_queue_policy.rule_dead_letters]
+}
+
+resource "aws_lambda_permission" "rule" {
+  for_each = local.rules
+
+  statement_id  = "Rule-${each.key}"
+  action        = "lambda:InvokeFunction"
+  function_name = module.function[each.value.function].name
+  principal     = "events.amazonaws.com"
+  source_arn    = aws_cloudwatch_event_rule.this[each.key].arn
+}
+
+# Events that EventBridge could not hand over.
+
+resource "aws_sqs_queue" "rule_dead_letters" {
+  for_each = local.rules
+
+  name                      = "${var.name}-${each.key}-dead-letters"
+  message_retention_seconds = 14 * 24 * 60 * 60
+  sqs_managed_sse_enabled   = true
+}
+
+data "aws_iam_policy_document" "rule_dead_letters" {
+  for_each = local.rules
+
+  statement {
+    sid       = "KeepWhatTheRuleCouldNotDeliver"
+    actions   = ["sqs:SendMessage"]
+    resources = [aws_sqs_queue.rule_dead_letters[each.key].arn]
+
+    principals {
+      type        = "Service"
+      identifiers = ["events.amazonaws.com"]
+    }
+
+    condition {
+      test     = "ArnEquals"
+      variable = "aws:SourceArn"
+      values   = [aws_cloudwatch_event_rule.this[each.key].arn]
+    }
+  }
+}
+
+resource "aws_sqs_queue_policy" "rule_dead_letters" {
+  for_each = local.rules
+
+  queue_url = aws_sqs_queue.rule_dead_letters[each.key].url
+  policy    = data.aws_iam_policy_document.rule_dead_letters[each.key].json
+}

@@ -1,0 +1,225 @@
+# The functions: what each may do, and nothing else. functions/README.md says what wakes them.
+
+locals {
+  repository_arns = [for application in local.applications : "arn:${local.partition}:ecr:${local.region}:${local.account}:repository/${application.repository}"]
+  cluster_arns    = [for cluster in local.clusters : "arn:${local.partition}:ecs:${local.region}:${local.account}:cluster/${cluster}"]
+  task_arns       = [for cluster in local.clusters : "arn:${local.partition}:ecs:${local.region}:${local.account}:task/${cluster}/*"]
+  service_arns    = [for place in local.places : "arn:${local.partition}:ecs:${local.region}:${local.account}:service/${place.cluster}/${place.service}"]
+  family_arns     = [for place in local.places : "arn:${local.partition}:ecs:${local.region}:${local.account}:task-definition/${place.cluster}-${place.service}:*"]
+  alarm_arns      = ["arn:${local.partition}:cloudwatch:${local.region}:${local.account}:alarm:*"]
+
+  applications_arns = [
+    "arn:${local.partition}:ssm:${local.region}:${local.account}:parameter${local.applications_path}",
+    "arn:${local.partition}:ssm:${local.region}:${local.account}:parameter${local.applications_path}/*",
+  ]
+
+  # Statements that more than one function has.
+  read_applications = { sid = "ReadApplications", actions = ["ssm:GetParametersByPath"], resources = local.applications_arns }
+  describe_services = { sid = "DescribeServices", actions = ["ecs:DescribeServices"], resources = local.service_arns }
+  read_alarms       = { sid = "ReadAlarms", actions = ["cloudwatch:DescribeAlarms"], resources = local.alarm_arns }
+  use_topic_key     = { sid = "UseTheTopicsKey", actions = ["kms:Decrypt", "kms:GenerateDataKey"], resources = [aws_kms_key.messages.arn] }
+  notify            = { sid = "Notify", actions = ["sns:Publish"], resources = [aws_sns_topic.notifications.arn] }
+
+  # ECS has no permission for one task definition's description: all or none.
+  describe_task_definitions = { sid = "DescribeTaskDefinitions", actions = ["ecs:DescribeTaskDefinition"], resources = ["*"] }
+
+  pass_task_roles = {
+    sid        = "PassTaskRoles"
+    actions    = ["iam:PassRole"]
+    resources  = var.task_role_arns
+    conditions = [{ test = "StringEquals", variable = "iam:PassedToService", values = ["ecs-tasks.amazonaws.com"] }]
+  }
+
+  list_tasks = {
+    sid        = "ListTasks"
+    actions    = ["ecs:ListTasks"]
+    resources  = ["*"]
+    conditions = [{ test = "ArnEquals", variable = "ecs:cluster", values = local.cluster_arns }]
+  }
+
+  describe_tasks = { sid = "DescribeTasks", actions = ["ecs:DescribeTasks"], resources = local.task_arns }
+
+  functions = {
+    receive-push = {
+      description     = "Starts a release for a push that an application waits for"
+      timeout_seconds = 15
+      environment     = { SLIPWAY_STATE_MACHINE_ARN = local.state_machine_arn, SLIPWAY_APPLICATIONS_PATH = local.applications_path }
+      statements = [
+        local.read_applications,
+        { sid = "RecordRelease", actions = ["dynamodb:GetItem", "dynamodb:PutItem"], resources = [aws_dynamodb_table.this.arn] },
+        { sid = "StartRelease", actions = ["states:StartExecution"], resources = [local.state_machine_arn] },
+      ]
+    }
+
+    capture-baseline = {
+      description     = "Records what a stage runs before the release touches it, and checks that it may be touched"
+      timeout_seconds = 15
+      environment     = {}
+      statements = [
+        local.describe_services, local.describe_task_definitions, local.read_alarms,
+        { sid = "CheckImage", actions = ["ecr:DescribeImages"], resources = local.repository_arns },
+        { sid = "RecordBaseline", actions = ["dynamodb:GetItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn] },
+      ]
+    }
+
+    request-approval = {
+      description     = "Asks a stage's approvers, each with a link of their own"
+      timeout_seconds = 15
+      environment     = { SLIPWAY_APPROVAL_TOPIC_ARN = module.approval.topic_arn, SLIPWAY_APPROVAL_URL = module.approval.url }
+      statements = [
+        local.use_topic_key,
+        { sid = "RecordApproval", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn] },
+        { sid = "AskApprovers", actions = ["sns:Publish"], resources = [module.approval.topic_arn] },
+      ]
+    }
+
+    decide-approval = {
+      description     = "Shows the approval page and records the decision that its form sends"
+      timeout_seconds = 10
+      environment     = {}
+      statements = [
+        {
+          sid       = "RecordDecision"
+          actions   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+          resources = [aws_dynamodb_table.this.arn]
+          conditions = [{
+            test     = "ForAllValues:StringLike"
+            variable = "dynamodb:LeadingKeys"
+            values   = ["APPROVAL#*", "LINK#*", "AUDIT#*"]
+          }]
+        },
+      ]
+    }
+
+    deploy-services = {
+      description     = "Gives a stage's services the release's image"
+      timeout_seconds = 30
+      environment     = {}
+      statements = [
+        local.describe_task_definitions, local.pass_task_roles,
+        { sid = "UpdateServices", actions = ["ecs:DescribeServices", "ecs:UpdateService"], resources = local.service_arns },
+        { sid = "FindRevisions", actions = ["ecs:ListTaskDefinitions"], resources = ["*"] },
+        { sid = "RegisterRevisions", actions = ["ecs:RegisterTaskDefinition"], resources = local.family_arns },
+        {
+          sid        = "TagRevisions"
+          actions    = ["ecs:TagResource"]
+          resources  = local.family_arns
+          conditions = [{ test = "StringEquals", variable = "ecs:CreateAction", values = ["RegisterTaskDefinition"] }]
+        },
+        { sid = "RecordDeployment", actions = ["dynamodb:GetItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn] },
+      ]
+    }
+
+    verify-service = {
+      description     = "Judges through the load balancer whether the release's tasks serve"
+      timeout_seconds = 60
+      environment     = {}
+      statements = [
+        local.describe_services, local.list_tasks, local.describe_tasks,
+        {
+          sid       = "ReadTargets"
+          actions   = ["elasticloadbalancing:DescribeListeners", "elasticloadbalancing:DescribeLoadBalancers", "elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetHealth"]
+          resources = ["*"]
+        },
+        { sid = "RecordVerification", actions = ["dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn] },
+      ]
+    }
+
+    roll-back = {
+      description     = "Gives a stage's services their baseline back"
+      timeout_seconds = 30
+      environment     = {}
+      statements = [
+        local.describe_task_definitions, local.pass_task_roles,
+        { sid = "UpdateServices", actions = ["ecs:DescribeServices", "ecs:UpdateService"], resources = local.service_arns },
+        { sid = "RecordRollback", actions = ["dynamodb:GetItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn] },
+      ]
+    }
+
+    finish-release = {
+      description     = "Records a release's outcome, then tells people"
+      timeout_seconds = 15
+      environment     = { SLIPWAY_NOTIFICATION_TOPIC_ARN = aws_sns_topic.notifications.arn }
+      statements = [
+        local.notify, local.use_topic_key,
+        { sid = "RecordOutcome", actions = ["dynamodb:GetItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn] },
+      ]
+    }
+
+    resume-release = {
+      description     = "Parks task tokens and ends the waits that an event answers"
+      timeout_seconds = 15
+      environment     = {}
+      statements = [
+        local.describe_services, local.list_tasks, local.describe_tasks, local.read_alarms,
+        {
+          sid       = "KeepWaits"
+          actions   = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
+          resources = [aws_dynamodb_table.this.arn]
+        },
+        {
+          sid       = "ReadDecisions"
+          actions   = ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"]
+          resources = [aws_dynamodb_table.this.stream_arn]
+        },
+        { sid = "FindStreams", actions = ["dynamodb:ListStreams"], resources = ["*"] },
+        # A task token has no resource of its own. No other function has this right.
+        { sid = "EndWaits", actions = ["states:SendTaskFailure", "states:SendTaskSuccess"], resources = ["*"] },
+      ]
+    }
+
+    watch-alarms = {
+      description     = "Ends a bake when one of its alarms rings, and tells people"
+      timeout_seconds = 15
+      environment     = { SLIPWAY_APPLICATIONS_PATH = local.applications_path, SLIPWAY_NOTIFICATION_TOPIC_ARN = aws_sns_topic.notifications.arn }
+      statements = [
+        local.read_applications, local.notify, local.use_topic_key,
+        { sid = "SignalBake", actions = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn] },
+      ]
+    }
+  }
+}
+
+module "function" {
+  source   = "../function"
+  for_each = local.functions
+
+  name               = "${var.name}-${each.key}"
+  description        = each.value.description
+  package            = "${var.packages}/${each.key}/bootstrap.zip"
+  architecture       = var.architecture
+  timeout_seconds    = each.value.timeout_seconds
+  environment        = merge({ SLIPWAY_TABLE = aws_dynamodb_table.this.name, RUST_LOG = var.log_level }, each.value.environment)
+  log_retention_days = var.log_retention_days
+
+  # Without services there is nothing to name in such a statement, and IAM refuses one that names nothing.
+  statements = [for statement in each.value.statements : statement if length(statement.resources) > 0]
+}
+
+# The decisions and signals that the table's stream brings to resume-release.
+
+resource "aws_lambda_event_source_mapping" "decisions" {
+  function_name                  = module.function["resume-release"].arn
+  event_source_arn               = aws_dynamodb_table.this.stream_arn
+  starting_position              = "TRIM_HORIZON"
+  batch_size                     = 10
+  bisect_batch_on_function_error = true
+  maximum_retry_attempts         = 10
+  maximum_record_age_in_seconds  = 60 * 60
+  function_response_types        = ["ReportBatchItemFailures"]
+
+  filter_criteria {
+    filter {
+      pattern = jsonencode({
+        eventName = ["INSERT", "MODIFY"]
+        dynamodb  = { Keys = { pk = { S = [{ prefix = "APPROVAL#" }, { prefix = "SIGNAL#" }] } } }
+      })
+    }
+  }
+
+  destination_config {
+    on_failure {
+      destination_arn = module.function["resume-release"].dead_letters_arn
+    }
+  }
+}

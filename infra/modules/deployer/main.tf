@@ -1,0 +1,205 @@
+data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}
+data "aws_region" "current" {}
+
+module "applications" {
+  source = "../applications"
+
+  applications = var.applications
+}
+
+locals {
+  partition = data.aws_partition.current.partition
+  region    = data.aws_region.current.name
+  account   = data.aws_caller_identity.current.account_id
+
+  # Written out rather than taken from the resource: the workflow names the functions, so the functions cannot
+  # wait for the workflow.
+  state_machine_name = "${var.name}-release"
+  state_machine_arn  = "arn:${local.partition}:states:${local.region}:${local.account}:stateMachine:${local.state_machine_name}"
+
+  applications      = module.applications.applications
+  applications_path = "/${var.name}/applications"
+
+  places = flatten([
+    for application in local.applications : [
+      for stage in application.stages : [
+        for service in stage.services : { cluster = stage.cluster, service = service.service }
+      ]
+    ]
+  ])
+
+  clusters  = distinct(local.places[*].cluster)
+  approvers = distinct(flatten([for application in local.applications : [for stage in application.stages : stage.approval == null ? [] : stage.approval.approvers]]))
+}
+
+# The configuration, as receive-push and watch-alarms read it: what was not asked for is left out.
+
+locals {
+  configurations = {
+    for name, application in local.applications : name => jsonencode({
+      name       = name
+      repository = application.repository
+      tags       = application.tags
+
+      stages = [
+        for stage in application.stages : {
+          for field, value in {
+            name           = stage.name
+            cluster        = stage.cluster
+            deploy_timeout = stage.deploy_timeout
+            approval       = stage.approval
+            bake           = stage.bake
+
+            services = [
+              for service in stage.services : {
+                service       = service.service
+                desired_count = service.desired_count
+                health        = { for field, value in service.health : field => value if value != null }
+              }
+            ]
+          } : field => value if value != null
+        }
+      ]
+    })
+  }
+}
+
+resource "aws_ssm_parameter" "application" {
+  for_each = local.configurations
+
+  name        = "${local.applications_path}/${each.key}"
+  description = "How Slipway releases the application ${each.key}"
+  type        = "String"
+  tier        = length(each.value) > 4096 ? "Advanced" : "Standard"
+  value       = each.value
+
+  lifecycle {
+    precondition {
+      condition     = length(each.value) <= 8192
+      error_message = "The configuration of applications.${each.key} is longer than the 8 KB that a parameter holds: split the application, or name fewer services and alarms."
+    }
+  }
+}
+
+# What is known about releases: turns, waits, signals, approvals and the audit.
+
+resource "aws_dynamodb_table" "this" {
+  name                        = var.name
+  billing_mode                = "PAY_PER_REQUEST"
+  hash_key                    = "pk"
+  range_key                   = "sk"
+  stream_enabled              = true
+  stream_view_type            = "NEW_IMAGE"
+  deletion_protection_enabled = var.deletion_protection
+
+  attribute {
+    name = "pk"
+    type = "S"
+  }
+
+  attribute {
+    name = "sk"
+    type = "S"
+  }
+
+  ttl {
+    attribute_name = "remove_after"
+    enabled        = true
+  }
+
+  point_in_time_recovery {
+    enabled = true
+  }
+
+  server_side_encryption {
+    enabled = true
+  }
+}
+
+# The messages that people get.
+
+data "aws_iam_policy_document" "key" {
+  statement {
+    sid       = "LetTheAccountsPoliciesDecide"
+    actions   = ["kms:*"]
+    resources = ["*"]
+
+    principals {
+      type        = "AWS"
+      identifiers = ["arn:${local.partition}:iam::${local.account}:root"]
+    }
+  }
+
+  # An alarm that cannot use the key loses its message without a word.
+  statement {
+    sid       = "LetAlarmsPublish"
+    actions   = ["kms:Decrypt", "kms:GenerateDataKey*"]
+    resources = ["*"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["cloudwatch.amazonaws.com"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [local.account]
+    }
+
+    condition {
+      test     = "ArnLike"
+      variable = "aws:SourceArn"
+      values   = ["arn:${local.partition}:cloudwatch:${local.region}:${local.account}:alarm:*"]
+    }
+  }
+
+  # EventBridge does not say for whom it asks: with those two conditions its messages are lost.
+  statement {
+    sid       = "LetRulesPublish"
+    actions   = ["kms:Decrypt", "kms:GenerateDataKey*"]
+    resources = ["*"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["events.amazonaws.com"]
+    }
+  }
+}
+
+resource "aws_kms_key" "messages" {
+  description             = "Slipway's messages to people, while SNS holds them"
+  enable_key_rotation     = true
+  deletion_window_in_days = 7
+  policy                  = data.aws_iam_policy_document.key.json
+}
+
+resource "aws_kms_alias" "messages" {
+  name          = "alias/${var.name}-messages"
+  target_key_id = aws_kms_key.messages.key_id
+}
+
+resource "aws_sns_topic" "notifications" {
+  name              = "${var.name}-notifications"
+  kms_master_key_id = aws_kms_key.messages.arn
+}
+
+resource "aws_sns_topic_subscription" "notifications" {
+  for_each = toset(var.notification_emails)
+
+  topic_arn = aws_sns_topic.notifications.arn
+  protocol  = "email"
+  endpoint  = each.key
+}
+
+module "approval" {
+  source = "../approval"
+
+  name                       = var.name
+  approvers                  = local.approvers
+  key_arn                    = aws_kms_key.messages.arn
+  decide_approval_name       = module.function["decide-approval"].name
+  decide_approval_invoke_arn = module.function["decide-approval"].invoke_arn
+  log_retention_days         = var.log_retention_days
+}

@@ -1,0 +1,42 @@
+output "approval_url" {
+  description = "The address that approval links begin with"
+  value       = module.approval.url
+}
+
+output "approval_topic_arn" {
+  description = "The topic that asks approvers"
+  value       = module.approval.topic_arn
+}
+
+output "notification_topic_arn" {
+  description = "The topic that tells how releases end; alarms may publish to it"
+  value       = aws_sns_topic.notifications.arn
+}
+
+output "state_machine_arn" {
+  description = "The workflow's ARN"
+  value       = aws_sfn_state_machine.release.arn
+}
+
+output "table_name" {
+  description = "The table's name"
+  value       = aws_dynamodb_table.this.name
+}
+
+output "function_names" {
+  description = "The functions' full names, by function"
+  value       = { for function, made in module.function : function => made.name }
+}
+
+output "rule_names" {
+  description = "The EventBridge rules' full names, by rule"
+  value       = { for rule, made in aws_cloudwatch_event_rule.this : rule => made.name }
+}
+
+output "dead_letter_urls" {
+  description = "The dead-letter queues' URLs, by function or rule"
+  value = merge(
+    { for function, made in module.function : function => made.dead_letters_url },
+    { for rule, made in aws_sqs_queue.rule_dead_letters : rule => made.url },
+  )
+}

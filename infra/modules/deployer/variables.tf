@@ -1,0 +1,74 @@
+variable "name" {
+  description = "The beginning of every name"
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9]*(-[a-z0-9]+)*$", var.name)) && length(var.name) <= 20
+    error_message = "Write lower-case letters, digits and single hyphens, starting with a letter, at most 20 characters."
+  }
+}
+
+variable "applications" {
+  description = "The applications, by name; modules/applications/README.md lists the fields"
+  type        = any
+}
+
+variable "packages" {
+  description = "The folder that holds <function>/bootstrap.zip for each function"
+  type        = string
+}
+
+variable "architecture" {
+  description = "The processor that the packages were built for: arm64 or x86_64"
+  type        = string
+  default     = "arm64"
+
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.architecture)
+    error_message = "Write arm64 or x86_64."
+  }
+}
+
+variable "definition_path" {
+  description = "The file with the workflow's definition, a template that names functions as $${deploy_services_arn}"
+  type        = string
+
+  validation {
+    condition     = fileexists(var.definition_path)
+    error_message = "There is no workflow definition ${var.definition_path}: write the path of statemachine/release.asl.json."
+  }
+}
+
+variable "task_role_arns" {
+  description = "The execution and task roles of all services, which a release passes on to ECS with the task definition"
+  type        = list(string)
+}
+
+variable "notification_emails" {
+  description = "Who is told how releases end; each address confirms its subscription once"
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for email in var.notification_emails : can(regex("^[^@\\s,<>]+@[^@\\s,<>.]+(\\.[^@\\s,<>.]+)+$", email))])
+    error_message = "Write e-mail addresses, such as [\"team@example.com\"]: ${join(", ", [for email in var.notification_emails : email if !can(regex("^[^@\\s,<>]+@[^@\\s,<>.]+(\\.[^@\\s,<>.]+)+$", email))])} does not look like one."
+  }
+}
+
+variable "log_retention_days" {
+  description = "How long logs are kept"
+  type        = number
+  default     = 90
+}
+
+variable "log_level" {
+  description = "What the functions log, as RUST_LOG takes it"
+  type        = string
+  default     = "info"
+}
+
+variable "deletion_protection" {
+  description = "Whether the table refuses to be deleted"
+  type        = bool
+  default     = true
+}

@@ -1,0 +1,86 @@
+# The workflow that takes an image through the stages.
+
+locals {
+  # The functions that the workflow calls, each as the placeholder <function>_arn of its definition.
+  workflow_functions = toset([
+    "capture-baseline", "request-approval", "deploy-services", "verify-service", "roll-back", "finish-release", "resume-release",
+  ])
+}
+
+data "aws_iam_policy_document" "workflow_trust" {
+  statement {
+    actions = ["sts:AssumeRole"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["states.amazonaws.com"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [local.account]
+    }
+
+    condition {
+      test     = "ArnEquals"
+      variable = "aws:SourceArn"
+      values   = [local.state_machine_arn]
+    }
+  }
+}
+
+data "aws_iam_policy_document" "workflow" {
+  statement {
+    sid       = "RunSteps"
+    actions   = ["lambda:InvokeFunction"]
+    resources = [for function in local.workflow_functions : module.function[function].arn]
+  }
+
+  # Log deliveries have no resource of their own.
+  statement {
+    sid = "DeliverLogs"
+    actions = [
+      "logs:CreateLogDelivery", "logs:DeleteLogDelivery", "logs:DescribeLogGroups", "logs:DescribeResourcePolicies",
+      "logs:GetLogDelivery", "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:UpdateLogDelivery",
+    ]
+    resources = ["*"]
+  }
+}
+
+resource "aws_iam_role" "workflow" {
+  name               = local.state_machine_name
+  description        = "What the workflow of a release may do"
+  assume_role_policy = data.aws_iam_policy_document.workflow_trust.json
+}
+
+resource "aws_iam_role_policy" "workflow" {
+  name   = "workflow"
+  role   = aws_iam_role.workflow.id
+  policy = data.aws_iam_policy_document.workflow.json
+}
+
+resource "aws_cloudwatch_log_group" "workflow" {
+  # Below this prefix the account's policy for log deliveries does not grow with every log group.
+  name              = "/aws/vendedlogs/states/${local.state_machine_name}"
+  retention_in_days = var.log_retention_days
+}
+
+resource "aws_sfn_state_machine" "release" {
+  name     = local.state_machine_name
+  type     = "STANDARD"
+  role_arn = aws_iam_role.workflow.arn
+
+  definition = templatefile(var.definition_path, {
+    for function in local.workflow_functions : "${replace(function, "-", "_")}_arn" => module.function[function].arn
+  })
+
+  # Errors alone, and without the data: that holds task tokens and addresses.
+  logging_configuration {
+    log_destination        = "${aws_cloudwatch_log_group.workflow.arn}:*"
+    level                  = "ERROR"
+    include_execution_data = false
+  }
+
+  depends_on = [aws_iam_role_policy.workflow]
+}

@@ -1,0 +1,85 @@
+variable "name" {
+  description = "The function's full name, such as slipway-receive-push: also its role's, and the beginning of its queue's"
+  type        = string
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_-]{1,64}$", var.name))
+    error_message = "Write letters, digits, hyphens and underscores, at most 64 characters."
+  }
+}
+
+variable "description" {
+  description = "What the function does, in one sentence"
+  type        = string
+}
+
+variable "package" {
+  description = "The zip with the function's bootstrap, as cargo lambda build --output-format zip makes it"
+  type        = string
+
+  validation {
+    condition     = fileexists(var.package)
+    error_message = "There is no package ${var.package}: make it with cargo lambda build --release --output-format zip, and set packages to the folder that holds <function>/bootstrap.zip."
+  }
+}
+
+variable "architecture" {
+  description = "The processor that the package was built for: arm64 or x86_64"
+  type        = string
+
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.architecture)
+    error_message = "Write arm64 or x86_64."
+  }
+}
+
+variable "timeout_seconds" {
+  description = "How long one invocation may take"
+  type        = number
+
+  validation {
+    condition     = var.timeout_seconds >= 1 && var.timeout_seconds <= 900
+    error_message = "Write a number of seconds from 1 to 900."
+  }
+}
+
+variable "memory_mib" {
+  description = "Memory; the share of a processor grows with it"
+  type        = number
+  default     = 256
+
+  validation {
+    condition     = var.memory_mib >= 128 && var.memory_mib <= 10240
+    error_message = "Write a number of MiB from 128 to 10240."
+  }
+}
+
+variable "environment" {
+  description = "Environment variables"
+  type        = map(string)
+  default     = {}
+}
+
+variable "statements" {
+  description = "All that the function may do besides writing its log and its dead letters"
+  type = list(object({
+    sid       = string
+    actions   = list(string)
+    resources = list(string)
+    conditions = optional(list(object({
+      test     = string
+      variable = string
+      values   = list(string)
+    })), [])
+  }))
+
+  validation {
+    condition     = alltrue([for statement in var.statements : alltrue([for action in statement.actions : can(regex("^[a-z0-9-]+:[A-Za-z]+$", action))])])
+    error_message = "Write each action whole, such as dynamodb:GetItem, without a wildcard."
+  }
+}
+
+variable "log_retention_days" {
+  description = "How long the log is kept"
+  type        = number
+}

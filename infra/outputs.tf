@@ -1,0 +1,44 @@
+output "approval_url" {
+  description = "The address that approval links begin with"
+  value       = module.deployer.approval_url
+}
+
+output "state_machine_arn" {
+  description = "The workflow that each release is an execution of"
+  value       = module.deployer.state_machine_arn
+}
+
+output "table_name" {
+  description = "The table of releases, waits and approvals"
+  value       = module.deployer.table_name
+}
+
+output "repository_urls" {
+  description = "Where images are pushed to, by application"
+  value       = { for application, registry in module.registry : application => registry.url }
+}
+
+output "load_balancers" {
+  description = "The load balancers' DNS names, by service-cluster, such as web-production"
+  value       = { for place, service in module.service : "${local.services[place].service}-${local.services[place].cluster}" => service.load_balancer_dns_name }
+}
+
+output "function_names" {
+  description = "The functions' full names, by function"
+  value       = module.deployer.function_names
+}
+
+output "rule_names" {
+  description = "The EventBridge rules' full names, by rule"
+  value       = module.deployer.rule_names
+}
+
+output "dead_letter_urls" {
+  description = "The dead-letter queues, by function or rule"
+  value       = module.deployer.dead_letter_urls
+}
+
+output "topic_arns" {
+  description = "The topics: approvals asks approvers, notifications tells how releases end"
+  value       = { approvals = module.deployer.approval_topic_arn, notifications = module.deployer.notification_topic_arn }
+}

@@ -1,0 +1,112 @@
+variable "name" {
+  description = "The beginning of every name, so that several can live in one account"
+  type        = string
+  default     = "slipway"
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9]*(-[a-z0-9]+)*$", var.name)) && length(var.name) <= 20
+    error_message = "Write lower-case letters, digits and single hyphens, starting with a letter, at most 20 characters."
+  }
+}
+
+variable "applications" {
+  description = "What Slipway releases, by application: its image repository, the tags that start a release, and its stages in order. modules/applications/README.md lists the fields and checks them"
+  type        = any
+}
+
+variable "services" {
+  description = "How the ECS services run, by application/stage/service, such as \"web/production/web\"; what is not named here has the defaults"
+  type = map(object({
+    container_port                    = optional(number, 8080)
+    cpu_units                         = optional(number, 256)
+    memory_mib                        = optional(number, 512)
+    architecture                      = optional(string)
+    environment                       = optional(map(string), {})
+    health_check_grace_period_seconds = optional(number, 30)
+    deregistration_delay_seconds      = optional(number, 15)
+  }))
+  default = {}
+
+  validation {
+    condition     = alltrue([for place, settings in var.services : contains(keys(local.services), place)])
+    error_message = "There is no service ${join(", ", [for place, settings in var.services : place if !contains(keys(local.services), place)])} in applications: write keys of the form application/stage/service, of which there are ${join(", ", keys(local.services))}."
+  }
+}
+
+variable "packages" {
+  description = "The folder that holds <function>/bootstrap.zip for each function, as cargo lambda build --output-format zip makes it"
+  type        = string
+  default     = "../target/lambda"
+}
+
+variable "architecture" {
+  description = "The processor of the functions, and of the services that name no other: arm64 or x86_64"
+  type        = string
+  default     = "arm64"
+
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.architecture)
+    error_message = "Write arm64 or x86_64."
+  }
+}
+
+variable "cidr_block" {
+  description = "The network's addresses"
+  type        = string
+  default     = "10.20.0.0/16"
+
+  validation {
+    condition     = can(cidrnetmask(var.cidr_block)) && try(tonumber(split("/", var.cidr_block)[1]) >= 16 && tonumber(split("/", var.cidr_block)[1]) <= 23, false)
+    error_message = "Write an IPv4 range from /16 to /23, such as 10.20.0.0/16: a subnet is a sixteenth of it, and AWS makes none smaller than /28."
+  }
+}
+
+variable "availability_zones" {
+  description = "The zones of the network; the region's first two when none are named"
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = length(var.availability_zones) == 0 || (length(distinct(var.availability_zones)) >= 2 && length(distinct(var.availability_zones)) == length(var.availability_zones) && length(var.availability_zones) <= 8)
+    error_message = "Write two to eight different zones, such as [\"eu-central-1a\", \"eu-central-1b\"], or none: a load balancer needs two."
+  }
+}
+
+variable "notification_emails" {
+  description = "Who is told how releases end; each address confirms its subscription once"
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for email in var.notification_emails : can(regex("^[^@\\s,<>]+@[^@\\s,<>.]+(\\.[^@\\s,<>.]+)+$", email))])
+    error_message = "Write e-mail addresses, such as [\"team@example.com\"]: ${join(", ", [for email in var.notification_emails : email if !can(regex("^[^@\\s,<>]+@[^@\\s,<>.]+(\\.[^@\\s,<>.]+)+$", email))])} does not look like one."
+  }
+}
+
+variable "log_retention_days" {
+  description = "How long logs are kept"
+  type        = number
+  default     = 90
+
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
+    error_message = "Write a number of days that CloudWatch Logs has, such as 7, 30, 90 or 365."
+  }
+}
+
+variable "log_level" {
+  description = "What the functions log, as RUST_LOG takes it: info, or debug while looking for a fault"
+  type        = string
+  default     = "info"
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_:=,.-]+$", var.log_level))
+    error_message = "Write a level such as info, or targets and levels such as info,slipway_core=debug."
+  }
+}
+
+variable "deletion_protection" {
+  description = "Whether the table, the load balancers and repositories with images in them refuse to be deleted"
+  type        = bool
+  default     = true
+}
