@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fs,
     hash::{BuildHasher as _, RandomState},
+    io,
     net::Ipv4Addr,
     os::unix::{
         fs::PermissionsExt as _,
@@ -43,6 +44,8 @@ use super::{
 
 /// How long a start waits for the ports to accept connections before it calls the container started anyway.
 const SERVE_WITHIN: Duration = Duration::from_secs(5);
+/// How often a program that is still held open is tried again.
+const BUSY_TRIES: u32 = 1000;
 const ASK_EVERY: Duration = Duration::from_millis(10);
 /// How long output that is still under way is waited for after the process has ended.
 const DRAIN_WITHIN: Duration = Duration::from_millis(500);
@@ -251,7 +254,8 @@ impl Container {
             environment.entry(name.to_owned()).or_insert(value);
         }
 
-        let mut child = Command::new(&program)
+        let mut command = Command::new(&program);
+        command
             .args(arguments)
             .env_clear()
             .envs(environment)
@@ -259,9 +263,17 @@ impl Container {
             .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("failed to create task for container: exec: \"{}\" cannot be run", program.display()))?;
+            .stderr(Stdio::piped());
+        let mut tries = 0;
+        let mut child = loop {
+            match command.spawn() {
+                // Another container was being started just while this one's program was unpacked, and holds it open
+                // for an instant.
+                Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy && tries < BUSY_TRIES => tries += 1,
+                spawned => break spawned,
+            }
+        }
+        .with_context(|| format!("failed to create task for container: exec: \"{}\" cannot be run", program.display()))?;
         // Taken here, read by `attend`: a child without its output is not a container.
         if child.stdout.is_none() || child.stderr.is_none() {
             child.kill()?;
