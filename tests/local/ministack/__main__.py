@@ -1,0 +1,36 @@
+"""Starts MiniStack with the corrections beside this file.
+
+MiniStack is a good likeness of AWS, but in a few places that matter to a deployer it behaves differently.
+Each correction names AWS's behaviour. They reach into MiniStack's own modules, so they belong to one version
+of it: another version is refused here rather than half corrected.
+
+Run as `python -I tests/local/ministack`: `-I` keeps this folder's name from hiding the package.
+"""
+
+import os
+import sys
+from importlib.metadata import version
+
+VERSION = "1.5.33"
+
+
+def main() -> None:
+    found = version("ministack")
+    if found != VERSION:
+        sys.exit(f"the corrections are for MiniStack {VERSION}, found {found}: check each of them against it")
+
+    from ministack.app import main as serve
+
+    # Behind the package's own folder, so that `ministack` stays the package.
+    sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+    import load_balancer
+    import mail
+    import services
+    import step_functions
+
+    for correction in (step_functions, load_balancer, services, mail):
+        correction.apply()
+    serve()
+
+
+main()

@@ -1,0 +1,63 @@
+"""ECS services behind a load balancer. AWS: a task counts as good once its targets are healthy, and one whose
+targets turn unhealthy is stopped and replaced; the circuit breaker counts it while it is deployed.
+MiniStack looks at the process only, so an image that answers 500 would deploy well."""
+
+import functools
+import threading
+import time
+
+import load_balancer
+from ministack.core.responses import request_scope
+from ministack.services import ecs
+
+INTERVAL = 0.25
+
+
+def apply() -> None:
+    record = ecs._record_service_task_healthy
+
+    @functools.wraps(record)
+    def corrected(service_key, task):
+        service = ecs._services.get(service_key) or {}
+        while task.get("lastStatus") == "RUNNING" and _state(service, task) == load_balancer.INITIAL:
+            time.sleep(INTERVAL)
+        if _state(service, task) == load_balancer.HEALTHY:
+            record(service_key, task)
+
+    ecs._record_service_task_healthy = corrected
+    threading.Thread(target=_replace_forever, name="slipway-unhealthy-tasks", daemon=True).start()
+
+
+def _state(service, task) -> str:
+    """The worst health among the targets of a task; without a load balancer a running task is healthy."""
+    address = ecs._task_ip(task)
+    states = {load_balancer.health_of(balancer["targetGroupArn"], address, balancer.get("containerPort", 80)).state
+              for balancer in service.get("loadBalancers") or [] if balancer.get("targetGroupArn")}
+    for state in (load_balancer.UNHEALTHY, load_balancer.INITIAL):
+        if state in states:
+            return state
+    return load_balancer.HEALTHY
+
+
+def _replace_forever() -> None:
+    while True:
+        time.sleep(INTERVAL)
+        for (account, region, service_key), service in list(ecs._services._data.items()):
+            if service.get("status") == "ACTIVE" and service.get("loadBalancers"):
+                with request_scope(account, region):
+                    _replace_unhealthy(service_key, service)
+
+
+def _replace_unhealthy(service_key, service) -> None:
+    cluster, name = service_key.split("/", 1)
+    for arn, task in list(ecs._tasks.items()):
+        if (task.get("group") != f"service:{name}" or task.get("clusterArn") != service.get("clusterArn")
+                or task.get("lastStatus") != "RUNNING" or not ecs._task_ip(task)
+                or _state(service, task) != load_balancer.UNHEALTHY):
+            continue
+        group = service["loadBalancers"][0].get("targetGroupArn")
+        reason = f"Task failed ELB health checks in (target-group {group})"
+        if ecs._mark_task_stopped(arn, task, reason, "ServiceSchedulerInitiated"):
+            ecs._cleanup_task_resources(task, ecs._get_docker())
+            ecs._record_service_task_failure(task)
+            ecs._reconcile_service_tasks(cluster, service_key)

@@ -1,0 +1,321 @@
+//! A running local cloud, for commands and tests.
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail};
+use aws_config::SdkConfig;
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::{
+    Settings, client,
+    events::{self, Delivery},
+    image::{self, Behaviour, ImageOptions, Platform},
+    mail::{self, Mail},
+    page::{self, Answer, Page},
+    releases::{self, Execution},
+    state::{Running, StateFolder},
+};
+
+/// The sample application, which is also its repository's and its services' name.
+pub const APPLICATION: &str = "web";
+/// The person who may approve on the local cloud.
+pub const APPROVER: &str = "ana@example.com";
+
+/// What version of the sample application is pushed, and how.
+#[derive(Clone, Debug)]
+pub struct PushOptions {
+    /// The version that the application shows.
+    pub version: String,
+    /// The image's tag; the version when none is given.
+    pub tag: Option<String>,
+    /// What the application does once it runs.
+    pub behaviour: Behaviour,
+    /// Whether it is built for all platforms, as an index, instead of for this machine only.
+    pub multi_architecture: bool,
+}
+
+impl PushOptions {
+    /// A good version for this machine, under its own name as the tag.
+    #[must_use]
+    pub fn good(version: &str) -> Self {
+        Self { version: version.to_owned(), tag: None, behaviour: Behaviour::Good, multi_architecture: false }
+    }
+
+    /// The same, which behaves otherwise.
+    #[must_use]
+    pub fn behaving(self, behaviour: Behaviour) -> Self {
+        Self { behaviour, ..self }
+    }
+}
+
+/// A pushed image.
+#[derive(Clone, Debug)]
+pub struct Pushed {
+    /// The repository's name.
+    pub repository: String,
+    /// The tag that it was pushed under.
+    pub tag: String,
+    /// The digest of what the tag points to.
+    pub digest: String,
+    /// When the push ended, in milliseconds since 1970.
+    pub at: i64,
+}
+
+/// An answer through a stage's load balancer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// Its status.
+    pub status: u16,
+    /// Its body.
+    pub body: String,
+}
+
+/// A local cloud that runs.
+#[derive(Clone, Debug)]
+pub struct Cloud {
+    running: Running,
+    state: StateFolder,
+    application: PathBuf,
+    sdk: SdkConfig,
+}
+
+impl Cloud {
+    /// The cloud that runs in the settings' state folder.
+    ///
+    /// # Errors
+    ///
+    /// When none runs there.
+    pub async fn attach(settings: &Settings) -> anyhow::Result<Self> {
+        let state = StateFolder::new(&settings.state);
+        let running = state.running()?;
+        Ok(Self { sdk: client::sdk(&running.endpoint).await, running, state, application: settings.repository.join("tests/app") })
+    }
+
+    /// The cloud of `SLIPWAY_LOCAL`, or the person's own.
+    ///
+    /// # Errors
+    ///
+    /// When none runs there.
+    pub async fn find() -> anyhow::Result<Self> {
+        Self::attach(&Settings::discover(None)?).await
+    }
+
+    /// Where AWS's interfaces answer.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.running.endpoint
+    }
+
+    /// The port of the endpoint.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.running.port
+    }
+
+    /// What belongs to it on disk.
+    #[must_use]
+    pub fn state(&self) -> &StateFolder {
+        &self.state
+    }
+
+    /// The SDK's configuration, as the root user.
+    #[must_use]
+    pub fn sdk(&self) -> &SdkConfig {
+        &self.sdk
+    }
+
+    /// Builds a version of the sample application and pushes its image.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be built, or the registry refuses it.
+    pub async fn push(&self, options: &PushOptions) -> anyhow::Result<Pushed> {
+        self.push_to(APPLICATION, options).await
+    }
+
+    /// The same, to a repository of another name.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be built, or the registry refuses it.
+    pub async fn push_to(&self, repository: &str, options: &PushOptions) -> anyhow::Result<Pushed> {
+        let built = image::build(
+            &self.application,
+            &ImageOptions {
+                version: options.version.clone(),
+                behaviour: options.behaviour,
+                platforms: if options.multi_architecture { Platform::ALL.to_vec() } else { vec![Platform::host()] },
+            },
+        )?;
+        let tag = options.tag.clone().unwrap_or_else(|| options.version.clone());
+        let digest = image::push(&built, &Url::parse(self.endpoint())?, repository, &tag).await?;
+        Ok(Pushed { repository: repository.to_owned(), tag, digest, at: crate::clock::now().as_millisecond() })
+    }
+
+    /// The mails, the oldest first.
+    ///
+    /// # Errors
+    ///
+    /// When the inbox cannot be read.
+    pub fn inbox(&self) -> anyhow::Result<Vec<Mail>> {
+        mail::read(&self.state.inbox())
+    }
+
+    /// Waits for a mail that is not among the first `known` ones and that the test accepts.
+    ///
+    /// # Errors
+    ///
+    /// When none comes in time.
+    pub async fn wait_for_mail(&self, known: usize, patience: Duration, accepts: impl Fn(&Mail) -> bool) -> anyhow::Result<Mail> {
+        mail::wait(&self.state.inbox(), known, patience, accepts).await
+    }
+
+    /// Opens the page of a link, as a person does.
+    ///
+    /// # Errors
+    ///
+    /// When nothing answers there.
+    pub async fn open(&self, link: &str) -> anyhow::Result<Page> {
+        page::open(&Url::parse(link)?).await
+    }
+
+    /// Opens the page of a link and answers it through its form, as a person does.
+    ///
+    /// # Errors
+    ///
+    /// When the page has nothing to answer; the error holds its words.
+    pub async fn decide(&self, link: &str, answer: Answer, reason: Option<&str>) -> anyhow::Result<Page> {
+        page::answer(link, answer, reason).await
+    }
+
+    /// The releases, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// When Step Functions cannot be asked.
+    pub async fn executions(&self) -> anyhow::Result<Vec<Execution>> {
+        releases::list(&self.sdk).await
+    }
+
+    /// The releases of an image, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// When Step Functions cannot be asked.
+    pub async fn executions_of(&self, digest: &str) -> anyhow::Result<Vec<Execution>> {
+        let mut executions = self.executions().await?;
+        executions.retain(|execution| execution.is_of(digest));
+        Ok(executions)
+    }
+
+    /// Waits until the release of an image has begun.
+    ///
+    /// # Errors
+    ///
+    /// When none begins in time.
+    pub async fn wait_for_release(&self, digest: &str, patience: Duration) -> anyhow::Result<Execution> {
+        let started = Instant::now();
+        loop {
+            if let Some(execution) = self.executions_of(digest).await?.into_iter().next() {
+                return Ok(execution);
+            }
+            if started.elapsed() > patience {
+                bail!("no release of {digest} began within {} s; see `cargo local logs receive-push`", patience.as_secs());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Waits until the newest release of an image has ended, however it ended.
+    ///
+    /// # Errors
+    ///
+    /// When none begins, or it does not end in time.
+    pub async fn wait_for_outcome(&self, digest: &str, patience: Duration) -> anyhow::Result<Execution> {
+        let started = Instant::now();
+        let mut execution = self.wait_for_release(digest, patience).await?;
+        while execution.is_running() {
+            if started.elapsed() > patience {
+                bail!("the release of {digest} did not end within {} s; see `cargo local status`", patience.as_secs());
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            execution = releases::describe(&self.sdk, &execution.arn).await?;
+        }
+        Ok(execution)
+    }
+
+    /// Asks the sample application through a stage's load balancer.
+    ///
+    /// # Errors
+    ///
+    /// When the load balancer does not answer.
+    pub async fn get(&self, stage: &str, path: &str) -> anyhow::Result<Answered> {
+        let address = Url::parse(&format!("{}{path}", load_balancer(self.endpoint(), stage)))?;
+        let answer = client::browser(&address)?
+            .get(address.clone())
+            .send()
+            .await
+            .with_context(|| format!("the load balancer of {stage} does not answer"))?;
+        Ok(Answered { status: answer.status().as_u16(), body: answer.text().await? })
+    }
+
+    /// Gives an event to the deployed rules.
+    ///
+    /// # Errors
+    ///
+    /// When the rules cannot be read.
+    pub async fn deliver(&self, event: &Value) -> anyhow::Result<Vec<Delivery>> {
+        events::deliver(&self.sdk, event).await
+    }
+
+    /// What Terraform printed as the cloud's outputs when it was set up.
+    ///
+    /// # Errors
+    ///
+    /// When the cloud was not set up.
+    pub fn outputs(&self) -> anyhow::Result<Value> {
+        let file = self.state.path().join("outputs.json");
+        let text = std::fs::read(&file).with_context(|| format!("{} cannot be read", file.display()))?;
+        Ok(serde_json::from_slice(&text)?)
+    }
+}
+
+/// Where a stage's load balancer answers on the local cloud: by path, as not every system finds `*.localhost`.
+#[must_use]
+pub fn load_balancer(endpoint: &str, stage: &str) -> String {
+    format!("{endpoint}/_alb/{APPLICATION}-{stage}")
+}
+
+/// The Terraform variables of the local cloud.
+#[must_use]
+pub fn variables(endpoint: &str, packages: &Path) -> Value {
+    let services = |stage: &str| {
+        json!([{
+            "service": APPLICATION,
+            "desired_count": 1,
+            "health": { "path": "/health", "url": load_balancer(endpoint, stage) },
+        }])
+    };
+    json!({
+        "architecture": if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" },
+        "packages": packages,
+        "applications": {
+            APPLICATION: {
+                "repository": APPLICATION,
+                "tags": ["v*"],
+                "stages": [
+                    { "name": "staging", "services": services("staging") },
+                    {
+                        "name": "production",
+                        "services": services("production"),
+                        "approval": { "approvers": [APPROVER], "quorum": 1, "expires_after": "24h" },
+                    },
+                ],
+            },
+        },
+    })
+}

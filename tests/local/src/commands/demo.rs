@@ -1,0 +1,297 @@
+//! `cargo local demo`: the whole path, shown.
+
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail, ensure};
+use clap::Args;
+
+use super::{PORT, bring_up, inbox, take_down};
+use crate::{
+    Answer, Cloud, Mail, PushOptions, Pushed, Settings,
+    image::Behaviour,
+    process,
+    progress::{Seconds, heading, note},
+    releases::{self, Execution, Step, millis},
+};
+
+/// How long a release may take of which no person is part.
+const PATIENCE: Duration = Duration::from_secs(180);
+/// How long a person may take.
+const PERSON: Duration = Duration::from_secs(60 * 60);
+/// The time between two looks at a release.
+const LOOK: Duration = Duration::from_millis(100);
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Approve version 2 too, instead of waiting for the click.
+    #[arg(long)]
+    approve: bool,
+    /// Leave the cloud running at the end.
+    #[arg(long)]
+    keep: bool,
+    /// The port on which AWS's interfaces answer.
+    #[arg(long, default_value_t = PORT)]
+    port: u16,
+}
+
+pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<()> {
+    heading("Setting everything up");
+    let cloud = bring_up(settings, arguments.port).await?;
+    let shown = tokio::select! {
+        shown = show(&cloud, arguments.approve) => shown,
+        () = process::interrupted() => Err(anyhow::anyhow!("interrupted")),
+    };
+    if arguments.keep && shown.is_ok() {
+        heading(format!("The local cloud stays up at {}", cloud.endpoint()));
+        note("`cargo local down` stops it");
+        return Ok(());
+    }
+    take_down(settings).await?;
+    println!("\nEverything is stopped and removed.");
+    shown
+}
+
+/// Who answers the approval mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Decider {
+    /// The demo itself.
+    Demo,
+    /// The person in front of it.
+    Person,
+}
+
+/// Shows the path on a cloud that is up.
+///
+/// # Errors
+///
+/// When anything turns out otherwise than it should.
+pub(super) async fn show(cloud: &Cloud, approve: bool) -> anyhow::Result<()> {
+    heading("Version 1: pushed, and approved for production by this demo");
+    let first = release(cloud, &PushOptions::good("v1"), Decider::Demo).await?;
+    expect_released(cloud, &first, "v1").await?;
+
+    let decider = if approve { Decider::Demo } else { Decider::Person };
+    heading("Version 2: pushed; production waits for the click");
+    let second = release(cloud, &PushOptions::good("v2"), decider).await?;
+    expect_released(cloud, &second, "v2").await?;
+
+    heading("Version 3: pushed; it answers every request with 500");
+    let broken = PushOptions::good("v3").behaving(Behaviour::Answer500);
+    let third = release(cloud, &broken, Decider::Demo).await?;
+    expect_stopped(cloud, &third).await?;
+
+    heading("Figures");
+    let latency = first.to_staging.max(second.to_staging);
+    let whole = second.took;
+    note(format!(
+        "end of the push → staging's UpdateService: {} (version 1), {} (version 2)",
+        Millis(first.to_staging),
+        Millis(second.to_staging)
+    ));
+    note(format!(
+        "the whole release, from the end of the push to its outcome: {} (version 1), {} (version 2{})",
+        Seconds(first.took),
+        Seconds(whole),
+        if approve { "" } else { ", with your decision" }
+    ));
+    ensure!(latency.is_some_and(|latency| latency < 2_000), "staging's UpdateService came later than 2 s after the push");
+    ensure!(!approve || whole < Duration::from_secs(30), "a release with an immediate decision took longer than 30 s");
+    Ok(())
+}
+
+/// A release that ended, and its figures.
+struct Report {
+    pushed: Pushed,
+    execution: Execution,
+    /// From the end of the push to staging's UpdateService, in milliseconds.
+    to_staging: Option<i64>,
+    /// From the end of the push to the release's end.
+    took: Duration,
+}
+
+/// Pushes a version and follows its release to the end.
+async fn release(cloud: &Cloud, options: &PushOptions, decider: Decider) -> anyhow::Result<Report> {
+    let known = cloud.inbox()?.len();
+    let pushing = Instant::now();
+    let pushed = cloud.push(options).await?;
+    note(format!(
+        "pushed {}:{} as {}…  ({})",
+        pushed.repository,
+        pushed.tag,
+        pushed.digest.get(..19).unwrap_or_default(),
+        Seconds(pushing.elapsed())
+    ));
+    let mut execution = cloud.wait_for_release(&pushed.digest, Duration::from_secs(20)).await?;
+    let mut following = Following::new(&pushed);
+    let mut asked = None;
+    let started = Instant::now();
+    loop {
+        let patience = if asked.is_some() && decider == Decider::Person { PERSON } else { PATIENCE };
+        if started.elapsed() > patience {
+            bail!("the release did not end within {}; its last step is {}", Seconds(patience), following.running.unwrap_or_default());
+        }
+        following.look(cloud, &execution).await?;
+        if !execution.is_running() {
+            break;
+        }
+        if asked.is_none()
+            && let Some(mail) = approval(cloud, known)?
+        {
+            ask(cloud, &mail, decider).await?;
+            asked = Some(mail);
+        }
+        tokio::time::sleep(LOOK).await;
+        execution = releases::describe(cloud.sdk(), &execution.arn).await?;
+    }
+    let ended = execution.stopped.unwrap_or(pushed.at);
+    Ok(Report {
+        took: Duration::from_millis(u64::try_from(ended - pushed.at).unwrap_or_default()),
+        to_staging: following.to_staging,
+        pushed,
+        execution,
+    })
+}
+
+fn approval(cloud: &Cloud, known: usize) -> anyhow::Result<Option<Mail>> {
+    Ok(cloud.inbox()?.into_iter().skip(known).find(|mail| mail.approval_link().is_some()))
+}
+
+async fn ask(cloud: &Cloud, mail: &Mail, decider: Decider) -> anyhow::Result<()> {
+    inbox::show(mail);
+    let link = mail.approval_link().context("a mail without a link")?;
+    match decider {
+        Decider::Demo => {
+            let page = cloud.decide(link, Answer::Approve, Some("approved by the demo")).await?;
+            let first = page.text.lines().next().unwrap_or_default();
+            note(format!("opened the link and approved: {first}"));
+        }
+        Decider::Person => {
+            println!("  ► Open the link and decide (or run `cargo local approve` in another terminal).");
+        }
+    }
+    Ok(())
+}
+
+/// What has been shown of a release so far.
+struct Following {
+    pushed: i64,
+    digest: String,
+    shown: HashSet<usize>,
+    entered: Vec<Step>,
+    running: Option<String>,
+    to_staging: Option<i64>,
+}
+
+impl Following {
+    fn new(pushed: &Pushed) -> Self {
+        Self {
+            pushed: pushed.at,
+            digest: pushed.digest.clone(),
+            shown: HashSet::new(),
+            entered: Vec::new(),
+            running: None,
+            to_staging: None,
+        }
+    }
+
+    /// Looks at the release and shows what it has done since the last look.
+    async fn look(&mut self, cloud: &Cloud, execution: &Execution) -> anyhow::Result<()> {
+        if self.to_staging.is_none() {
+            self.to_staging = updated(cloud, "staging", &self.digest).await?.map(|at| at - self.pushed);
+        }
+        for (number, step) in releases::steps(cloud.sdk(), &execution.arn).await?.into_iter().enumerate() {
+            if !self.shown.insert(number) {
+                continue;
+            }
+            if step.entered {
+                self.running = Some(step.state.clone());
+                self.entered.push(step);
+            } else if let Some(at) = self.entered.iter().rposition(|entered| entered.state == step.state) {
+                let entered = self.entered.remove(at);
+                self.show(&entered, &step);
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows a step that ended, unless it took no time: choices and results are not news.
+    fn show(&self, entered: &Step, left: &Step) {
+        let took = left.at - entered.at;
+        if took < 10 {
+            return;
+        }
+        println!(
+            "    {:>7}  {:<12} {:<24} {:>8}",
+            format!("+{}", Millis(Some(left.at - self.pushed))),
+            entered.stage.as_deref().unwrap_or_default(),
+            entered.state,
+            Millis(Some(took)).to_string()
+        );
+    }
+}
+
+/// When the stage's service was told to run the image: its deployment's creation.
+async fn updated(cloud: &Cloud, cluster: &str, digest: &str) -> anyhow::Result<Option<i64>> {
+    let ecs = aws_sdk_ecs::Client::new(cloud.sdk());
+    let answer = ecs.describe_services().cluster(cluster).services(crate::cloud::APPLICATION).send().await?;
+    for deployment in answer.services().iter().flat_map(|service| service.deployments()) {
+        let definition = deployment.task_definition().unwrap_or_default();
+        if definition.contains("-template:") {
+            continue;
+        }
+        let answer = ecs.describe_task_definition().task_definition(definition).send().await?;
+        let is_ours = answer
+            .task_definition()
+            .into_iter()
+            .flat_map(|definition| definition.container_definitions())
+            .any(|container| container.image().unwrap_or_default().ends_with(digest));
+        if is_ours {
+            return Ok(millis(deployment.created_at()));
+        }
+    }
+    Ok(None)
+}
+
+async fn expect_released(cloud: &Cloud, report: &Report, version: &str) -> anyhow::Result<()> {
+    let outcome = report.execution.outcome().unwrap_or_default();
+    ensure!(
+        outcome == "RELEASED",
+        "the release of {} came to {outcome}: {}",
+        report.pushed.tag,
+        report.execution.reason().unwrap_or_default()
+    );
+    let answer = cloud.get("production", "/version").await?;
+    note(format!("{outcome}; production's load balancer answers {} {}", answer.status, answer.body.trim()));
+    ensure!(answer.status == 200 && answer.body.contains(version), "production does not answer with {version}");
+    Ok(())
+}
+
+async fn expect_stopped(cloud: &Cloud, report: &Report) -> anyhow::Result<()> {
+    let outcome = report.execution.outcome().unwrap_or_default();
+    note(format!("{outcome} in {}: {}", report.execution.stage().unwrap_or("?"), report.execution.reason().unwrap_or_default()));
+    ensure!(outcome == "ROLLED_BACK" && report.execution.stage() == Some("staging"), "the broken version was not stopped in staging");
+    for stage in ["staging", "production"] {
+        let answer = cloud.get(stage, "/version").await?;
+        note(format!("{stage}'s load balancer answers {} {}", answer.status, answer.body.trim()));
+        ensure!(answer.status == 200 && answer.body.contains("v2"), "{stage} does not answer with v2");
+    }
+    Ok(())
+}
+
+/// Milliseconds as people read them.
+struct Millis(Option<i64>);
+
+impl std::fmt::Display for Millis {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(millis) => {
+                let duration = Duration::from_millis(u64::try_from(millis).unwrap_or_default());
+                write!(formatter, "{:.2} s", duration.as_secs_f64())
+            }
+            None => formatter.write_str("not seen"),
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What a person does on the local cloud: `cargo local …`.
+
+mod alarm;
+mod decide;
+mod demo;
+mod down;
+mod env;
+mod inbox;
+mod logs;
+mod push;
+mod send;
+mod status;
+mod test;
+mod up;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+pub use down::take_down;
+pub use up::bring_up;
+
+use crate::{Settings, page::Answer, serve};
+
+/// The port of the local cloud when none is named.
+pub const PORT: u16 = 4566;
+
+/// Slipway's local cloud: the whole path from a push to production, on this machine.
+#[derive(Debug, Parser)]
+#[command(name = "cargo local", bin_name = "cargo local")]
+struct Arguments {
+    /// The folder of the cloud's state [default: $SLIPWAY_LOCAL, else target/local/cloud].
+    #[arg(long, global = true, value_name = "FOLDER")]
+    state: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start the local cloud and set Slipway up on it.
+    Up(up::Arguments),
+    /// Build a version of the sample application and push its image.
+    Push(push::Arguments),
+    /// Show the mails that people got.
+    Inbox(inbox::Arguments),
+    /// Open the newest approval mail's link and approve.
+    Approve(decide::Arguments),
+    /// Open the newest approval mail's link and reject.
+    Reject(decide::Arguments),
+    /// Set an alarm's state.
+    Alarm(alarm::Arguments),
+    /// Give an event from a file to the deployed rules.
+    Send(send::Arguments),
+    /// Show what runs and the last releases.
+    Status,
+    /// Show what the functions logged.
+    Logs(logs::Arguments),
+    /// Print the variables that let other tools use the local cloud: `eval "$(cargo local env)"`.
+    Env,
+    /// Show the whole path: a release, an approval, a broken version that is stopped.
+    Demo(demo::Arguments),
+    /// Run every test of the project.
+    Test(test::Arguments),
+    /// Stop the local cloud and remove all of its state.
+    Down,
+    /// The supervisor that `up` starts in the background.
+    #[command(hide = true)]
+    Serve {
+        #[arg(long)]
+        port: u16,
+    },
+}
+
+/// Runs what the command line says; failures are told in words and as the exit code.
+pub async fn run() -> ExitCode {
+    match dispatch(Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn dispatch(arguments: Arguments) -> anyhow::Result<()> {
+    let settings = Settings::discover(arguments.state)?;
+    match arguments.command {
+        Command::Up(arguments) => up::run(&settings, &arguments).await,
+        Command::Push(arguments) => push::run(&settings, arguments).await,
+        Command::Inbox(arguments) => inbox::run(&settings, &arguments).await,
+        Command::Approve(arguments) => decide::run(&settings, Answer::Approve, &arguments).await,
+        Command::Reject(arguments) => decide::run(&settings, Answer::Reject, &arguments).await,
+        Command::Alarm(arguments) => alarm::run(&settings, &arguments).await,
+        Command::Send(arguments) => send::run(&settings, &arguments).await,
+        Command::Status => status::run(&settings).await,
+        Command::Logs(arguments) => logs::run(&settings, &arguments).await,
+        Command::Env => env::run(&settings).await,
+        Command::Demo(arguments) => demo::run(&settings, &arguments).await,
+        Command::Test(arguments) => test::run(&settings, &arguments).await,
+        Command::Down => down::run(&settings).await,
+        Command::Serve { port } => {
+            tracing_subscriber::fmt()
+                .with_ansi(false)
+                .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn,slipway_local=info".into()))
+                .init();
+            serve::serve(&settings, port).await
+        }
+    }
+}

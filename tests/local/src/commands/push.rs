@@ -1,0 +1,35 @@
+//! `cargo local push`.
+
+use clap::Args;
+
+use crate::{Cloud, PushOptions, Settings, image::Behaviour};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The version that the application shows.
+    #[arg(long, value_name = "VERSION", default_value = "v1")]
+    app_version: String,
+    /// The image's tag [default: the version].
+    #[arg(long)]
+    tag: Option<String>,
+    /// What this version does: good, answer-500, hang, crash, turn-bad or turn-bad:SECONDS.
+    #[arg(long, default_value = "good")]
+    behaviour: Behaviour,
+    /// Build for all platforms, as an index.
+    #[arg(long)]
+    multi_architecture: bool,
+}
+
+pub(super) async fn run(settings: &Settings, arguments: Arguments) -> anyhow::Result<()> {
+    let cloud = Cloud::attach(settings).await?;
+    let pushed = cloud
+        .push(&PushOptions {
+            version: arguments.app_version,
+            tag: arguments.tag,
+            behaviour: arguments.behaviour,
+            multi_architecture: arguments.multi_architecture,
+        })
+        .await?;
+    println!("{}:{}@{}", pushed.repository, pushed.tag, pushed.digest);
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! `cargo local up`.
+
+use std::{
+    fs,
+    net::TcpListener,
+    os::unix::process::CommandExt as _,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+
+use super::{PORT, take_down};
+use crate::{
+    Cloud, Settings, cloud,
+    environment::Environment,
+    functions, ministack, process,
+    progress::{heading, long_step, note, step},
+    state::StateFolder,
+    terraform::Terraform,
+};
+
+/// How long the supervisor may take until the cloud answers.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The port on which AWS's interfaces answer.
+    #[arg(long, default_value_t = PORT)]
+    port: u16,
+}
+
+pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<()> {
+    heading("Starting the local cloud");
+    let cloud = bring_up(settings, arguments.port).await?;
+    heading(format!("The local cloud is up at {}", cloud.endpoint()));
+    note("cargo local push --app-version v1   pushes an image, which starts a release");
+    note("cargo local status                  shows what runs");
+    note("cargo local inbox                   shows the mails");
+    note("cargo local down                    stops everything");
+    Ok(())
+}
+
+/// Starts a cloud and sets Slipway up on it: all of it, or nothing.
+///
+/// # Errors
+///
+/// When a tool is missing, the port is taken, a cloud already runs in the state folder, or a part fails. Whatever
+/// had been started is stopped again.
+pub async fn bring_up(settings: &Settings, port: u16) -> anyhow::Result<Cloud> {
+    let state = StateFolder::new(&settings.state);
+    if state.is_supervised() {
+        bail!("a local cloud already runs (its state is in {}): use it, or stop it with `cargo local down`", settings.state.display());
+    }
+    // What a cloud that died left behind.
+    take_down(settings).await?;
+    if TcpListener::bind(("127.0.0.1", port)).is_err() {
+        bail!("port {port} is taken: stop what uses it, or name another one with `--port`");
+    }
+    state.create()?;
+
+    let outcome = tokio::select! {
+        outcome = set_up(settings, port) => outcome,
+        () = process::interrupted() => Err(anyhow::anyhow!("interrupted; nothing is left running")),
+    };
+    if outcome.is_err() {
+        keep_logs(settings, &state);
+        take_down(settings).await?;
+    }
+    outcome
+}
+
+async fn set_up(settings: &Settings, port: u16) -> anyhow::Result<Cloud> {
+    let state = StateFolder::new(&settings.state);
+    let endpoint = ministack::endpoint(port);
+    step("Python environment", Environment::prepare(settings)).await?;
+    let terraform = step("Terraform", Terraform::prepare(settings, &endpoint)).await?;
+    long_step("Functions, built for this machine", functions::build(settings)).await?;
+    let packing = {
+        let (settings, packages) = (settings.clone(), state.packages());
+        tokio::task::spawn_blocking(move || functions::pack(&settings, &packages))
+    };
+    step("Functions, packed", async { packing.await? }).await?;
+    step("Terraform's provider", terraform.init(settings)).await?;
+    step("AWS endpoint and container engine", start(settings, port)).await?;
+    let variables = cloud::variables(&endpoint, &state.packages());
+    step("Slipway, applied with Terraform", terraform.apply(&variables)).await?;
+    let outputs = terraform.outputs().await?;
+    fs::write(state.path().join("outputs.json"), serde_json::to_vec_pretty(&outputs)?)?;
+    Cloud::attach(settings).await
+}
+
+/// Starts the supervisor in the background and waits until the cloud answers.
+async fn start(settings: &Settings, port: u16) -> anyhow::Result<()> {
+    let state = StateFolder::new(&settings.state);
+    let log = fs::File::create(state.log("serve"))?;
+    let mut supervisor = Command::new(std::env::current_exe()?)
+        .arg("serve")
+        .args(["--port", &port.to_string()])
+        .arg("--state")
+        .arg(&settings.state)
+        .current_dir(&settings.repository)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        // A group of its own: Ctrl-C in the terminal is not meant for it.
+        .process_group(0)
+        .spawn()
+        .context("the supervisor cannot be started")?;
+    let started = Instant::now();
+    while state.written().is_none() {
+        if let Some(status) = supervisor.try_wait()? {
+            let log = fs::read_to_string(state.log("serve")).unwrap_or_default();
+            let last = log.lines().last().unwrap_or("it said nothing");
+            bail!("the supervisor ended ({status}): {last}");
+        }
+        if started.elapsed() > PATIENCE {
+            bail!("the AWS endpoint did not answer within {} s", PATIENCE.as_secs());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
+}
+
+/// Keeps the logs of a cloud that could not be set up, for the person who wants to know why.
+fn keep_logs(settings: &Settings, state: &StateFolder) {
+    let kept = settings.shared().join("failed");
+    let _ = fs::remove_dir_all(&kept);
+    let _ = fs::create_dir_all(&kept);
+    for log in ["serve", "ministack", "terraform"] {
+        let _ = fs::copy(state.log(log), kept.join(format!("{log}.log")));
+    }
+    eprintln!("  the logs are kept in {}", kept.display());
+}

@@ -1,0 +1,31 @@
+//! The local cloud: everything that Slipway needs of AWS, on one machine, with no AWS account and no Docker.
+//!
+//! MiniStack is the AWS endpoint. This crate starts it with what it lacks: an engine that runs ECS tasks as
+//! processes ([`engine`]), the events that AWS sends by itself ([`events`]) and an inbox for SNS's mails
+//! ([`mail`]). It applies the real Terraform, and gives people commands ([`commands`]) and tests an interface
+//! ([`Cloud`]) to it.
+
+pub mod client;
+pub mod clock;
+pub mod cloud;
+pub mod commands;
+pub mod engine;
+pub mod environment;
+pub mod events;
+pub mod functions;
+pub mod image;
+pub mod mail;
+pub mod ministack;
+pub mod page;
+pub mod process;
+pub mod progress;
+pub mod releases;
+pub mod serve;
+pub mod settings;
+pub mod state;
+pub mod terraform;
+
+pub use cloud::{Cloud, PushOptions, Pushed};
+pub use mail::Mail;
+pub use page::Answer;
+pub use settings::Settings;

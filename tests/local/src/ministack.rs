@@ -1,0 +1,69 @@
+//! MiniStack: AWS's interfaces on loopback, with IAM enforcement.
+
+use std::{path::Path, process::Stdio, time::Duration};
+
+use anyhow::{Context as _, bail};
+use tokio::process::Command;
+
+use crate::{Settings, client, environment::Environment, process::Group, state::StateFolder};
+
+/// How long MiniStack may take until it answers.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where the cloud answers on a port.
+#[must_use]
+pub fn endpoint(port: u16) -> String {
+    format!("http://127.0.0.1:{port}")
+}
+
+/// Starts MiniStack with our corrections and waits until it answers.
+///
+/// Its environment is its own: what a person has set could reach the functions, which inherit it.
+///
+/// # Errors
+///
+/// When it does not start, or does not answer in time.
+pub async fn start(settings: &Settings, environment: &Environment, port: u16, engine: &Path) -> anyhow::Result<Group> {
+    let state = StateFolder::new(&settings.state);
+    let log = std::fs::File::create(state.log("ministack"))?;
+    let mut command = Command::new(environment.program("python"));
+    command
+        .arg("-I")
+        .arg(settings.repository.join("tests/local/ministack"))
+        .current_dir(&settings.state)
+        .env_clear()
+        .envs(client::variables(&endpoint(port)))
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+        .env("HOME", state.path())
+        .env("TMPDIR", state.temporary())
+        .env("PYTHONUNBUFFERED", "1")
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("GATEWAY_PORT", port.to_string())
+        .env("BIND_HOST", "127.0.0.1")
+        .env("AUTH", "true")
+        .env("DOCKER_HOST", format!("unix://{}", engine.display()))
+        .env("SLIPWAY_INBOX", state.inbox())
+        .env("AWS_LC_SYS_NO_JITTER_ENTROPY", "1")
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log);
+    let mut ministack = Group::start(&mut command)?;
+    tokio::select! {
+        status = ministack.wait() => {
+            let status = status?;
+            bail!("MiniStack ended ({status}); its log is {}", state.log("ministack").display())
+        }
+        answers = tokio::time::timeout(PATIENCE, answering(port)) => {
+            answers.context("MiniStack does not answer")?;
+        }
+    }
+    Ok(ministack)
+}
+
+async fn answering(port: u16) {
+    let address = format!("{}/_ministack/health", endpoint(port));
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(2)).build().unwrap_or_default();
+    while !client.get(&address).send().await.is_ok_and(|answer| answer.status().is_success()) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

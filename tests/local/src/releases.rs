@@ -1,0 +1,177 @@
+//! Releases, as their executions tell them.
+
+use aws_config::SdkConfig;
+use aws_sdk_sfn::{
+    Client,
+    primitives::DateTime,
+    types::{ExecutionStatus, HistoryEvent},
+};
+use serde_json::Value;
+
+use crate::client::{ACCOUNT, REGION};
+
+/// The state machine's ARN.
+#[must_use]
+pub fn state_machine() -> String {
+    format!("arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:slipway-release")
+}
+
+/// One release.
+#[derive(Clone, Debug)]
+pub struct Execution {
+    /// The execution's ARN.
+    pub arn: String,
+    /// Its name, which is the release's id.
+    pub name: String,
+    /// Where it is.
+    pub status: ExecutionStatus,
+    /// When it began, in milliseconds since 1970.
+    pub started: i64,
+    /// When it ended, in milliseconds since 1970.
+    pub stopped: Option<i64>,
+    /// What it was started with.
+    pub input: Value,
+    /// What it came to, when it succeeded.
+    pub output: Option<Value>,
+    /// Why it failed, when it did: the error's name and its cause.
+    pub failure: Option<(String, String)>,
+}
+
+impl Execution {
+    /// The release's outcome, such as `RELEASED`, when it has one.
+    #[must_use]
+    pub fn outcome(&self) -> Option<&str> {
+        find(self.output.as_ref()?, "outcome")?.as_str()
+    }
+
+    /// The stage that ended the release, when one did.
+    #[must_use]
+    pub fn stage(&self) -> Option<&str> {
+        self.ending()?["stage"].as_str()
+    }
+
+    /// Why the release ended so, in words.
+    #[must_use]
+    pub fn reason(&self) -> Option<String> {
+        if let Some(reason) = self.ending().and_then(|ending| ending["reason"].as_str()) {
+            return Some(reason.to_owned());
+        }
+        let (error, cause) = self.failure.as_ref()?;
+        Some(format!("{error}: {cause}"))
+    }
+
+    /// Whether it still runs.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.status == ExecutionStatus::Running
+    }
+
+    /// Whether it releases that image.
+    #[must_use]
+    pub fn is_of(&self, digest: &str) -> bool {
+        self.input.to_string().contains(digest)
+    }
+
+    fn ending(&self) -> Option<&Value> {
+        holder(self.output.as_ref()?, "outcome")
+    }
+}
+
+/// The releases, the newest first.
+///
+/// # Errors
+///
+/// When Step Functions cannot be asked.
+pub async fn list(sdk: &SdkConfig) -> anyhow::Result<Vec<Execution>> {
+    let sfn = Client::new(sdk);
+    let mut executions = Vec::new();
+    let mut pages = sfn.list_executions().state_machine_arn(state_machine()).into_paginator().send();
+    while let Some(page) = pages.next().await {
+        for item in page?.executions() {
+            executions.push(describe(sdk, item.execution_arn()).await?);
+        }
+    }
+    executions.sort_by_key(|execution| std::cmp::Reverse(execution.started));
+    Ok(executions)
+}
+
+/// One release.
+///
+/// # Errors
+///
+/// When Step Functions cannot be asked, or does not know it.
+pub async fn describe(sdk: &SdkConfig, arn: &str) -> anyhow::Result<Execution> {
+    let answer = Client::new(sdk).describe_execution().execution_arn(arn).send().await?;
+    let document = |text: Option<&str>| text.and_then(|text| serde_json::from_str(text).ok());
+    Ok(Execution {
+        arn: arn.to_owned(),
+        name: answer.name().unwrap_or_default().to_owned(),
+        status: answer.status().clone(),
+        started: answer.start_date().to_millis().unwrap_or_default(),
+        stopped: answer.stop_date().and_then(|time| time.to_millis().ok()),
+        input: document(answer.input()).unwrap_or_default(),
+        output: (*answer.status() == ExecutionStatus::Succeeded).then(|| document(answer.output())).flatten(),
+        failure: answer.error().map(|error| (error.to_owned(), answer.cause().unwrap_or_default().to_owned())),
+    })
+}
+
+/// A state that a release entered or left.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// The state's name.
+    pub state: String,
+    /// The stage that it works for, when it works for one.
+    pub stage: Option<String>,
+    /// Whether the state was entered (or left).
+    pub entered: bool,
+    /// When, in milliseconds since 1970.
+    pub at: i64,
+}
+
+/// What a release did so far, in its order.
+///
+/// # Errors
+///
+/// When Step Functions cannot be asked.
+pub async fn steps(sdk: &SdkConfig, arn: &str) -> anyhow::Result<Vec<Step>> {
+    let mut steps = Vec::new();
+    let mut pages = Client::new(sdk).get_execution_history().execution_arn(arn).into_paginator().send();
+    while let Some(page) = pages.next().await {
+        steps.extend(page?.events().iter().filter_map(step));
+    }
+    Ok(steps)
+}
+
+fn step(event: &HistoryEvent) -> Option<Step> {
+    let at = event.timestamp().to_millis().unwrap_or_default();
+    if let Some(entered) = event.state_entered_event_details() {
+        let input: Value = serde_json::from_str(entered.input().unwrap_or_default()).unwrap_or_default();
+        let stage = match &input["stage"] {
+            Value::String(name) => Some(name.clone()),
+            stage => stage["name"].as_str().map(str::to_owned),
+        };
+        return Some(Step { state: entered.name().to_owned(), stage, entered: true, at });
+    }
+    let exited = event.state_exited_event_details()?;
+    Some(Step { state: exited.name().to_owned(), stage: None, entered: false, at })
+}
+
+/// The first value of that name, however deep.
+fn find<'a>(document: &'a Value, name: &str) -> Option<&'a Value> {
+    holder(document, name).map(|holder| &holder[name])
+}
+
+/// The first object that has that name, however deep.
+fn holder<'a>(document: &'a Value, name: &str) -> Option<&'a Value> {
+    match document {
+        Value::Object(fields) if fields.contains_key(name) => Some(document),
+        Value::Object(fields) => fields.values().find_map(|value| holder(value, name)),
+        Value::Array(items) => items.iter().find_map(|value| holder(value, name)),
+        _ => None,
+    }
+}
+
+/// A time of AWS in milliseconds since 1970.
+pub(crate) fn millis(time: Option<&DateTime>) -> Option<i64> {
+    time?.to_millis().ok()
+}
