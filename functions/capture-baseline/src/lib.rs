@@ -1,1 +1,124 @@
-//! capture-baseline.
+//! Looks at a stage before it changes, and records what it runs.
+//!
+//! A stage that may not change is an answer, not an error: the stages before were not proved, the registry does not have
+//! the image, a service or its template is missing, an alarm is not quiet.
+
+use serde_json::Value;
+use slipway_aws::{Aws, AwsError, Key};
+use slipway_core::alarm;
+use slipway_core::application::Stage;
+use slipway_core::approval::Verified;
+use slipway_core::deployment::ServiceView;
+use slipway_core::release::Release;
+use slipway_core::rollback::{Baseline, ServiceBaseline};
+use slipway_core::step::{CaptureBaselineInput, Captured};
+use slipway_runtime::{ConfigurationError, Environment, StepError, parse};
+
+/// What the function is told by its environment.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The table's name.
+    pub table: String,
+}
+
+impl Config {
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    ///
+    /// When a variable is not set.
+    pub fn read(environment: &Environment<'_>) -> Result<Self, ConfigurationError> {
+        Ok(Self { table: environment.table()? })
+    }
+}
+
+/// Records the stage's baseline, or says what keeps the stage from changing.
+///
+/// # Errors
+///
+/// When the input does not parse, or AWS cannot be asked.
+pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Captured, StepError> {
+    let CaptureBaselineInput { release, application, position } = parse(input)?;
+    let Some((stage, earlier)) = application.stages.get(..=position).and_then(<[Stage]>::split_last) else {
+        return Err(StepError::InvalidInput { field: "position".into(), problem: format!("the application has no stage {position}") });
+    };
+    let captured = capture(aws, config, &release, stage, earlier).await?;
+    match &captured {
+        Captured::Ready { .. } => tracing::info!(release.id = %release.id, %stage.name, "{} may change", stage.name),
+        Captured::Blocked { reason } => {
+            tracing::warn!(release.id = %release.id, %stage.name, reason, "{} may not change: {reason}", stage.name)
+        }
+    }
+    Ok(captured)
+}
+
+async fn capture(aws: &Aws, config: &Config, release: &Release, stage: &Stage, earlier: &[Stage]) -> Result<Captured, StepError> {
+    let table = aws.table(&config.table);
+    for before in earlier {
+        for service in &before.services {
+            if table.get::<Verified>(&Key::verified(&release.id, &before.name, &service.service)).await?.is_none() {
+                return blocked(format!("{} of the stage {} before was not verified", service.service, before.name));
+            }
+        }
+    }
+    // A second run may look at a stage that the first one's successors have changed: what the first one saw counts.
+    let key = Key::baseline(&release.id, &stage.name);
+    if let Some(recorded) = table.get(&key).await? {
+        return Ok(Captured::Ready { baseline: recorded.document });
+    }
+    if !aws.repositories().has(&release.image).await? {
+        return blocked(format!("the registry has no image {}", release.image));
+    }
+    let mut services = Vec::with_capacity(stage.services.len());
+    let views = describe(aws, stage).await?;
+    for service in &stage.services {
+        let name = &service.service;
+        let Some(view) = views.iter().find(|view| view.arn.as_str().ends_with(&format!("/{name}"))) else {
+            return blocked(format!("ECS has no active service {name} in the cluster {}", stage.cluster()));
+        };
+        let families = stage.families(name);
+        let ours = |images: &[String]| images.iter().find(|image| release.image.in_place_of(image).is_some()).cloned();
+        match aws.ecs().task_definition(&families.template).await? {
+            None => {
+                return blocked(format!("there is no task definition {}: Terraform keeps the template of {name} there", families.template));
+            }
+            Some(template) if ours(&template.images).is_none() => {
+                return blocked(format!(
+                    "no container of the task definition {} has an image of the repository {}",
+                    families.template, release.image.repository
+                ));
+            }
+            Some(_) => {}
+        }
+        let running = aws.ecs().task_definition(view.task_definition.as_str()).await?;
+        let image = running.and_then(|running| ours(&running.images)).unwrap_or_default();
+        services.push(ServiceBaseline {
+            service: name.clone(),
+            arn: view.arn.clone(),
+            task_definition: view.task_definition.clone(),
+            image,
+            desired_count: view.desired_count,
+        });
+    }
+    let wanted = stage.bake.as_ref().map(|bake| bake.alarms.as_slice()).unwrap_or_default();
+    let alarms = if wanted.is_empty() { Vec::new() } else { aws.alarms().read(wanted).await? };
+    if let Some(reason) = alarm::disquiet(wanted, &alarms) {
+        return blocked(reason);
+    }
+    let baseline = Baseline { services, alarms };
+    if table.put_new(&key, &baseline).await? {
+        return Ok(Captured::Ready { baseline });
+    }
+    let first = table.get(&key).await?.map_or(baseline, |recorded| recorded.document);
+    Ok(Captured::Ready { baseline: first })
+}
+
+async fn describe(aws: &Aws, stage: &Stage) -> Result<Vec<ServiceView>, AwsError> {
+    let names: Vec<_> = stage.services.iter().map(|service| service.service.as_str()).collect();
+    aws.ecs().services(stage.cluster(), &names).await
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "it ends a function that may fail")]
+fn blocked(reason: String) -> Result<Captured, StepError> {
+    Ok(Captured::Blocked { reason })
+}

@@ -1,1 +1,158 @@
-//! deploy-services.
+//! Deploys a release's image to the services of a stage: registers a revision for each, and tells ECS to run it.
+//!
+//! It looks before it writes, and records what it registered before it tells ECS, so that a second run finds the first
+//! one's work and a rollback knows what is its own to undo. It does not wait: the workflow does.
+
+use serde_json::Value;
+use slipway_aws::{Aws, Key};
+use slipway_core::application::{Stage, StageService};
+use slipway_core::approval::{Approval, ApprovalId};
+use slipway_core::deployment::ServiceView;
+use slipway_core::name::{ClusterName, TaskDefinitionArn};
+use slipway_core::release::Release;
+use slipway_core::rollback::ServiceBaseline;
+use slipway_core::step::{DeployServicesInput, Deployed};
+use slipway_core::wait::DeployedService;
+use slipway_runtime::{ConfigurationError, Environment, StepError, parse};
+
+/// What the function is told by its environment.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The table's name.
+    pub table: String,
+}
+
+impl Config {
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    ///
+    /// When a variable is not set.
+    pub fn read(environment: &Environment<'_>) -> Result<Self, ConfigurationError> {
+        Ok(Self { table: environment.table()? })
+    }
+}
+
+/// One service, what it ran, and what it runs now.
+struct Subject<'a> {
+    configured: &'a StageService,
+    baseline: &'a ServiceBaseline,
+    view: ServiceView,
+}
+
+/// Deploys the stage's services.
+///
+/// # Errors
+///
+/// When the input does not parse, or AWS cannot be asked. Some services may have changed then.
+pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Deployed, StepError> {
+    let input: DeployServicesInput = parse(input)?;
+    let deployed = deploy(aws, config, &input).await?;
+    let DeployServicesInput { release, stage, .. } = &input;
+    match &deployed {
+        Deployed::Started { services, .. } => {
+            for service in services {
+                tracing::info!(release.id = %release.id, %stage.name, ecs.service = %service.service, ecs.task_definition = %service.task_definition, "{} of {} is to run {}", service.service, stage.name, release.image);
+            }
+        }
+        Deployed::Blocked { reason } => {
+            tracing::warn!(release.id = %release.id, %stage.name, reason, "{} was not changed: {reason}", stage.name)
+        }
+    }
+    Ok(deployed)
+}
+
+async fn deploy(aws: &Aws, config: &Config, input: &DeployServicesInput) -> Result<Deployed, StepError> {
+    let DeployServicesInput { release, stage, baseline } = input;
+    let table = aws.table(&config.table);
+    if stage.approval.is_some() {
+        let approval = table.get::<Approval>(&Key::approval(&ApprovalId::of(release, &stage.name))).await?;
+        let covered = approval.map_or_else(
+            || Err("nobody was asked for an approval".to_owned()),
+            |stored| stored.document.covers(release, &stage.name, baseline),
+        );
+        if let Err(reason) = covered {
+            return Ok(Deployed::Blocked { reason });
+        }
+    }
+
+    let names: Vec<_> = stage.services.iter().map(|service| service.service.as_str()).collect();
+    let views = aws.ecs().services(stage.cluster(), &names).await?;
+    let mut subjects = Vec::with_capacity(names.len());
+    for configured in &stage.services {
+        let Some(baseline) = baseline.services.iter().find(|baseline| baseline.service == configured.service) else {
+            return Ok(Deployed::Blocked { reason: format!("{} has no recorded baseline", configured.service) });
+        };
+        let Some(view) = views.iter().find(|view| view.arn == baseline.arn).cloned() else {
+            return Ok(Deployed::Blocked { reason: format!("ECS has no active service {} any more", configured.service) });
+        };
+        let ours: Option<TaskDefinitionArn> =
+            table.get(&Key::deployed(&release.id, &stage.name, &configured.service)).await?.map(|stored| stored.document);
+        if view.task_definition != baseline.task_definition && ours.as_ref() != Some(&view.task_definition) {
+            return Ok(Deployed::Blocked {
+                reason: format!("someone else deployed {} to {} since the release looked at it", view.task_definition, configured.service),
+            });
+        }
+        subjects.push(Subject { configured, baseline, view });
+    }
+
+    // Every revision is there before the first service changes: what can be refused is refused while nothing has changed.
+    let mut revisions = Vec::with_capacity(subjects.len());
+    for subject in &subjects {
+        match revision(aws, release, stage, subject.configured).await? {
+            Ok(revision) => {
+                table.put(&Key::deployed(&release.id, &stage.name, &subject.configured.service), &revision).await?;
+                revisions.push(revision);
+            }
+            Err(reason) => return Ok(Deployed::Blocked { reason }),
+        }
+    }
+
+    let cluster = ClusterName::new(stage.cluster())
+        .map_err(|error| StepError::InvalidInput { field: "stage.cluster".into(), problem: error.to_string() })?;
+    let mut services = Vec::with_capacity(subjects.len());
+    for (Subject { configured, baseline, view }, task_definition) in subjects.into_iter().zip(revisions) {
+        let first = baseline.ran_nothing().then(|| u32::from(configured.desired_count.unwrap_or(1)));
+        if view.task_definition != task_definition {
+            aws.ecs().update(stage.cluster(), &configured.service, &task_definition, first).await?;
+        }
+        services.push(DeployedService {
+            cluster: cluster.clone(),
+            service: configured.service.clone(),
+            arn: view.arn,
+            task_definition,
+            desired_count: first.unwrap_or(view.desired_count),
+            health: configured.health.clone(),
+        });
+    }
+    Ok(Deployed::Started { services, timeout_seconds: stage.deploy_timeout_seconds() })
+}
+
+/// The revision that this release runs for a service: the one that an earlier run registered, or a new one.
+async fn revision(
+    aws: &Aws,
+    release: &Release,
+    stage: &Stage,
+    service: &StageService,
+) -> Result<Result<TaskDefinitionArn, String>, StepError> {
+    let families = stage.families(&service.service);
+    if let Some(newest) = aws.ecs().task_definition(&families.release).await?
+        && newest.release.as_deref() == Some(release.id.as_str())
+    {
+        return Ok(Ok(newest.arn));
+    }
+    let Some(template) = aws.ecs().task_definition(&families.template).await? else {
+        return Ok(Err(format!(
+            "there is no task definition {}: Terraform keeps the template of {} there",
+            families.template, service.service
+        )));
+    };
+    if !template.images.iter().any(|image| release.image.in_place_of(image).is_some()) {
+        return Ok(Err(format!(
+            "no container of the task definition {} has an image of the repository {}",
+            families.template, release.image.repository
+        )));
+    }
+    let registered = aws.ecs().register(&template, &families.release, &release.id, |image| release.image.in_place_of(image)).await?;
+    Ok(Ok(registered))
+}

@@ -1,3 +1,14 @@
 //! The Lambda function `deploy-services`.
 
-fn main() {}
+use deploy_services::{Config, handle};
+use slipway_aws::Aws;
+use slipway_runtime::Environment;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    slipway_runtime::log();
+    let config = Config::read(&Environment::of_process())?;
+    let aws = Aws::connect().await;
+    tokio::join!(aws.table(&config.table).warm_up(), aws.ecs().warm_up());
+    slipway_runtime::serve(|input| handle(&aws, &config, input)).await
+}

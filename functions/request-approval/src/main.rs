@@ -1,3 +1,14 @@
 //! The Lambda function `request-approval`.
 
-fn main() {}
+use request_approval::{Config, handle};
+use slipway_aws::Aws;
+use slipway_runtime::Environment;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    slipway_runtime::log();
+    let config = Config::read(&Environment::of_process())?;
+    let aws = Aws::connect().await;
+    aws.table(&config.table).warm_up().await;
+    slipway_runtime::serve(|input| handle(&aws, &config, input)).await
+}

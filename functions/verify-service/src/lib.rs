@@ -1,1 +1,116 @@
-//! verify-service.
+//! Judges whether a service serves what it should, by looking at its tasks, at what the load balancer thinks of them, and
+//! through the load balancer itself.
+//!
+//! It looks once and does not wait. A service that answers badly is an answer, not an error.
+
+mod probe;
+
+use std::time::Duration;
+
+use serde_json::Value;
+use slipway_aws::{Aws, Key};
+use slipway_core::approval::Verified;
+use slipway_core::deployment::ServiceView;
+use slipway_core::step::{Proof, VerifyServiceInput};
+use slipway_core::verification::{Expected, Health, PROBES, Probe, Target, Verification, judge};
+use slipway_core::wait::DeployedService;
+use slipway_runtime::{ConfigurationError, Environment, StepError, parse};
+
+pub use probe::Prober;
+
+/// How long one answer through the load balancer may take.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What the function is told by its environment.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The table's name.
+    pub table: String,
+}
+
+impl Config {
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    ///
+    /// When a variable is not set.
+    pub fn read(environment: &Environment<'_>) -> Result<Self, ConfigurationError> {
+        Ok(Self { table: environment.table()? })
+    }
+}
+
+/// Looks at the service once.
+///
+/// # Errors
+///
+/// When the input does not parse, or ECS or ELB cannot be asked.
+pub async fn handle(aws: &Aws, config: &Config, prober: &Prober, input: Value) -> Result<Verification, StepError> {
+    let input: VerifyServiceInput = parse(input)?;
+    let VerifyServiceInput { release, stage, service, proof } = &input;
+    let cluster = service.cluster.as_str();
+    let name = &service.service;
+    let Some(view) = aws.ecs().services(cluster, &[name.as_str()]).await?.into_iter().next() else {
+        return Ok(missing(service));
+    };
+    let tasks = aws.ecs().running_tasks(cluster, name.as_str()).await?;
+    let mut targets: Vec<Target> = Vec::new();
+    for group in &view.target_groups {
+        targets.extend(aws.load_balancers().targets(group).await?);
+    }
+    let probes = if service.desired_count == 0 { Vec::new() } else { probes(aws, prober, service, &view).await? };
+
+    let expected =
+        Expected { service: name, task_definition: &service.task_definition, digest: input.digest(), desired_count: service.desired_count };
+    let verification = judge(&expected, &view, &tasks, &targets, &probes);
+    match verification.result {
+        Health::Healthy => {
+            tracing::info!(release.id = %release.id, %stage, ecs.service = %name, slowest_ms = verification.slowest_ms, "{name} of {stage} serves")
+        }
+        Health::Unhealthy => {
+            tracing::warn!(release.id = %release.id, %stage, ecs.service = %name, reason = verification.reason, "{name} of {stage} does not serve: {}", verification.reason);
+        }
+    }
+    if *proof == Proof::Release && verification.result == Health::Healthy {
+        let verified = Verified { stage: stage.clone(), verification: verification.clone() };
+        aws.table(&config.table).put(&Key::verified(&release.id, stage, name), &verified).await?;
+    }
+    Ok(verification)
+}
+
+/// Asks through the load balancer, a few times in a row.
+async fn probes(aws: &Aws, prober: &Prober, service: &DeployedService, view: &ServiceView) -> Result<Vec<Probe>, StepError> {
+    let base = match (&service.health.url, view.target_groups.first()) {
+        (Some(url), _) => Some(url.trim_end_matches('/').to_owned()),
+        (None, Some(group)) => aws.load_balancers().listener(group).await?.map(|listener| listener.url()),
+        (None, None) => None,
+    };
+    let Some(base) = base else {
+        let answer = Err(format!("not at all: {} has no load balancer, and its configuration no health.url", service.service));
+        return Ok(vec![Probe { answer, took_ms: 0 }]);
+    };
+    let url = format!("{base}{}", service.health.path);
+    let mut probes = Vec::with_capacity(PROBES);
+    for _ in 0..PROBES {
+        let probe = prober.ask(&url, PROBE_TIMEOUT).await;
+        let gave_up = probe.answer.is_err();
+        probes.push(probe);
+        // One answer that never came is enough: the verdict is made, and the function's own time is short.
+        if gave_up {
+            break;
+        }
+    }
+    Ok(probes)
+}
+
+fn missing(service: &DeployedService) -> Verification {
+    Verification {
+        service: service.service.clone(),
+        result: Health::Unhealthy,
+        reason: format!("ECS has no active service {} in the cluster {}", service.service, service.cluster),
+        tasks_running: 0,
+        tasks_desired: service.desired_count,
+        targets_healthy: 0,
+        answers: Vec::new(),
+        slowest_ms: 0,
+    }
+}

@@ -1,3 +1,15 @@
 //! The Lambda function `verify-service`.
 
-fn main() {}
+use slipway_aws::Aws;
+use slipway_runtime::Environment;
+use verify_service::{Config, Prober, handle};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    slipway_runtime::log();
+    let config = Config::read(&Environment::of_process())?;
+    let aws = Aws::connect().await;
+    let prober = Prober::new()?;
+    tokio::join!(aws.ecs().warm_up(), aws.table(&config.table).warm_up());
+    slipway_runtime::serve(|input| handle(&aws, &config, &prober, input)).await
+}

@@ -1,3 +1,14 @@
 //! The Lambda function `watch-alarms`.
 
-fn main() {}
+use slipway_aws::Aws;
+use slipway_runtime::Environment;
+use watch_alarms::{Config, handle};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    slipway_runtime::log();
+    let config = Config::read(&Environment::of_process())?;
+    let aws = Aws::connect().await;
+    aws.table(&config.table).warm_up().await;
+    slipway_runtime::serve(|input| handle(&aws, &config, input)).await
+}

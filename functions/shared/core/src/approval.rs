@@ -72,6 +72,15 @@ pub struct Verified {
     pub verification: Verification,
 }
 
+/// What a link stands for. It is found by the hash of its locator, which is not stored itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// The approval.
+    pub approval: ApprovalId,
+    /// The person that the link was issued to.
+    pub approver: EmailAddress,
+}
+
 /// One person's answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {

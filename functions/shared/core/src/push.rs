@@ -1,6 +1,6 @@
 //! Whether an ECR event starts a release, and which one.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::application::Application;
 use crate::image::{Digest, Image};
@@ -9,7 +9,7 @@ use crate::release::Release;
 
 /// The `detail` of an `ECR Image Action` event, as AWS documents it on "Amazon ECR events and EventBridge"
 /// (Amazon ECR user guide). Fields that AWS adds are ignored.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct ImageAction {
     /// `SUCCESS` or `FAILURE`.

@@ -1,0 +1,226 @@
+//! The pages. Everything shown is escaped by the template library; there is no script.
+
+use jiff::Timestamp;
+use lambda_http::http::StatusCode;
+use maud::{DOCTYPE, Markup, html};
+use slipway_core::approval::{Approval, Status, Verdict, Verified};
+use slipway_core::name::EmailAddress;
+use slipway_core::rollback::ServiceBaseline;
+
+use crate::form::FormProblem;
+
+/// The approval as this person sees it now: with the form while they may answer, with what was decided afterwards.
+pub(crate) fn approval(approval: &Approval, approver: &EmailAddress, nonce: &str, now: Timestamp) -> Markup {
+    let status = approval.status_at(now);
+    let answered = approval.decisions.iter().any(|decision| decision.by == *approver);
+    let name = &approval.release.application;
+    let tag = &approval.release.image.tag;
+    let title = match status {
+        Status::Pending if answered => format!("{name} {tag}: your answer is kept"),
+        Status::Pending => format!("Let {name} {tag} go to {}?", approval.stage),
+        Status::Approved => format!("{name} {tag} was approved"),
+        Status::Rejected => format!("{name} {tag} was rejected"),
+        Status::Expired => format!("The approval of {name} {tag} has expired"),
+    };
+    layout(
+        &title,
+        &html! {
+            (decisions(approval, status))
+            (facts(approval))
+            @if status == Status::Pending && !answered { (question(nonce)) }
+            p.small { "This link was issued to " (approver) ". It shows that a person had the mail, not who they are: do not pass it on." }
+        },
+    )
+}
+
+fn decisions(approval: &Approval, status: Status) -> Markup {
+    html! {
+        @if status == Status::Expired {
+            p.notice { "Nobody may decide any more since " (time(approval.expires_at)) ". Nothing was changed by this link." }
+        }
+        @if !approval.decisions.is_empty() {
+            ul.decisions {
+                @for decision in &approval.decisions {
+                    li {
+                        strong { @match decision.verdict { Verdict::Approved => { "Approved" } Verdict::Rejected => { "Rejected" } } }
+                        " through the link issued to " (decision.by) ", " (time(decision.at))
+                        @if !decision.reason.is_empty() { ": " q { (decision.reason) } }
+                    }
+                }
+            }
+        }
+        @if status == Status::Pending && approval.quorum > 1 {
+            p { (approval.quorum) " of " (approval.approvers.len()) " people have to approve." }
+        }
+    }
+}
+
+fn facts(approval: &Approval) -> Markup {
+    let image = &approval.release.image;
+    html! {
+        dl {
+            dt { "Application" } dd { (approval.release.application) }
+            dt { "Tag" } dd { (image.tag) }
+            dt { "Image" } dd.digest { (image.repository) "@" (image.digest) }
+            dt { "Stage" } dd { (approval.stage) }
+            @for service in &approval.baseline.services {
+                dt { (service.service) " runs now" } dd.digest { (runs_now(service)) }
+            }
+            @for verified in &approval.verified {
+                dt { "Seen in " (verified.stage) } dd { (figures(verified)) }
+            }
+            @for alarm in &approval.baseline.alarms {
+                dt { "Alarm " (alarm.name) } dd { (format!("{:?}", alarm.state)) }
+            }
+            dt { "Rollback" }
+            dd {
+                @if approval.baseline.services.iter().any(ServiceBaseline::ran_nothing) {
+                    "Not possible: this is the first release, and undoing it stops the service."
+                } @else {
+                    "What runs now is put back when the deployment or its verification fails."
+                }
+            }
+            dt { "Asked" } dd { (time(approval.requested_at)) }
+            dt { "Expires" } dd { (time(approval.expires_at)) }
+        }
+    }
+}
+
+fn runs_now(service: &ServiceBaseline) -> String {
+    if service.ran_nothing() { "nothing yet".to_owned() } else { service.image.rsplit('/').next().unwrap_or_default().to_owned() }
+}
+
+fn figures(Verified { verification, .. }: &Verified) -> String {
+    format!(
+        "{}: {} of {} tasks serve, {} healthy, answers {}, slowest {} ms",
+        verification.service,
+        verification.tasks_running,
+        verification.tasks_desired,
+        verification.targets_healthy,
+        verification.answers.join(" "),
+        verification.slowest_ms
+    )
+}
+
+fn question(nonce: &str) -> Markup {
+    html! {
+        form method="post" {
+            input type="hidden" name="nonce" value=(nonce);
+            label for="reason" { "Reason " span.small { "(optional; everybody who was asked can read it)" } }
+            textarea id="reason" name="reason" rows="3" maxlength="500" {}
+            div.buttons {
+                button.approve type="submit" name="decision" value="approve" { "Approve" }
+                button.reject type="submit" name="decision" value="reject" { "Reject" }
+            }
+        }
+    }
+}
+
+/// The page of every link that leads nowhere.
+pub(crate) fn unknown() -> Markup {
+    layout(
+        "This link leads nowhere",
+        &html! {
+            p { "It may be cut off, altered, or of an approval that is long over. Nothing was changed." }
+            p { "Open the link in your newest mail from Slipway again, in full." }
+        },
+    )
+}
+
+/// The page of a form that is not taken.
+pub(crate) fn bad_form(problem: &FormProblem) -> Markup {
+    let title = if problem.status() == StatusCode::FORBIDDEN { "This form is of another link" } else { "This form was not taken" };
+    layout(title, &html! { p { "Nothing was changed: " (problem) "." } p { "Open the link in your mail again, and use its form." } })
+}
+
+/// The page for when AWS could not be asked.
+pub(crate) fn try_again() -> Markup {
+    layout(
+        "Please try again",
+        &html! { p { "Your answer could not be kept just now. Open the link again in a minute to see what was decided." } },
+    )
+}
+
+/// The status in one word, for metrics.
+pub(crate) const fn word(status: Status) -> &'static str {
+    match status {
+        Status::Pending => "Pending",
+        Status::Approved => "Approved",
+        Status::Rejected => "Rejected",
+        Status::Expired => "Expired",
+    }
+}
+
+fn time(at: Timestamp) -> Markup {
+    html! { time datetime=(format!("{at:.0}")) { (at.strftime("%Y-%m-%d %H:%M:%S UTC")) } }
+}
+
+fn layout(title: &str, content: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta name="robots" content="noindex";
+                title { (title) " · Slipway" }
+                link rel="stylesheet" href="/style.css";
+            }
+            body { main { h1 { (title) } (content) } }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use slipway_core::application::ApprovalPolicy;
+    use slipway_core::image::{Digest, Image};
+    use slipway_core::name::{ApplicationName, ReleaseId, RepositoryName, StageName};
+    use slipway_core::release::Release;
+    use slipway_core::rollback::Baseline;
+
+    use super::*;
+
+    fn ana() -> EmailAddress {
+        EmailAddress::new("ana@example.com").expect("an address")
+    }
+
+    fn second(at: i64) -> Timestamp {
+        Timestamp::from_second(at).expect("in range")
+    }
+
+    fn open(tag: &str) -> Approval {
+        let release = Release {
+            id: ReleaseId::new("web-a1").expect("an id"),
+            application: ApplicationName::new("web").expect("a name"),
+            image: Image {
+                repository: RepositoryName::new("web").expect("a name"),
+                digest: Digest::new(format!("sha256:{}", "a".repeat(64))).expect("a digest"),
+                tag: tag.into(),
+            },
+        };
+        let policy = ApprovalPolicy { approvers: vec![ana()], quorum: 1, expires_after: "1h".parse().expect("a span") };
+        Approval::open(release, StageName::new("production").expect("a name"), &policy, Baseline::default(), vec![], second(0))
+    }
+
+    #[test]
+    fn the_form_is_there_only_while_the_person_may_answer() {
+        let before = approval(&open("v2"), &ana(), "nonce", second(1)).0;
+        assert!(before.contains(r#"value="approve""#) && before.contains(r#"value="nonce""#), "{before}");
+
+        let decided = open("v2").decide(&ana(), Verdict::Rejected, "no", second(1)).expect("it counts");
+        for after in [approval(&decided, &ana(), "nonce", second(2)).0, approval(&open("v2"), &ana(), "nonce", second(3600)).0] {
+            assert!(!after.contains("<form") && !after.contains("nonce"), "{after}");
+        }
+    }
+
+    #[test]
+    fn whatever_is_shown_is_escaped() {
+        let reason = r#"<script>alert("1")</script>"#;
+        let decided = open("<b>v2</b>").decide(&ana(), Verdict::Rejected, reason, second(1)).expect("it counts");
+        let shown = approval(&decided, &ana(), "nonce", second(2)).0;
+        assert!(!shown.contains("<script>") && !shown.contains("<b>"), "{shown}");
+        assert!(shown.contains("&lt;script&gt;"), "{shown}");
+    }
+}

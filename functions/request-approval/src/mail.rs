@@ -1,0 +1,99 @@
+//! The mail that asks for an approval: plain text that reads well on a phone.
+
+use slipway_aws::Mail;
+use slipway_core::approval::Approval;
+use slipway_core::name::EmailAddress;
+
+/// The mail to one approver, with their own link.
+pub(crate) fn request(approval: &Approval, approver: &EmailAddress, url: &str) -> Mail {
+    let Approval { release, stage, .. } = approval;
+    let image = &release.image;
+    let mut text = format!("{} {} waits for your approval to go to {stage}.\n\n", release.application, image.tag);
+    text += &format!("Image    {}@{}\nTag      {}\nRelease  {}\n", image.repository, image.digest, image.tag, release.id);
+    for service in &approval.baseline.services {
+        let now = if service.ran_nothing() {
+            "nothing yet: this is its first release, and a rollback can only stop it".to_owned()
+        } else {
+            short(&service.image)
+        };
+        text += &format!("\n{stage} runs now\n  {}: {now}\n", service.service);
+    }
+    for verified in &approval.verified {
+        let figures = &verified.verification;
+        text += &format!(
+            "\nSeen in {}\n  {}: {} of {} tasks serve, {} healthy, answers {}, slowest {} ms\n",
+            verified.stage,
+            figures.service,
+            figures.tasks_running,
+            figures.tasks_desired,
+            figures.targets_healthy,
+            figures.answers.join(" "),
+            figures.slowest_ms
+        );
+    }
+    text += &format!("\nLook at it, and approve or reject:\n{url}\n\n");
+    text += &format!("The link is yours alone; do not pass it on. It can be used until {:.0}.\n", approval.expires_at);
+    if approval.quorum > 1 {
+        text += &format!("{} of {} people have to approve.\n", approval.quorum, approval.approvers.len());
+    }
+    Mail { subject: format!("Approve {} {} for {stage}?", release.application, image.tag), text, approver: Some(approver.to_string()) }
+}
+
+/// The repository and the first digits of the digest.
+fn short(image: &str) -> String {
+    let name = image.rsplit('/').next().unwrap_or(image);
+    match name.split_once("@sha256:") {
+        Some((repository, digits)) => format!("{repository}@sha256:{}", digits.get(..12).unwrap_or(digits)),
+        None => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use slipway_core::application::ApprovalPolicy;
+    use slipway_core::image::{Digest, Image};
+    use slipway_core::name::{ApplicationName, ReleaseId, RepositoryName, ServiceArn, ServiceName, StageName, TaskDefinitionArn};
+    use slipway_core::release::Release;
+    use slipway_core::rollback::{Baseline, ServiceBaseline};
+
+    use super::*;
+
+    #[test]
+    fn the_mail_says_what_from_what_and_until_when() {
+        let ana = EmailAddress::new("ana@example.com").expect("an address");
+        let release = Release {
+            id: ReleaseId::new("web-a1").expect("an id"),
+            application: ApplicationName::new("web").expect("a name"),
+            image: Image {
+                repository: RepositoryName::new("web").expect("a name"),
+                digest: Digest::new(format!("sha256:{}", "a".repeat(64))).expect("a digest"),
+                tag: "v2".into(),
+            },
+        };
+        let service = ServiceBaseline {
+            service: ServiceName::new("web").expect("a name"),
+            arn: ServiceArn::new("arn:aws:ecs:eu-central-1:111122223333:service/production/web").expect("an ARN"),
+            task_definition: TaskDefinitionArn::new("arn:aws:ecs:eu-central-1:111122223333:task-definition/production-web:1")
+                .expect("an ARN"),
+            image: format!("host/web@sha256:{}", "b".repeat(64)),
+            desired_count: 1,
+        };
+        let policy = ApprovalPolicy { approvers: vec![ana.clone()], quorum: 1, expires_after: "1h".parse().expect("a span") };
+        let baseline = Baseline { services: vec![service], alarms: vec![] };
+        let at = jiff::Timestamp::from_second(0).expect("in range");
+        let approval = Approval::open(release, StageName::new("production").expect("a name"), &policy, baseline, vec![], at);
+
+        let mail = request(&approval, &ana, "https://example.com/approvals/abc");
+
+        assert_eq!(mail.subject, "Approve web v2 for production?");
+        assert_eq!(mail.approver.as_deref(), Some("ana@example.com"));
+        for words in [
+            format!("web@sha256:{}", "a".repeat(64)),
+            "web: web@sha256:bbbbbbbbbbbb\n".to_owned(),
+            "https://example.com/approvals/abc\n".to_owned(),
+            "until 1970-01-01T01:00:00Z".to_owned(),
+        ] {
+            assert!(mail.text.contains(&words), "{words} is in\n{}", mail.text);
+        }
+    }
+}

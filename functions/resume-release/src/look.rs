@@ -1,0 +1,92 @@
+//! Looks at the truth behind a wait.
+
+use slipway_aws::{Aws, Key, Table};
+use slipway_core::alarm::ringing;
+use slipway_core::approval::{Approval, ApprovalId};
+use slipway_core::deployment::{Progress, ServiceView, judge, together};
+use slipway_core::wait::{DeployedService, Wait, WaitResult, decision};
+use slipway_runtime::{StepError, now};
+
+/// How the wait ended, if it did by now.
+pub(crate) async fn at(aws: &Aws, table: &Table, wait: &Wait) -> Result<Option<WaitResult>, StepError> {
+    match wait {
+        Wait::Deployment { services } => deployment(aws, services).await,
+        Wait::Decision { approval } => {
+            let approval = table.get::<Approval>(&Key::approval(approval)).await?;
+            Ok(approval.and_then(|stored| decision(&stored.document, now())))
+        }
+        Wait::Bake { alarms } => {
+            let readings = aws.alarms().read(alarms).await?;
+            Ok(ringing(alarms, &readings)
+                .map(|alarm| WaitResult::Rang { reason: format!("the alarm {} rings: {}", alarm.name, alarm.reason) }))
+        }
+    }
+}
+
+/// Ends an approval for good: what nobody decided is expired, and a later click finds it so.
+pub(crate) async fn close(table: &Table, id: &ApprovalId) -> Result<WaitResult, StepError> {
+    let key = Key::approval(id);
+    loop {
+        let Some(stored) = table.get::<Approval>(&key).await? else {
+            return Ok(WaitResult::Expired { reason: "the approval is not there".to_owned() });
+        };
+        let closed = stored.document.closed();
+        // When a decision came in between, it counts: read it.
+        if closed.status == stored.document.status || table.replace(&key, &closed, stored.version).await? {
+            return Ok(decision(&closed, now()).unwrap_or_else(|| WaitResult::Expired { reason: "nobody decided".to_owned() }));
+        }
+    }
+}
+
+async fn deployment(aws: &Aws, services: &[DeployedService]) -> Result<Option<WaitResult>, StepError> {
+    let mut progress = Vec::with_capacity(services.len());
+    for service in services {
+        let one = match view(aws, service).await? {
+            None => Progress::Failed { reason: "ECS has no such active service any more".to_owned() },
+            Some(view) => match judge(&view, &service.task_definition) {
+                Progress::Failed { reason } => Progress::Failed { reason: why(aws, service, &view, &reason).await? },
+                other => other,
+            },
+        };
+        progress.push(match one {
+            Progress::Failed { reason } => Progress::Failed { reason: format!("the deployment of {} failed: {reason}", service.service) },
+            other => other,
+        });
+    }
+    Ok(match together(progress) {
+        Progress::Going => None,
+        Progress::Done => Some(WaitResult::Done {}),
+        Progress::Failed { reason } => Some(WaitResult::Failed { reason }),
+        Progress::Replaced { by } => Some(WaitResult::Failed { reason: format!("{by} was deployed over it") }),
+    })
+}
+
+/// What is said of a deployment that did not end in time, with ECS's own words.
+pub(crate) async fn unfinished(aws: &Aws, wait: &Wait) -> Result<String, StepError> {
+    let mut words = "ECS did not finish in time".to_owned();
+    if let Wait::Deployment { services } = wait {
+        for service in services {
+            if let Some(view) = view(aws, service).await? {
+                words = format!("{words}; {}", why(aws, service, &view, &service.service.to_string()).await?);
+            }
+        }
+    }
+    Ok(words)
+}
+
+async fn view(aws: &Aws, service: &DeployedService) -> Result<Option<ServiceView>, StepError> {
+    Ok(aws.ecs().services(service.cluster.as_str(), &[service.service.as_str()]).await?.into_iter().next())
+}
+
+/// ECS's reason, why its tasks stopped, and its last message about the service.
+async fn why(aws: &Aws, service: &DeployedService, view: &ServiceView, reason: &str) -> Result<String, StepError> {
+    let mut words = vec![reason.trim_end_matches('.').to_owned()];
+    let stopped = aws.ecs().stopped_reasons(service.cluster.as_str(), service.service.as_str(), &service.task_definition).await?;
+    if !stopped.is_empty() {
+        words.push(format!("its tasks stopped: {}", stopped.join("; ")));
+    }
+    if let Some(event) = view.events.first() {
+        words.push(format!("ECS says: {}", event.trim_end_matches('.')));
+    }
+    Ok(words.join("; "))
+}

@@ -1,0 +1,125 @@
+//! What wakes the function besides the workflow, as far as it is read.
+
+use serde::{Deserialize, Serialize};
+use slipway_aws::Key;
+use slipway_core::name::{ReleaseId, ServiceArn, StageName};
+use slipway_core::wait::Wait;
+use slipway_runtime::StepError;
+
+/// A parked task, as the table keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Waiting {
+    pub token: String,
+    pub release: ReleaseId,
+    pub stage: StageName,
+    pub wait: Wait,
+}
+
+/// Points from a signal to a wait. `watch-alarms` writes `rang` into it when the alarm rings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct WaitPointer {
+    pub release: ReleaseId,
+    pub stage: StageName,
+    pub kind: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rang: Option<String>,
+}
+
+/// `ECS Deployment State Change` or `ECS Service Action`: of both, only which service it is about is read. Their shapes are
+/// on "Amazon ECS service deployment state change events" and "Amazon ECS service action events" (Amazon ECS developer guide).
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct EcsEvent {
+    resources: Vec<String>,
+}
+
+impl EcsEvent {
+    pub(crate) fn services(&self) -> Result<Vec<ServiceArn>, StepError> {
+        self.resources
+            .iter()
+            .enumerate()
+            .map(|(index, arn)| {
+                ServiceArn::new(arn)
+                    .map_err(|error| StepError::InvalidInput { field: format!("resources[{index}]"), problem: error.to_string() })
+            })
+            .collect()
+    }
+}
+
+/// A batch of the table's stream.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Records {
+    #[serde(rename = "Records")]
+    pub records: Vec<Record>,
+}
+
+/// One change of an item, with its key.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Record {
+    pub dynamodb: StreamRecord,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct StreamRecord {
+    #[serde(rename = "Keys")]
+    keys: Keys,
+    #[serde(rename = "SequenceNumber")]
+    pub sequence_number: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Keys {
+    pk: Text,
+    sk: Text,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Text {
+    #[serde(rename = "S")]
+    s: String,
+}
+
+/// What a change of the table may mean for a wait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    Decision { approval: Key },
+    Alarm { pointer: Key },
+}
+
+impl Record {
+    pub(crate) fn change(&self) -> Option<Change> {
+        let Keys { pk: Text { s: pk }, sk: Text { s: sk } } = &self.dynamodb.keys;
+        let key = Key { pk: pk.clone(), sk: sk.clone() };
+        if pk.starts_with("APPROVAL#") && sk == "APPROVAL" {
+            Some(Change::Decision { approval: key })
+        } else if pk.starts_with("SIGNAL#ALARM#") {
+            Some(Change::Alarm { pointer: key })
+        } else {
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(pk: &str, sk: &str) -> Record {
+        let json = serde_json::json!({ "eventName": "MODIFY", "dynamodb": { "Keys": { "pk": { "S": pk }, "sk": { "S": sk } }, "SequenceNumber": "1" } });
+        serde_json::from_value(json).expect("it parses")
+    }
+
+    #[test]
+    fn only_decisions_and_alarms_are_looked_into() {
+        assert!(matches!(record("APPROVAL#web-a1/production", "APPROVAL").change(), Some(Change::Decision { .. })));
+        assert!(matches!(record("SIGNAL#ALARM#5xx", "web-a1#production").change(), Some(Change::Alarm { .. })));
+        assert_eq!(record("APPROVAL#web-a1/production", "MAILED#ana@example.com").change(), None);
+        assert_eq!(record("SIGNAL#SERVICE#arn", "web-a1#staging").change(), None);
+    }
+
+    #[test]
+    fn an_event_about_something_else_names_the_field() {
+        let event = EcsEvent { resources: vec!["arn:aws:ecs:eu-central-1:111122223333:task/staging/1".into()] };
+        let error = event.services().expect_err("no service");
+        assert!(error.to_string().contains("resources[0]"), "{error}");
+    }
+}

@@ -1,0 +1,378 @@
+//! ECS: services, their tasks, and task definitions.
+
+use aws_sdk_ecs::Client;
+use aws_sdk_ecs::types::{self, DeploymentRolloutState, DesiredStatus, Tag, TaskDefinitionField, TaskField};
+use slipway_core::deployment::{Deployment, Rollout, ServiceView, TaskView};
+use slipway_core::image::digest_of;
+use slipway_core::name::{ReleaseId, ServiceArn, ServiceName, TaskDefinitionArn};
+
+use crate::AwsError;
+
+/// The tag on a task definition that names the release which registered it.
+const RELEASE_TAG: &str = "slipway:release";
+/// How many of ECS's messages about a service are kept.
+const EVENTS: usize = 5;
+/// How many stopped tasks are asked for their reason. ECS forgets them after an hour.
+const STOPPED_TASKS: i32 = 3;
+
+/// ECS, as the workflow needs it.
+#[derive(Clone, Debug)]
+pub struct Ecs {
+    client: Client,
+}
+
+/// A revision of a task definition: the whole document, and what is read of it.
+#[derive(Clone, Debug)]
+pub struct TaskDefinition {
+    document: types::TaskDefinition,
+    /// Its ARN.
+    pub arn: TaskDefinitionArn,
+    /// The images of its containers, in order.
+    pub images: Vec<String>,
+    /// The release that registered it; none for Terraform's.
+    pub release: Option<String>,
+}
+
+impl Ecs {
+    pub(crate) const fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// Opens the connection ahead of the first real call, during a function's init. What ECS answers does not matter.
+    pub async fn warm_up(self) {
+        let _opened = self.client.describe_task_definition().task_definition("slipway-warm-up").send().await;
+    }
+
+    /// The services of these names, as they are now. A service that does not exist, or is being deleted, is absent.
+    ///
+    /// # Errors
+    ///
+    /// When ECS cannot be asked, or there is no such cluster.
+    pub async fn services(&self, cluster: &str, names: &[&str]) -> Result<Vec<ServiceView>, AwsError> {
+        const OPERATION: &str = "ecs:DescribeServices";
+        let mut views = Vec::with_capacity(names.len());
+        // ECS describes ten services a call.
+        for some in names.chunks(10) {
+            let request =
+                self.client.describe_services().cluster(cluster).set_services(Some(some.iter().map(ToString::to_string).collect()));
+            let answer = request.send().await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
+            for service in answer.services() {
+                if service.status() == Some("ACTIVE") {
+                    views.push(
+                        service_view(service).ok_or_else(|| AwsError::unusable(OPERATION, "a service without ARN or task definition"))?,
+                    );
+                }
+            }
+        }
+        Ok(views)
+    }
+
+    /// The task definition of this ARN, or the newest active revision of this family; nothing where there is none.
+    ///
+    /// # Errors
+    ///
+    /// When ECS cannot be asked.
+    pub async fn task_definition(&self, arn_or_family: &str) -> Result<Option<TaskDefinition>, AwsError> {
+        const OPERATION: &str = "ecs:DescribeTaskDefinition";
+        let request = self.client.describe_task_definition().task_definition(arn_or_family).include(TaskDefinitionField::Tags);
+        let answer = match request.send().await {
+            Ok(answer) => answer,
+            Err(error)
+                if error.as_service_error().is_some_and(|error| error.is_client_exception() && is_missing(error.meta().message())) =>
+            {
+                return Ok(None);
+            }
+            Err(error) => return Err(AwsError::from_sdk(OPERATION, error)),
+        };
+        let release = answer.tags().iter().find(|tag| tag.key() == Some(RELEASE_TAG)).and_then(|tag| tag.value().map(ToOwned::to_owned));
+        let document = answer.task_definition.ok_or_else(|| AwsError::unusable(OPERATION, "no task definition"))?;
+        let arn = arn_of(document.task_definition_arn(), OPERATION)?;
+        let images = document.container_definitions().iter().filter_map(|container| container.image().map(ToOwned::to_owned)).collect();
+        Ok(Some(TaskDefinition { document, arn, images, release }))
+    }
+
+    /// Registers a revision of `family`: the template with its images replaced where `image_for` gives another one,
+    /// tagged with the release. A client token does not exist for this call: look for the tag before calling it again.
+    ///
+    /// # Errors
+    ///
+    /// When ECS cannot be asked, or refuses.
+    pub async fn register(
+        &self,
+        template: &TaskDefinition,
+        family: &str,
+        release: &ReleaseId,
+        image_for: impl Fn(&str) -> Option<String>,
+    ) -> Result<TaskDefinitionArn, AwsError> {
+        const OPERATION: &str = "ecs:RegisterTaskDefinition";
+        let document = template.document.clone();
+        let containers = document.container_definitions.unwrap_or_default().into_iter().map(|mut container| {
+            if let Some(image) = container.image.as_deref().and_then(&image_for) {
+                container.image = Some(image);
+            }
+            container
+        });
+        let tag = Tag::builder().key(RELEASE_TAG).value(release.as_str()).build();
+        let request = self
+            .client
+            .register_task_definition()
+            .family(family)
+            .set_container_definitions(Some(containers.collect()))
+            .set_task_role_arn(document.task_role_arn)
+            .set_execution_role_arn(document.execution_role_arn)
+            .set_network_mode(document.network_mode)
+            .set_volumes(document.volumes)
+            .set_placement_constraints(document.placement_constraints)
+            .set_requires_compatibilities(document.requires_compatibilities)
+            .set_cpu(document.cpu)
+            .set_memory(document.memory)
+            .set_pid_mode(document.pid_mode)
+            .set_ipc_mode(document.ipc_mode)
+            .set_proxy_configuration(document.proxy_configuration)
+            .set_ephemeral_storage(document.ephemeral_storage)
+            .set_runtime_platform(document.runtime_platform)
+            .set_enable_fault_injection(document.enable_fault_injection)
+            .tags(tag);
+        let answer = request.send().await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
+        arn_of(answer.task_definition().and_then(types::TaskDefinition::task_definition_arn), OPERATION)
+    }
+
+    /// Tells a service to run a task definition, and how many tasks of it where that is to change.
+    ///
+    /// # Errors
+    ///
+    /// When ECS cannot be asked, or refuses.
+    pub async fn update(
+        &self,
+        cluster: &str,
+        service: &ServiceName,
+        task_definition: &TaskDefinitionArn,
+        desired_count: Option<u32>,
+    ) -> Result<(), AwsError> {
+        const OPERATION: &str = "ecs:UpdateService";
+        let request = self
+            .client
+            .update_service()
+            .cluster(cluster)
+            .service(service.as_str())
+            .task_definition(task_definition.as_str())
+            .set_desired_count(desired_count.map(|count| i32::try_from(count).unwrap_or(i32::MAX)));
+        request.send().await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
+        Ok(())
+    }
+
+    /// The tasks that a service means to keep running.
+    ///
+    /// # Errors
+    ///
+    /// When ECS cannot be asked.
+    pub async fn running_tasks(&self, cluster: &str, service: &str) -> Result<Vec<TaskView>, AwsError> {
+        let mut arns = Vec::new();
+        let mut next = None;
+        loop {
+            let request =
+                self.client.list_tasks().cluster(cluster).service_name(service).desired_status(DesiredStatus::Running).set_next_token(next);
+            let answer = request.send().await.map_err(|error| AwsError::from_sdk("ecs:ListTasks", error))?;
+            arns.extend_from_slice(answer.task_arns());
+            next = answer.next_token().map(ToOwned::to_owned);
+            if next.is_none() {
+                break;
+            }
+        }
+        let tasks = self.describe_tasks(cluster, &arns).await?;
+        tasks.iter().filter(|task| task.last_status() == Some("RUNNING")).map(task_view).collect()
+    }
+
+    /// Why the newest stopped tasks of a task definition stopped, in ECS's words, each reason once.
+    ///
+    /// # Errors
+    ///
+    /// When ECS cannot be asked.
+    pub async fn stopped_reasons(&self, cluster: &str, service: &str, of: &TaskDefinitionArn) -> Result<Vec<String>, AwsError> {
+        let request = self
+            .client
+            .list_tasks()
+            .cluster(cluster)
+            .service_name(service)
+            .desired_status(DesiredStatus::Stopped)
+            .max_results(STOPPED_TASKS);
+        let answer = request.send().await.map_err(|error| AwsError::from_sdk("ecs:ListTasks", error))?;
+        let mut reasons = Vec::new();
+        for task in self.describe_tasks(cluster, answer.task_arns()).await? {
+            let view = task_view(&task)?;
+            if let Some(reason) = view.stopped_reason.filter(|reason| view.task_definition == *of && !reasons.contains(reason)) {
+                reasons.push(reason);
+            }
+        }
+        Ok(reasons)
+    }
+
+    async fn describe_tasks(&self, cluster: &str, arns: &[String]) -> Result<Vec<types::Task>, AwsError> {
+        let mut tasks = Vec::with_capacity(arns.len());
+        // ECS describes a hundred tasks a call.
+        for some in arns.chunks(100) {
+            let request = self.client.describe_tasks().cluster(cluster).set_tasks(Some(some.to_vec())).include(TaskField::Tags);
+            let answer = request.send().await.map_err(|error| AwsError::from_sdk("ecs:DescribeTasks", error))?;
+            tasks.extend(answer.tasks.unwrap_or_default());
+        }
+        Ok(tasks)
+    }
+}
+
+fn is_missing(message: Option<&str>) -> bool {
+    // ECS has no error of its own for a missing task definition, only this message of ClientException.
+    message.is_some_and(|message| message.contains("Unable to describe task definition"))
+}
+
+fn arn_of(arn: Option<&str>, operation: &'static str) -> Result<TaskDefinitionArn, AwsError> {
+    TaskDefinitionArn::new(arn.unwrap_or_default()).map_err(|error| AwsError::unusable(operation, error.to_string()))
+}
+
+fn count(number: i32) -> u32 {
+    u32::try_from(number).unwrap_or(0)
+}
+
+fn service_view(service: &types::Service) -> Option<ServiceView> {
+    let deployments = service.deployments().iter().filter_map(deployment).collect();
+    Some(ServiceView {
+        arn: ServiceArn::new(service.service_arn()?).ok()?,
+        task_definition: TaskDefinitionArn::new(service.task_definition()?).ok()?,
+        desired_count: count(service.desired_count()),
+        running_count: count(service.running_count()),
+        deployments,
+        target_groups: service.load_balancers().iter().filter_map(|balancer| balancer.target_group_arn().map(ToOwned::to_owned)).collect(),
+        events: service.events().iter().take(EVENTS).filter_map(|event| event.message().map(ToOwned::to_owned)).collect(),
+    })
+}
+
+fn deployment(deployment: &types::Deployment) -> Option<Deployment> {
+    Some(Deployment {
+        id: deployment.id()?.to_owned(),
+        task_definition: TaskDefinitionArn::new(deployment.task_definition()?).ok()?,
+        rollout: match deployment.rollout_state() {
+            Some(DeploymentRolloutState::Completed) => Rollout::Completed,
+            Some(DeploymentRolloutState::Failed) => Rollout::Failed,
+            // A state that ECS may add is not an end.
+            _ => Rollout::InProgress,
+        },
+        reason: deployment.rollout_state_reason().unwrap_or_default().to_owned(),
+        desired_count: count(deployment.desired_count()),
+        running_count: count(deployment.running_count()),
+    })
+}
+
+fn task_view(task: &types::Task) -> Result<TaskView, AwsError> {
+    let details = task.attachments().iter().flat_map(types::Attachment::details);
+    let address = details
+        .into_iter()
+        .find(|detail| detail.name() == Some("privateIPv4Address"))
+        .and_then(|detail| detail.value().map(ToOwned::to_owned));
+    let stopped_reason = (task.last_status() == Some("STOPPED")).then(|| {
+        let exits = task.containers().iter().filter_map(|container| {
+            let why = container.reason().map(|reason| format!(", {reason}")).unwrap_or_default();
+            container.exit_code().map(|code| format!("{} exited with {code}{why}", container.name().unwrap_or("a container")))
+        });
+        let exits = exits.collect::<Vec<_>>().join("; ");
+        let reason = task.stopped_reason().unwrap_or("no reason given");
+        if exits.is_empty() { reason.to_owned() } else { format!("{reason} ({exits})") }
+    });
+    Ok(TaskView {
+        task_definition: arn_of(task.task_definition_arn(), "ecs:DescribeTasks")?,
+        address,
+        digests: task.containers().iter().filter_map(|container| container.image().and_then(digest_of)).collect(),
+        stopped_reason,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ecs::operation::describe_task_definition::{DescribeTaskDefinitionError, DescribeTaskDefinitionOutput};
+    use aws_sdk_ecs::operation::register_task_definition::RegisterTaskDefinitionOutput;
+    use aws_sdk_ecs::types::error::ClientException;
+    use aws_sdk_ecs::types::{ContainerDefinition, KeyValuePair};
+    use aws_smithy_mocks::mock;
+
+    use super::*;
+    use crate::answering::answering;
+
+    const TEMPLATE: &str = "arn:aws:ecs:eu-central-1:111122223333:task-definition/staging-web-template:4";
+    const REVISION: &str = "arn:aws:ecs:eu-central-1:111122223333:task-definition/staging-web:9";
+
+    fn container(name: &str, image: &str) -> ContainerDefinition {
+        ContainerDefinition::builder()
+            .name(name)
+            .image(image)
+            .environment(KeyValuePair::builder().name("LEVEL").value("info").build())
+            .build()
+    }
+
+    #[tokio::test]
+    async fn a_revision_is_the_template_with_only_our_image_replaced() {
+        let found = mock!(aws_sdk_ecs::Client::describe_task_definition).then_output(|| {
+            let document = types::TaskDefinition::builder()
+                .task_definition_arn(TEMPLATE)
+                .container_definitions(container("web", "host/web:template"))
+                .container_definitions(container("proxy", "envoyproxy/envoy:v1"))
+                .cpu("512")
+                .execution_role_arn("arn:aws:iam::111122223333:role/execution")
+                .build();
+            DescribeTaskDefinitionOutput::builder().task_definition(document).build()
+        });
+        let registered = mock!(aws_sdk_ecs::Client::register_task_definition)
+            .match_requests(|request| {
+                let images: Vec<_> = request.container_definitions().iter().filter_map(ContainerDefinition::image).collect();
+                images == ["host/web@new", "envoyproxy/envoy:v1"]
+                    && request.family() == Some("staging-web")
+                    && request.cpu() == Some("512")
+                    && request.execution_role_arn() == Some("arn:aws:iam::111122223333:role/execution")
+                    && request.container_definitions()[0].environment().len() == 1
+                    && request.tags()[0].value() == Some("web-a1")
+            })
+            .then_output(|| {
+                let document = types::TaskDefinition::builder().task_definition_arn(REVISION).build();
+                RegisterTaskDefinitionOutput::builder().task_definition(document).build()
+            });
+        let ecs = Ecs::new(answering!(aws_sdk_ecs, [&found, &registered]));
+
+        let template = ecs.task_definition("staging-web-template").await.expect("ECS answers").expect("it exists");
+        let release = ReleaseId::new("web-a1").expect("an id");
+        let arn = ecs
+            .register(&template, "staging-web", &release, |image| (image == "host/web:template").then(|| "host/web@new".to_owned()))
+            .await;
+
+        assert_eq!(arn.expect("ECS accepts it").as_str(), REVISION);
+    }
+
+    #[tokio::test]
+    async fn a_family_without_revisions_is_nothing_and_no_error() {
+        let missing = mock!(aws_sdk_ecs::Client::describe_task_definition).then_error(|| {
+            let words = "Unable to describe task definition.";
+            let metadata = aws_smithy_types::error::ErrorMetadata::builder().code("ClientException").message(words).build();
+            DescribeTaskDefinitionError::ClientException(ClientException::builder().message(words).meta(metadata).build())
+        });
+        let ecs = Ecs::new(answering!(aws_sdk_ecs, [&missing]));
+
+        assert!(ecs.task_definition("staging-web").await.expect("no error").is_none());
+    }
+
+    #[test]
+    fn a_stopped_task_says_why_with_its_exit_code() {
+        let task = types::Task::builder()
+            .task_definition_arn(REVISION)
+            .last_status("STOPPED")
+            .stopped_reason("Essential container in task exited")
+            .containers(types::Container::builder().name("web").image("host/web@sha256:1").exit_code(1).build())
+            .build();
+        let view = task_view(&task).expect("it can be read");
+        assert_eq!(view.stopped_reason.as_deref(), Some("Essential container in task exited (web exited with 1)"));
+    }
+
+    #[test]
+    fn a_rollout_state_that_is_new_is_no_end() {
+        let of = |state: &str| {
+            let document = types::Deployment::builder().id("ecs-svc/1").task_definition(REVISION).rollout_state(state.into()).build();
+            deployment(&document).expect("it can be read").rollout
+        };
+        assert_eq!((of("COMPLETED"), of("FAILED"), of("SOMETHING_NEW")), (Rollout::Completed, Rollout::Failed, Rollout::InProgress));
+    }
+}

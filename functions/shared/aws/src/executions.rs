@@ -1,0 +1,104 @@
+//! Step Functions: starting the workflow, and ending its waits.
+
+use aws_sdk_sfn::Client;
+use serde::Serialize;
+
+use crate::AwsError;
+
+/// The workflow's executions.
+#[derive(Clone, Debug)]
+pub struct Executions {
+    client: Client,
+}
+
+/// What starting an execution came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// It runs, started by this call or by one before with the same name and input.
+    Running,
+    /// An execution of this name is there already, running with another input or ended within 90 days.
+    AlreadyThere,
+}
+
+/// What became of a result that was sent to a waiting task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// The task has it.
+    Delivered,
+    /// Nobody waits any more: the task ended, by an earlier result or by its time-out.
+    NobodyWaits,
+}
+
+impl Executions {
+    pub(crate) const fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// Starts an execution of this name. Starting the same again changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// When Step Functions cannot be asked, or refuses.
+    pub async fn start(&self, state_machine: &str, name: &str, input: &(impl Serialize + Sync)) -> Result<Start, AwsError> {
+        const OPERATION: &str = "states:StartExecution";
+        let request = self.client.start_execution().state_machine_arn(state_machine).name(name).input(json(OPERATION, input)?);
+        match request.send().await {
+            Ok(_) => Ok(Start::Running),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(aws_sdk_sfn::operation::start_execution::StartExecutionError::is_execution_already_exists) =>
+            {
+                Ok(Start::AlreadyThere)
+            }
+            Err(error) => Err(AwsError::from_sdk(OPERATION, error)),
+        }
+    }
+
+    /// Gives a waiting task its result.
+    ///
+    /// # Errors
+    ///
+    /// When Step Functions cannot be asked, or refuses. A task that does not wait any more is no error.
+    pub async fn resume(&self, token: &str, result: &(impl Serialize + Sync)) -> Result<Delivery, AwsError> {
+        const OPERATION: &str = "states:SendTaskSuccess";
+        match self.client.send_task_success().task_token(token).output(json(OPERATION, result)?).send().await {
+            Ok(_) => Ok(Delivery::Delivered),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|error| error.is_task_timed_out() || error.is_task_does_not_exist() || error.is_invalid_token()) =>
+            {
+                Ok(Delivery::NobodyWaits)
+            }
+            Err(error) => Err(AwsError::from_sdk(OPERATION, error)),
+        }
+    }
+}
+
+fn json(operation: &'static str, value: &impl Serialize) -> Result<String, AwsError> {
+    serde_json::to_string(value).map_err(|error| AwsError::unusable(operation, error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_sfn::operation::send_task_success::SendTaskSuccessError;
+    use aws_sdk_sfn::operation::start_execution::StartExecutionError;
+    use aws_sdk_sfn::types::error::{ExecutionAlreadyExists, TaskTimedOut};
+    use aws_smithy_mocks::mock;
+
+    use super::*;
+    use crate::answering::answering;
+
+    #[tokio::test]
+    async fn the_second_start_and_the_second_result_change_nothing() {
+        let exists = mock!(aws_sdk_sfn::Client::start_execution)
+            .then_error(|| StartExecutionError::ExecutionAlreadyExists(ExecutionAlreadyExists::builder().build()));
+        let timed_out = mock!(aws_sdk_sfn::Client::send_task_success)
+            .then_error(|| SendTaskSuccessError::TaskTimedOut(TaskTimedOut::builder().build()));
+        let executions = Executions::new(answering!(aws_sdk_sfn, [&exists, &timed_out]));
+
+        assert_eq!(executions.start("arn:aws:states:…", "web-a1", &()).await.expect("no error"), Start::AlreadyThere);
+        assert_eq!(executions.resume("token", &()).await.expect("no error"), Delivery::NobodyWaits);
+    }
+}

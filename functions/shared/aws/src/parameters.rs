@@ -1,0 +1,69 @@
+//! SSM: the applications' configurations.
+
+use aws_sdk_ssm::Client;
+
+use crate::AwsError;
+
+/// SSM's parameters.
+#[derive(Clone, Debug)]
+pub struct Parameters {
+    client: Client,
+}
+
+impl Parameters {
+    pub(crate) const fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// Names and values of all parameters below a path.
+    ///
+    /// # Errors
+    ///
+    /// When SSM cannot be asked.
+    pub async fn below(&self, path: &str) -> Result<Vec<(String, String)>, AwsError> {
+        let mut found = Vec::new();
+        let mut next = None;
+        loop {
+            let answer = self.client.get_parameters_by_path().path(path).set_next_token(next).send().await;
+            let answer = answer.map_err(|error| AwsError::from_sdk("ssm:GetParametersByPath", error))?;
+            found.extend(
+                answer.parameters().iter().filter_map(|parameter| Some((parameter.name()?.to_owned(), parameter.value()?.to_owned()))),
+            );
+            next = answer.next_token().filter(|token| !token.is_empty()).map(ToOwned::to_owned);
+            if next.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ssm::operation::get_parameters_by_path::GetParametersByPathOutput;
+    use aws_sdk_ssm::types::Parameter;
+    use aws_smithy_mocks::mock;
+
+    use super::*;
+    use crate::answering::answering;
+
+    #[tokio::test]
+    async fn every_page_is_read() {
+        let page = |name: &'static str, next: Option<&'static str>| {
+            move || {
+                let parameter = Parameter::builder().name(name).value("{}").build();
+                GetParametersByPathOutput::builder().parameters(parameter).set_next_token(next.map(ToOwned::to_owned)).build()
+            }
+        };
+        let first = mock!(aws_sdk_ssm::Client::get_parameters_by_path)
+            .match_requests(|request| request.next_token().is_none())
+            .then_output(page("/a", Some("2")));
+        let second = mock!(aws_sdk_ssm::Client::get_parameters_by_path)
+            .match_requests(|request| request.next_token() == Some("2"))
+            .then_output(page("/b", None));
+        let parameters = Parameters::new(answering!(aws_sdk_ssm, [&first, &second]));
+
+        let found = parameters.below("/slipway/applications").await.expect("SSM answers");
+
+        assert_eq!(found.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["/a", "/b"]);
+    }
+}

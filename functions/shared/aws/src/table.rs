@@ -1,0 +1,418 @@
+//! DynamoDB: the one table that remembers releases, baselines, approvals and waits.
+//!
+//! An item is a key, a JSON document, and a version that each write raises. Every read that a decision rests on is
+//! consistent, every write that may meet another one is conditional.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use slipway_core::approval::ApprovalId;
+use slipway_core::name::{ApplicationName, ReleaseId, ServiceName, StageName};
+use slipway_core::wait::Signal;
+
+use crate::AwsError;
+
+/// The table.
+#[derive(Clone, Debug)]
+pub struct Table {
+    client: Client,
+    name: String,
+}
+
+/// Where an item is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// The partition key.
+    pub pk: String,
+    /// The sort key.
+    pub sk: String,
+}
+
+impl Key {
+    fn of(pk: impl Into<String>, sk: impl Into<String>) -> Self {
+        Self { pk: pk.into(), sk: sk.into() }
+    }
+
+    /// That a release began.
+    #[must_use]
+    pub fn release(id: &ReleaseId) -> Self {
+        Self::of(format!("RELEASE#{id}"), "RELEASE")
+    }
+
+    /// How a release ended.
+    #[must_use]
+    pub fn ending(id: &ReleaseId) -> Self {
+        Self::of(format!("RELEASE#{id}"), "ENDING")
+    }
+
+    /// What a stage ran before the release.
+    #[must_use]
+    pub fn baseline(id: &ReleaseId, stage: &StageName) -> Self {
+        Self::of(format!("RELEASE#{id}"), format!("BASELINE#{stage}"))
+    }
+
+    /// What the release registered for a service.
+    #[must_use]
+    pub fn deployed(id: &ReleaseId, stage: &StageName, service: &ServiceName) -> Self {
+        Self::of(format!("RELEASE#{id}"), format!("DEPLOYED#{stage}#{service}"))
+    }
+
+    /// That a service of a stage was verified.
+    #[must_use]
+    pub fn verified(id: &ReleaseId, stage: &StageName, service: &ServiceName) -> Self {
+        Self::of(format!("RELEASE#{id}"), format!("VERIFIED#{stage}#{service}"))
+    }
+
+    /// A stage's wait of one kind.
+    #[must_use]
+    pub fn wait(id: &ReleaseId, stage: &StageName, kind: &str) -> Self {
+        Self::of(format!("RELEASE#{id}"), format!("WAIT#{stage}#{kind}"))
+    }
+
+    /// Points from a signal to the wait that it may end.
+    #[must_use]
+    pub fn signal(signal: &Signal, id: &ReleaseId, stage: &StageName) -> Self {
+        Self::of(Self::signals(signal), format!("{id}#{stage}"))
+    }
+
+    /// The partition of all waits that a signal may end.
+    #[must_use]
+    pub fn signals(signal: &Signal) -> String {
+        format!("SIGNAL#{}", signal.key())
+    }
+
+    /// A release in its application's history; a later start sorts behind an earlier one.
+    #[must_use]
+    pub fn history(application: &ApplicationName, started: jiff::Timestamp, id: &ReleaseId) -> Self {
+        Self::of(Self::histories(application), format!("{started:.3}#{id}"))
+    }
+
+    /// The partition of an application's history.
+    #[must_use]
+    pub fn histories(application: &ApplicationName) -> String {
+        format!("APPLICATION#{application}")
+    }
+
+    /// An approval.
+    #[must_use]
+    pub fn approval(id: &ApprovalId) -> Self {
+        Self::of(format!("APPROVAL#{}", id.as_str()), "APPROVAL")
+    }
+
+    /// A person's link to an approval, by the hash of its locator.
+    #[must_use]
+    pub fn link(locator_hash: &str) -> Self {
+        Self::of(format!("LINK#{locator_hash}"), "LINK")
+    }
+
+    /// That an approver's mail of an approval was handed to SNS.
+    #[must_use]
+    pub fn mailed(id: &ApprovalId, approver: &str) -> Self {
+        Self::of(format!("APPROVAL#{}", id.as_str()), format!("MAILED#{approver}"))
+    }
+
+    /// An entry of an approval's audit trail, numbered by the version of the approval that it made.
+    #[must_use]
+    pub fn audit(id: &ApprovalId, version: u64) -> Self {
+        Self::of(format!("AUDIT#{}", id.as_str()), format!("{version:010}"))
+    }
+}
+
+/// A document and the version it was read in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored<T> {
+    /// The document.
+    pub document: T,
+    /// The version, to be given back when it is replaced.
+    pub version: u64,
+}
+
+impl Table {
+    pub(crate) fn new(client: Client, name: &str) -> Self {
+        Self { client, name: name.to_owned() }
+    }
+
+    /// Opens the connection ahead of the first real call, during a function's init. What is answered does not matter.
+    pub async fn warm_up(self) {
+        let key = Key::of("WARM-UP", "WARM-UP");
+        let _opened = self.client.get_item().table_name(&self.name).set_key(Some(attributes(&key))).send().await;
+    }
+
+    /// Reads an item.
+    ///
+    /// # Errors
+    ///
+    /// When DynamoDB cannot be asked, or the item is not what it should be.
+    pub async fn get<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<Stored<T>>, AwsError> {
+        const OPERATION: &str = "dynamodb:GetItem";
+        let request = self.client.get_item().table_name(&self.name).set_key(Some(attributes(key))).consistent_read(true);
+        let answer = request.send().await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
+        answer.item().map(|item| stored(OPERATION, item)).transpose()
+    }
+
+    /// Reads the items of a partition whose sort keys begin with `prefix`, in order.
+    ///
+    /// # Errors
+    ///
+    /// When DynamoDB cannot be asked, or an item is not what it should be.
+    pub async fn list<T: DeserializeOwned>(&self, pk: &str, prefix: &str) -> Result<Vec<(Key, Stored<T>)>, AwsError> {
+        const OPERATION: &str = "dynamodb:Query";
+        let mut found = Vec::new();
+        let mut start = None;
+        loop {
+            let condition = if prefix.is_empty() { "pk = :pk" } else { "pk = :pk AND begins_with(sk, :sk)" };
+            let mut request = self
+                .client
+                .query()
+                .table_name(&self.name)
+                .key_condition_expression(condition)
+                .expression_attribute_values(":pk", text(pk))
+                .consistent_read(true)
+                .set_exclusive_start_key(start);
+            if !prefix.is_empty() {
+                request = request.expression_attribute_values(":sk", text(prefix));
+            }
+            let answer = request.send().await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
+            for item in answer.items() {
+                let sk = item
+                    .get("sk")
+                    .and_then(|sk| sk.as_s().ok())
+                    .ok_or_else(|| AwsError::unusable(OPERATION, "an item without sort key"))?;
+                found.push((Key::of(pk, sk), stored(OPERATION, item)?));
+            }
+            start = answer.last_evaluated_key().cloned();
+            if start.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Writes an item if there is none. `false` when there was one, which stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// When DynamoDB cannot be asked.
+    pub async fn put_new(&self, key: &Key, document: &(impl Serialize + Sync)) -> Result<bool, AwsError> {
+        const OPERATION: &str = "dynamodb:PutItem";
+        let request = self
+            .client
+            .put_item()
+            .table_name(&self.name)
+            .set_item(Some(item(OPERATION, key, document, 1)?))
+            .condition_expression("attribute_not_exists(pk)");
+        match request.send().await {
+            Ok(_) => Ok(true),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(aws_sdk_dynamodb::operation::put_item::PutItemError::is_conditional_check_failed_exception) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(AwsError::from_sdk(OPERATION, error)),
+        }
+    }
+
+    /// Writes an item, whatever was there.
+    ///
+    /// # Errors
+    ///
+    /// When DynamoDB cannot be asked.
+    pub async fn put(&self, key: &Key, document: &(impl Serialize + Sync)) -> Result<(), AwsError> {
+        const OPERATION: &str = "dynamodb:PutItem";
+        let request = self.client.put_item().table_name(&self.name).set_item(Some(item(OPERATION, key, document, 1)?));
+        request.send().await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
+        Ok(())
+    }
+
+    /// Replaces an item that is still in the version it was read in. `false` when someone was first.
+    ///
+    /// # Errors
+    ///
+    /// When DynamoDB cannot be asked.
+    pub async fn replace(&self, key: &Key, document: &(impl Serialize + Sync), version: u64) -> Result<bool, AwsError> {
+        const OPERATION: &str = "dynamodb:UpdateItem";
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.name)
+            .set_key(Some(attributes(key)))
+            .update_expression(REPLACE)
+            .condition_expression(UNCHANGED)
+            .set_expression_attribute_names(Some(names()))
+            .set_expression_attribute_values(Some(replacement(OPERATION, document, version)?));
+        match request.send().await {
+            Ok(_) => Ok(true),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(aws_sdk_dynamodb::operation::update_item::UpdateItemError::is_conditional_check_failed_exception) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(AwsError::from_sdk(OPERATION, error)),
+        }
+    }
+
+    /// Replaces an item that is still in the version it was read in and writes a new one beside it, both or neither.
+    /// `false` when someone was first.
+    ///
+    /// # Errors
+    ///
+    /// When DynamoDB cannot be asked.
+    pub async fn replace_and_put_new(
+        &self,
+        key: &Key,
+        document: &(impl Serialize + Sync),
+        version: u64,
+        beside: &Key,
+        entry: &(impl Serialize + Sync),
+    ) -> Result<bool, AwsError> {
+        const OPERATION: &str = "dynamodb:UpdateItem";
+        let update = Update::builder()
+            .table_name(&self.name)
+            .set_key(Some(attributes(key)))
+            .update_expression(REPLACE)
+            .condition_expression(UNCHANGED)
+            .set_expression_attribute_names(Some(names()))
+            .set_expression_attribute_values(Some(replacement(OPERATION, document, version)?))
+            .build();
+        let put = Put::builder()
+            .table_name(&self.name)
+            .set_item(Some(item(OPERATION, beside, entry, 1)?))
+            .condition_expression("attribute_not_exists(pk)")
+            .build();
+        let update = update.map_err(|error| AwsError::unusable(OPERATION, error.to_string()))?;
+        let put = put.map_err(|error| AwsError::unusable(OPERATION, error.to_string()))?;
+        let request = self
+            .client
+            .transact_write_items()
+            .transact_items(TransactWriteItem::builder().update(update).build())
+            .transact_items(TransactWriteItem::builder().put(put).build());
+        match request.send().await {
+            Ok(_) => Ok(true),
+            Err(error) if error.as_service_error().is_some_and(lost_the_race) => Ok(false),
+            Err(error) => Err(AwsError::from_sdk(OPERATION, error)),
+        }
+    }
+
+    /// Removes an item. That it is not there is no error.
+    ///
+    /// # Errors
+    ///
+    /// When DynamoDB cannot be asked.
+    pub async fn delete(&self, key: &Key) -> Result<(), AwsError> {
+        let request = self.client.delete_item().table_name(&self.name).set_key(Some(attributes(key)));
+        request.send().await.map_err(|error| AwsError::from_sdk("dynamodb:DeleteItem", error))?;
+        Ok(())
+    }
+}
+
+const REPLACE: &str = "SET #document = :document, #version = :next";
+const UNCHANGED: &str = "#version = :version";
+
+/// A transaction is cancelled for several reasons; a failed condition, or another transaction on the same item, means
+/// that someone was first.
+fn lost_the_race(error: &aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError) -> bool {
+    use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError::TransactionCanceledException;
+    let TransactionCanceledException(cancelled) = error else { return false };
+    let first = |code: Option<&str>| matches!(code, Some("ConditionalCheckFailed" | "TransactionConflict"));
+    cancelled.cancellation_reasons().iter().any(|reason| first(reason.code()))
+}
+
+fn text(value: &str) -> AttributeValue {
+    AttributeValue::S(value.to_owned())
+}
+
+fn attributes(key: &Key) -> HashMap<String, AttributeValue> {
+    HashMap::from([("pk".to_owned(), text(&key.pk)), ("sk".to_owned(), text(&key.sk))])
+}
+
+fn names() -> HashMap<String, String> {
+    HashMap::from([("#document".to_owned(), "document".to_owned()), ("#version".to_owned(), "version".to_owned())])
+}
+
+fn json(operation: &'static str, document: &impl Serialize) -> Result<String, AwsError> {
+    serde_json::to_string(document).map_err(|error| AwsError::unusable(operation, error.to_string()))
+}
+
+fn item(operation: &'static str, key: &Key, document: &impl Serialize, version: u64) -> Result<HashMap<String, AttributeValue>, AwsError> {
+    let mut item = attributes(key);
+    item.insert("document".to_owned(), AttributeValue::S(json(operation, document)?));
+    item.insert("version".to_owned(), AttributeValue::N(version.to_string()));
+    Ok(item)
+}
+
+fn replacement(operation: &'static str, document: &impl Serialize, version: u64) -> Result<HashMap<String, AttributeValue>, AwsError> {
+    Ok(HashMap::from([
+        (":document".to_owned(), AttributeValue::S(json(operation, document)?)),
+        (":version".to_owned(), AttributeValue::N(version.to_string())),
+        (":next".to_owned(), AttributeValue::N((version + 1).to_string())),
+    ]))
+}
+
+fn stored<T: DeserializeOwned>(operation: &'static str, item: &HashMap<String, AttributeValue>) -> Result<Stored<T>, AwsError> {
+    let document = item
+        .get("document")
+        .and_then(|document| document.as_s().ok())
+        .ok_or_else(|| AwsError::unusable(operation, "an item without document"))?;
+    let version = item.get("version").and_then(|version| version.as_n().ok()).and_then(|version| version.parse().ok());
+    let version = version.ok_or_else(|| AwsError::unusable(operation, "an item without version"))?;
+    let document =
+        serde_json::from_str(document).map_err(|error| AwsError::unusable(operation, format!("an item that does not parse: {error}")))?;
+    Ok(Stored { document, version })
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodb::operation::put_item::{PutItemError, PutItemOutput};
+    use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+    use aws_sdk_dynamodb::types::CancellationReason;
+    use aws_sdk_dynamodb::types::error::{ConditionalCheckFailedException, TransactionCanceledException};
+    use aws_smithy_mocks::mock;
+
+    use super::*;
+    use crate::answering::answering;
+
+    #[tokio::test]
+    async fn a_failed_condition_is_an_answer_and_no_error() {
+        let there = mock!(aws_sdk_dynamodb::Client::put_item)
+            .match_requests(|request| request.condition_expression() == Some("attribute_not_exists(pk)"))
+            .then_error(|| PutItemError::ConditionalCheckFailedException(ConditionalCheckFailedException::builder().build()));
+        let table = Table::new(answering!(aws_sdk_dynamodb, [&there]), "slipway");
+
+        assert!(!table.put_new(&Key::link("hash"), &1).await.expect("an answer"));
+    }
+
+    #[tokio::test]
+    async fn an_item_is_its_key_its_document_and_a_version() {
+        let put = mock!(aws_sdk_dynamodb::Client::put_item)
+            .match_requests(|request| {
+                let item = request.item().cloned().unwrap_or_default();
+                stored::<Vec<u8>>("test", &item).is_ok_and(|stored| stored.document == [1, 2] && stored.version == 1)
+                    && item.get("pk") == Some(&text("LINK#hash"))
+            })
+            .then_output(|| PutItemOutput::builder().build());
+        let table = Table::new(answering!(aws_sdk_dynamodb, [&put]), "slipway");
+
+        table.put(&Key::link("hash"), &[1, 2]).await.expect("written");
+    }
+
+    #[tokio::test]
+    async fn the_loser_of_a_race_is_told_so() {
+        let lost = mock!(aws_sdk_dynamodb::Client::transact_write_items).then_error(|| {
+            let reason = CancellationReason::builder().code("ConditionalCheckFailed").build();
+            TransactWriteItemsError::TransactionCanceledException(
+                TransactionCanceledException::builder().cancellation_reasons(reason).build(),
+            )
+        });
+        let table = Table::new(answering!(aws_sdk_dynamodb, [&lost]), "slipway");
+
+        let won = table.replace_and_put_new(&Key::link("a"), &1, 1, &Key::link("b"), &2).await;
+
+        assert!(!won.expect("an answer"));
+    }
+}

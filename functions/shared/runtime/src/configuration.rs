@@ -1,0 +1,71 @@
+//! The environment, read once in `main` into a function's own typed configuration.
+
+/// A lookup of environment variables, given in so that a configuration can be tested without a process.
+pub struct Environment<'a> {
+    lookup: &'a dyn Fn(&str) -> Option<String>,
+}
+
+/// A variable that is missing or empty.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the environment variable {variable} is not set; it should hold {expected}")]
+pub struct ConfigurationError {
+    /// The variable's name.
+    pub variable: &'static str,
+    /// What it should hold.
+    pub expected: &'static str,
+}
+
+impl<'a> Environment<'a> {
+    /// An environment that is looked up by this function.
+    #[must_use]
+    pub fn new(lookup: &'a dyn Fn(&str) -> Option<String>) -> Self {
+        Self { lookup }
+    }
+
+    /// The process's own environment.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+    pub fn of_process() -> Self {
+        Self { lookup: &|variable| std::env::var(variable).ok() }
+    }
+
+    /// A variable that must be set.
+    ///
+    /// # Errors
+    ///
+    /// When it is not, with what it should hold.
+    pub fn require(&self, variable: &'static str, expected: &'static str) -> Result<String, ConfigurationError> {
+        (self.lookup)(variable).filter(|value| !value.is_empty()).ok_or(ConfigurationError { variable, expected })
+    }
+
+    /// The table that every function remembers in.
+    ///
+    /// # Errors
+    ///
+    /// When it is not set.
+    pub fn table(&self) -> Result<String, ConfigurationError> {
+        self.require("SLIPWAY_TABLE", "the name of Slipway's DynamoDB table")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_or_empty_variable_is_named_with_what_it_should_hold() {
+        for lookup in [&|_: &str| None as Option<String>, &|_: &str| Some(String::new())] as [&dyn Fn(&str) -> Option<String>; 2] {
+            let error = Environment::new(lookup).table().expect_err("it is missing");
+            assert_eq!(
+                error.to_string(),
+                "the environment variable SLIPWAY_TABLE is not set; it should hold the name of Slipway's DynamoDB table"
+            );
+        }
+    }
+
+    #[test]
+    fn a_variable_that_is_set_is_given_back() {
+        let lookup = |variable: &str| (variable == "SLIPWAY_TABLE").then(|| "slipway".to_owned());
+        assert_eq!(Environment::new(&lookup).table().as_deref(), Ok("slipway"));
+    }
+}

@@ -1,0 +1,124 @@
+//! The closed set of errors that a function ends with, and the names that Step Functions matches.
+
+use std::error::Error as StdError;
+
+use lambda_runtime::Diagnostic;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use slipway_aws::AwsError;
+
+/// Why a step could not find out, or could not do, what it should. That an image is bad is no error but an answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StepError {
+    /// It may be tried again. The effect may be there already.
+    #[error(transparent)]
+    Transient(AwsError),
+    /// Trying again would not help.
+    #[error(transparent)]
+    Refused(AwsError),
+    /// What the function was given does not parse.
+    #[error("the input of this step does not parse at {field}: {problem}")]
+    InvalidInput {
+        /// The field, as a path.
+        field: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A configuration that cannot be used.
+    #[error("{0}")]
+    InvalidConfiguration(String),
+}
+
+impl StepError {
+    /// The name that Step Functions sees as the error's type. The workflow's Retry and Catch know these and no others.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Transient(_) => "Transient",
+            Self::Refused(_) => "Refused",
+            Self::InvalidInput { .. } => "InvalidInput",
+            Self::InvalidConfiguration(_) => "InvalidConfiguration",
+        }
+    }
+
+    /// Every name that a function can end with.
+    pub const NAMES: [&'static str; 4] = ["Transient", "Refused", "InvalidInput", "InvalidConfiguration"];
+}
+
+impl From<AwsError> for StepError {
+    fn from(error: AwsError) -> Self {
+        match error {
+            AwsError::Transient { .. } => Self::Transient(error),
+            _ => Self::Refused(error),
+        }
+    }
+}
+
+impl From<&StepError> for Diagnostic {
+    fn from(error: &StepError) -> Self {
+        let mut message = error.to_string();
+        let mut cause = error.source();
+        while let Some(next) = cause {
+            message = format!("{message}: {next}");
+            cause = next.source();
+        }
+        Self { error_type: error.name().to_owned(), error_message: message }
+    }
+}
+
+/// Reads a function's input.
+///
+/// # Errors
+///
+/// [`StepError::InvalidInput`], naming the first field that does not fit.
+pub fn parse<T: DeserializeOwned>(input: Value) -> Result<T, StepError> {
+    serde_path_to_error::deserialize(input).map_err(|error| {
+        let path = error.path().to_string();
+        let field = if path == "." { "the top".to_owned() } else { path };
+        StepError::InvalidInput { field, problem: error.into_inner().to_string() }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Input {
+        #[expect(dead_code, reason = "only that it parses is looked at")]
+        detail: Detail,
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct Detail {
+        #[expect(dead_code, reason = "only that it parses is looked at")]
+        result: String,
+    }
+
+    #[test]
+    fn an_input_that_does_not_parse_names_the_field() {
+        for (input, field) in [
+            (serde_json::json!({ "detail": { "result": 5 } }), "detail.result"),
+            (serde_json::json!({ "detail": {} }), "`result`"),
+            (serde_json::json!({ "detial": {} }), "`detial`"),
+            (serde_json::json!("text"), "the top"),
+        ] {
+            let error = parse::<Input>(input).expect_err("it does not parse");
+            assert_eq!(error.name(), "InvalidInput");
+            assert!(error.to_string().contains(field), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_chain_of_causes_is_told_once() {
+        let source = Box::<dyn StdError + Send + Sync>::from("AccessDeniedException: no");
+        let error = StepError::from(AwsError::Refused { operation: "ecs:UpdateService", source });
+        let diagnostic = Diagnostic::from(&error);
+        assert_eq!(diagnostic.error_type, "Refused");
+        assert_eq!(diagnostic.error_message, "ecs:UpdateService was refused: AccessDeniedException: no");
+    }
+}
