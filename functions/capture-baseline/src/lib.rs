@@ -64,7 +64,7 @@ async fn capture(aws: &Aws, config: &Config, release: &Release, stage: &Stage, e
     // A second run may look at a stage that the first one's successors have changed: what the first one saw counts.
     let key = Key::baseline(&release.id, &stage.name);
     if let Some(recorded) = table.get(&key).await? {
-        return Ok(Captured::Ready { baseline: recorded.document });
+        return Ok(ready(stage, recorded.document));
     }
     if !aws.repositories().has(&release.image).await? {
         return blocked(format!("the registry has no image {}", release.image));
@@ -107,10 +107,14 @@ async fn capture(aws: &Aws, config: &Config, release: &Release, stage: &Stage, e
     }
     let baseline = Baseline { services, alarms };
     if table.put_new(&key, &baseline).await? {
-        return Ok(Captured::Ready { baseline });
+        return Ok(ready(stage, baseline));
     }
     let first = table.get(&key).await?.map_or(baseline, |recorded| recorded.document);
-    Ok(Captured::Ready { baseline: first })
+    Ok(ready(stage, first))
+}
+
+fn ready(stage: &Stage, baseline: Baseline) -> Captured {
+    Captured::Ready { baseline, bake_seconds: stage.bake.as_ref().map(|bake| bake.duration.seconds()) }
 }
 
 async fn describe(aws: &Aws, stage: &Stage) -> Result<Vec<ServiceView>, AwsError> {

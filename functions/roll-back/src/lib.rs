@@ -7,7 +7,7 @@ use serde_json::Value;
 use slipway_aws::{Aws, Key};
 use slipway_core::name::{ClusterName, TaskDefinitionArn};
 use slipway_core::rollback::{Restoration, restoration};
-use slipway_core::step::{DeployServicesInput, Deployed};
+use slipway_core::step::{DeployServicesInput, Restored};
 use slipway_core::wait::DeployedService;
 use slipway_runtime::{ConfigurationError, Environment, StepError, parse};
 
@@ -34,7 +34,7 @@ impl Config {
 /// # Errors
 ///
 /// When the input does not parse, or AWS cannot be asked.
-pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Deployed, StepError> {
+pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Restored, StepError> {
     let DeployServicesInput { release, stage, baseline } = parse(input)?;
     let table = aws.table(&config.table);
     let cluster = ClusterName::new(stage.cluster())
@@ -44,6 +44,7 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Deployed
 
     let mut services = Vec::with_capacity(baseline.services.len());
     let mut problems = Vec::new();
+    let mut touched = false;
     for before in &baseline.services {
         let name = &before.service;
         let Some(view) = views.iter().find(|view| view.arn == before.arn) else {
@@ -52,7 +53,9 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Deployed
         };
         let ours: Option<TaskDefinitionArn> =
             table.get(&Key::deployed(&release.id, &stage.name, name)).await?.map(|stored| stored.document);
-        match restoration(before, ours.as_ref(), view) {
+        let restoration = restoration(before, ours.as_ref(), view);
+        touched |= restoration != Restoration::AlreadyBack || view.deployments.iter().any(|deployment| Some(&deployment.task_definition) == ours.as_ref());
+        match restoration {
             Restoration::AlreadyBack => {
                 tracing::info!(release.id = %release.id, %stage.name, ecs.service = %name, "{name} of {} runs its baseline already", stage.name)
             }
@@ -76,8 +79,8 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Deployed
         });
     }
     if problems.is_empty() {
-        Ok(Deployed::Started { services, timeout_seconds: stage.deploy_timeout_seconds() })
+        Ok(Restored::Restoring { services, timeout_seconds: stage.deploy_timeout_seconds(), touched })
     } else {
-        Ok(Deployed::Blocked { reason: problems.join("; ") })
+        Ok(Restored::Blocked { reason: problems.join("; ") })
     }
 }

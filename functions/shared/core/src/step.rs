@@ -44,6 +44,9 @@ pub enum Captured {
     Ready {
         /// What it runs now.
         baseline: Baseline,
+        /// How long it bakes once it serves, in seconds; absent where it does not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bake_seconds: Option<u32>,
     },
     /// It may not change.
     Blocked {
@@ -89,7 +92,7 @@ pub struct DeployServicesInput {
     pub baseline: Baseline,
 }
 
-/// What `deploy-services` and `roll-back` answer.
+/// What `deploy-services` answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "result", rename_all = "SCREAMING_SNAKE_CASE", deny_unknown_fields)]
 pub enum Deployed {
@@ -101,6 +104,26 @@ pub enum Deployed {
         timeout_seconds: u32,
     },
     /// Nothing was changed, and nothing may be.
+    Blocked {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What `roll-back` answers; it is given what `deploy-services` was given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "result", rename_all = "SCREAMING_SNAKE_CASE", deny_unknown_fields)]
+pub enum Restored {
+    /// Every service runs its baseline, or was told to; it is to be waited for.
+    Restoring {
+        /// The services, and what each should run.
+        services: Vec<DeployedService>,
+        /// How long ECS may take, in seconds.
+        timeout_seconds: u32,
+        /// Whether the release had reached any of them.
+        touched: bool,
+    },
+    /// A service cannot be put back: a person is needed.
     Blocked {
         /// Why.
         reason: String,
