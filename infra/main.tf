@@ -1,6 +1,9 @@
 # The whole of Slipway: the environment that the applications run in, and the deployer beside it. Credentials and
 # region come from the usual environment (AWS_PROFILE, AWS_REGION …).
 
+data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}
+
 data "aws_availability_zones" "available" {
   state = "available"
 
@@ -33,6 +36,15 @@ locals {
       }
     ]...)
   ]...)
+
+  # Written out as module.service names them: taken from the module they would make every function wait until the
+  # load balancers are there, which takes a minute.
+  task_role_arns = flatten([
+    for service in local.services : [
+      for role in ["execution", "task"] :
+      "arn:${data.aws_partition.current.partition}:iam::${data.aws_caller_identity.current.account_id}:role/${var.name}-${service.cluster}-${service.service}-${role}"
+    ]
+  ])
 }
 
 module "network" {
@@ -93,7 +105,7 @@ module "deployer" {
   packages            = var.packages
   architecture        = var.architecture
   definition_path     = "${path.root}/../statemachine/release.asl.json"
-  task_role_arns      = flatten([for service in module.service : service.role_arns])
+  task_role_arns      = local.task_role_arns
   notification_emails = var.notification_emails
   log_retention_days  = var.log_retention_days
   log_level           = var.log_level

@@ -39,144 +39,115 @@ locals {
 
   describe_tasks = { sid = "DescribeTasks", actions = ["ecs:DescribeTasks"], resources = local.task_arns }
 
+  # In three maps, because a function's queue, log and role need not wait for what its statements name.
   functions = {
-    receive-push = {
-      description     = "Starts a release for a push that an application waits for"
-      timeout_seconds = 15
-      environment     = { SLIPWAY_STATE_MACHINE_ARN = local.state_machine_arn, SLIPWAY_APPLICATIONS_PATH = local.applications_path }
-      statements = [
-        local.read_applications,
-        { sid = "RecordRelease", actions = ["dynamodb:GetItem", "dynamodb:PutItem"], resources = [aws_dynamodb_table.this.arn] },
-        { sid = "StartRelease", actions = ["states:StartExecution"], resources = [local.state_machine_arn] },
-      ]
-    }
+    receive-push     = { timeout_seconds = 15, description = "Starts a release for a push that an application waits for" }
+    capture-baseline = { timeout_seconds = 15, description = "Records what a stage runs before the release touches it, and checks that it may be touched" }
+    request-approval = { timeout_seconds = 15, description = "Asks a stage's approvers, each with a link of their own" }
+    decide-approval  = { timeout_seconds = 10, description = "Shows the approval page and records the decision that its form sends" }
+    deploy-services  = { timeout_seconds = 30, description = "Gives a stage's services the release's image" }
+    verify-service   = { timeout_seconds = 60, description = "Judges through the load balancer whether the release's tasks serve" }
+    roll-back        = { timeout_seconds = 30, description = "Gives a stage's services their baseline back" }
+    finish-release   = { timeout_seconds = 15, description = "Records a release's outcome, then tells people" }
+    resume-release   = { timeout_seconds = 15, description = "Parks task tokens and ends the waits that an event answers" }
+    watch-alarms     = { timeout_seconds = 15, description = "Ends a bake when one of its alarms rings, and tells people" }
+  }
 
-    capture-baseline = {
-      description     = "Records what a stage runs before the release touches it, and checks that it may be touched"
-      timeout_seconds = 15
-      environment     = {}
-      statements = [
-        local.describe_services, local.describe_task_definitions, local.read_alarms,
-        { sid = "CheckImage", actions = ["ecr:DescribeImages"], resources = local.repository_arns },
-        { sid = "RecordBaseline", actions = ["dynamodb:GetItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn] },
-      ]
-    }
+  environments = {
+    receive-push     = { SLIPWAY_STATE_MACHINE_ARN = local.state_machine_arn, SLIPWAY_APPLICATIONS_PATH = local.applications_path }
+    request-approval = { SLIPWAY_APPROVAL_TOPIC_ARN = module.approval.topic_arn, SLIPWAY_APPROVAL_URL = module.approval.url }
+    finish-release   = { SLIPWAY_NOTIFICATION_TOPIC_ARN = aws_sns_topic.notifications.arn }
+    watch-alarms     = { SLIPWAY_APPLICATIONS_PATH = local.applications_path, SLIPWAY_NOTIFICATION_TOPIC_ARN = aws_sns_topic.notifications.arn }
+  }
 
-    request-approval = {
-      description     = "Asks a stage's approvers, each with a link of their own"
-      timeout_seconds = 15
-      environment     = { SLIPWAY_APPROVAL_TOPIC_ARN = module.approval.topic_arn, SLIPWAY_APPROVAL_URL = module.approval.url }
-      statements = [
-        local.use_topic_key,
-        { sid = "RecordApproval", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn] },
-        { sid = "AskApprovers", actions = ["sns:Publish"], resources = [module.approval.topic_arn] },
-      ]
-    }
+  statements = {
+    receive-push = [
+      local.read_applications,
+      { sid = "RecordRelease", actions = ["dynamodb:GetItem", "dynamodb:PutItem"], resources = [aws_dynamodb_table.this.arn] },
+      { sid = "StartRelease", actions = ["states:StartExecution"], resources = [local.state_machine_arn] },
+    ]
 
-    decide-approval = {
-      description     = "Shows the approval page and records the decision that its form sends"
-      timeout_seconds = 10
-      environment     = {}
-      statements = [
-        {
-          sid       = "RecordDecision"
-          actions   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
-          resources = [aws_dynamodb_table.this.arn]
-          conditions = [{
-            test     = "ForAllValues:StringLike"
-            variable = "dynamodb:LeadingKeys"
-            values   = ["APPROVAL#*", "LINK#*", "AUDIT#*"]
-          }]
-        },
-      ]
-    }
+    capture-baseline = [
+      local.describe_services, local.describe_task_definitions, local.read_alarms,
+      { sid = "CheckImage", actions = ["ecr:DescribeImages"], resources = local.repository_arns },
+      { sid = "RecordBaseline", actions = ["dynamodb:GetItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn] },
+    ]
 
-    deploy-services = {
-      description     = "Gives a stage's services the release's image"
-      timeout_seconds = 30
-      environment     = {}
-      statements = [
-        local.describe_task_definitions, local.pass_task_roles,
-        { sid = "UpdateServices", actions = ["ecs:DescribeServices", "ecs:UpdateService"], resources = local.service_arns },
-        { sid = "FindRevisions", actions = ["ecs:ListTaskDefinitions"], resources = ["*"] },
-        { sid = "RegisterRevisions", actions = ["ecs:RegisterTaskDefinition"], resources = local.family_arns },
-        {
-          sid        = "TagRevisions"
-          actions    = ["ecs:TagResource"]
-          resources  = local.family_arns
-          conditions = [{ test = "StringEquals", variable = "ecs:CreateAction", values = ["RegisterTaskDefinition"] }]
-        },
-        { sid = "RecordDeployment", actions = ["dynamodb:GetItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn] },
-      ]
-    }
+    request-approval = [
+      local.use_topic_key,
+      { sid = "RecordApproval", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn] },
+      { sid = "AskApprovers", actions = ["sns:Publish"], resources = [module.approval.topic_arn] },
+    ]
 
-    verify-service = {
-      description     = "Judges through the load balancer whether the release's tasks serve"
-      timeout_seconds = 60
-      environment     = {}
-      statements = [
-        local.describe_services, local.list_tasks, local.describe_tasks,
-        {
-          sid       = "ReadTargets"
-          actions   = ["elasticloadbalancing:DescribeListeners", "elasticloadbalancing:DescribeLoadBalancers", "elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetHealth"]
-          resources = ["*"]
-        },
-        { sid = "RecordVerification", actions = ["dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn] },
-      ]
-    }
+    decide-approval = [
+      {
+        sid       = "RecordDecision"
+        actions   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+        resources = [aws_dynamodb_table.this.arn]
+        conditions = [{
+          test     = "ForAllValues:StringLike"
+          variable = "dynamodb:LeadingKeys"
+          values   = ["APPROVAL#*", "LINK#*", "AUDIT#*"]
+        }]
+      },
+    ]
 
-    roll-back = {
-      description     = "Gives a stage's services their baseline back"
-      timeout_seconds = 30
-      environment     = {}
-      statements = [
-        local.describe_task_definitions, local.pass_task_roles,
-        { sid = "UpdateServices", actions = ["ecs:DescribeServices", "ecs:UpdateService"], resources = local.service_arns },
-        { sid = "RecordRollback", actions = ["dynamodb:GetItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn] },
-      ]
-    }
+    deploy-services = [
+      local.describe_task_definitions, local.pass_task_roles,
+      { sid = "UpdateServices", actions = ["ecs:DescribeServices", "ecs:UpdateService"], resources = local.service_arns },
+      { sid = "FindRevisions", actions = ["ecs:ListTaskDefinitions"], resources = ["*"] },
+      { sid = "RegisterRevisions", actions = ["ecs:RegisterTaskDefinition"], resources = local.family_arns },
+      {
+        sid        = "TagRevisions"
+        actions    = ["ecs:TagResource"]
+        resources  = local.family_arns
+        conditions = [{ test = "StringEquals", variable = "ecs:CreateAction", values = ["RegisterTaskDefinition"] }]
+      },
+      { sid = "RecordDeployment", actions = ["dynamodb:GetItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn] },
+    ]
 
-    finish-release = {
-      description     = "Records a release's outcome, then tells people"
-      timeout_seconds = 15
-      environment     = { SLIPWAY_NOTIFICATION_TOPIC_ARN = aws_sns_topic.notifications.arn }
-      statements = [
-        local.notify, local.use_topic_key,
-        { sid = "RecordOutcome", actions = ["dynamodb:GetItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn] },
-      ]
-    }
+    verify-service = [
+      local.describe_services, local.list_tasks, local.describe_tasks,
+      {
+        sid       = "ReadTargets"
+        actions   = ["elasticloadbalancing:DescribeListeners", "elasticloadbalancing:DescribeLoadBalancers", "elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetHealth"]
+        resources = ["*"]
+      },
+      { sid = "RecordVerification", actions = ["dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn] },
+    ]
 
-    resume-release = {
-      description     = "Parks task tokens and ends the waits that an event answers"
-      timeout_seconds = 15
-      environment     = {}
-      statements = [
-        local.describe_services, local.list_tasks, local.describe_tasks, local.read_alarms,
-        {
-          sid       = "KeepWaits"
-          actions   = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
-          resources = [aws_dynamodb_table.this.arn]
-        },
-        {
-          sid       = "ReadDecisions"
-          actions   = ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"]
-          resources = [aws_dynamodb_table.this.stream_arn]
-        },
-        { sid = "FindStreams", actions = ["dynamodb:ListStreams"], resources = ["*"] },
-        # A task token has no resource of its own. No other function has this right.
-        { sid = "EndWaits", actions = ["states:SendTaskFailure", "states:SendTaskSuccess"], resources = ["*"] },
-      ]
-    }
+    roll-back = [
+      local.describe_task_definitions, local.pass_task_roles,
+      { sid = "UpdateServices", actions = ["ecs:DescribeServices", "ecs:UpdateService"], resources = local.service_arns },
+      { sid = "RecordRollback", actions = ["dynamodb:GetItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn] },
+    ]
 
-    watch-alarms = {
-      description     = "Ends a bake when one of its alarms rings, and tells people"
-      timeout_seconds = 15
-      environment     = { SLIPWAY_APPLICATIONS_PATH = local.applications_path, SLIPWAY_NOTIFICATION_TOPIC_ARN = aws_sns_topic.notifications.arn }
-      statements = [
-        local.read_applications, local.notify, local.use_topic_key,
-        { sid = "SignalBake", actions = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn] },
-      ]
-    }
+    finish-release = [
+      local.notify, local.use_topic_key,
+      { sid = "RecordOutcome", actions = ["dynamodb:GetItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn] },
+    ]
+
+    resume-release = [
+      local.describe_services, local.list_tasks, local.describe_tasks, local.read_alarms,
+      {
+        sid       = "KeepWaits"
+        actions   = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
+        resources = [aws_dynamodb_table.this.arn]
+      },
+      {
+        sid       = "ReadDecisions"
+        actions   = ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"]
+        resources = [aws_dynamodb_table.this.stream_arn]
+      },
+      { sid = "FindStreams", actions = ["dynamodb:ListStreams"], resources = ["*"] },
+      # A task token has no resource of its own. No other function has this right.
+      { sid = "EndWaits", actions = ["states:SendTaskFailure", "states:SendTaskSuccess"], resources = ["*"] },
+    ]
+
+    watch-alarms = [
+      local.read_applications, local.notify, local.use_topic_key,
+      { sid = "SignalBake", actions = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn] },
+    ]
   }
 }
 
@@ -189,11 +160,11 @@ module "function" {
   package            = "${var.packages}/${each.key}/bootstrap.zip"
   architecture       = var.architecture
   timeout_seconds    = each.value.timeout_seconds
-  environment        = merge({ SLIPWAY_TABLE = aws_dynamodb_table.this.name, RUST_LOG = var.log_level }, each.value.environment)
+  environment        = merge({ SLIPWAY_TABLE = aws_dynamodb_table.this.name, RUST_LOG = var.log_level }, lookup(local.environments, each.key, {}))
   log_retention_days = var.log_retention_days
 
   # Without services there is nothing to name in such a statement, and IAM refuses one that names nothing.
-  statements = [for statement in each.value.statements : statement if length(statement.resources) > 0]
+  statements = [for statement in local.statements[each.key] : statement if length(statement.resources) > 0]
 }
 
 # The decisions and signals that the table's stream brings to resume-release.

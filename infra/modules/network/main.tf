@@ -1,5 +1,9 @@
 data "aws_region" "current" {}
 
+data "aws_ec2_managed_prefix_list" "s3" {
+  name = "com.amazonaws.${data.aws_region.current.name}.s3"
+}
+
 locals {
   # Public blocks from the front half of the range, private ones from the back half, so that a zone can be added.
   zones = {

@@ -20,5 +20,5 @@ output "endpoints_security_group_id" {
 
 output "s3_prefix_list_id" {
   description = "The addresses of S3, which tasks must be let out to for the layers of their images"
-  value       = aws_vpc_endpoint.s3.prefix_list_id
+  value       = data.aws_ec2_managed_prefix_list.s3.id
 }
