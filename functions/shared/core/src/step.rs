@@ -14,6 +14,25 @@ use crate::release::Release;
 use crate::rollback::Baseline;
 use crate::wait::{DeployedService, Wait};
 
+/// The workflow's tasks and the functions that do them. A test holds this and `statemachine/release.asl.json` together.
+pub const TASKS: [(&str, &str); 15] = [
+    ("CaptureBaseline", "capture-baseline"),
+    ("RequestApproval", "request-approval"),
+    ("AwaitDecision", "resume-release"),
+    ("SettleDecision", "resume-release"),
+    ("DeployServices", "deploy-services"),
+    ("AwaitDeployment", "resume-release"),
+    ("SettleDeployment", "resume-release"),
+    ("VerifyService", "verify-service"),
+    ("AwaitBake", "resume-release"),
+    ("SettleBake", "resume-release"),
+    ("RollBack", "roll-back"),
+    ("AwaitRollback", "resume-release"),
+    ("SettleRollback", "resume-release"),
+    ("VerifyRestoredService", "verify-service"),
+    ("FinishRelease", "finish-release"),
+];
+
 /// The workflow's input: the whole truth of the release. A later change of the configuration does not reach it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
