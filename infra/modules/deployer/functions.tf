@@ -6,7 +6,6 @@ locals {
   task_arns       = [for cluster in local.clusters : "arn:${local.partition}:ecs:${local.region}:${local.account}:task/${cluster}/*"]
   service_arns    = [for place in local.places : "arn:${local.partition}:ecs:${local.region}:${local.account}:service/${place.cluster}/${place.service}"]
   family_arns     = [for place in local.places : "arn:${local.partition}:ecs:${local.region}:${local.account}:task-definition/${place.cluster}-${place.service}:*"]
-  alarm_arns      = ["arn:${local.partition}:cloudwatch:${local.region}:${local.account}:alarm:*"]
 
   applications_arns = [
     "arn:${local.partition}:ssm:${local.region}:${local.account}:parameter${local.applications_path}",
@@ -16,9 +15,11 @@ locals {
   # Statements that more than one function has.
   read_applications = { sid = "ReadApplications", actions = ["ssm:GetParametersByPath"], resources = local.applications_arns }
   describe_services = { sid = "DescribeServices", actions = ["ecs:DescribeServices"], resources = local.service_arns }
-  read_alarms       = { sid = "ReadAlarms", actions = ["cloudwatch:DescribeAlarms"], resources = local.alarm_arns }
   use_topic_key     = { sid = "UseTheTopicsKey", actions = ["kms:Decrypt", "kms:GenerateDataKey"], resources = [aws_kms_key.messages.arn] }
   notify            = { sid = "Notify", actions = ["sns:Publish"], resources = [aws_sns_topic.notifications.arn] }
+
+  # CloudWatch leaves composite alarms out of its answer where less than all is allowed.
+  read_alarms = { sid = "ReadAlarms", actions = ["cloudwatch:DescribeAlarms"], resources = ["*"] }
 
   # ECS has no permission for one task definition's description: all or none.
   describe_task_definitions = { sid = "DescribeTaskDefinitions", actions = ["ecs:DescribeTaskDefinition"], resources = ["*"] }
@@ -70,12 +71,12 @@ locals {
     capture-baseline = [
       local.describe_services, local.describe_task_definitions, local.read_alarms,
       { sid = "CheckImage", actions = ["ecr:DescribeImages"], resources = local.repository_arns },
-      { sid = "RecordBaseline", actions = ["dynamodb:GetItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn] },
+      { sid = "RecordBaseline", actions = ["dynamodb:GetItem", "dynamodb:PutItem"], resources = [aws_dynamodb_table.this.arn] },
     ]
 
     request-approval = [
       local.use_topic_key,
-      { sid = "RecordApproval", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn] },
+      { sid = "RecordApproval", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"], resources = [aws_dynamodb_table.this.arn] },
       { sid = "AskApprovers", actions = ["sns:Publish"], resources = [module.approval.topic_arn] },
     ]
 
@@ -95,7 +96,6 @@ locals {
     deploy-services = [
       local.describe_task_definitions, local.pass_task_roles,
       { sid = "UpdateServices", actions = ["ecs:DescribeServices", "ecs:UpdateService"], resources = local.service_arns },
-      { sid = "FindRevisions", actions = ["ecs:ListTaskDefinitions"], resources = ["*"] },
       { sid = "RegisterRevisions", actions = ["ecs:RegisterTaskDefinition"], resources = local.family_arns },
       {
         sid        = "TagRevisions"
@@ -103,7 +103,7 @@ locals {
         resources  = local.family_arns
         conditions = [{ test = "StringEquals", variable = "ecs:CreateAction", values = ["RegisterTaskDefinition"] }]
       },
-      { sid = "RecordDeployment", actions = ["dynamodb:GetItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn] },
+      { sid = "RecordDeployment", actions = ["dynamodb:GetItem", "dynamodb:PutItem"], resources = [aws_dynamodb_table.this.arn] },
     ]
 
     verify-service = [
@@ -113,18 +113,18 @@ locals {
         actions   = ["elasticloadbalancing:DescribeListeners", "elasticloadbalancing:DescribeLoadBalancers", "elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetHealth"]
         resources = ["*"]
       },
-      { sid = "RecordVerification", actions = ["dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn] },
+      { sid = "RecordVerification", actions = ["dynamodb:GetItem", "dynamodb:PutItem"], resources = [aws_dynamodb_table.this.arn] },
     ]
 
     roll-back = [
       local.describe_task_definitions, local.pass_task_roles,
       { sid = "UpdateServices", actions = ["ecs:DescribeServices", "ecs:UpdateService"], resources = local.service_arns },
-      { sid = "RecordRollback", actions = ["dynamodb:GetItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn] },
+      { sid = "ReadDeployment", actions = ["dynamodb:GetItem"], resources = [aws_dynamodb_table.this.arn] },
     ]
 
     finish-release = [
       local.notify, local.use_topic_key,
-      { sid = "RecordOutcome", actions = ["dynamodb:GetItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn] },
+      { sid = "RecordOutcome", actions = ["dynamodb:GetItem", "dynamodb:PutItem"], resources = [aws_dynamodb_table.this.arn] },
     ]
 
     resume-release = [
@@ -141,7 +141,7 @@ locals {
       },
       { sid = "FindStreams", actions = ["dynamodb:ListStreams"], resources = ["*"] },
       # A task token has no resource of its own. No other function has this right.
-      { sid = "EndWaits", actions = ["states:SendTaskFailure", "states:SendTaskSuccess"], resources = ["*"] },
+      { sid = "EndWaits", actions = ["states:SendTaskSuccess"], resources = ["*"] },
     ]
 
     watch-alarms = [
