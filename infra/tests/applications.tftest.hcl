@@ -1,0 +1,539 @@
+# What `applications` refuses. Every run changes one thing of a configuration that fits.
+
+run "what_fits_is_kept_and_defaults_are_filled_in" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = {
+      web = {
+        repository = "web"
+        tags       = ["v*"]
+
+        stages = [
+          { name = "staging", services = [{ service = "web", health = { path = "/health" } }] },
+          {
+            name     = "production"
+            cluster  = "main"
+            services = [{ service = "web", desired_count = 3, health = { path = "/health", url = "https://www.example.com" } }]
+            approval = { approvers = ["ana@example.com", "bo@example.com"], quorum = 2, expires_after = "24h" }
+            bake     = { alarms = ["web-production-5xx"], for = "15m" }
+          },
+        ]
+      }
+    }
+  }
+
+  assert {
+    condition     = output.applications.web.stages[0].cluster == "staging" && output.applications.web.stages[1].cluster == "main"
+    error_message = "A stage's cluster is its name unless it names another."
+  }
+
+  assert {
+    condition     = output.applications.web.stages[0].deploy_timeout == "30m" && output.applications.web.stages[0].services[0].desired_count == 1
+    error_message = "What is not given has its default."
+  }
+
+  assert {
+    condition     = output.applications.web.stages[0].approval == null && output.applications.web.stages[0].bake == null
+    error_message = "A gate that is not asked for is not there."
+  }
+
+  assert {
+    condition     = output.applications.web.stages[1].approval.quorum == 2 && output.applications.web.stages[1].bake["for"] == "15m"
+    error_message = "What is given is kept."
+  }
+}
+
+run "a_list_of_applications_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = ["web"]
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "an_unknown_field_of_an_application_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }] }], colour = "blue" } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "an_unknown_field_of_a_stage_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }], snapshot = { database = "web" } }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "an_unknown_field_of_a_service_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/" }, count = 1 }] }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "an_unknown_field_of_a_health_check_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/", port = 80 } }] }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "an_unknown_field_of_an_approval_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }], approval = { approvers = ["ana@example.com"], expires_after = "24h", quorums = 1 } }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "an_unknown_field_of_a_bake_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }], bake = { alarms = ["web-5xx"], for = "15m", minutes = 15 } }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_missing_repository_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }] }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "missing_tags_are_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }] }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "missing_stages_are_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_stage_without_a_name_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ services = [{ service = "web", health = { path = "/" } }] }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_service_without_a_health_check_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web" }] }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "an_approval_without_an_end_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }], approval = { approvers = ["ana@example.com"] } }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_bake_without_a_length_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }], bake = { alarms = ["web-5xx"] } }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "no_stages_are_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "no_tags_are_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = [], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }] }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_blank_tag_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = [" "], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }] }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_stage_without_services_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [] }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "two_stages_of_one_name_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }] }, { name = "staging", cluster = "other", services = [{ service = "web", health = { path = "/" } }] }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "one_service_in_two_stages_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }] }, { name = "canary", cluster = "staging", services = [{ service = "web", health = { path = "/" } }] }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "one_repository_of_two_applications_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }] }] }, api = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "api", health = { path = "/health" } }] }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_name_with_capitals_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { Web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }] }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_repository_with_a_space_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "we b", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }] }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_duration_in_words_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", deploy_timeout = "half an hour", services = [{ service = "web", health = { path = "/" } }] }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_duration_of_more_than_a_year_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }], approval = { approvers = ["ana@example.com"], expires_after = "366d" } }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_path_without_a_slash_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "health" } }] }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_url_without_a_scheme_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/", url = "www.example.com" } }] }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "no_tasks_are_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", desired_count = 0, health = { path = "/" } }] }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "half_a_task_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", desired_count = 1.5, health = { path = "/" } }] }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "an_approver_without_an_address_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }], approval = { approvers = ["ana"], expires_after = "24h" } }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "an_approver_twice_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }], approval = { approvers = ["ana@example.com", "ana@example.com"], expires_after = "24h" } }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "no_approvers_are_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }], approval = { approvers = [], expires_after = "24h" } }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_quorum_above_the_approvers_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }], approval = { approvers = ["ana@example.com"], quorum = 2, expires_after = "24h" } }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_quorum_of_none_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }], approval = { approvers = ["ana@example.com"], quorum = 0, expires_after = "24h" } }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_bake_without_alarms_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }], bake = { alarms = [], for = "15m" } }] } }
+  }
+
+  expect_failures = [output.applications]
+}

@@ -1,0 +1,129 @@
+# The deployer alone, beside services that it did not make.
+
+mock_provider "aws" {
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+
+  mock_data "aws_region" {
+    defaults = { name = "eu-central-1" }
+  }
+
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "123456789012" }
+  }
+
+  mock_data "aws_iam_policy_document" {
+    defaults = { json = "{}" }
+  }
+}
+
+# The functions' packages are made by cargo lambda, and are not there.
+override_module {
+  target = module.function
+
+  outputs = {
+    arn              = "arn:aws:lambda:eu-central-1:123456789012:function:slipway"
+    invoke_arn       = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/slipway/invocations"
+    name             = "slipway"
+    role_name        = "slipway"
+    dead_letters_arn = "arn:aws:sqs:eu-central-1:123456789012:slipway"
+    dead_letters_url = "https://sqs.eu-central-1.amazonaws.com/123456789012/slipway"
+  }
+}
+
+variables {
+  name            = "slipway"
+  packages        = "packages"
+  definition_path = "../statemachine/release.asl.json"
+  task_role_arns  = ["arn:aws:iam::123456789012:role/web"]
+
+  applications = {
+    web = {
+      repository = "web"
+      tags       = ["v*"]
+
+      stages = [{
+        name     = "production"
+        services = [{ service = "web", health = { path = "/health" } }]
+        approval = { approvers = ["ana@example.com", "bo@example.com"], expires_after = "24h" }
+      }]
+    }
+  }
+}
+
+run "the_parameter_holds_what_was_asked_for_and_nothing_else" {
+  command = plan
+
+  module {
+    source = "./modules/deployer"
+  }
+
+  assert {
+    condition = jsondecode(aws_ssm_parameter.application["web"].value) == {
+      name       = "web"
+      repository = "web"
+      tags       = ["v*"]
+      stages = [{
+        name           = "production"
+        cluster        = "production"
+        deploy_timeout = "30m"
+        services       = [{ service = "web", desired_count = 1, health = { path = "/health" } }]
+        approval       = { approvers = ["ana@example.com", "bo@example.com"], quorum = 1, expires_after = "24h" }
+      }]
+    }
+    error_message = "The parameter is the configuration with its defaults, without what was not given."
+  }
+
+  assert {
+    condition     = aws_ssm_parameter.application["web"].name == "/slipway/applications/web"
+    error_message = "The parameter lies where receive-push looks."
+  }
+}
+
+run "everything_that_can_be_lost_has_a_dead_letter_queue" {
+  command = plan
+
+  module {
+    source = "./modules/deployer"
+  }
+
+  assert {
+    condition     = toset(keys(output.dead_letter_urls)) == setunion(keys(output.function_names), keys(output.rule_names))
+    error_message = "One queue for each function and each rule."
+  }
+
+  assert {
+    condition     = aws_lambda_event_source_mapping.decisions.bisect_batch_on_function_error && contains(aws_lambda_event_source_mapping.decisions.function_response_types, "ReportBatchItemFailures")
+    error_message = "One bad record does not hold the others."
+  }
+}
+
+run "only_one_function_may_end_waits" {
+  command = plan
+
+  module {
+    source = "./modules/deployer"
+  }
+
+  assert {
+    condition = [
+      for function, statements in local.statements : function if anytrue([for statement in statements : anytrue([for action in statement.actions : startswith(action, "states:SendTask")])])
+    ] == ["resume-release"]
+    error_message = "Task tokens belong to resume-release."
+  }
+}
+
+run "a_definition_that_is_not_there_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/deployer"
+  }
+
+  variables {
+    definition_path = "nowhere.json"
+  }
+
+  expect_failures = [var.definition_path]
+}

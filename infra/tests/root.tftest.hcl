@@ -1,0 +1,161 @@
+# The root with a provider that asks nobody: what it refuses, and the rules that matter.
+
+mock_provider "aws" {
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+
+  mock_data "aws_region" {
+    defaults = { name = "eu-central-1" }
+  }
+
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "123456789012" }
+  }
+
+  mock_data "aws_availability_zones" {
+    defaults = { names = ["eu-central-1a", "eu-central-1b", "eu-central-1c"] }
+  }
+
+  mock_data "aws_iam_policy_document" {
+    defaults = { json = "{}" }
+  }
+}
+
+# The functions' packages are made by cargo lambda, and are not there.
+override_module {
+  target = module.deployer.module.function
+
+  outputs = {
+    arn              = "arn:aws:lambda:eu-central-1:123456789012:function:slipway"
+    invoke_arn       = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/slipway/invocations"
+    name             = "slipway"
+    role_name        = "slipway"
+    dead_letters_arn = "arn:aws:sqs:eu-central-1:123456789012:slipway"
+    dead_letters_url = "https://sqs.eu-central-1.amazonaws.com/123456789012/slipway"
+  }
+}
+
+variables {
+  packages = "packages"
+
+  applications = {
+    web = {
+      repository = "web"
+      tags       = ["v*"]
+
+      stages = [
+        { name = "staging", services = [{ service = "web", health = { path = "/health" } }] },
+        {
+          name     = "production"
+          services = [{ service = "web", health = { path = "/health" } }, { service = "worker", health = { path = "/alive" } }]
+          approval = { approvers = ["ana@example.com"], quorum = 1, expires_after = "24h" }
+          bake     = { alarms = ["web-production-5xx"], for = "15m" }
+        },
+      ]
+    }
+  }
+}
+
+run "every_stage_has_its_services" {
+  command = plan
+
+  variables {
+    services = { "web/production/web" = { cpu_units = 512, memory_mib = 1024 } }
+  }
+
+  assert {
+    condition     = toset(keys(module.service)) == toset(["web/staging/web", "web/production/web", "web/production/worker"])
+    error_message = "One service for each service of each stage."
+  }
+
+  assert {
+    condition     = toset(keys(aws_ecs_cluster.this)) == toset(["staging", "production"])
+    error_message = "One cluster for each cluster that a stage names."
+  }
+
+  assert {
+    condition     = toset(keys(output.load_balancers)) == toset(["web-staging", "web-production", "worker-production"])
+    error_message = "One load balancer for each service."
+  }
+
+  assert {
+    condition     = length(output.function_names) == 10
+    error_message = "Ten functions."
+  }
+
+  assert {
+    condition     = output.rule_names["image-push"] == "slipway-image-push"
+    error_message = "Rules have the prefix."
+  }
+}
+
+run "a_service_that_no_application_has_is_refused" {
+  command = plan
+
+  variables {
+    services = { "web/qa/web" = {} }
+  }
+
+  expect_failures = [var.services]
+}
+
+run "a_range_that_is_too_small_is_refused" {
+  command = plan
+
+  variables {
+    cidr_block = "10.20.0.0/24"
+  }
+
+  expect_failures = [var.cidr_block]
+}
+
+run "one_zone_is_refused" {
+  command = plan
+
+  variables {
+    availability_zones = ["eu-central-1a"]
+  }
+
+  expect_failures = [var.availability_zones]
+}
+
+run "an_unknown_architecture_is_refused" {
+  command = plan
+
+  variables {
+    architecture = "arm"
+  }
+
+  expect_failures = [var.architecture]
+}
+
+run "an_address_that_is_no_address_is_refused" {
+  command = plan
+
+  variables {
+    notification_emails = ["team"]
+  }
+
+  expect_failures = [var.notification_emails]
+}
+
+run "a_retention_of_0_is_refused" {
+  command = plan
+
+  variables {
+    log_retention_days = 0
+  }
+
+  expect_failures = [var.log_retention_days]
+}
+
+run "a_name_with_capitals_is_refused" {
+  command = plan
+
+  variables {
+    name = "Slipway"
+  }
+
+  expect_failures = [var.name]
+}
