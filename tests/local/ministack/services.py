@@ -7,6 +7,7 @@ import threading
 import time
 
 import load_balancer
+from ministack.core.concurrency import resource_lock
 from ministack.core.responses import request_scope
 from ministack.services import ecs
 
@@ -25,7 +26,30 @@ def apply() -> None:
             record(service_key, task)
 
     ecs._record_service_task_healthy = corrected
+    _forget_failed_deployments()
     threading.Thread(target=_replace_forever, name="slipway-unhealthy-tasks", daemon=True).start()
+
+
+def _forget_failed_deployments() -> None:
+    """AWS: once a rollback is complete, the failed deployment is no longer among the service's deployments.
+    MiniStack keeps it for good, so that no later deployment is ever the only one."""
+    complete = ecs._complete_service_deployment
+
+    @functools.wraps(complete)
+    def corrected(cluster, service_key, expected_deployment_id=None):
+        complete(cluster, service_key, expected_deployment_id)
+        service = ecs._services.get(service_key)
+        primary = ecs._primary_deployment(service) if service else None
+        if not primary or primary.get("rolloutState") != "COMPLETED":
+            return
+        with resource_lock("ecs-service", service_key):
+            service["deployments"] = [
+                deployment for deployment in service["deployments"]
+                if deployment is primary or deployment.get("rolloutState") != "FAILED" or any(
+                    task.get("_deployment_id") == deployment["id"] and task.get("lastStatus") != "STOPPED"
+                    for task in list(ecs._tasks.values()))]
+
+    ecs._complete_service_deployment = corrected
 
 
 def _state(service, task) -> str:
@@ -49,7 +73,7 @@ def _replace_forever() -> None:
 
 
 def _replace_unhealthy(service_key, service) -> None:
-    cluster, name = service_key.split("/", 1)
+    name = service_key.split("/", 1)[1]
     for arn, task in list(ecs._tasks.items()):
         if (task.get("group") != f"service:{name}" or task.get("clusterArn") != service.get("clusterArn")
                 or task.get("lastStatus") != "RUNNING" or not ecs._task_ip(task)
@@ -58,6 +82,6 @@ def _replace_unhealthy(service_key, service) -> None:
         group = service["loadBalancers"][0].get("targetGroupArn")
         reason = f"Task failed ELB health checks in (target-group {group})"
         if ecs._mark_task_stopped(arn, task, reason, "ServiceSchedulerInitiated"):
-            ecs._cleanup_task_resources(task, ecs._get_docker())
+            # First the circuit breaker, then the process: a replacement must not start in between.
             ecs._record_service_task_failure(task)
-            ecs._reconcile_service_tasks(cluster, service_key)
+            ecs._cleanup_task_resources(task, ecs._get_docker())

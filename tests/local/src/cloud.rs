@@ -25,6 +25,9 @@ pub const APPLICATION: &str = "web";
 /// The person who may approve on the local cloud.
 pub const APPROVER: &str = "ana@example.com";
 
+/// The people who are told how releases end on the local cloud.
+pub const TEAM: &str = "team@example.com";
+
 /// What version of the sample application is pushed, and how.
 #[derive(Clone, Debug)]
 pub struct PushOptions {
@@ -254,7 +257,7 @@ impl Cloud {
     ///
     /// When the load balancer does not answer.
     pub async fn get(&self, stage: &str, path: &str) -> anyhow::Result<Answered> {
-        let address = Url::parse(&format!("{}{path}", load_balancer(self.endpoint(), stage)))?;
+        let address = Url::parse(&format!("{}{path}", load_balancer(self.port(), stage)))?;
         let answer = client::browser(&address)?
             .get(address.clone())
             .send()
@@ -284,25 +287,30 @@ impl Cloud {
     }
 }
 
-/// Where a stage's load balancer answers on the local cloud: by path, as not every system finds `*.localhost`.
+/// Where a stage's load balancer answers on the local cloud.
+///
+/// Browsers and our functions find `*.localhost` on this machine; not every system's resolver does.
 #[must_use]
-pub fn load_balancer(endpoint: &str, stage: &str) -> String {
-    format!("{endpoint}/_alb/{APPLICATION}-{stage}")
+pub fn load_balancer(port: u16, stage: &str) -> String {
+    format!("http://{APPLICATION}-{stage}.alb.localhost:{port}")
 }
 
 /// The Terraform variables of the local cloud.
 #[must_use]
-pub fn variables(endpoint: &str, packages: &Path) -> Value {
+pub fn variables(port: u16, packages: &Path) -> Value {
     let services = |stage: &str| {
         json!([{
             "service": APPLICATION,
             "desired_count": 1,
-            "health": { "path": "/health", "url": load_balancer(endpoint, stage) },
+            "health": { "path": "/health", "url": load_balancer(port, stage) },
         }])
     };
     json!({
         "architecture": if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" },
         "packages": packages,
+        // It goes away with its folder.
+        "deletion_protection": false,
+        "notification_emails": [TEAM],
         "applications": {
             APPLICATION: {
                 "repository": APPLICATION,

@@ -36,10 +36,8 @@ pub fn names(settings: &Settings) -> anyhow::Result<Vec<String>> {
 /// When one does not build.
 pub async fn build(settings: &Settings) -> anyhow::Result<()> {
     let mut cargo = Command::new("cargo");
-    cargo.args(["build", "--bins"]).current_dir(&settings.repository);
-    for name in names(settings)? {
-        cargo.args(["--package", &name]);
-    }
+    // The whole workspace: with fewer packages cargo chooses other features of the dependencies, and builds them again.
+    cargo.args(["build", "--workspace", "--bins"]).current_dir(&settings.repository);
     process::run_shown(&mut cargo).await.context("the functions do not build")
 }
 

@@ -13,7 +13,7 @@ use nix::{
     sys::signal::{Signal, killpg},
     unistd::Pid,
 };
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdout, Command};
 
 /// A child in a process group of its own; the group is killed when this is dropped.
 #[derive(Debug)]
@@ -40,6 +40,11 @@ impl Group {
     #[must_use]
     pub fn id(&self) -> i32 {
         self.leader.as_raw()
+    }
+
+    /// The leader's piped output; none when it is not piped or already taken.
+    pub fn output(&mut self) -> Option<ChildStdout> {
+        self.child.stdout.take()
     }
 
     /// Waits for the leader's end.

@@ -50,6 +50,41 @@ pub fn heading(text: impl fmt::Display) {
     println!("\n{text}");
 }
 
+/// How many of the expected things are done, shown behind the running step where there is a terminal.
+#[derive(Debug, Default)]
+pub struct Counter {
+    expected: usize,
+    done: usize,
+    shown: usize,
+}
+
+impl Counter {
+    /// One more is expected.
+    pub fn expect(&mut self) {
+        self.expected += 1;
+    }
+
+    /// One more is done.
+    pub fn done(&mut self) {
+        self.done += 1;
+        self.show(&format!("  {} of {}", self.done, self.expected));
+    }
+
+    /// Takes the numbers away.
+    pub fn clear(&mut self) {
+        self.show("");
+    }
+
+    fn show(&mut self, text: &str) {
+        if std::io::stdout().is_terminal() {
+            let back = "\u{8}".repeat(self.shown);
+            print!("{back}{}{back}{text}", " ".repeat(self.shown));
+            let _ = std::io::stdout().flush();
+            self.shown = text.len();
+        }
+    }
+}
+
 /// A duration as people read it: `0.4 s`, `12.3 s`, `2 min 5 s`.
 #[derive(Clone, Copy, Debug)]
 pub struct Seconds(pub Duration);

@@ -1,6 +1,7 @@
 //! Terraform: found or fetched, its provider from the registry or from a mirror on this machine, and its work kept
 //! out of the repository.
 
+mod apply;
 mod install;
 mod mirror;
 
@@ -93,14 +94,14 @@ impl Terraform {
         self.run(["init", "-no-color"]).await
     }
 
-    /// Makes the cloud what the configuration says.
+    /// Makes the cloud what the configuration says, and shows how far it is.
     ///
     /// # Errors
     ///
-    /// When `terraform apply` fails.
+    /// When `terraform apply` fails, in its own words.
     pub async fn apply(&self, variables: &Value) -> anyhow::Result<()> {
         self.write_variables(variables)?;
-        self.run(["apply", "-auto-approve", "-no-color", "-parallelism=20"]).await
+        apply::run(&mut self.command(["apply", "-auto-approve", "-json", "-parallelism=30"]), &self.log).await
     }
 
     /// Whether the cloud is what the configuration says, that is whether a plan has no changes.

@@ -84,7 +84,7 @@ async fn set_up(settings: &Settings, port: u16) -> anyhow::Result<Cloud> {
     step("Functions, packed", async { packing.await? }).await?;
     step("Terraform's provider", terraform.init(settings)).await?;
     step("AWS endpoint and container engine", start(settings, port)).await?;
-    let variables = cloud::variables(&endpoint, &state.packages());
+    let variables = cloud::variables(port, &state.packages());
     step("Slipway, applied with Terraform", terraform.apply(&variables)).await?;
     let outputs = terraform.outputs().await?;
     fs::write(state.path().join("outputs.json"), serde_json::to_vec_pretty(&outputs)?)?;

@@ -1,0 +1,255 @@
+"""Each correction, seen from outside: what AWS does is what the corrected MiniStack does."""
+
+import http.server
+import io
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+import zipfile
+
+import botocore.exceptions
+import botocore.session
+import pytest
+
+FUNCTION = """
+import time
+def handler(event, context):
+    if event.get("fail"):
+        raise RuntimeError(event.get("token", "no token"))
+    time.sleep(event.get("seconds", 0))
+    return event
+"""
+ROLE = {"Version": "2012-10-17", "Statement": [
+    {"Effect": "Allow", "Principal": {"Service": ["lambda.amazonaws.com", "states.amazonaws.com"]},
+     "Action": "sts:AssumeRole"}]}
+MAY_INVOKE = {"Version": "2012-10-17", "Statement": [
+    {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": "*"}]}
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ministack")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    environment = {
+        "PATH": os.environ["PATH"], "HOME": str(folder), "TMPDIR": str(folder), "GATEWAY_PORT": str(port),
+        "BIND_HOST": "127.0.0.1", "AUTH": "true", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "SLIPWAY_INBOX": str(folder),
+        "DOCKER_HOST": f"unix://{folder}/none.sock", "PYTHONDONTWRITEBYTECODE": "1"}
+    with open(folder / "log", "w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-I", str(pathlib.Path(__file__).parents[1])], env=environment, stdout=log, stderr=log)
+    try:
+        yield Cloud(port, folder)
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+class Cloud:
+    def __init__(self, port, folder):
+        self.folder, self.endpoint = folder, f"http://127.0.0.1:{port}"
+        for _ in range(200):
+            try:
+                urllib.request.urlopen(f"{self.endpoint}/_ministack/health", timeout=1)
+                break
+            except OSError:
+                time.sleep(0.1)
+        session = botocore.session.get_session()
+        self.client = lambda service: session.create_client(
+            service, endpoint_url=self.endpoint, region_name="us-east-1",
+            aws_access_key_id="test", aws_secret_access_key="test")
+        self.sfn, self.iam = self.client("stepfunctions"), self.client("iam")
+        self.role = self.iam.create_role(RoleName="may", AssumeRolePolicyDocument=json.dumps(ROLE))["Role"]["Arn"]
+        self.iam.put_role_policy(RoleName="may", PolicyName="invoke", PolicyDocument=json.dumps(MAY_INVOKE))
+        self.powerless = self.iam.create_role(
+            RoleName="may-not", AssumeRolePolicyDocument=json.dumps(ROLE))["Role"]["Arn"]
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w") as package:
+            package.writestr("index.py", FUNCTION)
+        self.function = self.client("lambda").create_function(
+            FunctionName="echo", Runtime="python3.13", Handler="index.handler", Role=self.role, Timeout=20,
+            Code={"ZipFile": archive.getvalue()})["FunctionArn"]
+        self.machines = 0
+
+    def task(self, resource="lambda:invoke", payload="{% $states.input %}", **fields):
+        return {"Type": "Task", "Resource": f"arn:aws:states:::{resource}",
+                "Arguments": {"FunctionName": self.function, "Payload": payload}, "End": True, **fields}
+
+    def machine(self, states, role=None, **fields):
+        self.machines += 1
+        definition = {"QueryLanguage": "JSONata", "StartAt": next(iter(states)), "States": states, **fields}
+        return self.sfn.create_state_machine(
+            name=f"machine-{self.machines}", definition=json.dumps(definition),
+            roleArn=role or self.role)["stateMachineArn"]
+
+    def start(self, machine, document=None, **fields):
+        return self.sfn.start_execution(
+            stateMachineArn=machine, input=json.dumps(document or {}), **fields)["executionArn"]
+
+    def ended(self, execution, patience=20):
+        return until(lambda: found if (found := self.sfn.describe_execution(executionArn=execution))["status"]
+                     != "RUNNING" else None, patience)
+
+    def run(self, states, document=None, **fields):
+        execution = self.start(self.machine(states, **fields), document)
+        return {**self.ended(execution), "events": self.sfn.get_execution_history(executionArn=execution)["events"]}
+
+
+def until(look, patience=10):
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        if (found := look()) is not None:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"nothing within {patience} s")
+
+
+# What MiniStack calls an exception of a Python function; AWS names its class. Ours are not in Python.
+FAILED = "Runtime.HandlerError"
+CAUGHT = {"Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Caught", "Output": "{% $states.errorOutput %}"}]}
+WITH_TOKEN = {"token": "{% $states.context.Task.Token %}", "fail": "{% $exists($states.input.fail) %}"}
+
+
+def callback(cloud, **fields):
+    return {"Wait": cloud.task("lambda:invoke.waitForTaskToken", WITH_TOKEN, **CAUGHT, **fields),
+            "Caught": {"Type": "Succeed"}}
+
+
+def until_it_waits(cloud, execution):
+    def look():
+        events = cloud.sfn.get_execution_history(executionArn=execution)["events"]
+        return True if any(event["type"] == "TaskScheduled" for event in events) else None
+    until(look)
+
+
+def test_a_timeout_may_be_an_expression(cloud):
+    ended = cloud.run(callback(cloud, TimeoutSeconds="{% $states.input.seconds %}"), {"seconds": 1})
+
+    assert json.loads(ended["output"])["Error"] == "States.Timeout"
+
+
+def test_a_callback_fails_with_its_function_and_each_attempt_has_its_token(cloud):
+    retry = [{"ErrorEquals": ["States.ALL"], "MaxAttempts": 1, "IntervalSeconds": 1}]
+    ended = cloud.run(callback(cloud, Retry=retry), {"fail": True})
+
+    failures = [event["taskFailedEventDetails"] for event in ended["events"] if event["type"] == "TaskFailed"]
+    tokens = {json.loads(failure["cause"])["errorMessage"] for failure in failures}
+    assert json.loads(ended["output"])["Error"] == FAILED
+    assert len(failures) == len(tokens) == 2
+
+
+def test_a_map_stops_at_the_first_failure(cloud):
+    states = {"Each": {"Type": "Map", "MaxConcurrency": 1, "End": True, "ItemProcessor": {
+        "StartAt": "Work", "States": {"Work": cloud.task()}}}}
+    ended = cloud.run(states, [{"n": 1}, {"n": 2, "fail": True}, {"n": 3}])
+
+    entered = [event for event in ended["events"] if event["type"] == "TaskStateEntered"]
+    assert (ended["status"], ended["error"], len(entered)) == ("FAILED", FAILED, 2)
+
+
+def test_the_history_reaches_into_a_map(cloud):
+    states = {"Each": {"Type": "Map", "End": True, "ItemProcessor": {
+        "StartAt": "Choose", "States": {
+            "Choose": {"Type": "Choice", "Choices": [{"Condition": "{% true %}", "Next": "Done"}]},
+            "Done": {"Type": "Pass", "End": True}}}}}
+    ended = cloud.run(states, [1])
+
+    types = [event["type"] for event in ended["events"]]
+    assert {"ChoiceStateEntered", "ChoiceStateExited", "PassStateEntered", "PassStateExited"} <= set(types)
+
+
+def test_a_machine_has_a_time_limit(cloud):
+    ended = cloud.run(callback(cloud), TimeoutSeconds=1)
+
+    assert ended["status"] == "TIMED_OUT"
+
+
+def test_stopping_ends_the_work_within_a_map(cloud):
+    after = cloud.task(payload={"seconds": 0})
+    wait = {**callback(cloud)["Wait"], "End": False, "Next": "After"}
+    wait.pop("Catch"), wait.pop("End")
+    states = {"Each": {"Type": "Map", "End": True, "ItemProcessor": {
+        "StartAt": "Wait", "States": {"Wait": wait, "After": after}}}}
+    execution = cloud.start(cloud.machine(states), [{}])
+    until_it_waits(cloud, execution)
+    cloud.sfn.stop_execution(executionArn=execution)
+    time.sleep(0.5)
+
+    names = [event["stateEnteredEventDetails"]["name"]
+             for event in cloud.sfn.get_execution_history(executionArn=execution)["events"]
+             if "stateEnteredEventDetails" in event]
+    assert cloud.ended(execution)["status"] == "ABORTED"
+    assert names == ["Each", "Wait"]
+
+
+def test_starting_twice_alike_starts_once_while_it_runs(cloud):
+    machine = cloud.machine(callback(cloud, TimeoutSeconds=5))
+    first = cloud.start(machine, {"n": 1}, name="same")
+
+    assert cloud.start(machine, {"n": 1}, name="same") == first
+    with pytest.raises(botocore.exceptions.ClientError, match="ExecutionAlreadyExists"):
+        cloud.start(machine, {"n": 2}, name="same")
+
+
+def test_an_unknown_token_is_invalid_and_an_answered_one_is_gone(cloud):
+    with pytest.raises(botocore.exceptions.ClientError, match="InvalidToken"):
+        cloud.sfn.send_task_success(taskToken="never issued", output="{}")
+    retry = [{"ErrorEquals": ["States.ALL"], "MaxAttempts": 1, "IntervalSeconds": 1}]
+    ended = cloud.run(callback(cloud, Retry=retry), {"fail": True})
+    token = json.loads(json.loads(ended["output"])["Cause"])["errorMessage"]
+    with pytest.raises(botocore.exceptions.ClientError, match="TaskTimedOut"):
+        cloud.sfn.send_task_success(taskToken=token, output="{}")
+
+
+def test_the_role_must_be_allowed_to_invoke(cloud):
+    ended = cloud.run({"Work": cloud.task()}, role=cloud.powerless)
+
+    assert ended["error"] == "Lambda.AWSLambdaException"
+    assert "lambda:InvokeFunction" in ended["cause"]
+
+
+def test_a_mail_reaches_those_whose_filter_lets_it(cloud):
+    sns = cloud.client("sns")
+    topic = sns.create_topic(Name="mail")["TopicArn"]
+    for address in ("ana@example.com", "bo@example.com"):
+        sns.subscribe(TopicArn=topic, Protocol="email", Endpoint=address,
+                      Attributes={"FilterPolicy": json.dumps({"to": [address]})})
+    sns.publish(TopicArn=topic, Subject="Please", Message="Look",
+                MessageAttributes={"to": {"DataType": "String", "StringValue": "bo@example.com"}})
+
+    mails = [json.loads(file.read_text()) for file in cloud.folder.glob("*.json")]
+    assert [(mail["to"], mail["subject"], mail["body"]) for mail in mails] == [("bo@example.com", "Please", "Look")]
+
+
+@pytest.mark.parametrize("status, state", [(200, "healthy"), (500, "unhealthy")])
+def test_targets_are_checked(cloud, status, state):
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    elb = cloud.client("elbv2")
+    group = elb.create_target_group(Name=f"group-{status}", Protocol="HTTP", Port=80, TargetType="ip", VpcId="vpc-1",
+                                    UnhealthyThresholdCount=2)["TargetGroups"][0]["TargetGroupArn"]
+    target = {"Id": "127.0.0.1", "Port": server.server_address[1]}
+    elb.register_targets(TargetGroupArn=group, Targets=[target])
+
+    def look():
+        health = elb.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"][0]["TargetHealth"]
+        return health if health["State"] != "initial" else None
+    health = until(look)
+    server.shutdown()
+    assert health["State"] == state
+    assert health.get("Reason") == (None if status == 200 else "Target.ResponseCodeMismatch")
