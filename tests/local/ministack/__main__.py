@@ -25,10 +25,13 @@ def main() -> None:
     sys.path.append(os.path.dirname(os.path.abspath(__file__)))
     import load_balancer
     import mail
+    import network
+    import permissions
     import services
     import step_functions
+    import zones
 
-    for correction in (step_functions, load_balancer, services, mail):
+    for correction in (permissions, step_functions, load_balancer, services, mail, network, zones):
         correction.apply()
     serve()
 

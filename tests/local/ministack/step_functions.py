@@ -61,13 +61,18 @@ def execution_time_limit() -> None:
             return run(execution_arn)
         _execution.set(execution)
         machine = sfn._state_machines.get(execution["stateMachineArn"]) or {}
+        seconds = None
         with contextlib.suppress(ValueError, TypeError):
             seconds = json.loads(machine.get("definition", "{}")).get("TimeoutSeconds")
-            if seconds:
-                expiry = threading.Timer(seconds, contextvars.copy_context().run, (expire, execution))
-                expiry.daemon = True
-                expiry.start()
-        return run(execution_arn)
+        if not seconds:
+            return run(execution_arn)
+        expiry = threading.Timer(seconds, contextvars.copy_context().run, (expire, execution))
+        expiry.daemon = True
+        expiry.start()
+        try:
+            return run(execution_arn)
+        finally:
+            expiry.cancel()
 
     def expire(execution):
         if execution["status"] != "RUNNING":

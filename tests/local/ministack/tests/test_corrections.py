@@ -253,3 +253,29 @@ def test_targets_are_checked(cloud, status, state):
     server.shutdown()
     assert health["State"] == state
     assert health.get("Reason") == (None if status == 200 else "Target.ResponseCodeMismatch")
+
+
+def test_what_a_call_needs_is_what_aws_asks_for(cloud):
+    account = "arn:aws:ecs:us-east-1:000000000000"
+    task_role = cloud.role
+    tokens = {"ecs:UpdateService": f"{account}:service/staging/web", "ecs:RegisterTaskDefinition": f"{account}:task-definition/web:*",
+              "iam:PassRole": task_role}
+
+    def with_permissions(name, actions):
+        user = cloud.iam.create_user(UserName=name)["User"]["UserName"]
+        statements = [{"Effect": "Allow", "Action": action, "Resource": tokens[action]} for action in actions]
+        cloud.iam.put_user_policy(UserName=user, PolicyName="own", PolicyDocument=json.dumps(
+            {"Version": "2012-10-17", "Statement": statements}))
+        key = cloud.iam.create_access_key(UserName=user)["AccessKey"]
+        return botocore.session.get_session().create_client(
+            "ecs", endpoint_url=cloud.endpoint, region_name="us-east-1",
+            aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"])
+
+    definition = {"family": "web", "taskRoleArn": task_role, "containerDefinitions": [{"name": "web", "image": "web"}]}
+    with_permissions("all", tokens).register_task_definition(**definition)
+    with pytest.raises(botocore.exceptions.ClientError, match="iam:PassRole"):
+        with_permissions("cannot-pass", ["ecs:RegisterTaskDefinition"]).register_task_definition(**definition)
+    with pytest.raises(botocore.exceptions.ClientError, match="ServiceNotFoundException|ClusterNotFound"):
+        with_permissions("staging-only", tokens).update_service(cluster="staging", service="web")
+    with pytest.raises(botocore.exceptions.ClientError, match="ecs:UpdateService.*service/production/web"):
+        with_permissions("not-production", tokens).update_service(cluster="production", service="web")
