@@ -76,7 +76,8 @@ enum Choice {
 }
 
 /// The value that the form of a link carries: a page of another link cannot know it.
-pub(crate) fn nonce(locator: &str) -> String {
+#[must_use]
+pub fn nonce(locator: &str) -> String {
     hex::encode(Sha256::digest(format!("form of {locator}").as_bytes()))
 }
 

@@ -17,7 +17,7 @@ use slipway_aws::{Aws, Key, Stored, Table};
 use slipway_core::approval::{Approval, Decision, Link, Refusal};
 use slipway_runtime::{ConfigurationError, Environment, StepError, count, now};
 
-pub use form::{Form, FormProblem};
+pub use form::{Form, FormProblem, nonce};
 
 /// How often a decision is tried again when another one was written at the same moment.
 const RACES: usize = 5;

@@ -41,7 +41,9 @@ where
 
 /// Writes logs as JSON to standard output, at the level that `RUST_LOG` gives.
 pub fn log() {
-    let level = tracing_subscriber::EnvFilter::from_default_env();
+    // lambda_runtime logs a handler's error as well, in Rust's own notation.
+    let told_by_serve = "lambda_runtime::layers::api_response=off".parse().expect("a target and a level make a directive");
+    let level = tracing_subscriber::EnvFilter::from_default_env().add_directive(told_by_serve);
     // Setting it twice is the only failure, and then logs are written already.
     let _set =
         tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false).with_target(false).with_env_filter(level).try_init();

@@ -1,0 +1,318 @@
+//! Whole releases on the local cloud that `SLIPWAY_LOCAL` names (`cargo local test` starts one for them).
+//!
+//! IAM is enforced in all of them. They share one application, so they take turns.
+
+mod world;
+
+use std::time::Duration;
+
+use serde_json::json;
+use slipway_local::image::Behaviour;
+use slipway_local::{Answer, PushOptions};
+use world::World;
+
+#[tokio::test]
+async fn a_good_image_is_released_and_the_digest_that_was_approved_runs_in_production() {
+    let world = World::enter().await;
+
+    let release = world.push(&PushOptions::good(&world.version())).await;
+    let approval = world.approve(&release).await;
+    let ended = world.ended(&release).await;
+
+    assert_eq!(ended.outcome(), Some("RELEASED"), "{ended:?}");
+    assert!(approval.text.contains("was approved"), "{}", approval.text);
+    for stage in ["staging", "production"] {
+        assert_eq!(world.digest_in(stage).await, release.digest, "{stage}");
+        assert!(world.answer_of(stage, "/version").await.contains(&release.tag), "{stage}");
+    }
+    let mails = world.mails_since(&release);
+    assert_eq!(mails.iter().filter(|mail| mail.approval_link().is_some()).count(), 1, "one approver gets one mail");
+    assert!(mails.iter().any(|mail| mail.subject.contains("RELEASED")), "people are told");
+}
+
+#[tokio::test]
+async fn an_image_that_answers_500_stops_in_staging_and_production_is_never_touched() {
+    stops_in_staging(Behaviour::Answer500, "500").await;
+}
+
+#[tokio::test]
+async fn an_image_that_crashes_at_start_stops_in_staging_with_ecs_own_reason() {
+    stops_in_staging(Behaviour::Crash, "exited").await;
+}
+
+#[tokio::test]
+async fn an_image_that_never_answers_stops_in_staging() {
+    stops_in_staging(Behaviour::Hang, "").await;
+}
+
+async fn stops_in_staging(behaviour: Behaviour, word: &str) {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let (before, production) = (world.digest_in("staging").await, world.service("production").await);
+
+    let release = world.push(&PushOptions::good(&world.version()).behaving(behaviour)).await;
+    let ended = world.ended(&release).await;
+
+    assert_eq!((ended.outcome(), ended.stage()), (Some("ROLLED_BACK"), Some("staging")), "{ended:?}");
+    let reason = ended.reason().expect("a reason");
+    assert!(reason.contains(word), "{reason}");
+    assert_eq!(world.digest_in("staging").await, before, "staging runs its baseline again");
+    assert_eq!(world.service("production").await, production, "production's service is as it was");
+    assert!(world.mails_since(&release).iter().all(|mail| mail.approval_link().is_none()), "nobody was asked");
+}
+
+#[tokio::test]
+async fn a_rejection_ends_the_release_with_the_persons_reason() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let production = world.service("production").await;
+
+    let release = world.push(&PushOptions::good(&world.version())).await;
+    let page = world.decide(&release, Answer::Reject, "not before the weekend").await;
+    let ended = world.ended(&release).await;
+
+    assert_eq!((ended.outcome(), ended.stage()), (Some("REJECTED"), Some("production")), "{ended:?}");
+    assert!(ended.reason().expect("a reason").contains("not before the weekend"));
+    assert!(page.text.contains("was rejected"), "{}", page.text);
+    assert_eq!(world.service("production").await, production);
+}
+
+#[tokio::test]
+async fn no_decision_in_time_ends_the_release_and_a_late_click_does_nothing() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let production = world.service("production").await;
+    world.configure(|application| application["stages"][1]["approval"]["expires_after"] = json!("3s")).await;
+
+    let release = world.push(&PushOptions::good(&world.version())).await;
+    let link = world.link(&release).await;
+    let ended = world.ended(&release).await;
+    let late = world.cloud.decide(&link, Answer::Approve, None).await.expect_err("there is no form any more");
+    world.configure(|_| {}).await;
+
+    assert_eq!((ended.outcome(), ended.stage()), (Some("EXPIRED"), Some("production")), "{ended:?}");
+    assert!(late.to_string().contains("has expired"), "{late}");
+    assert_eq!(world.service("production").await, production);
+}
+
+#[tokio::test]
+async fn the_same_push_twice_is_one_release_and_one_mail() {
+    let world = World::enter().await;
+    let release = world.push(&PushOptions::good(&world.version())).await;
+
+    let mut event = world.event("image-push.json");
+    event["detail"]["image-digest"] = json!(release.digest);
+    event["detail"]["image-tag"] = json!(release.tag);
+    for id in ["a3f1c0de-0001-4000-8000-00000000000a", "a3f1c0de-0001-4000-8000-00000000000a", "a3f1c0de-0001-4000-8000-00000000000b"] {
+        event["id"] = json!(id);
+        world.deliver(&event).await;
+    }
+    world.approve(&release).await;
+    world.ended(&release).await;
+    world.deliver(&event).await;
+    world.quiet().await;
+
+    assert_eq!(world.cloud.executions_of(&release.digest).await.expect("executions").len(), 1);
+    assert_eq!(world.mails_since(&release).iter().filter(|mail| mail.approval_link().is_some()).count(), 1);
+}
+
+#[tokio::test]
+async fn a_multi_architecture_push_is_one_release_of_the_index() {
+    let world = World::enter().await;
+    let options = PushOptions { multi_architecture: true, ..PushOptions::good(&world.version()) };
+
+    let release = world.push(&options).await;
+    world.approve(&release).await;
+    let ended = world.ended(&release).await;
+
+    assert_eq!(ended.outcome(), Some("RELEASED"), "{ended:?}");
+    assert_eq!(world.digest_in("production").await, release.digest);
+    assert_eq!(world.executions_since(&release).await, 1, "its parts start nothing");
+}
+
+#[tokio::test]
+async fn pushes_that_no_application_wants_start_nothing_and_are_no_error() {
+    let world = World::enter().await;
+    let before = world.cloud.executions().await.expect("executions").len();
+    let dead_letters = world.messages("slipway-receive-push-dead-letters").await;
+
+    for file in [
+        "image-push-without-tag.json",
+        "image-push-empty-tag.json",
+        "image-push-signature.json",
+        "image-push-sbom.json",
+        "image-push-attestation.json",
+        "image-push-unknown-repository.json",
+        "image-push-unwanted-tag.json",
+        "image-push-other-account.json",
+        "image-push-failed.json",
+        "image-delete.json",
+    ] {
+        let answer = world.invoke("receive-push", &world.event(file)).await.unwrap_or_else(|error| panic!("{file}: {error}"));
+        assert_eq!(answer["result"], "IGNORED", "{file}: {answer}");
+        world.deliver(&world.event(file)).await;
+    }
+    world.quiet().await;
+
+    assert_eq!(world.cloud.executions().await.expect("executions").len(), before);
+    assert_eq!(world.messages("slipway-receive-push-dead-letters").await, dead_letters);
+}
+
+#[tokio::test]
+async fn an_event_that_does_not_parse_names_the_field_and_goes_to_the_dead_letters() {
+    let world = World::enter().await;
+    let event = world.event("image-push-broken.json");
+    let dead_letters = world.messages("slipway-receive-push-dead-letters").await;
+
+    let error = world.invoke("receive-push", &event).await.expect_err("it does not parse");
+    world.deliver(&event).await;
+
+    assert!(error.to_string().contains("image-digest"), "{error}");
+    world.until("the event is in the dead-letter queue", async || world.messages("slipway-receive-push-dead-letters").await > dead_letters).await;
+}
+
+#[tokio::test]
+async fn a_digest_that_ecr_does_not_know_fails_before_anything_changed() {
+    let world = World::enter().await;
+    let (staging, production) = (world.service("staging").await, world.service("production").await);
+    let mut event = world.event("image-push.json");
+    let digest = world.new_digest();
+    event["detail"]["image-digest"] = json!(digest);
+
+    world.deliver(&event).await;
+    let ended = world.cloud.wait_for_outcome(&digest, Duration::from_secs(60)).await.expect("it ends");
+
+    assert_eq!((ended.outcome(), ended.stage()), (Some("FAILED"), Some("staging")), "{ended:?}");
+    assert!(ended.reason().expect("a reason").contains("the registry has no image"), "{ended:?}");
+    assert_eq!((world.service("staging").await, world.service("production").await), (staging, production));
+}
+
+#[tokio::test]
+async fn a_function_that_lost_a_permission_ends_the_release_with_the_action_named() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let staging = world.service("staging").await;
+
+    let kept = world.take_permission_away("deploy-services", "ecs:UpdateService").await;
+    let release = world.push(&PushOptions::good(&world.version())).await;
+    let ended = world.ended(&release).await;
+    world.give_permissions_back("deploy-services", kept).await;
+
+    assert_eq!((ended.outcome(), ended.stage()), (Some("FAILED"), Some("staging")), "{ended:?}");
+    assert!(ended.reason().expect("a reason").contains("ecs:UpdateService was refused"), "{ended:?}");
+    assert_eq!(world.service("staging").await, staging);
+}
+
+#[tokio::test]
+async fn links_that_are_altered_unknown_or_used_change_nothing() {
+    let world = World::enter().await;
+    let release = world.push(&PushOptions::good(&world.version())).await;
+    let link = world.link(&release).await;
+    let (base, locator) = link.rsplit_once('/').expect("a link");
+    let altered = format!("{base}/{}{}", &locator[..42], if locator.ends_with('A') { 'B' } else { 'A' });
+
+    for (wrong, why) in [(altered, "altered"), (format!("{base}/{}", &locator[..20]), "cut off"), (format!("{base}/{}", "A".repeat(43)), "unknown")] {
+        let page = world.cloud.open(&wrong).await.expect("a page");
+        assert_eq!(page.status, 404, "{why}");
+        assert!(page.text.contains("leads nowhere"), "{why}: {}", page.text);
+        world.cloud.decide(&wrong, Answer::Reject, None).await.expect_err(why);
+    }
+    let first = world.cloud.decide(&link, Answer::Approve, None).await.expect("the first click counts");
+    let second = world.cloud.decide(&link, Answer::Reject, None).await.expect_err("a used link has no form");
+    let ended = world.ended(&release).await;
+
+    assert!(first.text.contains("was approved"), "{}", first.text);
+    assert!(second.to_string().contains("was approved"), "{second}");
+    assert_eq!(ended.outcome(), Some("RELEASED"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn looking_at_a_link_decides_nothing_and_every_answer_has_its_headers() {
+    let world = World::enter().await;
+    let release = world.push(&PushOptions::good(&world.version())).await;
+    let link = world.link(&release).await;
+
+    for method in ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"] {
+        let answer = world.request(method, &link, None, "").await;
+        assert!(answer.status < 500, "{method}: {}", answer.status);
+    }
+    let form = "application/x-www-form-urlencoded";
+    let locator = link.rsplit('/').next().expect("a locator");
+    for (content_type, body, status) in [
+        (form, "decision=approve".to_owned(), 400),
+        (form, "nonce=0&decision=approve".to_owned(), 403),
+        (form, format!("nonce={}&decision=maybe", world.nonce(locator)), 400),
+        (form, format!("nonce={}&decision=approve&reason={}", world.nonce(locator), "x".repeat(1_000_000)), 413),
+        ("application/json", "{}".to_owned(), 415),
+    ] {
+        let answer = world.request("POST", &link, Some(content_type), &body).await;
+        assert_eq!(answer.status, status, "{content_type} {}", &body[..body.len().min(60)]);
+        for (name, value) in [
+            ("cache-control", "no-store"),
+            ("referrer-policy", "no-referrer"),
+            ("x-content-type-options", "nosniff"),
+            ("content-security-policy", "default-src 'none'"),
+            ("strict-transport-security", "max-age="),
+        ] {
+            assert!(answer.header(name).contains(value), "{name}: {}", answer.header(name));
+        }
+    }
+    assert!(world.cloud.open(&link).await.expect("a page").text.contains("Let web"), "it still asks");
+
+    world.decide(&release, Answer::Reject, "only looking").await;
+    assert_eq!(world.ended(&release).await.outcome(), Some("REJECTED"));
+}
+
+#[tokio::test]
+async fn an_alarm_that_rings_while_a_stage_bakes_puts_the_baseline_back() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let before = world.digest_in("staging").await;
+    world.alarm("e2e-staging-5xx", "OK").await;
+    world.configure(|application| application["stages"][0]["bake"] = json!({ "for": "10m", "alarms": ["e2e-staging-5xx"] })).await;
+
+    let release = world.push(&PushOptions::good(&world.version())).await;
+    world.until("staging bakes", async || world.waits_for(&release, "BAKE").await).await;
+    world.alarm("e2e-staging-5xx", "ALARM").await;
+    let ended = world.ended(&release).await;
+    world.alarm("e2e-staging-5xx", "OK").await;
+    world.configure(|_| {}).await;
+
+    assert_eq!((ended.outcome(), ended.stage()), (Some("ROLLED_BACK"), Some("staging")), "{ended:?}");
+    assert!(ended.reason().expect("a reason").contains("e2e-staging-5xx"), "{ended:?}");
+    assert_eq!(world.digest_in("staging").await, before);
+}
+
+#[tokio::test]
+async fn a_quiet_bake_lets_the_release_go_on_and_an_alarm_that_rings_before_stops_it() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    world.alarm("e2e-staging-5xx", "OK").await;
+    world.configure(|application| application["stages"][0]["bake"] = json!({ "for": "2s", "alarms": ["e2e-staging-5xx"] })).await;
+
+    let quiet = world.push(&PushOptions::good(&world.version())).await;
+    world.decide(&quiet, Answer::Reject, "that it was asked is enough").await;
+    let asked = world.ended(&quiet).await;
+    world.alarm("e2e-staging-5xx", "ALARM").await;
+    let staging = world.service("staging").await;
+    let loud = world.push(&PushOptions::good(&world.version())).await;
+    let stopped = world.ended(&loud).await;
+    world.alarm("e2e-staging-5xx", "OK").await;
+    world.configure(|_| {}).await;
+
+    assert_eq!((asked.outcome(), asked.stage()), (Some("REJECTED"), Some("production")), "{asked:?}");
+    assert_eq!((stopped.outcome(), stopped.stage()), (Some("FAILED"), Some("staging")), "{stopped:?}");
+    assert!(stopped.reason().expect("a reason").contains("rings"), "{stopped:?}");
+    assert_eq!(world.service("staging").await, staging);
+}
+
+#[tokio::test]
+async fn a_configuration_that_does_not_fit_is_refused_with_the_field() {
+    let world = World::enter().await;
+    world.configure(|application| application["stages"][1]["services"] = json!([])).await;
+
+    let error = world.invoke("receive-push", &world.event("image-push.json")).await.expect_err("it does not fit");
+    world.configure(|_| {}).await;
+
+    assert!(error.to_string().contains("stages[1].services"), "{error}");
+}

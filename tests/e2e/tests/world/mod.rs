@@ -1,0 +1,290 @@
+//! What the tests of whole releases do on the local cloud, in a person's words.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use aws_sdk_cloudwatch::types::StateValue;
+use serde_json::Value;
+use slipway_core::image::{Digest, digest_of};
+use slipway_core::push::ImageAction;
+use slipway_local::page::Page;
+use slipway_local::releases::Execution;
+use slipway_local::{Answer, Cloud, Mail, PushOptions, Pushed};
+use tokio::sync::{Mutex, MutexGuard};
+
+/// How long a release may take of which no person is part; three times what it takes here.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+static TURN: Mutex<()> = Mutex::const_new(());
+static VERSION: AtomicU32 = AtomicU32::new(0);
+
+/// The cloud, to one test at a time.
+pub(crate) struct World {
+    pub(crate) cloud: Cloud,
+    _turn: MutexGuard<'static, ()>,
+}
+
+/// A pushed image and where the inbox and the executions were before.
+pub(crate) struct Push {
+    pub(crate) tag: String,
+    pub(crate) digest: String,
+    mails_before: usize,
+    executions_before: usize,
+}
+
+/// What a service runs, in words that change whenever ECS is told something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Runs {
+    task_definition: String,
+    desired_count: i32,
+    deployment: String,
+}
+
+/// A raw answer of the approval page.
+pub(crate) struct RawAnswer {
+    pub(crate) status: u16,
+    headers: reqwest::header::HeaderMap,
+}
+
+impl RawAnswer {
+    pub(crate) fn header(&self, name: &str) -> String {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+    }
+}
+
+impl World {
+    pub(crate) async fn enter() -> Self {
+        let turn = TURN.lock().await;
+        let cloud = Cloud::find().await.expect("a local cloud runs: `cargo local test` starts one, or `cargo local up`");
+        Self { cloud, _turn: turn }
+    }
+
+    /// A version that no test has pushed before.
+    pub(crate) fn version(&self) -> String {
+        format!("v{}.{}", std::process::id(), VERSION.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// A digest that no image has.
+    pub(crate) fn new_digest(&self) -> String {
+        format!("sha256:{:0>64}", format!("{:x}{:x}", std::process::id(), VERSION.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    pub(crate) async fn push(&self, options: &PushOptions) -> Push {
+        let mails_before = self.cloud.inbox().expect("the inbox").len();
+        let executions_before = self.cloud.executions().await.expect("executions").len();
+        let Pushed { tag, digest, .. } = self.cloud.push(options).await.expect("it is pushed");
+        self.cloud.wait_for_release(&digest, PATIENCE).await.expect("its release begins");
+        Push { tag, digest, mails_before, executions_before }
+    }
+
+    /// Sees to it that both stages run a released image.
+    pub(crate) async fn has_a_good_release(&self) {
+        if self.service("production").await.desired_count == 0 {
+            let release = self.push(&PushOptions::good(&self.version())).await;
+            self.approve(&release).await;
+            assert_eq!(self.ended(&release).await.outcome(), Some("RELEASED"));
+        }
+    }
+
+    pub(crate) async fn ended(&self, push: &Push) -> Execution {
+        self.cloud.wait_for_outcome(&push.digest, PATIENCE).await.expect("it ends")
+    }
+
+    pub(crate) async fn link(&self, push: &Push) -> String {
+        let mail = self.cloud.wait_for_mail(push.mails_before, PATIENCE, |mail| mail.approval_link().is_some()).await.expect("a mail comes");
+        mail.approval_link().expect("it has a link").to_owned()
+    }
+
+    pub(crate) async fn approve(&self, push: &Push) -> Page {
+        self.decide(push, Answer::Approve, "").await
+    }
+
+    pub(crate) async fn decide(&self, push: &Push, answer: Answer, reason: &str) -> Page {
+        let link = self.link(push).await;
+        self.cloud.decide(&link, answer, Some(reason)).await.expect("the page takes the answer")
+    }
+
+    pub(crate) fn mails_since(&self, push: &Push) -> Vec<Mail> {
+        self.cloud.inbox().expect("the inbox").split_off(push.mails_before)
+    }
+
+    pub(crate) async fn executions_since(&self, push: &Push) -> usize {
+        self.cloud.executions().await.expect("executions").len() - push.executions_before
+    }
+
+    /// What a stage's service runs.
+    pub(crate) async fn service(&self, stage: &str) -> Runs {
+        let ecs = aws_sdk_ecs::Client::new(self.cloud.sdk());
+        let answer = ecs.describe_services().cluster(stage).services("web").send().await.expect("ECS answers");
+        let service = &answer.services()[0];
+        let primary = service.deployments().iter().find(|deployment| deployment.status() == Some("PRIMARY")).expect("a primary deployment");
+        Runs {
+            task_definition: service.task_definition().expect("it runs something").to_owned(),
+            desired_count: service.desired_count(),
+            deployment: primary.id().expect("it has an id").to_owned(),
+        }
+    }
+
+    /// The digest that a stage's service runs.
+    pub(crate) async fn digest_in(&self, stage: &str) -> String {
+        let ecs = aws_sdk_ecs::Client::new(self.cloud.sdk());
+        let task_definition = self.service(stage).await.task_definition;
+        let answer = ecs.describe_task_definition().task_definition(task_definition).send().await.expect("ECS answers");
+        let image = answer.task_definition().expect("it exists").container_definitions()[0].image().expect("it has an image");
+        digest_of(image).as_ref().map(Digest::to_string).unwrap_or_default()
+    }
+
+    pub(crate) async fn answer_of(&self, stage: &str, path: &str) -> String {
+        let answer = self.cloud.get(stage, path).await.expect("the load balancer answers");
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer.body
+    }
+
+    /// An event of `tests/events`.
+    pub(crate) fn event(&self, file: &str) -> Value {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../events").join(file);
+        let event: Value = serde_json::from_str(&fs::read_to_string(&path).expect("the event")).expect("it is JSON");
+        if event["detail-type"] == "ECR Image Action" && event["detail"].get("image-digest").is_some() {
+            serde_json::from_value::<ImageAction>(event["detail"].clone()).expect("it is what the function reads");
+        }
+        event
+    }
+
+    /// Gives an event to the deployed rules.
+    pub(crate) async fn deliver(&self, event: &Value) {
+        self.cloud.deliver(event).await.expect("the rules can be read");
+    }
+
+    /// Calls a function and waits for its answer.
+    pub(crate) async fn invoke(&self, function: &str, event: &Value) -> anyhow::Result<Value> {
+        let lambda = aws_sdk_lambda::Client::new(self.cloud.sdk());
+        let payload = aws_sdk_lambda::primitives::Blob::new(event.to_string());
+        let answer = lambda.invoke().function_name(format!("slipway-{function}")).payload(payload).send().await?;
+        let body: Value = serde_json::from_slice(answer.payload().expect("an answer").as_ref())?;
+        anyhow::ensure!(answer.function_error().is_none(), "{body}");
+        Ok(body)
+    }
+
+    /// Waits until what was delivered has been handled: as long as the events' source needs for two looks.
+    pub(crate) async fn quiet(&self) {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+
+    /// Waits until something holds.
+    pub(crate) async fn until(&self, what: &str, holds: impl AsyncFn() -> bool) {
+        for _ in 0..600 {
+            if holds().await {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("it does not come to this within 60 s: {what}");
+    }
+
+    /// How many messages a queue holds.
+    pub(crate) async fn messages(&self, queue: &str) -> u32 {
+        use aws_sdk_sqs::types::QueueAttributeName::ApproximateNumberOfMessages;
+        let sqs = aws_sdk_sqs::Client::new(self.cloud.sdk());
+        let url = sqs.get_queue_url().queue_name(queue).send().await.expect("the queue exists");
+        let url = url.queue_url().expect("a queue has a URL");
+        let answer = sqs.get_queue_attributes().queue_url(url).attribute_names(ApproximateNumberOfMessages).send().await.expect("SQS answers");
+        answer.attributes().and_then(|attributes| attributes.get(&ApproximateNumberOfMessages)).and_then(|count| count.parse().ok()).expect("a number")
+    }
+
+    /// Changes the application's configuration, from what Terraform wrote.
+    pub(crate) async fn configure(&self, change: impl FnOnce(&mut Value)) {
+        let ssm = aws_sdk_ssm::Client::new(self.cloud.sdk());
+        let name = "/slipway/applications/web";
+        let history = ssm.get_parameter_history().name(name).send().await.expect("SSM answers");
+        let first = history.parameters().iter().min_by_key(|parameter| parameter.version()).and_then(|parameter| parameter.value());
+        let mut application: Value = serde_json::from_str(first.expect("Terraform wrote it")).expect("it is JSON");
+        change(&mut application);
+        ssm.put_parameter().name(name).value(application.to_string()).overwrite(true).send().await.expect("it is written");
+    }
+
+    /// Takes an action away from a function's role, and gives back what the role had.
+    pub(crate) async fn take_permission_away(&self, function: &str, action: &str) -> String {
+        let iam = aws_sdk_iam::Client::new(self.cloud.sdk());
+        let answer = iam.get_role_policy().role_name(format!("slipway-{function}")).policy_name("function").send().await.expect("IAM answers");
+        let text = answer.policy_document().to_owned();
+        let decoded = percent_decoded(&text);
+        let mut policy: Value = serde_json::from_str(&decoded).expect("a policy is JSON");
+        for statement in policy["Statement"].as_array_mut().expect("statements") {
+            match &mut statement["Action"] {
+                Value::Array(actions) => actions.retain(|one| one != action),
+                one if one == action => *one = Value::String("ecs:ListClusters".into()),
+                _ => {}
+            }
+        }
+        assert!(!policy.to_string().contains(action), "{action} is gone");
+        self.put_policy(function, policy.to_string()).await;
+        decoded
+    }
+
+    pub(crate) async fn give_permissions_back(&self, function: &str, policy: String) {
+        self.put_policy(function, policy).await;
+    }
+
+    async fn put_policy(&self, function: &str, policy: String) {
+        let iam = aws_sdk_iam::Client::new(self.cloud.sdk());
+        iam.put_role_policy().role_name(format!("slipway-{function}")).policy_name("function").policy_document(policy).send().await.expect("IAM takes it");
+    }
+
+    /// Makes an alarm, if it is not there, and sets its state.
+    pub(crate) async fn alarm(&self, name: &str, state: &str) {
+        let cloudwatch = aws_sdk_cloudwatch::Client::new(self.cloud.sdk());
+        let there = cloudwatch.describe_alarms().alarm_names(name).send().await.expect("CloudWatch answers");
+        if there.metric_alarms().is_empty() {
+            let alarm = cloudwatch
+                .put_metric_alarm()
+                .alarm_name(name)
+                .namespace("E2E")
+                .metric_name("5xx")
+                .statistic(aws_sdk_cloudwatch::types::Statistic::Sum)
+                .period(60)
+                .evaluation_periods(1)
+                .threshold(1.0)
+                .treat_missing_data("ignore")
+                .comparison_operator(aws_sdk_cloudwatch::types::ComparisonOperator::GreaterThanThreshold);
+            alarm.send().await.expect("it is made");
+        }
+        let set = cloudwatch.set_alarm_state().alarm_name(name).state_value(StateValue::from(state)).state_reason("a test says so");
+        set.send().await.expect("it is set");
+    }
+
+    /// Whether a release has a wait of this kind parked.
+    pub(crate) async fn waits_for(&self, push: &Push, kind: &str) -> bool {
+        let execution = self.cloud.wait_for_release(&push.digest, PATIENCE).await.expect("it began");
+        let dynamodb = aws_sdk_dynamodb::Client::new(self.cloud.sdk());
+        let key = aws_sdk_dynamodb::types::AttributeValue::S(format!("RELEASE#{}", execution.name));
+        let answer = dynamodb.query().table_name("slipway").key_condition_expression("pk = :pk").expression_attribute_values(":pk", key).send().await;
+        let items = answer.expect("DynamoDB answers").items.unwrap_or_default();
+        items.iter().any(|item| item["sk"].as_s().is_ok_and(|sk| sk.starts_with("WAIT#") && sk.ends_with(kind)))
+    }
+
+    /// Sends a request to the approval page as it is.
+    pub(crate) async fn request(&self, method: &str, link: &str, content_type: Option<&str>, body: &str) -> RawAnswer {
+        let url = reqwest::Url::parse(link).expect("a link");
+        let client = slipway_local::client::browser(&url).expect("a client");
+        let mut request = client.request(method.parse().expect("a method"), url).body(body.to_owned());
+        if let Some(content_type) = content_type {
+            request = request.header("content-type", content_type);
+        }
+        let answer = request.send().await.expect("the page answers");
+        RawAnswer { status: answer.status().as_u16(), headers: answer.headers().clone() }
+    }
+
+    /// The value that the form of a link carries.
+    pub(crate) fn nonce(&self, locator: &str) -> String {
+        decide_approval::nonce(locator)
+    }
+}
+
+fn percent_decoded(text: &str) -> String {
+    if text.starts_with('{') {
+        return text.to_owned();
+    }
+    serde_urlencoded::from_str::<Vec<(String, String)>>(&format!("policy={text}")).expect("IAM encodes policies for URLs").remove(0).1
+}
