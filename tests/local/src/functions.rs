@@ -43,18 +43,25 @@ pub async fn build(settings: &Settings) -> anyhow::Result<()> {
 
 /// Packs the built functions, each as `<packages>/<function>/bootstrap.zip`, as `cargo lambda build` does.
 ///
+/// A package that is newer than its program is left as it is.
+///
 /// # Errors
 ///
 /// When a program is missing or a package cannot be written.
-pub fn pack(settings: &Settings, packages: &Path) -> anyhow::Result<()> {
+pub fn pack(settings: &Settings) -> anyhow::Result<()> {
     for name in names(settings)? {
         let program = settings.target.join("debug").join(&name);
         if !program.is_file() {
             bail!("{} was not built", program.display());
         }
-        let folder: PathBuf = packages.join(&name);
-        fs::create_dir_all(&folder)?;
-        let mut archive = ZipWriter::new(fs::File::create(folder.join("bootstrap.zip"))?);
+        let package = packages(settings).join(&name).join("bootstrap.zip");
+        if is_newer(&package, &program) {
+            continue;
+        }
+        fs::create_dir_all(package.parent().context("a package in no folder")?)?;
+        // Two clouds of one clone may start at the same time.
+        let draft = package.with_extension(format!("{}.draft", std::process::id()));
+        let mut archive = ZipWriter::new(fs::File::create(&draft)?);
         archive.start_file(
             "bootstrap",
             SimpleFileOptions::default()
@@ -65,6 +72,18 @@ pub fn pack(settings: &Settings, packages: &Path) -> anyhow::Result<()> {
         )?;
         archive.write_all(&fs::read(&program)?)?;
         archive.finish()?;
+        fs::rename(draft, package)?;
     }
     Ok(())
+}
+
+/// Where the packages are.
+#[must_use]
+pub fn packages(settings: &Settings) -> PathBuf {
+    settings.shared().join("packages")
+}
+
+fn is_newer(file: &Path, than: &Path) -> bool {
+    let changed = |file: &Path| file.metadata().and_then(|metadata| metadata.modified());
+    matches!((changed(file), changed(than)), (Ok(file), Ok(than)) if file > than)
 }

@@ -60,7 +60,7 @@ impl StateFolder {
         if !empty && !self.is_ours() {
             bail!("{} holds other files: name an empty folder for the cloud's state", self.0.display());
         }
-        for folder in [self.0.clone(), self.inbox(), self.packages(), self.terraform(), self.temporary(), self.engine()] {
+        for folder in [self.0.clone(), self.inbox(), self.terraform(), self.temporary(), self.engine()] {
             fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
         }
         fs::write(self.0.join(MARK), "made by `cargo local`, removed by it\n")?;
@@ -76,12 +76,6 @@ impl StateFolder {
     #[must_use]
     pub fn inbox(&self) -> PathBuf {
         self.0.join("inbox")
-    }
-
-    /// Where the functions' packages are, each as `<function>/bootstrap.zip`.
-    #[must_use]
-    pub fn packages(&self) -> PathBuf {
-        self.0.join("packages")
     }
 
     /// Terraform's working directory.

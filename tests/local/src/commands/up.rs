@@ -78,13 +78,13 @@ async fn set_up(settings: &Settings, port: u16) -> anyhow::Result<Cloud> {
     let terraform = step("Terraform", Terraform::prepare(settings, &endpoint)).await?;
     long_step("Functions, built for this machine", functions::build(settings)).await?;
     let packing = {
-        let (settings, packages) = (settings.clone(), state.packages());
-        tokio::task::spawn_blocking(move || functions::pack(&settings, &packages))
+        let settings = settings.clone();
+        tokio::task::spawn_blocking(move || functions::pack(&settings))
     };
     step("Functions, packed", async { packing.await? }).await?;
     step("Terraform's provider", terraform.init(settings)).await?;
     step("AWS endpoint and container engine", start(settings, port)).await?;
-    let variables = cloud::variables(port, &state.packages());
+    let variables = cloud::variables(port, &functions::packages(settings));
     step("Slipway, applied with Terraform", terraform.apply(&variables)).await?;
     let outputs = terraform.outputs().await?;
     fs::write(state.path().join("outputs.json"), serde_json::to_vec_pretty(&outputs)?)?;
