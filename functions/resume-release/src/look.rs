@@ -85,7 +85,9 @@ async fn why(aws: &Aws, service: &DeployedService, view: &ServiceView, reason: &
     if !stopped.is_empty() {
         words.push(format!("its tasks stopped: {}", stopped.join("; ")));
     }
-    if let Some(event) = view.events.first() {
+    // ECS's newest message that tells of a trouble; the others tell of its own progress.
+    let trouble = |event: &&String| event.contains("unhealthy") || event.contains("unable");
+    if let Some(event) = view.events.iter().find(trouble) {
         words.push(format!("ECS says: {}", event.trim_end_matches('.')));
     }
     Ok(words.join("; "))

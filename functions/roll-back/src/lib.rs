@@ -54,7 +54,8 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Restored
         let ours: Option<TaskDefinitionArn> =
             table.get(&Key::deployed(&release.id, &stage.name, name)).await?.map(|stored| stored.document);
         let restoration = restoration(before, ours.as_ref(), view);
-        touched |= restoration != Restoration::AlreadyBack || view.deployments.iter().any(|deployment| Some(&deployment.task_definition) == ours.as_ref());
+        touched |= restoration != Restoration::AlreadyBack
+            || view.deployments.iter().any(|deployment| Some(&deployment.task_definition) == ours.as_ref());
         match restoration {
             Restoration::AlreadyBack => {
                 tracing::info!(release.id = %release.id, %stage.name, ecs.service = %name, "{name} of {} runs its baseline already", stage.name)

@@ -168,7 +168,9 @@ async fn an_event_that_does_not_parse_names_the_field_and_goes_to_the_dead_lette
     world.deliver(&event).await;
 
     assert!(error.to_string().contains("image-digest"), "{error}");
-    world.until("the event is in the dead-letter queue", async || world.messages("slipway-receive-push-dead-letters").await > dead_letters).await;
+    world
+        .until("the event is in the dead-letter queue", async || world.messages("slipway-receive-push-dead-letters").await > dead_letters)
+        .await;
 }
 
 #[tokio::test]
@@ -211,7 +213,9 @@ async fn links_that_are_altered_unknown_or_used_change_nothing() {
     let (base, locator) = link.rsplit_once('/').expect("a link");
     let altered = format!("{base}/{}{}", &locator[..42], if locator.ends_with('A') { 'B' } else { 'A' });
 
-    for (wrong, why) in [(altered, "altered"), (format!("{base}/{}", &locator[..20]), "cut off"), (format!("{base}/{}", "A".repeat(43)), "unknown")] {
+    for (wrong, why) in
+        [(altered, "altered"), (format!("{base}/{}", &locator[..20]), "cut off"), (format!("{base}/{}", "A".repeat(43)), "unknown")]
+    {
         let page = world.cloud.open(&wrong).await.expect("a page");
         assert_eq!(page.status, 404, "{why}");
         assert!(page.text.contains("leads nowhere"), "{why}: {}", page.text);

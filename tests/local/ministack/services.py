@@ -81,7 +81,13 @@ def _replace_unhealthy(service_key, service) -> None:
             continue
         group = service["loadBalancers"][0].get("targetGroupArn")
         reason = f"Task failed ELB health checks in (target-group {group})"
+        port = service["loadBalancers"][0].get("containerPort", 80)
+        health = load_balancer.health_of(group, ecs._task_ip(task), port)
         if ecs._mark_task_stopped(arn, task, reason, "ServiceSchedulerInitiated"):
+            service["events"].insert(0, {
+                "id": ecs.new_uuid(), "createdAt": ecs._iso(),
+                "message": f"(service {name}) (port {port}) is unhealthy in (target-group {group}) "
+                           f"due to (reason {health.description})"})
             # First the circuit breaker, then the process: a replacement must not start in between.
             ecs._record_service_task_failure(task)
             ecs._cleanup_task_resources(task, ecs._get_docker())

@@ -11,9 +11,9 @@ use crate::AwsError;
 /// The tag on a task definition that names the release which registered it.
 const RELEASE_TAG: &str = "slipway:release";
 /// How many of ECS's messages about a service are kept.
-const EVENTS: usize = 5;
-/// How many stopped tasks are asked for their reason. ECS forgets them after an hour.
-const STOPPED_TASKS: i32 = 3;
+const EVENTS: usize = 10;
+/// How many different reasons of stopped tasks are told. ECS forgets a stopped task after an hour.
+const STOPPED_REASONS: usize = 3;
 
 /// ECS, as the workflow needs it.
 #[derive(Clone, Debug)]
@@ -189,21 +189,19 @@ impl Ecs {
     ///
     /// When ECS cannot be asked.
     pub async fn stopped_reasons(&self, cluster: &str, service: &str, of: &TaskDefinitionArn) -> Result<Vec<String>, AwsError> {
-        let request = self
-            .client
-            .list_tasks()
-            .cluster(cluster)
-            .service_name(service)
-            .desired_status(DesiredStatus::Stopped)
-            .max_results(STOPPED_TASKS);
+        // ECS lists them in no order, and cannot be asked for one task definition's: a full page, sorted here.
+        let request = self.client.list_tasks().cluster(cluster).service_name(service).desired_status(DesiredStatus::Stopped);
         let answer = request.send().await.map_err(|error| AwsError::from_sdk("ecs:ListTasks", error))?;
+        let mut tasks = self.describe_tasks(cluster, answer.task_arns()).await?;
+        tasks.sort_by_key(|task| std::cmp::Reverse(task.stopped_at().map_or(0, aws_sdk_ecs::primitives::DateTime::secs)));
         let mut reasons = Vec::new();
-        for task in self.describe_tasks(cluster, answer.task_arns()).await? {
+        for task in tasks {
             let view = task_view(&task)?;
             if let Some(reason) = view.stopped_reason.filter(|reason| view.task_definition == *of && !reasons.contains(reason)) {
                 reasons.push(reason);
             }
         }
+        reasons.truncate(STOPPED_REASONS);
         Ok(reasons)
     }
 

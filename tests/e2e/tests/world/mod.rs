@@ -93,7 +93,8 @@ impl World {
     }
 
     pub(crate) async fn link(&self, push: &Push) -> String {
-        let mail = self.cloud.wait_for_mail(push.mails_before, PATIENCE, |mail| mail.approval_link().is_some()).await.expect("a mail comes");
+        let mail =
+            self.cloud.wait_for_mail(push.mails_before, PATIENCE, |mail| mail.approval_link().is_some()).await.expect("a mail comes");
         mail.approval_link().expect("it has a link").to_owned()
     }
 
@@ -189,8 +190,13 @@ impl World {
         let sqs = aws_sdk_sqs::Client::new(self.cloud.sdk());
         let url = sqs.get_queue_url().queue_name(queue).send().await.expect("the queue exists");
         let url = url.queue_url().expect("a queue has a URL");
-        let answer = sqs.get_queue_attributes().queue_url(url).attribute_names(ApproximateNumberOfMessages).send().await.expect("SQS answers");
-        answer.attributes().and_then(|attributes| attributes.get(&ApproximateNumberOfMessages)).and_then(|count| count.parse().ok()).expect("a number")
+        let answer =
+            sqs.get_queue_attributes().queue_url(url).attribute_names(ApproximateNumberOfMessages).send().await.expect("SQS answers");
+        answer
+            .attributes()
+            .and_then(|attributes| attributes.get(&ApproximateNumberOfMessages))
+            .and_then(|count| count.parse().ok())
+            .expect("a number")
     }
 
     /// Changes the application's configuration, from what Terraform wrote.
@@ -207,7 +213,8 @@ impl World {
     /// Takes an action away from a function's role, and gives back what the role had.
     pub(crate) async fn take_permission_away(&self, function: &str, action: &str) -> String {
         let iam = aws_sdk_iam::Client::new(self.cloud.sdk());
-        let answer = iam.get_role_policy().role_name(format!("slipway-{function}")).policy_name("function").send().await.expect("IAM answers");
+        let answer =
+            iam.get_role_policy().role_name(format!("slipway-{function}")).policy_name("function").send().await.expect("IAM answers");
         let text = answer.policy_document().to_owned();
         let decoded = percent_decoded(&text);
         let mut policy: Value = serde_json::from_str(&decoded).expect("a policy is JSON");
@@ -229,7 +236,13 @@ impl World {
 
     async fn put_policy(&self, function: &str, policy: String) {
         let iam = aws_sdk_iam::Client::new(self.cloud.sdk());
-        iam.put_role_policy().role_name(format!("slipway-{function}")).policy_name("function").policy_document(policy).send().await.expect("IAM takes it");
+        iam.put_role_policy()
+            .role_name(format!("slipway-{function}"))
+            .policy_name("function")
+            .policy_document(policy)
+            .send()
+            .await
+            .expect("IAM takes it");
     }
 
     /// Makes an alarm, if it is not there, and sets its state.
@@ -259,7 +272,13 @@ impl World {
         let execution = self.cloud.wait_for_release(&push.digest, PATIENCE).await.expect("it began");
         let dynamodb = aws_sdk_dynamodb::Client::new(self.cloud.sdk());
         let key = aws_sdk_dynamodb::types::AttributeValue::S(format!("RELEASE#{}", execution.name));
-        let answer = dynamodb.query().table_name("slipway").key_condition_expression("pk = :pk").expression_attribute_values(":pk", key).send().await;
+        let answer = dynamodb
+            .query()
+            .table_name("slipway")
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", key)
+            .send()
+            .await;
         let items = answer.expect("DynamoDB answers").items.unwrap_or_default();
         items.iter().any(|item| item["sk"].as_s().is_ok_and(|sk| sk.starts_with("WAIT#") && sk.ends_with(kind)))
     }
