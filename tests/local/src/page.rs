@@ -129,7 +129,19 @@ fn words(html: &str) -> String {
     let Ok(blocks) = Selector::parse("h1, h2, h3, p, li, dt, dd, tr, label, button") else {
         return String::new();
     };
-    let lines: Vec<_> = document.select(&blocks).map(text_of).filter(|line| !line.is_empty()).collect();
+    let mut lines: Vec<String> = Vec::new();
+    for block in document.select(&blocks) {
+        let text = text_of(block);
+        match (block.value().name(), lines.last_mut()) {
+            (_, _) if text.is_empty() => {}
+            // A term and what is said of it belong together.
+            ("dd", Some(term)) => {
+                term.push_str(": ");
+                term.push_str(&text);
+            }
+            _ => lines.push(text),
+        }
+    }
     if lines.is_empty() {
         return text_of(document.root_element());
     }

@@ -3,7 +3,6 @@
 use aws_config::SdkConfig;
 use aws_sdk_sfn::{
     Client,
-    primitives::DateTime,
     types::{ExecutionStatus, HistoryEvent},
 };
 use serde_json::Value;
@@ -124,6 +123,8 @@ pub struct Step {
     pub stage: Option<String>,
     /// Whether the state was entered (or left).
     pub entered: bool,
+    /// Whether it is a Map, which only holds other states.
+    pub is_map: bool,
     /// When, in milliseconds since 1970.
     pub at: i64,
 }
@@ -144,16 +145,22 @@ pub async fn steps(sdk: &SdkConfig, arn: &str) -> anyhow::Result<Vec<Step>> {
 
 fn step(event: &HistoryEvent) -> Option<Step> {
     let at = event.timestamp().to_millis().unwrap_or_default();
+    let is_map = event.r#type().as_str().starts_with("MapState");
     if let Some(entered) = event.state_entered_event_details() {
-        let input: Value = serde_json::from_str(entered.input().unwrap_or_default()).unwrap_or_default();
-        let stage = match &input["stage"] {
-            Value::String(name) => Some(name.clone()),
-            stage => stage["name"].as_str().map(str::to_owned),
-        };
-        return Some(Step { state: entered.name().to_owned(), stage, entered: true, at });
+        let input = serde_json::from_str(entered.input().unwrap_or_default()).unwrap_or_default();
+        return Some(Step { state: entered.name().to_owned(), stage: stage_of(&input), entered: true, is_map, at });
     }
     let exited = event.state_exited_event_details()?;
-    Some(Step { state: exited.name().to_owned(), stage: None, entered: false, at })
+    Some(Step { state: exited.name().to_owned(), stage: None, entered: false, is_map, at })
+}
+
+/// The stage that a state's input names.
+fn stage_of(input: &Value) -> Option<String> {
+    let by_position = || {
+        let position = usize::try_from(input["position"].as_u64()?).ok()?;
+        input["application"]["stages"].get(position)?["name"].as_str()
+    };
+    input["stage"].as_str().or_else(|| input["stage"]["name"].as_str()).or_else(by_position).map(str::to_owned)
 }
 
 /// The first value of that name, however deep.
@@ -169,9 +176,4 @@ fn holder<'a>(document: &'a Value, name: &str) -> Option<&'a Value> {
         Value::Array(items) => items.iter().find_map(|value| holder(value, name)),
         _ => None,
     }
-}
-
-/// A time of AWS in milliseconds since 1970.
-pub(crate) fn millis(time: Option<&DateTime>) -> Option<i64> {
-    time?.to_millis().ok()
 }

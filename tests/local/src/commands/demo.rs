@@ -1,9 +1,6 @@
 //! `cargo local demo`: the whole path, shown.
 
-use std::{
-    collections::HashSet,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
@@ -11,10 +8,12 @@ use clap::Args;
 use super::{PORT, bring_up, inbox, take_down};
 use crate::{
     Answer, Cloud, Mail, PushOptions, Pushed, Settings,
+    clock::now,
+    cloud::APPLICATION,
     image::Behaviour,
     process,
     progress::{Seconds, heading, note},
-    releases::{self, Execution, Step, millis},
+    releases::{self, Execution, Step},
 };
 
 /// How long a release may take of which no person is part.
@@ -74,7 +73,11 @@ pub(super) async fn show(cloud: &Cloud, approve: bool) -> anyhow::Result<()> {
     expect_released(cloud, &first, "v1").await?;
 
     let decider = if approve { Decider::Demo } else { Decider::Person };
-    heading("Version 2: pushed; production waits for the click");
+    heading(if approve {
+        "Version 2: pushed, and approved by this demo too"
+    } else {
+        "Version 2: pushed; production waits for your click"
+    });
     let second = release(cloud, &PushOptions::good("v2"), decider).await?;
     expect_released(cloud, &second, "v2").await?;
 
@@ -131,7 +134,7 @@ async fn release(cloud: &Cloud, options: &PushOptions, decider: Decider) -> anyh
     loop {
         let patience = if asked.is_some() && decider == Decider::Person { PERSON } else { PATIENCE };
         if started.elapsed() > patience {
-            bail!("the release did not end within {}; its last step is {}", Seconds(patience), following.running.unwrap_or_default());
+            bail!("the release did not end within {}; its last step is {}", Seconds(patience), following.running());
         }
         following.look(cloud, &execution).await?;
         if !execution.is_running() {
@@ -179,80 +182,74 @@ async fn ask(cloud: &Cloud, mail: &Mail, decider: Decider) -> anyhow::Result<()>
 struct Following {
     pushed: i64,
     digest: String,
-    shown: HashSet<usize>,
+    shown: usize,
     entered: Vec<Step>,
-    running: Option<String>,
+    stage: Option<String>,
     to_staging: Option<i64>,
 }
 
 impl Following {
     fn new(pushed: &Pushed) -> Self {
-        Self {
-            pushed: pushed.at,
-            digest: pushed.digest.clone(),
-            shown: HashSet::new(),
-            entered: Vec::new(),
-            running: None,
-            to_staging: None,
-        }
+        Self { pushed: pushed.at, digest: pushed.digest.clone(), shown: 0, entered: Vec::new(), stage: None, to_staging: None }
+    }
+
+    /// What runs now.
+    fn running(&self) -> &str {
+        self.entered.last().map_or("its start", |step| step.state.as_str())
     }
 
     /// Looks at the release and shows what it has done since the last look.
     async fn look(&mut self, cloud: &Cloud, execution: &Execution) -> anyhow::Result<()> {
-        if self.to_staging.is_none() {
-            self.to_staging = updated(cloud, "staging", &self.digest).await?.map(|at| at - self.pushed);
+        if self.to_staging.is_none() && is_deployed(cloud, "staging", &self.digest).await? {
+            // ECS's own times have no fractions of a second, so it is the time at which it was first seen.
+            self.to_staging = Some(now().as_millisecond() - self.pushed);
         }
-        for (number, step) in releases::steps(cloud.sdk(), &execution.arn).await?.into_iter().enumerate() {
-            if !self.shown.insert(number) {
-                continue;
-            }
+        let steps = releases::steps(cloud.sdk(), &execution.arn).await?;
+        for step in steps.into_iter().skip(self.shown) {
+            self.shown += 1;
             if step.entered {
-                self.running = Some(step.state.clone());
+                self.stage = step.stage.clone().or(self.stage.take());
                 self.entered.push(step);
-            } else if let Some(at) = self.entered.iter().rposition(|entered| entered.state == step.state) {
-                let entered = self.entered.remove(at);
+            } else if let Some(place) = self.entered.iter().rposition(|entered| entered.state == step.state) {
+                let entered = self.entered.remove(place);
                 self.show(&entered, &step);
+                if step.is_map && self.entered.is_empty() {
+                    self.stage = None;
+                }
             }
         }
         Ok(())
     }
 
-    /// Shows a step that ended, unless it took no time: choices and results are not news.
+    /// Shows a step that ended, unless it took no time or only holds others: those are not news.
     fn show(&self, entered: &Step, left: &Step) {
         let took = left.at - entered.at;
-        if took < 10 {
+        if took < 10 || entered.is_map {
             return;
         }
         println!(
-            "    {:>7}  {:<12} {:<24} {:>8}",
+            "    {:>8}  {:<12} {:<24} {:>8}",
             format!("+{}", Millis(Some(left.at - self.pushed))),
-            entered.stage.as_deref().unwrap_or_default(),
+            self.stage.as_deref().unwrap_or_default(),
             entered.state,
             Millis(Some(took)).to_string()
         );
     }
 }
 
-/// When the stage's service was told to run the image: its deployment's creation.
-async fn updated(cloud: &Cloud, cluster: &str, digest: &str) -> anyhow::Result<Option<i64>> {
+/// Whether the stage's service was told to run the image.
+async fn is_deployed(cloud: &Cloud, cluster: &str, digest: &str) -> anyhow::Result<bool> {
     let ecs = aws_sdk_ecs::Client::new(cloud.sdk());
-    let answer = ecs.describe_services().cluster(cluster).services(crate::cloud::APPLICATION).send().await?;
+    let answer = ecs.describe_services().cluster(cluster).services(APPLICATION).send().await?;
     for deployment in answer.services().iter().flat_map(|service| service.deployments()) {
         let definition = deployment.task_definition().unwrap_or_default();
-        if definition.contains("-template:") {
-            continue;
-        }
         let answer = ecs.describe_task_definition().task_definition(definition).send().await?;
-        let is_ours = answer
-            .task_definition()
-            .into_iter()
-            .flat_map(|definition| definition.container_definitions())
-            .any(|container| container.image().unwrap_or_default().ends_with(digest));
-        if is_ours {
-            return Ok(millis(deployment.created_at()));
+        let containers = answer.task_definition().map(|definition| definition.container_definitions()).unwrap_or_default();
+        if containers.iter().any(|container| container.image().unwrap_or_default().ends_with(digest)) {
+            return Ok(true);
         }
     }
-    Ok(None)
+    Ok(false)
 }
 
 async fn expect_released(cloud: &Cloud, report: &Report, version: &str) -> anyhow::Result<()> {

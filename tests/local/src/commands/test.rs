@@ -37,6 +37,7 @@ struct Ended {
 enum Group {
     Format,
     Application,
+    Corrections,
     TerraformFormat,
     TerraformValidate,
     TerraformTest,
@@ -46,13 +47,22 @@ enum Group {
 
 impl Group {
     /// In their order: what is quick to fail comes first; the cloud is first seen to work as a person would.
-    const ALL: [Self; 7] =
-        [Self::Format, Self::Application, Self::TerraformFormat, Self::TerraformValidate, Self::TerraformTest, Self::Demo, Self::Workspace];
+    const ALL: [Self; 8] = [
+        Self::Format,
+        Self::Application,
+        Self::Corrections,
+        Self::TerraformFormat,
+        Self::TerraformValidate,
+        Self::TerraformTest,
+        Self::Demo,
+        Self::Workspace,
+    ];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Format => "cargo fmt --check",
             Self::Application => "pytest tests/app",
+            Self::Corrections => "pytest tests/local",
             Self::TerraformFormat => "terraform fmt -check",
             Self::TerraformValidate => "terraform validate",
             Self::TerraformTest => "terraform test",
@@ -106,11 +116,8 @@ async fn run_group(group: Group, settings: &Settings, cloud: &Cloud) -> anyhow::
             }
             shown(settings, "cargo", &["fmt", "--all", "--check"]).await
         }
-        Group::Application => {
-            let mut pytest = Command::new(Environment::made(settings).program("python"));
-            pytest.args(["-m", "pytest", "--quiet"]).env("PYTHONDONTWRITEBYTECODE", "1").current_dir(settings.repository.join("tests/app"));
-            process::run_shown(&mut pytest).await
-        }
+        Group::Application => pytest(settings, "tests/app").await,
+        Group::Corrections => pytest(settings, "tests/local/ministack/tests").await,
         Group::TerraformFormat => {
             let terraform = Terraform::prepare(settings, cloud.endpoint()).await?;
             let mut command = Command::new(terraform.program());
@@ -129,6 +136,15 @@ async fn run_group(group: Group, settings: &Settings, cloud: &Cloud) -> anyhow::
             process::run_shown(&mut cargo).await
         }
     }
+}
+
+async fn pytest(settings: &Settings, folder: &str) -> anyhow::Result<()> {
+    let mut pytest = Command::new(Environment::made(settings).program("python"));
+    pytest
+        .args(["-m", "pytest", "--quiet", "-p", "no:cacheprovider"])
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .current_dir(settings.repository.join(folder));
+    process::run_shown(&mut pytest).await
 }
 
 async fn shown(settings: &Settings, program: &str, arguments: &[&str]) -> anyhow::Result<()> {

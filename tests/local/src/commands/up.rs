@@ -128,8 +128,11 @@ fn keep_logs(settings: &Settings, state: &StateFolder) {
     let kept = settings.shared().join("failed");
     let _ = fs::remove_dir_all(&kept);
     let _ = fs::create_dir_all(&kept);
-    for log in ["serve", "ministack", "terraform"] {
-        let _ = fs::copy(state.log(log), kept.join(format!("{log}.log")));
+    let copied = ["serve", "ministack", "terraform"]
+        .into_iter()
+        .filter(|log| fs::copy(state.log(log), kept.join(format!("{log}.log"))).is_ok())
+        .count();
+    if copied > 0 {
+        eprintln!("  the logs are kept in {}", kept.display());
     }
-    eprintln!("  the logs are kept in {}", kept.display());
 }
