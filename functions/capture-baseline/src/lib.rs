@@ -46,7 +46,7 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Captured
     match &captured {
         Captured::Ready { .. } => tracing::info!(release.id = %release.id, %stage.name, "{} may change", stage.name),
         Captured::Blocked { reason } => {
-            tracing::warn!(release.id = %release.id, %stage.name, reason, "{} may not change: {reason}", stage.name)
+            tracing::warn!(release.id = %release.id, %stage.name, reason, "{} may not change: {reason}", stage.name);
         }
     }
     Ok(captured)

@@ -103,7 +103,7 @@ async fn decide(table: &Table, locator: &str, request: &Request) -> Result<Respo
         Ok(form) => form,
         Err(problem) => {
             count("DecisionRefused", &[("Reason", problem.label())]);
-            return Ok(answer::page(problem.status(), &page::bad_form(&problem)));
+            return Ok(answer::page(problem.status(), &page::bad_form(problem)));
         }
     };
     for _ in 0..RACES {

@@ -128,7 +128,7 @@ pub(crate) fn unknown() -> Markup {
 }
 
 /// The page of a form that is not taken.
-pub(crate) fn bad_form(problem: &FormProblem) -> Markup {
+pub(crate) fn bad_form(problem: FormProblem) -> Markup {
     let title = if problem.status() == StatusCode::FORBIDDEN { "This form is of another link" } else { "This form was not taken" };
     layout(title, &html! { p { "Nothing was changed: " (problem) "." } p { "Open the link in your mail again, and use its form." } })
 }

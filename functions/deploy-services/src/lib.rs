@@ -56,7 +56,7 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Deployed
             }
         }
         Deployed::Blocked { reason } => {
-            tracing::warn!(release.id = %release.id, %stage.name, reason, "{} was not changed: {reason}", stage.name)
+            tracing::warn!(release.id = %release.id, %stage.name, reason, "{} was not changed: {reason}", stage.name);
         }
     }
     Ok(deployed)

@@ -56,20 +56,18 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Approval
     };
     let table = aws.table(&config.table);
     let key = Key::approval(&ApprovalId::of(&release, &stage.name));
-    let approval = match table.get::<Approval>(&key).await? {
-        Some(open) => open.document,
-        None => {
-            let partition = Key::release(&release.id).pk;
-            let verified: Vec<Verified> =
-                table.list(&partition, "VERIFIED#").await?.into_iter().map(|(_, stored)| stored.document).collect();
-            let opened = Approval::open(release, stage.name.clone(), policy, baseline, verified, now());
-            if table.put_new(&key, &opened).await? {
-                tracing::info!(release.id = %opened.release.id, stage = %opened.stage, approvers = opened.approvers.len(), quorum = opened.quorum, "people are asked to approve {} for {}", opened.release.id, opened.stage);
-                count("ApprovalRequested", &[("Application", opened.release.application.as_str())]);
-                opened
-            } else {
-                table.get::<Approval>(&key).await?.map_or(opened, |first| first.document)
-            }
+    let approval = if let Some(open) = table.get::<Approval>(&key).await? {
+        open.document
+    } else {
+        let partition = Key::release(&release.id).pk;
+        let verified: Vec<Verified> = table.list(&partition, "VERIFIED#").await?.into_iter().map(|(_, stored)| stored.document).collect();
+        let opened = Approval::open(release, stage.name.clone(), policy, baseline, verified, now());
+        if table.put_new(&key, &opened).await? {
+            tracing::info!(release.id = %opened.release.id, stage = %opened.stage, approvers = opened.approvers.len(), quorum = opened.quorum, "people are asked to approve {} for {}", opened.release.id, opened.stage);
+            count("ApprovalRequested", &[("Application", opened.release.application.as_str())]);
+            opened
+        } else {
+            table.get::<Approval>(&key).await?.map_or(opened, |first| first.document)
         }
     };
     for approver in &approval.approvers {

@@ -58,7 +58,7 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Restored
             || view.deployments.iter().any(|deployment| Some(&deployment.task_definition) == ours.as_ref());
         match restoration {
             Restoration::AlreadyBack => {
-                tracing::info!(release.id = %release.id, %stage.name, ecs.service = %name, "{name} of {} runs its baseline already", stage.name)
+                tracing::info!(release.id = %release.id, %stage.name, ecs.service = %name, "{name} of {} runs its baseline already", stage.name);
             }
             Restoration::PutBack => {
                 tracing::info!(release.id = %release.id, %stage.name, ecs.service = %name, ecs.task_definition = %before.task_definition, "{name} of {} goes back to {}", stage.name, before.task_definition);

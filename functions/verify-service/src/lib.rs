@@ -64,7 +64,7 @@ pub async fn handle(aws: &Aws, config: &Config, prober: &Prober, input: Value) -
     let verification = judge(&expected, &view, &tasks, &targets, &probes);
     match verification.result {
         Health::Healthy => {
-            tracing::info!(release.id = %release.id, %stage, ecs.service = %name, slowest_ms = verification.slowest_ms, "{name} of {stage} serves")
+            tracing::info!(release.id = %release.id, %stage, ecs.service = %name, slowest_ms = verification.slowest_ms, "{name} of {stage} serves");
         }
         Health::Unhealthy => {
             tracing::warn!(release.id = %release.id, %stage, ecs.service = %name, reason = verification.reason, "{name} of {stage} does not serve: {}", verification.reason);

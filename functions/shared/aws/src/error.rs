@@ -65,6 +65,7 @@ const LATER: [&str; 12] = [
 
 impl AwsError {
     /// Sorts a failed call into its class.
+    #[expect(clippy::needless_pass_by_value, reason = "it is handed over by `map_err`")]
     pub(crate) fn from_sdk<E>(operation: &'static str, error: SdkError<E, Response>) -> Self
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,

@@ -33,7 +33,7 @@ struct RollbackProblem {
     cause: Option<String>,
 }
 
-/// What lambda_runtime and Lambda itself report of a failed function.
+/// What `lambda_runtime` and Lambda itself report of a failed function.
 #[derive(Deserialize)]
 struct FunctionError {
     #[serde(rename = "errorMessage")]

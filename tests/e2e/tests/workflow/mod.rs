@@ -193,7 +193,7 @@ fn own_reads(state: &Value) -> BTreeSet<String> {
         .collect()
 }
 
-/// `$name` in every JSONata expression below a value; not `$states`, and not functions, which a parenthesis follows.
+/// `$name` in every `JSONata` expression below a value; not `$states`, and not functions, which a parenthesis follows.
 fn variables(value: &Value) -> BTreeSet<String> {
     match value {
         Value::String(text) if text.starts_with("{%") => {

@@ -1,4 +1,5 @@
 //! What the tests of whole releases do on the local cloud, in a person's words.
+#![expect(clippy::unused_self, reason = "a test says what it does with the world")]
 
 use std::fs;
 use std::path::PathBuf;

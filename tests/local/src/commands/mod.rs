@@ -29,7 +29,7 @@ pub const PORT: u16 = 4566;
 #[derive(Debug, Parser)]
 #[command(name = "cargo local", bin_name = "cargo local")]
 struct Arguments {
-    /// The folder of the cloud's state [default: $SLIPWAY_LOCAL, else target/local/cloud].
+    /// The folder of the cloud's state [default: `$SLIPWAY_LOCAL`, else target/local/cloud].
     #[arg(long, global = true, value_name = "FOLDER")]
     state: Option<PathBuf>,
     #[command(subcommand)]

@@ -115,7 +115,7 @@ impl Container {
             id,
             image,
             image_name,
-            created: Timestamp::now(),
+            created: crate::clock::now(),
             options,
             log: Log::new(),
             state: watch::Sender::new(State::Created),
@@ -207,7 +207,7 @@ impl Container {
             let process = pid_of(&child);
             watchdog.add(process);
             *running = Some(process);
-            let since = Timestamp::now();
+            let since = crate::clock::now();
             self.state.send_replace(State::Running { process, address, since });
             let (container, watchdog) = (Arc::clone(self), Arc::clone(watchdog));
             let addresses = Arc::clone(addresses);
@@ -215,7 +215,7 @@ impl Container {
                 let code = container.attend(child, process);
                 watchdog.remove(process);
                 addresses.give_back(address);
-                container.state.send_replace(State::Exited { code, since, at: Timestamp::now() });
+                container.state.send_replace(State::Exited { code, since, at: crate::clock::now() });
             });
             address
         };

@@ -72,7 +72,7 @@ impl Log {
             let mut text = Vec::new();
             match (&mut from).take(LONGEST_LINE_BYTES).read_until(b'\n', &mut text) {
                 Ok(0) | Err(_) => return,
-                Ok(_) => self.write(Line { stream, at: Timestamp::now(), text }),
+                Ok(_) => self.write(Line { stream, at: crate::clock::now(), text }),
             }
         }
     }

@@ -19,7 +19,7 @@ use crate::Settings;
 const OLDEST: (u32, u32) = (1, 11);
 /// The release that is fetched where there is none.
 const RELEASE: &str = "1.11.4";
-/// The release's archives and their SHA-256, as HashiCorp publishes them in `terraform_1.11.4_SHA256SUMS`.
+/// The release's archives and their SHA-256, as `HashiCorp` publishes them in `terraform_1.11.4_SHA256SUMS`.
 const ARCHIVES: [(&str, &str, &str, &str); 4] = [
     ("linux", "x86_64", "linux_amd64", "1ce994251c00281d6845f0f268637ba50c0005657eb3cf096b92f753b42ef4dc"),
     ("linux", "aarch64", "linux_arm64", "a43d1d0da9b9bab214a8305a39db0e40869572594ccf50c416a7756499143633"),
