@@ -17,7 +17,8 @@ pub use configuration::{ConfigurationError, Environment};
 pub use error::{StepError, parse};
 pub use metric::count;
 
-/// Serves invocations until Lambda ends the process. A failure is logged once, here, with its whole chain of causes.
+/// Serves invocations until Lambda ends the process. A failure is logged once, by `lambda_runtime`, with its whole chain
+/// of causes.
 ///
 /// # Errors
 ///
@@ -30,20 +31,30 @@ where
 {
     let handle = &handle;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
-        handle(event.payload).await.map_err(|error| {
-            let diagnostic = Diagnostic::from(&error);
-            tracing::error!(error.name = diagnostic.error_type, "{}", diagnostic.error_message);
-            diagnostic
-        })
+        handle(event.payload).await.map_err(Failure)
     }))
     .await
 }
 
+/// A failure as it leaves the function: Step Functions reads the diagnostic, the log the debug text.
+struct Failure(StepError);
+
+impl std::fmt::Debug for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Diagnostic { error_type, error_message } = Diagnostic::from(&self.0);
+        write!(f, "{error_type}: {error_message}")
+    }
+}
+
+impl From<Failure> for Diagnostic {
+    fn from(failure: Failure) -> Self {
+        Self::from(&failure.0)
+    }
+}
+
 /// Writes logs as JSON to standard output, at the level that `RUST_LOG` gives.
 pub fn log() {
-    // lambda_runtime logs a handler's error as well, in Rust's own notation.
-    let told_by_serve = "lambda_runtime::layers::api_response=off".parse().expect("a target and a level make a directive");
-    let level = tracing_subscriber::EnvFilter::from_default_env().add_directive(told_by_serve);
+    let level = tracing_subscriber::EnvFilter::from_default_env();
     // Setting it twice is the only failure, and then logs are written already.
     let _set =
         tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false).with_target(false).with_env_filter(level).try_init();
