@@ -320,3 +320,28 @@ async fn a_configuration_that_does_not_fit_is_refused_with_the_field() {
 
     assert!(error.to_string().contains("stages[1].services"), "{error}");
 }
+
+#[tokio::test]
+async fn every_function_takes_its_example_events() {
+    let world = World::enter().await;
+    for (function, file) in [
+        ("capture-baseline", "capture-baseline.json"),
+        ("request-approval", "request-approval.json"),
+        ("decide-approval", "approval-page.json"),
+        ("decide-approval", "approval-form.json"),
+        ("deploy-services", "deploy-services.json"),
+        ("verify-service", "verify-service.json"),
+        ("roll-back", "roll-back.json"),
+        ("finish-release", "finish-release.json"),
+        ("resume-release", "park-deployment.json"),
+        ("resume-release", "deployment-completed.json"),
+        ("resume-release", "deployment-failed.json"),
+        ("resume-release", "deployment-in-progress.json"),
+        ("resume-release", "service-steady-state.json"),
+        ("resume-release", "approval-decided.json"),
+        ("watch-alarms", "alarm-rings.json"),
+        ("watch-alarms", "alarm-is-quiet.json"),
+    ] {
+        world.invoke(function, &world.event(file)).await.unwrap_or_else(|error| panic!("{function} does not take {file}: {error}"));
+    }
+}
