@@ -9,8 +9,10 @@ bind = f"{os.environ.get('HOST', '0.0.0.0')}:8080"
 preload_app = True
 worker_class = "gthread"
 threads = 8
+# The worker's sign of life is a file: in memory, since a task's root file system is read-only.
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 # Kept below the time that ECS gives a container to stop (30 s).
 graceful_timeout = 2
 accesslog = "-"
-access_log_format = '%(m)s %(U)s %(s)s'
+access_log_format = "%(m)s %(U)s %(s)s"
 control_socket_disable = True

@@ -54,7 +54,7 @@ def test_a_hanging_version_does_not_answer():
 
 
 def test_a_crashing_version_says_why_before_it_listens():
-    with pytest.raises(SystemExit, match="v7.*database"):
+    with pytest.raises(SystemExit, match=r"v7.*database"):
         client("crash")
 
 

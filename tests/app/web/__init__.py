@@ -6,6 +6,8 @@ import time
 
 from flask import Flask, abort, jsonify, render_template_string
 
+from . import database
+
 BEHAVIOURS = ("good", "answer-500", "hang", "crash", "turn-bad")
 
 PAGE = """<!doctype html>
@@ -23,8 +25,8 @@ PAGE = """<!doctype html>
 """
 
 
-def create_app(environ=os.environ, clock=time.monotonic):
-    """Makes the application of this environment; `clock` counts seconds."""
+def create_app(environ=os.environ, clock=time.monotonic, ask=database.ask):
+    """Makes the application of this environment; `clock` counts seconds, `ask` asks the database."""
     version = environ.get("VERSION", "development")
     behaviour = environ.get("BEHAVIOUR", "good")
     good_for = float(environ.get("GOOD_FOR_SECONDS", "20"))
@@ -32,6 +34,11 @@ def create_app(environ=os.environ, clock=time.monotonic):
         raise SystemExit(f"web {version}: BEHAVIOUR is one of {', '.join(BEHAVIOURS)}, not {behaviour!r}")
     if behaviour == "crash":
         raise SystemExit(f"web {version}: the database's address is not configured")
+    try:
+        parameters = database.parameters(environ)
+    except ValueError as reason:
+        raise SystemExit(f"web {version}: {reason}") from reason
+    store = database.Database(lambda: ask(parameters)) if parameters else None
 
     app = Flask(__name__)
     started = clock()
@@ -49,7 +56,12 @@ def create_app(environ=os.environ, clock=time.monotonic):
 
     @app.get("/health")
     def health():
-        return jsonify(status="ok", version=version)
+        if store is None:
+            return jsonify(status="ok", version=version)
+        state = store.state()
+        if state != "answered":
+            return jsonify(status="unavailable", version=version, database=state), 503
+        return jsonify(status="ok", version=version, database=state)
 
     @app.get("/version")
     def show_version():
