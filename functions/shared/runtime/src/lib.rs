@@ -30,10 +30,7 @@ where
     Output: Serialize,
 {
     let handle = &handle;
-    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
-        handle(event.payload).await.map_err(Failure)
-    }))
-    .await
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move { handle(event.payload).await.map_err(Failure) })).await
 }
 
 /// A failure as it leaves the function: Step Functions reads the diagnostic, the log the debug text.
