@@ -59,8 +59,9 @@ pub async fn handle(aws: &Aws, config: &Config, prober: &Prober, input: Value) -
     }
     let probes = if service.desired_count == 0 { Vec::new() } else { probes(aws, prober, service, &view).await? };
 
-    let expected =
-        Expected { service: name, task_definition: &service.task_definition, digest: input.digest(), desired_count: service.desired_count };
+    // Scaling may have changed the count since the deployment; that someone scaled to nothing proves nothing.
+    let desired_count = if service.desired_count == 0 { 0 } else { view.desired_count.max(1) };
+    let expected = Expected { service: name, task_definition: &service.task_definition, digest: input.digest(), desired_count };
     let verification = judge(&expected, &view, &tasks, &targets, &probes);
     match verification.result {
         Health::Healthy => {
