@@ -1,87 +1,159 @@
-"""What a request is authorized for. AWS asks the policies for the very service, task, task definition or parameter
-that a request names, and knows the keys `ecs:cluster` and `dynamodb:LeadingKeys`. MiniStack asks for the
-cluster, or for `*` where it knows no better, so a policy that names exactly what is needed would be denied.
+"""IAM, where MiniStack 1.5.33 asks for other permissions than AWS: it authorizes ECS calls on the cluster, knows neither
+ECS's condition keys nor `dynamodb:LeadingKeys`, and never asks for what a call needs beside its own action.
 
-The resources follow AWS's Service Authorization Reference. A request that names several is asked for the first.
+The resources and keys are those of the Service Authorization Reference.
 """
 
+import contextvars
 import functools
 import json
 
-from ministack.core import iam_actions
-from ministack.services import dynamodb
+from ministack.core import iam_actions, iam_evaluator
+from ministack.core.responses import get_account_id, get_region
+from ministack.services import dynamodb, sns
+
+# What the request in hand must be allowed beside its first resource: (action, resource, condition keys).
+_more = contextvars.ContextVar("slipway_more_permissions", default=())
+# What was denied of it.
+_denied = contextvars.ContextVar("slipway_denied", default=None)
 
 
 def apply() -> None:
-    resource, context = iam_actions.extract_resource_arn, iam_actions.request_tag_context
-
-    @functools.wraps(resource)
-    def corrected_resource(service, method, path, headers, body, query_params, region, account_id):
-        named = _RESOURCES.get((service, _operation(headers, query_params)))
-        local = named(_json(body), f"{region}:{account_id}") if named else None
-        return local or resource(service, method, path, headers, body, query_params, region, account_id)
-
-    @functools.wraps(context)
-    def corrected_context(service, iam_action, body, query_params):
-        keys = context(service, iam_action, body, query_params)
-        if service == "ecs" and _json(body).get("cluster"):
-            keys["ecs:cluster"] = iam_actions.extract_resource_arn(
-                "ecs", "POST", "/", {}, json.dumps({"cluster": _json(body)["cluster"]}).encode(), {},
-                _here()[0], _here()[1])
-        if service == "dynamodb" and (leading := _leading_keys(_json(body))):
-            keys["dynamodb:leadingkeys"] = leading
-        return keys
-
-    iam_actions.extract_resource_arn, iam_actions.request_tag_context = corrected_resource, corrected_context
+    resources_are_those_of_aws()
+    condition_keys_are_known()
+    every_needed_permission_is_asked_for()
 
 
-def _here():
-    from ministack.core.responses import get_account_id, get_region
-    return get_region(), get_account_id()
-
-
-def _operation(headers, query_params) -> str:
-    target = next((value for name, value in headers.items() if name.lower() == "x-amz-target"), "")
-    action = query_params.get("Action", "")
-    return target.rsplit(".", 1)[-1] or (action[0] if isinstance(action, list) else action)
-
-
-def _json(body) -> dict:
+def _parsed(body) -> dict:
     try:
-        value = json.loads(body or b"{}")
-    except ValueError:  # a form or CBOR
+        document = json.loads(body or b"{}")
+    except ValueError:
         return {}
-    return value if isinstance(value, dict) else {}
+    return document if isinstance(document, dict) else {}
 
 
-def _ecs(kind, field):
-    def named(request, place):
-        value = request.get(field)
-        value = value[0] if isinstance(value, list) and value else value
-        if not isinstance(value, str):
-            return None
-        cluster = (request.get("cluster") or "default").rsplit("/", 1)[-1]
-        return value if value.startswith("arn:") else f"arn:aws:ecs:{place}:{kind}/{cluster}/{value}"
-    return named
+def _arn(region, account, kind, name) -> str:
+    return name if name.startswith("arn:") else f"arn:aws:ecs:{region}:{account}:{kind}/{name}"
+
+
+def _cluster(request) -> str:
+    return request.get("cluster", "default").rsplit("/", 1)[-1]
+
+
+def _ecs_resources(action, request, region, account) -> list:
+    def in_cluster(kind, name):
+        return _arn(region, account, kind, name if name.startswith("arn:") else f"{_cluster(request)}/{name}")
+
+    if action == "DescribeServices":
+        return [in_cluster("service", name) for name in request.get("services", [])]
+    if action in ("UpdateService", "DeleteService"):
+        return [in_cluster("service", request.get("service", ""))]
+    if action == "DescribeTasks":
+        return [in_cluster("task", name) for name in request.get("tasks", [])]
+    if action == "StopTask":
+        return [in_cluster("task", request.get("task", ""))]
+    if action == "RegisterTaskDefinition":
+        return [_arn(region, account, "task-definition", f"{request.get('family', '')}:*")]
+    if action in ("DescribeTaskDefinition", "DeregisterTaskDefinition", "ListTaskDefinitions", "ListTasks",
+                  "ListServices", "ListClusters"):
+        return ["*"]
+    if action == "TagResource":
+        return [request.get("resourceArn", "*")]
+    return []
+
+
+def _beside(service, action, request, resource) -> list:
+    """The permissions that a call needs beside its own action."""
+    if service == "ecs" and action == "RegisterTaskDefinition":
+        passed = [request[role] for role in ("executionRoleArn", "taskRoleArn") if request.get(role)]
+        needed = [("iam:PassRole", role, {"iam:PassedToService": "ecs-tasks.amazonaws.com"}) for role in passed]
+        if request.get("tags"):
+            needed.append(("ecs:TagResource", resource, {"ecs:CreateAction": "RegisterTaskDefinition"}))
+        return needed
+    if service == "sns" and action == "Publish":
+        topic = sns._topic_by_arn_any_scope(resource) or {}
+        key = (topic.get("attributes") or {}).get("KmsMasterKeyId")
+        if key:
+            arn = key if key.startswith("arn:") else ":".join([*resource.split(":")[:2], "kms", *resource.split(":")[3:5],
+                                                               f"key/{key}"])
+            return [("kms:GenerateDataKey", arn, {}), ("kms:Decrypt", arn, {})]
+    return []
+
+
+def resources_are_those_of_aws() -> None:
+    extract = iam_actions.extract_resource_arn
+
+    @functools.wraps(extract)
+    def corrected(service, method, path, headers, body, query, region, account):
+        resource = extract(service, method, path, headers, body, query, region, account)
+        action = (iam_actions.extract_iam_action(service, method, path, headers, body, query) or "").split(":")[-1]
+        request, others = _parsed(body), []
+        if service == "ecs":
+            first, *others = _ecs_resources(action, request, region, account) or [resource]
+            resource = first
+        elif service == "ssm" and action == "GetParametersByPath" and request.get("Path"):
+            resource = f"arn:aws:ssm:{region}:{account}:parameter/{request['Path'].strip('/')}"
+        elif service == "elasticloadbalancing" and action.startswith("Describe"):
+            resource = "*"
+        more = [(f"{service}:{action}", other, {}) for other in others]
+        _more.set(tuple(more + _beside(service, action, request, resource)))
+        _denied.set(None)
+        return resource
+
+    iam_actions.extract_resource_arn = corrected
 
 
 def _leading_keys(request) -> list:
     """The partition keys that a request names: of its key or item, or of all the items of a transaction."""
     found = []
-    parts = [request] + [part for item in request.get("TransactItems", []) for part in item.values()]
-    for part in parts:
+    for part in [request] + [part for item in request.get("TransactItems", []) for part in item.values()]:
         table = dynamodb._tables.get(str(part.get("TableName", "")).rsplit("/", 1)[-1])
         key = (part.get("Key") or part.get("Item") or {}).get(table["pk_name"]) if table else None
         found += list(key.values()) if key else []
     return found
 
 
-_RESOURCES = {
-    ("ecs", "UpdateService"): _ecs("service", "service"),
-    ("ecs", "DescribeServices"): _ecs("service", "services"),
-    ("ecs", "DescribeTasks"): _ecs("task", "tasks"),
-    ("ecs", "RegisterTaskDefinition"):
-        lambda request, place: f"arn:aws:ecs:{place}:task-definition/{request.get('family')}:*",
-    ("ssm", "GetParametersByPath"):
-        lambda request, place: f"arn:aws:ssm:{place}:parameter/{str(request.get('Path', '')).strip('/')}",
-}
+def condition_keys_are_known() -> None:
+    context = iam_actions.request_tag_context
+
+    @functools.wraps(context)
+    def corrected(service, iam_action, body, params):
+        keys = context(service, iam_action, body, params)
+        if service == "dynamodb" and (leading := _leading_keys(_parsed(body))):
+            return {**keys, "dynamodb:LeadingKeys": leading}
+        if service != "ecs":
+            return keys
+        request, region, account = _parsed(body), get_region(), get_account_id()
+        own = {"ecs:cluster": _arn(region, account, "cluster", _cluster(request))}
+        if request.get("service"):
+            own["ecs:service"] = _arn(region, account, "service", f"{_cluster(request)}/{request['service'].rsplit('/', 1)[-1]}")
+        if request.get("taskDefinition"):
+            own["ecs:task-definition"] = _arn(region, account, "task-definition", request["taskDefinition"])
+        return {**keys, **own}
+
+    iam_actions.request_tag_context = corrected
+
+
+def every_needed_permission_is_asked_for() -> None:
+    enforce, answer = iam_evaluator.enforce, iam_actions.access_denied_response
+
+    @functools.wraps(enforce)
+    def corrected(access_key, iam_action, service, region, resource_arn="*", service_context=None):
+        denied = enforce(access_key, iam_action, service, region, resource_arn, service_context)
+        more, _ = _more.get(), _more.set(())
+        for action, resource, keys in more:
+            if denied:
+                break
+            kind = action.split(":", 1)[0]
+            denied = enforce(access_key, action, kind, region, resource, {**(service_context or {}), **keys})
+            if denied:
+                _denied.set((action, resource))
+        return denied
+
+    @functools.wraps(answer)
+    def naming_what_was_denied(service, action, principal_arn, *rest, **details):
+        if denied := _denied.get():
+            action, details["resource_arn"] = denied
+        return answer(service, action, principal_arn, *rest, **details)
+
+    iam_evaluator.enforce, iam_actions.access_denied_response = corrected, naming_what_was_denied
