@@ -12,7 +12,7 @@ use slipway_core::deployment::ServiceView;
 use slipway_core::release::Release;
 use slipway_core::rollback::{Baseline, ServiceBaseline};
 use slipway_core::step::{CaptureBaselineInput, Captured};
-use slipway_runtime::{ConfigurationError, Environment, StepError, parse};
+use slipway_runtime::{ConfigurationError, Environment, StepError, newest_after, parse};
 
 /// What the function is told by its environment.
 #[derive(Clone, Debug)]
@@ -45,6 +45,7 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Captured
     let captured = capture(aws, config, &release, stage, earlier).await?;
     match &captured {
         Captured::Ready { .. } => tracing::info!(release.id = %release.id, %stage.name, "{} may change", stage.name),
+        Captured::Superseded { reason } => tracing::info!(release.id = %release.id, %stage.name, reason, "{} is {reason}", release.id),
         Captured::Blocked { reason } => {
             tracing::warn!(release.id = %release.id, %stage.name, reason, "{} may not change: {reason}", stage.name);
         }
@@ -65,6 +66,9 @@ async fn capture(aws: &Aws, config: &Config, release: &Release, stage: &Stage, e
     let key = Key::baseline(&release.id, &stage.name);
     if let Some(recorded) = table.get(&key).await? {
         return Ok(ready(stage, recorded.document));
+    }
+    if let Some(newer) = newest_after(&table, release).await? {
+        return Ok(Captured::Superseded { reason: newer.supersedes() });
     }
     if !aws.repositories().has(&release.image).await? {
         return blocked(format!("the registry has no image {}", release.image));

@@ -21,6 +21,7 @@ pub(crate) fn approval(approval: &Approval, approver: &EmailAddress, nonce: &str
         Status::Approved => format!("{name} {tag} was approved"),
         Status::Rejected => format!("{name} {tag} was rejected"),
         Status::Expired => format!("The approval of {name} {tag} has expired"),
+        Status::Superseded => format!("{name} {tag} was superseded by a newer push"),
     };
     layout(
         &title,
@@ -37,6 +38,9 @@ fn decisions(approval: &Approval, status: Status) -> Markup {
     html! {
         @if status == Status::Expired {
             p.notice { "Nobody may decide any more since " (time(approval.expires_at)) ". Nothing was changed by this link." }
+        }
+        @if status == Status::Superseded {
+            p.notice { "A newer image was pushed, and this one does not go on. Nothing was changed by this link." }
         }
         @if !approval.decisions.is_empty() {
             ul.decisions {
@@ -148,6 +152,7 @@ pub(crate) const fn word(status: Status) -> &'static str {
         Status::Approved => "Approved",
         Status::Rejected => "Rejected",
         Status::Expired => "Expired",
+        Status::Superseded => "Superseded",
     }
 }
 

@@ -13,7 +13,7 @@ use slipway_core::release::Release;
 use slipway_core::rollback::ServiceBaseline;
 use slipway_core::step::{DeployServicesInput, Deployed};
 use slipway_core::wait::DeployedService;
-use slipway_runtime::{ConfigurationError, Environment, StepError, parse};
+use slipway_runtime::{ConfigurationError, Environment, StepError, newest_after, parse};
 
 /// What the function is told by its environment.
 #[derive(Clone, Debug)]
@@ -55,6 +55,7 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Deployed
                 tracing::info!(release.id = %release.id, %stage.name, ecs.service = %service.service, ecs.task_definition = %service.task_definition, "{} of {} is to run {}", service.service, stage.name, release.image);
             }
         }
+        Deployed::Superseded { reason } => tracing::info!(release.id = %release.id, %stage.name, reason, "{} is {reason}", release.id),
         Deployed::Blocked { reason } => {
             tracing::warn!(release.id = %release.id, %stage.name, reason, "{} was not changed: {reason}", stage.name);
         }
@@ -94,6 +95,12 @@ async fn deploy(aws: &Aws, config: &Config, input: &DeployServicesInput) -> Resu
             });
         }
         subjects.push(Subject { configured, baseline, view });
+    }
+
+    // The newest push wins until a stage begins to change; what has begun is finished.
+    let begun = subjects.iter().any(|subject| subject.view.task_definition != subject.baseline.task_definition);
+    if !begun && let Some(newer) = newest_after(&table, release).await? {
+        return Ok(Deployed::Superseded { reason: newer.supersedes() });
     }
 
     // Every revision is there before the first service changes: what can be refused is refused while nothing has changed.

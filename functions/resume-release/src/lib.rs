@@ -8,7 +8,8 @@ mod signal;
 
 use serde_json::{Value, json};
 use slipway_aws::{Aws, Delivery, Key, Stored, Table};
-use slipway_core::name::{ReleaseId, StageName};
+use slipway_core::name::StageName;
+use slipway_core::release::Release;
 use slipway_core::step::WaitRequest;
 use slipway_core::wait::{Signal, Wait, WaitResult};
 use slipway_runtime::{ConfigurationError, Environment, StepError, parse};
@@ -53,12 +54,12 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Value, S
     }
     match parse(input)? {
         WaitRequest::Park { token, release, stage, wait } => {
-            park(aws, &table, Waiting { token, release: release.id, stage, wait }).await?;
+            park(aws, &table, Waiting { token, release, stage, wait }).await?;
             Ok(json!({}))
         }
         WaitRequest::Settle { release, stage, wait } => {
             let result = settle(aws, &table, &wait).await?;
-            forget(&table, &release.id, &stage, &wait).await?;
+            forget(&table, &release, &stage, &wait).await?;
             serde_json::to_value(result).map_err(|error| StepError::InvalidInput { field: "wait".into(), problem: error.to_string() })
         }
     }
@@ -67,12 +68,12 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Value, S
 /// Keeps the token, and looks at once: what is waited for may be there already, and its event may have come before.
 async fn park(aws: &Aws, table: &Table, waiting: Waiting) -> Result<(), StepError> {
     let Waiting { release, stage, wait, .. } = &waiting;
-    table.put(&Key::wait(release, stage, wait.kind()), &waiting).await?;
-    for signal in wait.signals() {
-        let pointer = WaitPointer { release: release.clone(), stage: stage.clone(), kind: wait.kind().to_owned(), rang: None };
-        table.put(&Key::signal(&signal, release, stage), &pointer).await?;
+    table.put(&Key::wait(&release.id, stage, wait.kind()), &waiting).await?;
+    for signal in wait.signals(&release.application) {
+        let pointer = WaitPointer { release: release.id.clone(), stage: stage.clone(), kind: wait.kind().to_owned(), rang: None };
+        table.put(&Key::signal(&signal, &release.id, stage), &pointer).await?;
     }
-    tracing::info!(release.id = %release, %stage, kind = wait.kind(), "{release} waits in {stage}");
+    tracing::info!(%release.id, %stage, kind = wait.kind(), "{} waits in {stage}", release.id);
     resume_if_over(aws, table, &waiting).await
 }
 
@@ -93,6 +94,7 @@ async fn records(aws: &Aws, table: &Table, records: &Records) -> Result<Value, S
         let done = match record.change() {
             Some(Change::Decision { approval }) => decided(aws, table, &approval).await,
             Some(Change::Alarm { pointer }) => rang(aws, table, &pointer).await,
+            Some(Change::Push { application }) => signalled(aws, table, &Signal::Push(application)).await,
             None => Ok(()),
         };
         if let Err(error) = done {
@@ -134,16 +136,16 @@ async fn resume(aws: &Aws, table: &Table, waiting: &Waiting, result: &WaitResult
     let Waiting { token, release, stage, wait } = waiting;
     let delivery = aws.executions().resume(token, result).await?;
     if delivery == Delivery::Delivered {
-        tracing::info!(release.id = %release, %stage, kind = wait.kind(), "the wait of {release} in {stage} is over");
+        tracing::info!(%release.id, %stage, kind = wait.kind(), "the wait of {} in {stage} is over", release.id);
     }
     forget(table, release, stage, wait).await
 }
 
-async fn forget(table: &Table, release: &ReleaseId, stage: &StageName, wait: &Wait) -> Result<(), StepError> {
-    for signal in wait.signals() {
-        table.delete(&Key::signal(&signal, release, stage)).await?;
+async fn forget(table: &Table, release: &Release, stage: &StageName, wait: &Wait) -> Result<(), StepError> {
+    for signal in wait.signals(&release.application) {
+        table.delete(&Key::signal(&signal, &release.id, stage)).await?;
     }
-    table.delete(&Key::wait(release, stage, wait.kind())).await?;
+    table.delete(&Key::wait(&release.id, stage, wait.kind())).await?;
     Ok(())
 }
 

@@ -5,15 +5,22 @@ use slipway_core::alarm::ringing;
 use slipway_core::approval::{Approval, ApprovalId};
 use slipway_core::deployment::{Progress, ServiceView, judge, together};
 use slipway_core::wait::{DeployedService, Wait, WaitResult, decision};
-use slipway_runtime::{StepError, now};
+use slipway_runtime::{StepError, newest_after, now};
 
 /// How the wait ended, if it did by now.
 pub(crate) async fn at(aws: &Aws, table: &Table, wait: &Wait) -> Result<Option<WaitResult>, StepError> {
     match wait {
         Wait::Deployment { services } => deployment(aws, services).await,
         Wait::Decision { approval } => {
-            let approval = table.get::<Approval>(&Key::approval(approval)).await?;
-            Ok(approval.and_then(|stored| decision(&stored.document, now())))
+            let key = Key::approval(approval);
+            let Some(stored) = table.get::<Approval>(&key).await? else { return Ok(None) };
+            if let Some(decided) = decision(&stored.document, now()) {
+                return Ok(Some(decided));
+            }
+            let Some(newer) = newest_after(table, &stored.document.release).await? else { return Ok(None) };
+            // Where a decision comes in between, it counts: its own change of the table is the next look.
+            let closed = table.replace(&key, &stored.document.superseded(), stored.version).await?;
+            Ok(closed.then(|| WaitResult::Superseded { reason: newer.supersedes() }))
         }
         Wait::Bake { alarms } => {
             let readings = aws.alarms().read(alarms).await?;

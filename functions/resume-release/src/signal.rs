@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use slipway_aws::Key;
-use slipway_core::name::{ReleaseId, ServiceArn, StageName};
+use slipway_core::name::{ApplicationName, ReleaseId, ServiceArn, StageName};
+use slipway_core::release::Release;
 use slipway_core::wait::Wait;
 use slipway_runtime::StepError;
 
@@ -10,7 +11,7 @@ use slipway_runtime::StepError;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Waiting {
     pub token: String,
-    pub release: ReleaseId,
+    pub release: Release,
     pub stage: StageName,
     pub wait: Wait,
 }
@@ -83,6 +84,7 @@ struct Text {
 pub(crate) enum Change {
     Decision { approval: Key },
     Alarm { pointer: Key },
+    Push { application: ApplicationName },
 }
 
 impl Record {
@@ -94,7 +96,8 @@ impl Record {
         } else if pk.starts_with("SIGNAL#ALARM#") {
             Some(Change::Alarm { pointer: key })
         } else {
-            None
+            let application = ApplicationName::new(pk.strip_prefix("APPLICATION#")?).ok()?;
+            Some(Change::Push { application })
         }
     }
 }
@@ -109,9 +112,10 @@ mod tests {
     }
 
     #[test]
-    fn only_decisions_and_alarms_are_looked_into() {
+    fn only_decisions_alarms_and_pushes_are_looked_into() {
         assert!(matches!(record("APPROVAL#web-a1/production", "APPROVAL").change(), Some(Change::Decision { .. })));
         assert!(matches!(record("SIGNAL#ALARM#5xx", "web-a1#production").change(), Some(Change::Alarm { .. })));
+        assert!(matches!(record("APPLICATION#web", "2026-11-20T08:15:30.123Z#web-a1").change(), Some(Change::Push { .. })));
         assert_eq!(record("APPROVAL#web-a1/production", "MAILED#ana@example.com").change(), None);
         assert_eq!(record("SIGNAL#SERVICE#arn", "web-a1#staging").change(), None);
     }

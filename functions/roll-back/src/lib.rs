@@ -9,7 +9,7 @@ use slipway_core::name::{ClusterName, TaskDefinitionArn};
 use slipway_core::rollback::{Restoration, restoration};
 use slipway_core::step::{DeployServicesInput, Restored};
 use slipway_core::wait::DeployedService;
-use slipway_runtime::{ConfigurationError, Environment, StepError, parse};
+use slipway_runtime::{ConfigurationError, Environment, StepError, deployer_after, parse};
 
 /// What the function is told by its environment.
 #[derive(Clone, Debug)]
@@ -45,6 +45,7 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Restored
     let mut services = Vec::with_capacity(baseline.services.len());
     let mut problems = Vec::new();
     let mut touched = false;
+    let mut superseded = None;
     for before in &baseline.services {
         let name = &before.service;
         let Some(view) = views.iter().find(|view| view.arn == before.arn) else {
@@ -65,6 +66,10 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Restored
                 aws.ecs().update(stage.cluster(), name, &before.task_definition, before.ran_nothing().then_some(0)).await?;
             }
             Restoration::Refuse { running } => {
+                if let Some(newer) = deployer_after(&table, &release, &stage.name, name, &running).await? {
+                    superseded = Some(newer.supersedes());
+                    continue;
+                }
                 problems.push(format!("{name} runs {running}, which someone else deployed: that is not undone"));
                 continue;
             }
@@ -78,6 +83,9 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Restored
             desired_count: if before.ran_nothing() { 0 } else { view.desired_count },
             health: configured.health.clone(),
         });
+    }
+    if let (Some(reason), true) = (superseded, problems.is_empty()) {
+        return Ok(Restored::Superseded { reason });
     }
     if problems.is_empty() {
         Ok(Restored::Restoring { services, timeout_seconds: stage.deploy_timeout_seconds(), touched })

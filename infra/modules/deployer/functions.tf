@@ -71,7 +71,7 @@ locals {
     capture-baseline = [
       local.describe_services, local.describe_task_definitions, local.read_alarms,
       { sid = "CheckImage", actions = ["ecr:DescribeImages"], resources = local.repository_arns },
-      { sid = "RecordBaseline", actions = ["dynamodb:GetItem", "dynamodb:PutItem"], resources = [aws_dynamodb_table.this.arn] },
+      { sid = "RecordBaseline", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"], resources = [aws_dynamodb_table.this.arn] },
     ]
 
     request-approval = [
@@ -183,7 +183,7 @@ resource "aws_lambda_event_source_mapping" "decisions" {
     filter {
       pattern = jsonencode({
         eventName = ["INSERT", "MODIFY"]
-        dynamodb  = { Keys = { pk = { S = [{ prefix = "APPROVAL#" }, { prefix = "SIGNAL#" }] } } }
+        dynamodb  = { Keys = { pk = { S = [{ prefix = "APPLICATION#" }, { prefix = "APPROVAL#" }, { prefix = "SIGNAL#" }] } } }
       })
     }
   }

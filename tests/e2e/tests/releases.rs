@@ -96,6 +96,47 @@ async fn no_decision_in_time_ends_the_release_and_a_late_click_does_nothing() {
 }
 
 #[tokio::test]
+async fn an_approval_that_waits_dies_with_a_newer_push() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let production = world.service("production").await;
+
+    let older = world.push(&PushOptions::good(&world.version())).await;
+    let link = world.link(&older).await;
+    let newer = world.push(&PushOptions::good(&world.version())).await;
+    let superseded = world.ended(&older).await;
+    let late = world.cloud.decide(&link, Answer::Approve, None).await.expect_err("there is no form any more");
+    let untouched = world.service("production").await;
+    world.decide(&newer, Answer::Approve, "the newest wins").await;
+    let released = world.ended(&newer).await;
+
+    assert_eq!((superseded.outcome(), superseded.stage()), (Some("SUPERSEDED"), Some("production")), "{superseded:?}");
+    assert!(superseded.reason().expect("a reason").contains(&newer.tag), "{superseded:?}");
+    assert!(late.to_string().contains("was superseded"), "{late}");
+    assert_eq!(untouched, production);
+    assert_eq!(released.outcome(), Some("RELEASED"), "{released:?}");
+    assert_eq!(world.digest_in("production").await, newer.digest);
+}
+
+#[tokio::test]
+async fn of_two_pushes_that_race_the_newest_wins_and_nobody_is_stuck() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+
+    let older = world.push(&PushOptions::good(&world.version())).await;
+    let newer = world.push(&PushOptions::good(&world.version())).await;
+    let superseded = world.ended(&older).await;
+    world.decide(&newer, Answer::Approve, "the newest wins").await;
+    let released = world.ended(&newer).await;
+
+    assert_eq!(superseded.outcome(), Some("SUPERSEDED"), "{superseded:?}");
+    assert_eq!(released.outcome(), Some("RELEASED"), "{released:?}");
+    for stage in ["staging", "production"] {
+        assert_eq!(world.digest_in(stage).await, newer.digest, "{stage}");
+    }
+}
+
+#[tokio::test]
 async fn the_same_push_twice_is_one_release_and_one_mail() {
     let world = World::enter().await;
     let release = world.push(&PushOptions::good(&world.version())).await;

@@ -190,6 +190,36 @@ impl Table {
         }
     }
 
+    /// Reads the items of a partition that sort behind `key`, in order.
+    ///
+    /// # Errors
+    ///
+    /// When DynamoDB cannot be asked, or an item is not what it should be.
+    pub async fn list_after<T: DeserializeOwned>(&self, key: &Key) -> Result<Vec<T>, AwsError> {
+        const OPERATION: &str = "dynamodb:Query";
+        let mut found = Vec::new();
+        let mut start = None;
+        loop {
+            let request = self
+                .client
+                .query()
+                .table_name(&self.name)
+                .key_condition_expression("pk = :pk AND sk > :sk")
+                .expression_attribute_values(":pk", text(&key.pk))
+                .expression_attribute_values(":sk", text(&key.sk))
+                .consistent_read(true)
+                .set_exclusive_start_key(start);
+            let answer = request.send().await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
+            for item in answer.items() {
+                found.push(stored(OPERATION, item)?.document);
+            }
+            start = answer.last_evaluated_key().cloned();
+            if start.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
     /// Writes an item if there is none. `false` when there was one, which stays as it is.
     ///
     /// # Errors

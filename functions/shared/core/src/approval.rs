@@ -116,6 +116,8 @@ pub enum Status {
     Rejected,
     /// It expired before enough of them approved.
     Expired,
+    /// A newer push took the release's place before enough of them approved.
+    Superseded,
 }
 
 /// Why an answer changes nothing.
@@ -175,7 +177,7 @@ impl Approval {
     pub fn decide(&self, by: &EmailAddress, verdict: Verdict, reason: &str, now: Timestamp) -> Result<Self, Refusal> {
         match self.status_at(now) {
             Status::Expired => return Err(Refusal::Expired),
-            Status::Approved | Status::Rejected => return Err(Refusal::Decided),
+            Status::Approved | Status::Rejected | Status::Superseded => return Err(Refusal::Decided),
             Status::Pending => {}
         }
         if !self.approvers.contains(by) {
@@ -203,6 +205,16 @@ impl Approval {
             closed.status = Status::Expired;
         }
         closed
+    }
+
+    /// The approval once a newer push has taken the release's place. What was decided before stays decided.
+    #[must_use]
+    pub fn superseded(&self) -> Self {
+        let mut superseded = self.clone();
+        if superseded.status == Status::Pending {
+            superseded.status = Status::Superseded;
+        }
+        superseded
     }
 
     /// Whether this approval lets the stage change now: approved, for this release, this digest, this stage, and
@@ -292,6 +304,13 @@ mod tests {
         assert!(approval(1).decide(&person("ana"), Verdict::Approved, "", second(59)).is_ok());
         assert_eq!(approval(1).decide(&person("ana"), Verdict::Approved, "", second(60)), Err(Refusal::Expired));
         assert_eq!(approval(1).closed().decide(&person("ana"), Verdict::Approved, "", second(1)), Err(Refusal::Expired));
+    }
+
+    #[test]
+    fn a_superseded_approval_takes_no_answer_and_a_given_one_stays_given() {
+        let given = approval(1).decide(&person("ana"), Verdict::Approved, "", second(1)).expect("counts");
+        assert_eq!(given.superseded().status, Status::Approved);
+        assert_eq!(approval(1).superseded().decide(&person("ana"), Verdict::Approved, "", second(1)), Err(Refusal::Decided));
     }
 
     #[test]

@@ -28,6 +28,15 @@ pub struct Started {
     pub at: Timestamp,
 }
 
+impl Started {
+    /// That this release has taken an older one's place, in words.
+    #[must_use]
+    pub fn supersedes(&self) -> String {
+        let image = &self.release.image;
+        format!("superseded by the newer push of {} ({}@{})", image.tag, image.repository, image.digest)
+    }
+}
+
 /// How a release ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]

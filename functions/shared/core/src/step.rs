@@ -72,6 +72,11 @@ pub enum Captured {
         /// Why.
         reason: String,
     },
+    /// A newer push has taken the release's place.
+    Superseded {
+        /// By which.
+        reason: String,
+    },
 }
 
 /// What `request-approval` is given.
@@ -127,6 +132,11 @@ pub enum Deployed {
         /// Why.
         reason: String,
     },
+    /// Nothing was changed: a newer push has taken the release's place.
+    Superseded {
+        /// By which.
+        reason: String,
+    },
 }
 
 /// What `roll-back` answers; it is given what `deploy-services` was given.
@@ -145,6 +155,11 @@ pub enum Restored {
     /// A service cannot be put back: a person is needed.
     Blocked {
         /// Why.
+        reason: String,
+    },
+    /// A newer release has deployed over this one: what it deployed is its own to undo.
+    Superseded {
+        /// By which.
         reason: String,
     },
 }

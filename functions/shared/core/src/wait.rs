@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::application::HealthCheck;
 use crate::approval::{Approval, ApprovalId, Status, Verdict};
-use crate::name::{ClusterName, EmailAddress, ServiceArn, ServiceName, TaskDefinitionArn};
+use crate::name::{ApplicationName, ClusterName, EmailAddress, ServiceArn, ServiceName, TaskDefinitionArn};
 
 /// What a parked task waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -40,13 +40,13 @@ impl Wait {
         }
     }
 
-    /// What signals about it are named after: the ARNs of services, the names of alarms. A decision needs none,
-    /// because its approval names the release and the stage.
+    /// What signals about it are named after: the ARNs of services, the names of alarms, and for a decision the
+    /// application, whose newer push ends it. The decision itself needs none: its approval names release and stage.
     #[must_use]
-    pub fn signals(&self) -> Vec<Signal> {
+    pub fn signals(&self, application: &ApplicationName) -> Vec<Signal> {
         match self {
             Self::Deployment { services } => services.iter().map(|service| Signal::Service(service.arn.clone())).collect(),
-            Self::Decision { .. } => Vec::new(),
+            Self::Decision { .. } => vec![Signal::Push(application.clone())],
             Self::Bake { alarms } => alarms.iter().cloned().map(Signal::Alarm).collect(),
         }
     }
@@ -59,6 +59,8 @@ pub enum Signal {
     Service(ServiceArn),
     /// An alarm changed.
     Alarm(String),
+    /// An image of the application was pushed.
+    Push(ApplicationName),
 }
 
 impl Signal {
@@ -68,6 +70,7 @@ impl Signal {
         match self {
             Self::Service(arn) => format!("SERVICE#{arn}"),
             Self::Alarm(name) => format!("ALARM#{name}"),
+            Self::Push(application) => format!("PUSH#{application}"),
         }
     }
 }
@@ -99,6 +102,11 @@ pub enum WaitResult {
     /// The deployment failed, or someone deployed over it.
     Failed {
         /// In ECS's words, where there are any.
+        reason: String,
+    },
+    /// A newer push took the release's place while people were asked.
+    Superseded {
+        /// By which.
         reason: String,
     },
     /// Enough people approved.
@@ -149,6 +157,7 @@ pub fn decision(approval: &Approval, now: Timestamp) -> Option<WaitResult> {
             );
             Some(WaitResult::Rejected { reason })
         }
+        Status::Superseded => Some(WaitResult::Superseded { reason: "superseded by a newer push".to_owned() }),
         Status::Expired => Some(WaitResult::Expired { reason: format!("nobody decided before {:.0}", approval.expires_at) }),
     }
 }

@@ -5,6 +5,7 @@ mod clock;
 mod configuration;
 mod error;
 mod metric;
+mod successor;
 
 use std::future::Future;
 
@@ -16,6 +17,7 @@ pub use clock::now;
 pub use configuration::{ConfigurationError, Environment};
 pub use error::{StepError, parse};
 pub use metric::count;
+pub use successor::{deployer_after, newest_after};
 
 /// Serves invocations until Lambda ends the process. A failure is logged once, by `lambda_runtime`, with its whole chain
 /// of causes.

@@ -1,0 +1,43 @@
+//! Newer releases of the same application: the newest push wins.
+
+use slipway_aws::{Key, Table};
+use slipway_core::name::{ServiceName, StageName, TaskDefinitionArn};
+use slipway_core::release::{Release, Started};
+
+use crate::StepError;
+
+/// The newest release of the application that began after this one, if there is any.
+///
+/// # Errors
+///
+/// When the table cannot be asked.
+pub async fn newest_after(table: &Table, release: &Release) -> Result<Option<Started>, StepError> {
+    Ok(all_after(table, release).await?.pop())
+}
+
+/// The newer release that this task definition was registered by for this service, if it was one.
+///
+/// # Errors
+///
+/// When the table cannot be asked.
+pub async fn deployer_after(
+    table: &Table,
+    release: &Release,
+    stage: &StageName,
+    service: &ServiceName,
+    running: &TaskDefinitionArn,
+) -> Result<Option<Started>, StepError> {
+    for newer in all_after(table, release).await? {
+        let deployed = table.get::<TaskDefinitionArn>(&Key::deployed(&newer.release.id, stage, service)).await?;
+        if deployed.is_some_and(|deployed| deployed.document == *running) {
+            return Ok(Some(newer));
+        }
+    }
+    Ok(None)
+}
+
+async fn all_after(table: &Table, release: &Release) -> Result<Vec<Started>, StepError> {
+    // A release that nothing is known of, because an execution was started by hand, has no successors.
+    let Some(own) = table.get::<Started>(&Key::release(&release.id)).await? else { return Ok(Vec::new()) };
+    Ok(table.list_after(&Key::history(&release.application, own.document.at, &release.id)).await?)
+}
