@@ -23,6 +23,9 @@ def main() -> None:
 
     # Behind the package's own folder, so that `ministack` stays the package.
     sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+    import alarms
+    import database
+    import flow_logs
     import load_balancer
     import mail
     import network
@@ -31,7 +34,7 @@ def main() -> None:
     import step_functions
     import zones
 
-    for correction in (permissions, step_functions, load_balancer, services, mail, network, zones):
+    for correction in (permissions, step_functions, load_balancer, services, mail, network, zones, database, flow_logs, alarms):
         correction.apply()
     serve()
 
