@@ -104,17 +104,20 @@ impl Terraform {
         apply::run(&mut self.command(["apply", "-auto-approve", "-json", "-parallelism=30"]), &self.log).await
     }
 
-    /// Whether the cloud is what the configuration says, that is whether a plan has no changes.
+    /// Whether the cloud is what the configuration says, that is whether a plan has no changes. Changes are shown.
     ///
     /// # Errors
     ///
     /// When `terraform plan` fails.
     pub async fn is_up_to_date(&self) -> anyhow::Result<bool> {
-        let status = self.command(["plan", "-detailed-exitcode", "-no-color"]).stdout(std::process::Stdio::null()).status().await?;
-        match status.code() {
-            Some(0) => Ok(true),
+        let plan = self.command(["plan", "-detailed-exitcode", "-no-color"]).output().await?;
+        if plan.status.success() {
+            return Ok(true);
+        }
+        eprintln!("{}{}", String::from_utf8_lossy(&plan.stdout), String::from_utf8_lossy(&plan.stderr));
+        match plan.status.code() {
             Some(2) => Ok(false),
-            _ => bail!("`terraform plan` failed ({status})"),
+            _ => bail!("`terraform plan` failed ({})", plan.status),
         }
     }
 

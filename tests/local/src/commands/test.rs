@@ -36,37 +36,43 @@ struct Ended {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Group {
     Format,
+    Lint,
     Application,
     Corrections,
     TerraformFormat,
     TerraformValidate,
     TerraformTest,
     Demo,
+    Unchanged,
     Workspace,
 }
 
 impl Group {
     /// In their order: what is quick to fail comes first; the cloud is first seen to work as a person would.
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 10] = [
         Self::Format,
+        Self::Lint,
         Self::Application,
         Self::Corrections,
         Self::TerraformFormat,
         Self::TerraformValidate,
         Self::TerraformTest,
         Self::Demo,
+        Self::Unchanged,
         Self::Workspace,
     ];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Format => "cargo fmt --check",
+            Self::Lint => "tests/lint/run",
             Self::Application => "pytest tests/app",
             Self::Corrections => "pytest tests/local",
             Self::TerraformFormat => "terraform fmt -check",
             Self::TerraformValidate => "terraform validate",
             Self::TerraformTest => "terraform test",
             Self::Demo => "demo",
+            Self::Unchanged => "terraform plan, no changes",
             Self::Workspace => "cargo test --workspace",
         }
     }
@@ -116,6 +122,7 @@ async fn run_group(group: Group, settings: &Settings, cloud: &Cloud) -> anyhow::
             }
             shown(settings, "cargo", &["fmt", "--all", "--check"]).await
         }
+        Group::Lint => shown(settings, "bash", &["tests/lint/run"]).await,
         Group::Application => pytest(settings, "tests/app").await,
         Group::Corrections => pytest(settings, "tests/local/ministack/tests").await,
         Group::TerraformFormat => {
@@ -130,6 +137,11 @@ async fn run_group(group: Group, settings: &Settings, cloud: &Cloud) -> anyhow::
         Group::TerraformValidate => Terraform::prepare(settings, cloud.endpoint()).await?.show(["validate", "-no-color"]).await,
         Group::TerraformTest => Terraform::prepare(settings, cloud.endpoint()).await?.test().await,
         Group::Demo => demo::show(cloud, true).await,
+        // After releases: what they registered and counted is not Terraform's to put back.
+        Group::Unchanged => match Terraform::prepare(settings, cloud.endpoint()).await?.is_up_to_date().await? {
+            true => Ok(()),
+            false => bail!("after `terraform apply` a plan still has changes"),
+        },
         Group::Workspace => {
             let mut cargo = Command::new("cargo");
             cargo.args(["test", "--workspace"]).env("SLIPWAY_LOCAL", &settings.state).current_dir(&settings.repository);
