@@ -1,0 +1,180 @@
+# What should wake someone, each with what to do then. Without measurements nothing rings: an application that nobody asks
+# has no errors. The one exception is said beside it.
+
+locals {
+  service_alarms = merge([
+    for place, service in var.services : {
+      "${service.dimensions.service}-${service.dimensions.cluster}-5xx" = {
+        description = "More than ${var.thresholds.errors_percent} % of the requests to ${place} fail. Look at the tasks' log /ecs/${service.dimensions.cluster}/${service.dimensions.service}. If a release has just ended, release the version before it again (docs/runbook.md)."
+        threshold   = var.thresholds.errors_percent
+        periods     = 3
+        alarm_at    = 2
+        expression  = "IF(requests > 0, 100 * (FILL(ours, 0) + FILL(theirs, 0)) / requests, 0)"
+        queries = {
+          requests = { namespace = "AWS/ApplicationELB", metric = "RequestCount", stat = "Sum", dimensions = { LoadBalancer = service.dimensions.load_balancer } }
+          ours     = { namespace = "AWS/ApplicationELB", metric = "HTTPCode_Target_5XX_Count", stat = "Sum", dimensions = { LoadBalancer = service.dimensions.load_balancer } }
+          theirs   = { namespace = "AWS/ApplicationELB", metric = "HTTPCode_ELB_5XX_Count", stat = "Sum", dimensions = { LoadBalancer = service.dimensions.load_balancer } }
+        }
+      }
+
+      "${service.dimensions.service}-${service.dimensions.cluster}-latency" = {
+        description = "One of a hundred answers of ${place} takes longer than ${var.thresholds.latency_seconds} s. Look at the dashboard of ${service.application}: processor and database first. If a release has just ended, release the version before it again."
+        threshold   = var.thresholds.latency_seconds
+        periods     = 3
+        alarm_at    = 3
+        metric      = { namespace = "AWS/ApplicationELB", metric = "TargetResponseTime", stat = "p99", dimensions = { LoadBalancer = service.dimensions.load_balancer } }
+      }
+
+      "${service.dimensions.service}-${service.dimensions.cluster}-unhealthy" = {
+        description = "Tasks of ${place} have failed the load balancer's checks for five minutes. Look at the service's events in ECS, then at the log /ecs/${service.dimensions.cluster}/${service.dimensions.service}; a task that cannot reach its database is unhealthy too."
+        threshold   = 0
+        periods     = 5
+        alarm_at    = 5
+        metric      = { namespace = "AWS/ApplicationELB", metric = "UnHealthyHostCount", stat = "Maximum", dimensions = { LoadBalancer = service.dimensions.load_balancer, TargetGroup = service.dimensions.target_group } }
+      }
+
+      "${service.dimensions.service}-${service.dimensions.cluster}-cpu" = {
+        description = "The tasks of ${place} have used more than ${var.thresholds.cpu_percent} % of their processors for fifteen minutes. Give the service more tasks (scaling) or larger ones (cpu_units), which the next release brings."
+        threshold   = var.thresholds.cpu_percent
+        periods     = 15
+        alarm_at    = 15
+        metric      = { namespace = "AWS/ECS", metric = "CPUUtilization", stat = "Average", dimensions = { ClusterName = service.dimensions.cluster, ServiceName = service.dimensions.service } }
+      }
+
+      "${service.dimensions.service}-${service.dimensions.cluster}-memory" = {
+        description = "The tasks of ${place} have used more than ${var.thresholds.memory_percent} % of their memory for fifteen minutes; at 100 % ECS kills them. Look for a leak since the last release, or raise memory_mib, which the next release brings."
+        threshold   = var.thresholds.memory_percent
+        periods     = 15
+        alarm_at    = 15
+        metric      = { namespace = "AWS/ECS", metric = "MemoryUtilization", stat = "Average", dimensions = { ClusterName = service.dimensions.cluster, ServiceName = service.dimensions.service } }
+      }
+    }
+  ]...)
+
+  database_alarms = merge([
+    for place, database in var.databases : {
+      "${database.identifier}-database-storage" = {
+        description = "The database of ${place} has less than 2 GiB left, though RDS may let it grow to ${database.storage_limit_gib} GiB. Raise storage_limit_gib and apply; a full database stops writing."
+        threshold   = 2 * pow(1024, 3)
+        comparison  = "LessThanThreshold"
+        periods     = 5
+        alarm_at    = 5
+        metric      = { namespace = "AWS/RDS", metric = "FreeStorageSpace", stat = "Minimum", dimensions = { DBInstanceIdentifier = database.identifier } }
+      }
+
+      "${database.identifier}-database-connections" = {
+        description = "More than ${var.thresholds.database_connections} connections to the database of ${place} are open; a db.t3.micro takes about 80. Look for connections that are not given back, or choose a larger instance_class."
+        threshold   = var.thresholds.database_connections
+        periods     = 5
+        alarm_at    = 5
+        metric      = { namespace = "AWS/RDS", metric = "DatabaseConnections", stat = "Maximum", dimensions = { DBInstanceIdentifier = database.identifier } }
+      }
+
+      "${database.identifier}-database-cpu" = {
+        description = "The database of ${place} has used more than ${var.thresholds.cpu_percent} % of its processors for fifteen minutes. Look for slow statements in the log /aws/rds/instance/${database.identifier}/postgresql, or choose a larger instance_class."
+        threshold   = var.thresholds.cpu_percent
+        periods     = 15
+        alarm_at    = 15
+        metric      = { namespace = "AWS/RDS", metric = "CPUUtilization", stat = "Average", dimensions = { DBInstanceIdentifier = database.identifier } }
+      }
+    }
+  ]...)
+
+  deployer_alarms = merge(
+    {
+      "${var.name}-release-broken" = {
+        description = "The workflow of a release failed, timed out or was stopped, so it may have no outcome. Open the failed execution of ${var.deployer.state_machine_arn}; its error names the step. Then compare what the services run with the release (docs/runbook.md)."
+        threshold   = 0
+        periods     = 1
+        alarm_at    = 1
+        expression  = "FILL(failed, 0) + FILL(late, 0) + FILL(stopped, 0)"
+        queries = {
+          for id, metric in { failed = "ExecutionsFailed", late = "ExecutionsTimedOut", stopped = "ExecutionsAborted" } :
+          id => { namespace = "AWS/States", metric = metric, stat = "Sum", dimensions = { StateMachineArn = var.deployer.state_machine_arn } }
+        }
+      }
+    },
+
+    {
+      for application in var.deployer.applications : "${var.name}-${application}-stuck" => {
+        description = "A release of ${application} ended STUCK: its rollback failed, and a service may run something that nobody approved. Open the release's last execution, then put the service back by hand (docs/runbook.md)."
+        threshold   = 0
+        periods     = 1
+        alarm_at    = 1
+        metric      = { namespace = "Slipway", metric = "ReleaseEnded", stat = "Sum", dimensions = { Application = application, Outcome = "STUCK" } }
+      }
+    },
+
+    {
+      for function, name in var.deployer.function_names : "${var.name}-${function}-errors" => {
+        description = "The function ${name} fails. Look at its log /aws/lambda/${name}: a failure is one line of JSON with its causes. Releases wait or retry meanwhile; nothing is lost that is not in its dead-letter queue."
+        threshold   = 0
+        periods     = 3
+        alarm_at    = 2
+        metric      = { namespace = "AWS/Lambda", metric = "Errors", stat = "Sum", dimensions = { FunctionName = name } }
+      }
+    },
+
+    {
+      for origin, name in var.deployer.dead_letter_names : "${var.name}-${origin}-dead-letters" => {
+        description = "Something could not be handed to ${origin} and lies in the queue ${name}, for fourteen days. Read the message (aws sqs receive-message), repair the cause, then send it again (docs/runbook.md)."
+        threshold   = 0
+        periods     = 1
+        alarm_at    = 1
+        metric      = { namespace = "AWS/SQS", metric = "ApproximateNumberOfMessagesVisible", stat = "Maximum", dimensions = { QueueName = name } }
+      }
+    },
+  )
+
+  alarms = { for name, alarm in merge(local.service_alarms, local.database_alarms, local.deployer_alarms) : name => alarm }
+}
+
+resource "aws_cloudwatch_metric_alarm" "this" {
+  for_each = local.alarms
+
+  alarm_name          = each.key
+  alarm_description   = each.value.description
+  comparison_operator = try(each.value.comparison, "GreaterThanThreshold")
+  threshold           = each.value.threshold
+  evaluation_periods  = each.value.periods
+  datapoints_to_alarm = each.value.alarm_at
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [var.topic_arn]
+
+  # One metric, as it is.
+  namespace   = try(each.value.metric.namespace, null)
+  metric_name = try(each.value.metric.metric, null)
+  dimensions  = try(each.value.metric.dimensions, null)
+  period      = try(each.value.metric, null) == null ? null : 60
+
+  statistic          = try(each.value.metric.stat, "p") == "p99" ? null : try(each.value.metric.stat, null)
+  extended_statistic = try(each.value.metric.stat, "") == "p99" ? "p99" : null
+
+  # Several metrics, as one number.
+  dynamic "metric_query" {
+    for_each = try({ result = each.value.expression }, {})
+
+    content {
+      id          = metric_query.key
+      expression  = metric_query.value
+      label       = each.key
+      return_data = true
+    }
+  }
+
+  dynamic "metric_query" {
+    for_each = try(each.value.queries, {})
+
+    content {
+      id = metric_query.key
+
+      metric {
+        namespace   = metric_query.value.namespace
+        metric_name = metric_query.value.metric
+        dimensions  = metric_query.value.dimensions
+        stat        = metric_query.value.stat
+        period      = 60
+      }
+    }
+  }
+}

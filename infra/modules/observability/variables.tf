@@ -1,0 +1,56 @@
+variable "name" {
+  description = "The beginning of the deployer's dashboards' and alarms' names"
+  type        = string
+}
+
+variable "topic_arn" {
+  description = "The topic that every alarm tells when it rings"
+  type        = string
+}
+
+variable "services" {
+  description = "The services, by application/stage/service: of whom they are, and how CloudWatch's metrics name them (metric_dimensions of the module service)"
+  type = map(object({
+    application = string
+    dimensions  = object({ cluster = string, service = string, load_balancer = string, target_group = string })
+  }))
+  default = {}
+}
+
+variable "databases" {
+  description = "The databases, by application/stage: of whom they are, the RDS instance's identifier, and the storage that it may grow to"
+  type        = map(object({ application = string, identifier = string, storage_limit_gib = number }))
+  default     = {}
+}
+
+variable "deployer" {
+  description = "The deployer: its applications, the workflow's ARN, the functions' names by function, and the dead-letter queues' names by function or rule"
+  type = object({
+    applications      = list(string)
+    state_machine_arn = string
+    function_names    = map(string)
+    dead_letter_names = map(string)
+  })
+}
+
+variable "thresholds" {
+  description = "When an application's alarms ring: 5xx answers in percent of all, the slowest hundredth's seconds, processor and memory in percent, the database's connections"
+  type = object({
+    errors_percent       = optional(number, 1)
+    latency_seconds      = optional(number, 2)
+    cpu_percent          = optional(number, 85)
+    memory_percent       = optional(number, 85)
+    database_connections = optional(number, 70)
+  })
+  default = {}
+
+  validation {
+    condition     = alltrue([for threshold in values(var.thresholds) : threshold > 0])
+    error_message = "Write thresholds above 0, such as errors_percent = 1: an alarm at 0 would always ring."
+  }
+
+  validation {
+    condition     = var.thresholds.errors_percent < 100 && var.thresholds.cpu_percent < 100 && var.thresholds.memory_percent < 100
+    error_message = "Write percentages below 100, such as cpu_percent = 85: an alarm at 100 would never ring."
+  }
+}
