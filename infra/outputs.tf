@@ -42,3 +42,23 @@ output "topic_arns" {
   description = "The topics: approvals asks approvers, notifications tells how releases end"
   value       = { approvals = module.deployer.approval_topic_arn, notifications = module.deployer.notification_topic_arn }
 }
+
+output "databases" {
+  description = "The RDS instances' identifiers, by application/stage: what a stage's snapshot gate names"
+  value       = { for place, database in module.database : place => database.identifier }
+}
+
+output "dashboard_names" {
+  description = "The dashboards in CloudWatch: one for each application, and one for the deployer"
+  value       = module.observability.dashboard_names
+}
+
+output "alarm_names" {
+  description = "The alarms in CloudWatch, of which a stage's bake can name those that matter to it"
+  value       = module.observability.alarm_names
+}
+
+output "pipeline_role_arns" {
+  description = "The roles that pipelines assume to push, by application"
+  value       = { for application, pipeline in module.pipeline : application => pipeline.role_arn }
+}

@@ -15,21 +15,50 @@ variable "applications" {
 }
 
 variable "services" {
-  description = "How the ECS services run, by application/stage/service, such as \"web/production/web\"; what is not named here has the defaults"
+  description = "How the ECS services run, by application/stage/service, such as \"web/production/web\"; what is not named here has the defaults of modules/service"
   type = map(object({
-    container_port                    = optional(number, 8080)
-    cpu_units                         = optional(number, 256)
-    memory_mib                        = optional(number, 512)
+    container_port                    = optional(number)
+    cpu_units                         = optional(number)
+    memory_mib                        = optional(number)
     architecture                      = optional(string)
     environment                       = optional(map(string), {})
-    health_check_grace_period_seconds = optional(number, 30)
-    deregistration_delay_seconds      = optional(number, 15)
+    secrets                           = optional(map(string), {})
+    certificate_arn                   = optional(string)
+    scaling                           = optional(object({ minimum = number, maximum = number, cpu_percent = optional(number, 60) }))
+    read_only_root_filesystem         = optional(bool)
+    writable_paths                    = optional(list(string))
+    health_check_grace_period_seconds = optional(number)
+    deregistration_delay_seconds      = optional(number)
   }))
   default = {}
 
   validation {
     condition     = alltrue([for place, settings in var.services : contains(keys(local.services), place)])
     error_message = "There is no service ${join(", ", [for place, settings in var.services : place if !contains(keys(local.services), place)])} in applications: write keys of the form application/stage/service, of which there are ${join(", ", keys(local.services))}."
+  }
+
+  validation {
+    condition     = alltrue([for place, settings in var.services : settings.certificate_arn == null || !contains(keys(local.services), place) || try(startswith(local.services[place].health_check_url, "https://"), false)])
+    error_message = "A service with a certificate_arn answers only under the certificate's name: write it in applications as health = { path = \"/health\", url = \"https://www.example.com\" } for ${join(", ", [for place, settings in var.services : place if settings.certificate_arn != null])}."
+  }
+}
+
+variable "databases" {
+  description = "The PostgreSQL databases, by application/stage, such as \"web/production\" = {}: the stage's services reach it, and no other; modules/database/README.md says how"
+  type = map(object({
+    engine_version        = optional(string)
+    instance_class        = optional(string)
+    multi_az              = optional(bool)
+    storage_gib           = optional(number)
+    storage_limit_gib     = optional(number)
+    backup_retention_days = optional(number)
+    final_snapshot        = optional(bool)
+  }))
+  default = {}
+
+  validation {
+    condition     = alltrue([for place, settings in var.databases : contains(local.stages, place)])
+    error_message = "There is no stage ${join(", ", [for place, settings in var.databases : place if !contains(local.stages, place)])} in applications: write keys of the form application/stage, of which there are ${join(", ", local.stages)}."
   }
 }
 
@@ -72,6 +101,23 @@ variable "availability_zones" {
   }
 }
 
+variable "egress" {
+  description = "How tasks reach AWS: endpoints (of the AWS services that a task needs, and nothing else) or nat (the whole internet, through NAT gateways)"
+  type        = string
+  default     = "endpoints"
+
+  validation {
+    condition     = contains(["endpoints", "nat"], var.egress)
+    error_message = "Write endpoints, for a network without a way to the internet, or nat, when tasks call services on the internet."
+  }
+}
+
+variable "egress_in_each_zone" {
+  description = "Whether the endpoints or NAT gateways stand in each zone, or in the first alone: that costs half, and when the first zone fails no task can start"
+  type        = bool
+  default     = true
+}
+
 variable "notification_emails" {
   description = "Who is told how releases end; each address confirms its subscription once"
   type        = list(string)
@@ -81,6 +127,41 @@ variable "notification_emails" {
     condition     = alltrue([for email in var.notification_emails : can(regex("^[^@\\s,<>]+@[^@\\s,<>.]+(\\.[^@\\s,<>.]+)+$", email))])
     error_message = "Write e-mail addresses, such as [\"team@example.com\"]: ${join(", ", [for email in var.notification_emails : email if !can(regex("^[^@\\s,<>]+@[^@\\s,<>.]+(\\.[^@\\s,<>.]+)+$", email))])} does not look like one."
   }
+}
+
+variable "pipelines" {
+  description = "The GitHub repositories whose pipelines push images, by application: each gets a role that can push to the application's registry and do nothing else; modules/github-oidc/README.md says how"
+  type = map(object({
+    repository    = string
+    owner_id      = string
+    repository_id = string
+    environment   = optional(string)
+    branch        = optional(string)
+  }))
+  default = {}
+
+  validation {
+    condition     = alltrue([for application, pipeline in var.pipelines : contains(keys(local.applications), application)])
+    error_message = "There is no application ${join(", ", [for application, pipeline in var.pipelines : application if !contains(keys(local.applications), application)])} in applications: write keys of it, of which there are ${join(", ", keys(local.applications))}."
+  }
+}
+
+variable "github_provider_arn" {
+  description = "The account's OIDC provider for GitHub, when it has one; otherwise it is made for the first pipeline"
+  type        = string
+  default     = null
+}
+
+variable "alarm_thresholds" {
+  description = "When an application's alarms ring; modules/observability/README.md lists the alarms"
+  type = object({
+    errors_percent       = optional(number, 1)
+    latency_seconds      = optional(number, 2)
+    cpu_percent          = optional(number, 85)
+    memory_percent       = optional(number, 85)
+    database_connections = optional(number, 70)
+  })
+  default = {}
 }
 
 variable "log_retention_days" {

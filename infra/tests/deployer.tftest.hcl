@@ -23,12 +23,13 @@ override_module {
   target = module.function
 
   outputs = {
-    arn              = "arn:aws:lambda:eu-central-1:123456789012:function:slipway"
-    invoke_arn       = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/slipway/invocations"
-    name             = "slipway"
-    role_name        = "slipway"
-    dead_letters_arn = "arn:aws:sqs:eu-central-1:123456789012:slipway"
-    dead_letters_url = "https://sqs.eu-central-1.amazonaws.com/123456789012/slipway"
+    arn               = "arn:aws:lambda:eu-central-1:123456789012:function:slipway"
+    invoke_arn        = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/slipway/invocations"
+    name              = "slipway"
+    role_name         = "slipway"
+    dead_letters_arn  = "arn:aws:sqs:eu-central-1:123456789012:slipway"
+    dead_letters_url  = "https://sqs.eu-central-1.amazonaws.com/123456789012/slipway"
+    dead_letters_name = "slipway"
   }
 }
 

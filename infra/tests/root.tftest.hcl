@@ -27,12 +27,13 @@ override_module {
   target = module.deployer.module.function
 
   outputs = {
-    arn              = "arn:aws:lambda:eu-central-1:123456789012:function:slipway"
-    invoke_arn       = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/slipway/invocations"
-    name             = "slipway"
-    role_name        = "slipway"
-    dead_letters_arn = "arn:aws:sqs:eu-central-1:123456789012:slipway"
-    dead_letters_url = "https://sqs.eu-central-1.amazonaws.com/123456789012/slipway"
+    arn               = "arn:aws:lambda:eu-central-1:123456789012:function:slipway"
+    invoke_arn        = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/slipway/invocations"
+    name              = "slipway"
+    role_name         = "slipway"
+    dead_letters_arn  = "arn:aws:sqs:eu-central-1:123456789012:slipway"
+    dead_letters_url  = "https://sqs.eu-central-1.amazonaws.com/123456789012/slipway"
+    dead_letters_name = "slipway"
   }
 }
 
@@ -158,4 +159,44 @@ run "a_name_with_capitals_is_refused" {
   }
 
   expect_failures = [var.name]
+}
+
+run "an_unknown_egress_is_refused" {
+  command = plan
+
+  variables {
+    egress = "vpn"
+  }
+
+  expect_failures = [var.egress]
+}
+
+run "a_database_of_no_stage_is_refused" {
+  command = plan
+
+  variables {
+    databases = { "web/qa" = {} }
+  }
+
+  expect_failures = [var.databases]
+}
+
+run "a_pipeline_of_no_application_is_refused" {
+  command = plan
+
+  variables {
+    pipelines = { shop = { repository = "example/shop", owner_id = "1", repository_id = "2" } }
+  }
+
+  expect_failures = [var.pipelines]
+}
+
+run "a_certificate_without_an_address_for_it_is_refused" {
+  command = plan
+
+  variables {
+    services = { "web/production/web" = { certificate_arn = "arn:aws:acm:eu-central-1:123456789012:certificate/1" } }
+  }
+
+  expect_failures = [var.services]
 }

@@ -19,7 +19,7 @@ variables {
   public_subnet_ids           = ["subnet-1", "subnet-2"]
   private_subnet_ids          = ["subnet-3", "subnet-4"]
   endpoints_security_group_id = "sg-1"
-  s3_prefix_list_id           = "pl-1"
+  gateway_prefix_list_ids     = { s3 = "pl-1", dynamodb = "pl-2" }
   repository_url              = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/web"
   repository_arn              = "arn:aws:ecr:eu-central-1:123456789012:repository/web"
   health_check_path           = "/health"
@@ -61,11 +61,163 @@ run "tasks_are_private_and_releases_own_what_they_change" {
     error_message = "The roles are named as the root names them in task_role_arns."
   }
 
-  # Every egress and ingress rule but the load balancer's own names a group or a prefix list.
+  # Every rule but the load balancer's own door names a group or a prefix list.
   assert {
-    condition     = aws_vpc_security_group_ingress_rule.tasks_from_load_balancer.cidr_ipv4 == null && aws_vpc_security_group_egress_rule.tasks_to_endpoints.cidr_ipv4 == null && aws_vpc_security_group_egress_rule.tasks_to_s3.cidr_ipv4 == null
-    error_message = "Tasks reach and are reached by groups and endpoints, never addresses."
+    condition = alltrue([
+      for rule in concat(
+        [aws_vpc_security_group_ingress_rule.tasks_from_load_balancer, aws_vpc_security_group_egress_rule.load_balancer_to_tasks],
+        values(aws_vpc_security_group_egress_rule.tasks_to_endpoints), values(aws_vpc_security_group_egress_rule.tasks_to_gateways),
+        values(aws_vpc_security_group_ingress_rule.endpoints_from_tasks), values(aws_vpc_security_group_egress_rule.tasks_to_internet),
+        values(aws_vpc_security_group_egress_rule.tasks_to_database), values(aws_vpc_security_group_ingress_rule.database_from_tasks),
+      ) : rule.cidr_ipv4 == null && rule.cidr_ipv6 == null && rule.description != null
+    ])
+    error_message = "Tasks reach and are reached by groups and endpoints, never addresses, and each rule says why."
   }
+
+  assert {
+    condition     = toset(keys(aws_vpc_security_group_ingress_rule.load_balancer_from_internet)) == toset(["HTTP"])
+    error_message = "The internet reaches the load balancer alone, on HTTP without a certificate."
+  }
+
+  assert {
+    condition     = jsondecode(aws_ecs_task_definition.template.container_definitions)[0].readonlyRootFilesystem && jsondecode(aws_ecs_task_definition.template.container_definitions)[0].mountPoints == [{ sourceVolume = "tmp", containerPath = "/tmp", readOnly = false }]
+    error_message = "The file system cannot be written to, besides /tmp."
+  }
+
+  assert {
+    condition     = !aws_ecs_service.this.enable_execute_command && aws_lb.this.drop_invalid_header_fields && aws_cloudwatch_log_group.this.retention_in_days == 30
+    error_message = "No shell in tasks, no odd headers, no log without an end."
+  }
+
+  assert {
+    condition     = length(aws_appautoscaling_target.this) == 0
+    error_message = "The number of tasks is fixed unless scaling is asked for."
+  }
+}
+
+# Slipway registers the newest revision of the template with a release's image: so what Terraform writes into the template is
+# what the next release brings, and Terraform itself must not bring it.
+run "a_change_of_cpu_memory_or_environment_is_a_new_revision_of_the_template" {
+  command = plan
+
+  module {
+    source = "./modules/service"
+  }
+
+  variables {
+    cpu_units   = 1024
+    memory_mib  = 4096
+    environment = { LOG_LEVEL = "debug" }
+  }
+
+  assert {
+    condition     = aws_ecs_task_definition.template.family == "production-web-template" && aws_ecs_task_definition.template.cpu == "1024" && aws_ecs_task_definition.template.memory == "4096"
+    error_message = "The template has the new processor and memory."
+  }
+
+  assert {
+    condition     = contains(jsondecode(aws_ecs_task_definition.template.container_definitions)[0].environment, { name = "LOG_LEVEL", value = "debug" })
+    error_message = "The template has the new environment."
+  }
+}
+
+run "a_certificate_brings_https_and_a_redirect" {
+  command = plan
+
+  module {
+    source = "./modules/service"
+  }
+
+  variables {
+    https = { certificate_arn = "arn:aws:acm:eu-central-1:123456789012:certificate/1" }
+  }
+
+  assert {
+    condition     = one(aws_lb_listener.http.default_action).type == "redirect" && one(one(aws_lb_listener.http.default_action).redirect).protocol == "HTTPS"
+    error_message = "HTTP only redirects."
+  }
+
+  assert {
+    condition     = aws_lb_listener.https["https"].port == 443 && startswith(aws_lb_listener.https["https"].ssl_policy, "ELBSecurityPolicy-TLS13")
+    error_message = "HTTPS speaks TLS 1.2 and 1.3."
+  }
+}
+
+run "tasks_reach_their_database_and_read_its_secret_by_reference" {
+  command = plan
+
+  module {
+    source = "./modules/service"
+  }
+
+  variables {
+    database = { security_group_id = "sg-database", port = 5432 }
+    secrets  = { PGPASSWORD = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:rds-1:password::" }
+  }
+
+  assert {
+    condition     = aws_vpc_security_group_ingress_rule.database_from_tasks["database"].security_group_id == "sg-database" && aws_vpc_security_group_ingress_rule.database_from_tasks["database"].from_port == 5432
+    error_message = "The database lets the tasks in, on its port."
+  }
+
+  assert {
+    condition     = local.secret_arns == ["arn:aws:secretsmanager:eu-central-1:123456789012:secret:rds-1"]
+    error_message = "The execution role may read that one secret."
+  }
+
+  assert {
+    condition     = jsondecode(aws_ecs_task_definition.template.container_definitions)[0].secrets == [{ name = "PGPASSWORD", valueFrom = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:rds-1:password::" }]
+    error_message = "The template holds a reference, not a value."
+  }
+}
+
+run "with_nat_tasks_leave_to_https_only" {
+  command = plan
+
+  module {
+    source = "./modules/service"
+  }
+
+  variables {
+    egress                      = "nat"
+    endpoints_security_group_id = null
+  }
+
+  assert {
+    condition     = aws_vpc_security_group_egress_rule.tasks_to_internet["HTTPS"].from_port == 443 && aws_vpc_security_group_egress_rule.tasks_to_internet["HTTPS"].to_port == 443 && length(aws_vpc_security_group_egress_rule.tasks_to_endpoints) == 0
+    error_message = "Tasks leave to port 443, and nothing else."
+  }
+}
+
+run "scaling_follows_the_processor" {
+  command = plan
+
+  module {
+    source = "./modules/service"
+  }
+
+  variables {
+    scaling = { minimum = 2, maximum = 6 }
+  }
+
+  assert {
+    condition     = one(aws_appautoscaling_policy.cpu["this"].target_tracking_scaling_policy_configuration).target_value == 60 && aws_appautoscaling_target.this["this"].resource_id == "service/production/web"
+    error_message = "Target tracking at 60 % unless said otherwise."
+  }
+}
+
+run "a_maximum_below_the_minimum_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/service"
+  }
+
+  variables {
+    scaling = { minimum = 4, maximum = 2 }
+  }
+
+  expect_failures = [var.scaling]
 }
 
 run "memory_that_does_not_go_with_the_cpu_is_refused" {

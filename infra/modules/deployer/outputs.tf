@@ -40,3 +40,11 @@ output "dead_letter_urls" {
     { for rule, made in aws_sqs_queue.rule_dead_letters : rule => made.url },
   )
 }
+
+output "dead_letter_names" {
+  description = "The dead-letter queues' names, by function or rule"
+  value = merge(
+    { for function, made in module.function : function => made.dead_letters_name },
+    { for rule, made in aws_sqs_queue.rule_dead_letters : rule => made.name },
+  )
+}

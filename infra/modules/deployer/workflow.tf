@@ -61,12 +61,18 @@ resource "aws_iam_role_policy" "workflow" {
 }
 
 resource "aws_cloudwatch_log_group" "workflow" {
+  #checkov:skip=CKV_AWS_158:CloudWatch Logs encrypts it with its own key; no log of Slipway holds a token, a link or an address
+  #checkov:skip=CKV_AWS_338:How long is a variable that validation keeps above 0; releases are in the table, not in logs
+
   # Below this prefix the account's policy for log deliveries does not grow with every log group.
   name              = "/aws/vendedlogs/states/${local.state_machine_name}"
   retention_in_days = var.log_retention_days
 }
 
 resource "aws_sfn_state_machine" "release" {
+  #checkov:skip=CKV_AWS_284:The execution keeps the history of its steps for 90 days; traces would say it again
+  #checkov:skip=CKV_AWS_285:Errors are logged; more would put task tokens and addresses into the log
+
   name     = local.state_machine_name
   type     = "STANDARD"
   role_arn = aws_iam_role.workflow.arn

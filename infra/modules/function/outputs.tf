@@ -27,3 +27,8 @@ output "dead_letters_url" {
   description = "The URL of the function's dead-letter queue"
   value       = aws_sqs_queue.dead_letters.url
 }
+
+output "dead_letters_name" {
+  description = "The name of the function's dead-letter queue"
+  value       = aws_sqs_queue.dead_letters.name
+}

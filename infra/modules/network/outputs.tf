@@ -14,11 +14,16 @@ output "private_subnet_ids" {
 }
 
 output "endpoints_security_group_id" {
-  description = "The group of the AWS endpoints, which tasks must be let into"
+  description = "The group of the AWS endpoints, which tasks must be let into; there is nothing in it with NAT gateways"
   value       = aws_security_group.endpoints.id
 }
 
-output "s3_prefix_list_id" {
-  description = "The addresses of S3, which tasks must be let out to for the layers of their images"
-  value       = data.aws_ec2_managed_prefix_list.s3.id
+output "gateway_prefix_list_ids" {
+  description = "The addresses behind the gateways, by service: s3, which tasks must be let out to for the layers of their images, and dynamodb"
+  value       = { for service, list in data.aws_ec2_managed_prefix_list.gateway : service => list.id }
+}
+
+output "flow_log_group_name" {
+  description = "The log group of the flow logs"
+  value       = aws_cloudwatch_log_group.flow_logs.name
 }

@@ -4,13 +4,29 @@ locals {
   # How ECS tells services apart, so also load balancers, target groups, families and roles.
   place = "${var.cluster}-${var.name}"
 
+  # Volumes by name, such as tmp for /tmp and var-cache for /var/cache.
+  volumes = { for path in var.writable_paths : replace(trimprefix(path, "/"), "/[^A-Za-z0-9]+/", "-") => path }
+
+  # A secret's own ARN: without the key, stage and version that may stand behind it.
+  secret_arns = [for value in values(var.secrets) : join(":", slice(split(":", value), 0, min(7, length(split(":", value)))))]
+
+  # What there is one of or none, by a key that is known before anything is made.
+  endpoints = toset(var.egress == "endpoints" ? ["endpoints"] : [])
+  databases = var.database == null ? {} : { database = var.database }
+
+  # The load balancer's ports. With HTTPS, HTTP is there to redirect.
+  doors = merge({ HTTP = 80 }, var.https == null ? {} : { HTTPS = 443 })
+
   container = {
     name      = var.name
     image     = "${var.repository_url}:template"
     essential = true
 
-    environment  = [for name, value in var.environment : { name = name, value = value }]
-    portMappings = [{ containerPort = var.container_port, protocol = "tcp" }]
+    environment            = [for name, value in var.environment : { name = name, value = value }]
+    secrets                = [for name, value in var.secrets : { name = name, valueFrom = value }]
+    portMappings           = [{ containerPort = var.container_port, protocol = "tcp" }]
+    mountPoints            = [for name, path in local.volumes : { sourceVolume = name, containerPath = path, readOnly = false }]
+    readonlyRootFilesystem = var.read_only_root_filesystem
 
     logConfiguration = {
       logDriver = "awslogs"
@@ -26,6 +42,9 @@ locals {
 # Logs and roles.
 
 resource "aws_cloudwatch_log_group" "this" {
+  #checkov:skip=CKV_AWS_158:CloudWatch Logs encrypts it with its own key; who may read it is decided by IAM
+  #checkov:skip=CKV_AWS_338:How long is a variable that validation keeps above 0; a year of an application's log is a choice of price
+
   name              = "/ecs/${var.cluster}/${var.name}"
   retention_in_days = var.log_retention_days
 }
@@ -59,6 +78,16 @@ data "aws_iam_policy_document" "execution" {
     actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
     resources = ["${aws_cloudwatch_log_group.this.arn}:*"]
   }
+
+  dynamic "statement" {
+    for_each = length(var.secrets) > 0 ? { secrets = local.secret_arns } : {}
+
+    content {
+      sid       = "ReadSecrets"
+      actions   = ["secretsmanager:GetSecretValue"]
+      resources = distinct(statement.value)
+    }
+  }
 }
 
 resource "aws_iam_role" "execution" {
@@ -80,7 +109,7 @@ resource "aws_iam_role" "task" {
   assume_role_policy = data.aws_iam_policy_document.trust.json
 }
 
-# The chain: internet, load balancer, tasks, endpoints.
+# The chain: internet, load balancer, tasks, then endpoints and database.
 
 resource "aws_security_group" "load_balancer" {
   name        = "${var.prefix}-${local.place}-load-balancer"
@@ -95,12 +124,16 @@ resource "aws_security_group" "tasks" {
 }
 
 resource "aws_vpc_security_group_ingress_rule" "load_balancer_from_internet" {
+  #checkov:skip=CKV_AWS_260:This is the public door of a public application; with a certificate it only redirects to HTTPS
+
+  for_each = local.doors
+
   security_group_id = aws_security_group.load_balancer.id
-  description       = "HTTP from the internet"
+  description       = "${each.key} from the internet"
   cidr_ipv4         = "0.0.0.0/0"
   ip_protocol       = "tcp"
-  from_port         = 80
-  to_port           = 80
+  from_port         = each.value
+  to_port           = each.value
 }
 
 resource "aws_vpc_security_group_egress_rule" "load_balancer_to_tasks" {
@@ -122,8 +155,10 @@ resource "aws_vpc_security_group_ingress_rule" "tasks_from_load_balancer" {
 }
 
 resource "aws_vpc_security_group_egress_rule" "tasks_to_endpoints" {
+  for_each = local.endpoints
+
   security_group_id            = aws_security_group.tasks.id
-  description                  = "The registry and the log, over the network's endpoints"
+  description                  = "The registry, the log and secrets, over the network's endpoints"
   referenced_security_group_id = var.endpoints_security_group_id
   ip_protocol                  = "tcp"
   from_port                    = 443
@@ -131,6 +166,8 @@ resource "aws_vpc_security_group_egress_rule" "tasks_to_endpoints" {
 }
 
 resource "aws_vpc_security_group_ingress_rule" "endpoints_from_tasks" {
+  for_each = local.endpoints
+
   security_group_id            = var.endpoints_security_group_id
   description                  = "Tasks of ${var.name} in ${var.cluster}"
   referenced_security_group_id = aws_security_group.tasks.id
@@ -139,18 +176,59 @@ resource "aws_vpc_security_group_ingress_rule" "endpoints_from_tasks" {
   to_port                      = 443
 }
 
-resource "aws_vpc_security_group_egress_rule" "tasks_to_s3" {
+resource "aws_vpc_security_group_egress_rule" "tasks_to_gateways" {
+  for_each = var.gateway_prefix_list_ids
+
   security_group_id = aws_security_group.tasks.id
-  description       = "The layers of images, over the gateway to S3"
-  prefix_list_id    = var.s3_prefix_list_id
+  description       = "The gateway to ${each.key}"
+  prefix_list_id    = each.value
   ip_protocol       = "tcp"
   from_port         = 443
   to_port           = 443
 }
 
+# Over NAT gateways the registry has no address or group that a rule could name.
+resource "aws_vpc_security_group_egress_rule" "tasks_to_internet" {
+  for_each = toset(var.egress == "nat" ? ["HTTPS"] : [])
+
+  security_group_id = aws_security_group.tasks.id
+  description       = "HTTPS to the internet, over the NAT gateways"
+  cidr_ipv4         = "0.0.0.0/0"
+  ip_protocol       = "tcp"
+  from_port         = 443
+  to_port           = 443
+}
+
+resource "aws_vpc_security_group_egress_rule" "tasks_to_database" {
+  for_each = local.databases
+
+  security_group_id            = aws_security_group.tasks.id
+  description                  = "The database"
+  referenced_security_group_id = each.value.security_group_id
+  ip_protocol                  = "tcp"
+  from_port                    = each.value.port
+  to_port                      = each.value.port
+}
+
+resource "aws_vpc_security_group_ingress_rule" "database_from_tasks" {
+  for_each = local.databases
+
+  security_group_id            = each.value.security_group_id
+  description                  = "Tasks of ${var.name} in ${var.cluster}"
+  referenced_security_group_id = aws_security_group.tasks.id
+  ip_protocol                  = "tcp"
+  from_port                    = each.value.port
+  to_port                      = each.value.port
+}
+
 # The load balancer.
 
 resource "aws_lb" "this" {
+  #checkov:skip=CKV_AWS_91:Access logs go to access_logs_bucket, which the root always gives
+  #checkov:skip=CKV_AWS_150:Deletion protection is a variable, on unless an environment is to be thrown away
+  #checkov:skip=CKV2_AWS_20:It redirects when a certificate is given; without a domain there is no certificate
+  #checkov:skip=CKV2_AWS_28:A web application firewall is the application's choice, by its own rules and at its own price
+
   name                       = "${var.name}-${var.cluster}"
   load_balancer_type         = "application"
   internal                   = false
@@ -158,9 +236,21 @@ resource "aws_lb" "this" {
   security_groups            = [aws_security_group.load_balancer.id]
   drop_invalid_header_fields = true
   enable_deletion_protection = var.deletion_protection
+
+  dynamic "access_logs" {
+    for_each = var.access_logs_bucket == null ? [] : [var.access_logs_bucket]
+
+    content {
+      enabled = true
+      bucket  = access_logs.value
+      prefix  = local.place
+    }
+  }
 }
 
 resource "aws_lb_target_group" "this" {
+  #checkov:skip=CKV_AWS_378:TLS ends at the load balancer; behind it the way goes through private subnets and named groups only
+
   name                 = "${var.name}-${var.cluster}"
   vpc_id               = var.vpc_id
   target_type          = "ip"
@@ -179,9 +269,37 @@ resource "aws_lb_target_group" "this" {
 }
 
 resource "aws_lb_listener" "http" {
+  #checkov:skip=CKV_AWS_2:It redirects to HTTPS when a certificate is given; without a domain there is no certificate
+  #checkov:skip=CKV_AWS_103:The HTTPS listener beside it has the TLS policy
+
   load_balancer_arn = aws_lb.this.arn
   protocol          = "HTTP"
   port              = 80
+
+  default_action {
+    type             = var.https == null ? "forward" : "redirect"
+    target_group_arn = var.https == null ? aws_lb_target_group.this.arn : null
+
+    dynamic "redirect" {
+      for_each = var.https == null ? [] : [443]
+
+      content {
+        protocol    = "HTTPS"
+        port        = redirect.value
+        status_code = "HTTP_301"
+      }
+    }
+  }
+}
+
+resource "aws_lb_listener" "https" {
+  for_each = var.https == null ? {} : { https = var.https }
+
+  load_balancer_arn = aws_lb.this.arn
+  protocol          = "HTTPS"
+  port              = 443
+  ssl_policy        = "ELBSecurityPolicy-TLS13-1-2-2021-06"
+  certificate_arn   = each.value.certificate_arn
 
   default_action {
     type             = "forward"
@@ -206,6 +324,14 @@ resource "aws_ecs_task_definition" "template" {
     operating_system_family = "LINUX"
     cpu_architecture        = { arm64 = "ARM64", x86_64 = "X86_64" }[var.architecture]
   }
+
+  dynamic "volume" {
+    for_each = local.volumes
+
+    content {
+      name = volume.key
+    }
+  }
 }
 
 resource "aws_ecs_service" "this" {
@@ -214,6 +340,7 @@ resource "aws_ecs_service" "this" {
   task_definition                   = aws_ecs_task_definition.template.arn
   launch_type                       = "FARGATE"
   desired_count                     = 0
+  enable_execute_command            = false
   health_check_grace_period_seconds = var.health_check_grace_period_seconds
 
   deployment_circuit_breaker {
@@ -235,10 +362,42 @@ resource "aws_ecs_service" "this" {
 
   # A target group can be given to a service only once a load balancer uses it, and a task starts only once its
   # role may pull the image.
-  depends_on = [aws_lb_listener.http, aws_iam_role_policy.execution]
+  depends_on = [aws_lb_listener.http, aws_lb_listener.https, aws_iam_role_policy.execution]
 
   lifecycle {
     # A release sets both. Terraform would put back the template, and no tasks.
     ignore_changes = [task_definition, desired_count]
+  }
+}
+
+# The number of tasks, where it follows the load. A release leaves a number alone that is above 0.
+
+resource "aws_appautoscaling_target" "this" {
+  for_each = var.scaling == null ? {} : { this = var.scaling }
+
+  service_namespace  = "ecs"
+  scalable_dimension = "ecs:service:DesiredCount"
+  resource_id        = "service/${var.cluster}/${aws_ecs_service.this.name}"
+  min_capacity       = each.value.minimum
+  max_capacity       = each.value.maximum
+}
+
+resource "aws_appautoscaling_policy" "cpu" {
+  for_each = aws_appautoscaling_target.this
+
+  name               = "${local.place}-cpu"
+  policy_type        = "TargetTrackingScaling"
+  service_namespace  = each.value.service_namespace
+  scalable_dimension = each.value.scalable_dimension
+  resource_id        = each.value.resource_id
+
+  target_tracking_scaling_policy_configuration {
+    target_value       = var.scaling.cpu_percent
+    scale_in_cooldown  = 300
+    scale_out_cooldown = 60
+
+    predefined_metric_specification {
+      predefined_metric_type = "ECSServiceAverageCPUUtilization"
+    }
   }
 }

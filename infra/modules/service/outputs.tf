@@ -27,3 +27,18 @@ output "log_group_name" {
   description = "The log group of the service's tasks"
   value       = aws_cloudwatch_log_group.this.name
 }
+
+output "tasks_security_group_id" {
+  description = "The group of the tasks, for what else lets them in"
+  value       = aws_security_group.tasks.id
+}
+
+output "metric_dimensions" {
+  description = "How CloudWatch's metrics name the service, its load balancer and its target group"
+  value = {
+    cluster       = var.cluster
+    service       = var.name
+    load_balancer = aws_lb.this.arn_suffix
+    target_group  = aws_lb_target_group.this.arn_suffix
+  }
+}

@@ -43,14 +43,50 @@ variable "private_subnet_ids" {
   type        = list(string)
 }
 
-variable "endpoints_security_group_id" {
-  description = "The group of the network's AWS endpoints"
+variable "egress" {
+  description = "How tasks reach AWS: over the network's endpoints, or over its NAT gateways (nat), which lets them out to port 443 of the internet"
   type        = string
+  default     = "endpoints"
+  nullable    = false
+
+  validation {
+    condition     = contains(["endpoints", "nat"], var.egress)
+    error_message = "Write endpoints or nat, as the network has it."
+  }
 }
 
-variable "s3_prefix_list_id" {
-  description = "The addresses of S3 behind the network's gateway"
+variable "endpoints_security_group_id" {
+  description = "The group of the network's AWS endpoints; not used with nat"
   type        = string
+  default     = null
+}
+
+variable "gateway_prefix_list_ids" {
+  description = "The addresses behind the network's gateways, by service, such as s3: tasks may reach these"
+  type        = map(string)
+}
+
+variable "database" {
+  description = "The database that tasks may reach, if there is one: its group and its port"
+  type        = object({ security_group_id = string, port = number })
+  default     = null
+}
+
+variable "https" {
+  description = "The certificate with which the load balancer speaks HTTPS; HTTP then only redirects. Without one it speaks HTTP"
+  type        = object({ certificate_arn = string })
+  default     = null
+
+  validation {
+    condition     = var.https == null || can(regex("^arn:[a-z-]+:acm:", var.https.certificate_arn))
+    error_message = "Write https = { certificate_arn = \"arn:aws:acm:...\" }: a certificate of ACM in the load balancer's region."
+  }
+}
+
+variable "access_logs_bucket" {
+  description = "The bucket that the load balancer writes its access logs to; none without one"
+  type        = string
+  default     = null
 }
 
 variable "repository_url" {
@@ -77,6 +113,7 @@ variable "container_port" {
   description = "The port that the application listens on"
   type        = number
   default     = 8080
+  nullable    = false
 
   validation {
     condition     = var.container_port >= 1 && var.container_port <= 65535 && floor(var.container_port) == var.container_port
@@ -88,6 +125,7 @@ variable "cpu_units" {
   description = "The task's share of processors, in 1/1024"
   type        = number
   default     = 256
+  nullable    = false
 
   validation {
     condition     = contains([256, 512, 1024, 2048, 4096, 8192, 16384], var.cpu_units)
@@ -99,6 +137,7 @@ variable "memory_mib" {
   description = "The task's memory"
   type        = number
   default     = 512
+  nullable    = false
 
   validation {
     condition = contains(lookup({
@@ -127,12 +166,51 @@ variable "environment" {
   description = "The container's environment variables; no secrets, because a task definition can be read by many"
   type        = map(string)
   default     = {}
+  nullable    = false
+}
+
+variable "secrets" {
+  description = "The container's environment variables that come from Secrets Manager, by name: the secret's ARN, with :key:: behind it for one key of a JSON secret. ECS reads them when it starts a task"
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
+variable "read_only_root_filesystem" {
+  description = "Whether the container's file system cannot be written to, besides writable_paths"
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "writable_paths" {
+  description = "Folders of the container that can be written to, and are empty in each new task. A container whose user is not root needs VOLUME for them in its Dockerfile: Fargate takes their owner and mode from there"
+  type        = list(string)
+  default     = ["/tmp"]
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for path in var.writable_paths : can(regex("^(/[A-Za-z0-9._-]+)+$", path))])
+    error_message = "Write absolute paths without a slash at the end, such as [\"/tmp\"]."
+  }
+}
+
+variable "scaling" {
+  description = "Between which numbers of tasks the service scales, and the average processor use in percent that it keeps; a fixed number of tasks without it"
+  type        = object({ minimum = number, maximum = number, cpu_percent = optional(number, 60) })
+  default     = null
+
+  validation {
+    condition     = var.scaling == null || try(var.scaling.minimum >= 1 && var.scaling.maximum > var.scaling.minimum && var.scaling.cpu_percent >= 10 && var.scaling.cpu_percent <= 90, false)
+    error_message = "Write scaling = { minimum = 2, maximum = 6, cpu_percent = 60 }: a minimum of 1 or more, a maximum above it, and 10 to 90 percent."
+  }
 }
 
 variable "health_check_grace_period_seconds" {
   description = "How long a new task may fail its health checks before ECS stops it"
   type        = number
   default     = 30
+  nullable    = false
 
   validation {
     condition     = var.health_check_grace_period_seconds >= 0 && var.health_check_grace_period_seconds <= 7200
@@ -144,6 +222,7 @@ variable "deregistration_delay_seconds" {
   description = "How long a task that is being replaced may finish its requests; every deployment and rollback waits for it"
   type        = number
   default     = 15
+  nullable    = false
 
   validation {
     condition     = var.deregistration_delay_seconds >= 0 && var.deregistration_delay_seconds <= 3600
