@@ -1,0 +1,71 @@
+variable "name" {
+  description = "The beginning of every name that is made"
+  type        = string
+  default     = "slipway"
+}
+
+variable "repository" {
+  description = "The ECR repository whose pushes start releases; the application is called the same"
+  type        = string
+}
+
+variable "tags" {
+  description = "Patterns of the tags that start a release"
+  type        = list(string)
+  default     = ["v*"]
+}
+
+variable "staging" {
+  description = "The ECS service of staging: its cluster and its name, and the address under which its load balancer serves it; the load balancer's own name when none is given"
+  type        = object({ cluster = string, service = string, url = optional(string) })
+}
+
+variable "production" {
+  description = "The same of production"
+  type        = object({ cluster = string, service = string, url = optional(string) })
+}
+
+variable "health_path" {
+  description = "The path that answers 200 when the application serves"
+  type        = string
+  default     = "/health"
+}
+
+variable "task_role_arns" {
+  description = "The execution and task roles that the services' templates name: Slipway passes these on to ECS, and no other"
+  type        = list(string)
+
+  validation {
+    condition     = length(var.task_role_arns) > 0 && alltrue([for arn in var.task_role_arns : can(regex("^arn:[a-z-]+:iam::[0-9]{12}:role/[^*]+$", arn))])
+    error_message = "Write the ARNs of the roles that the task definitions name, such as [\"arn:aws:iam::123456789012:role/web-execution\"], without a wildcard."
+  }
+}
+
+variable "approvers" {
+  description = "Who is asked before production changes"
+  type        = list(string)
+}
+
+variable "notification_emails" {
+  description = "Who is told how releases end"
+  type        = list(string)
+  default     = []
+}
+
+variable "packages" {
+  description = "The folder that holds <function>/bootstrap.zip for each function"
+  type        = string
+  default     = "../../../target/lambda"
+}
+
+variable "architecture" {
+  description = "The processor of the functions: arm64 or x86_64"
+  type        = string
+  default     = "arm64"
+}
+
+variable "deletion_protection" {
+  description = "Whether the table refuses to be deleted"
+  type        = bool
+  default     = true
+}
