@@ -103,7 +103,7 @@ locals {
         resources  = local.family_arns
         conditions = [{ test = "StringEquals", variable = "ecs:CreateAction", values = ["RegisterTaskDefinition"] }]
       },
-      { sid = "RecordDeployment", actions = ["dynamodb:GetItem", "dynamodb:PutItem"], resources = [aws_dynamodb_table.this.arn] },
+      { sid = "RecordDeployment", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"], resources = [aws_dynamodb_table.this.arn] },
     ]
 
     verify-service = [
@@ -119,7 +119,7 @@ locals {
     roll-back = [
       local.describe_task_definitions, local.pass_task_roles,
       { sid = "UpdateServices", actions = ["ecs:DescribeServices", "ecs:UpdateService"], resources = local.service_arns },
-      { sid = "ReadDeployment", actions = ["dynamodb:GetItem"], resources = [aws_dynamodb_table.this.arn] },
+      { sid = "ReadDeployment", actions = ["dynamodb:GetItem", "dynamodb:Query"], resources = [aws_dynamodb_table.this.arn] },
     ]
 
     finish-release = [
