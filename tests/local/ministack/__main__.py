@@ -30,11 +30,13 @@ def main() -> None:
     import mail
     import network
     import permissions
+    import scaling
     import services
     import step_functions
     import zones
 
-    for correction in (permissions, step_functions, load_balancer, services, mail, network, zones, database, flow_logs, alarms):
+    for correction in (permissions, step_functions, load_balancer, services, mail, network, zones, database, flow_logs, alarms,
+                       scaling):
         correction.apply()
     serve()
 
