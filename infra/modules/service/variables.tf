@@ -233,6 +233,11 @@ variable "deregistration_delay_seconds" {
 variable "log_retention_days" {
   description = "How long the application's log is kept"
   type        = number
+
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
+    error_message = "Write a number of days that CloudWatch Logs has, such as 7, 30, 90 or 365."
+  }
 }
 
 variable "deletion_protection" {

@@ -30,7 +30,8 @@ def rules_keep_prefix_lists() -> None:
     @functools.wraps(show)
     def with_prefix_list(group, rule, is_egress=False):
         named = "".join(f"<prefixListId>{prefix['PrefixListId']}</prefixListId>" for prefix in rule["PrefixListIds"])
-        return show(group, rule, is_egress=is_egress).replace("</item>", f"{named}</item>", 1)
+        # At the end of the rule: a rule with tags has items of its own.
+        return f"{named}</item>".join(show(group, rule, is_egress=is_egress).rsplit("</item>", 1))
 
     ec2._parse_ip_permissions, ec2._sg_rule_xml = corrected, with_prefix_list
 
