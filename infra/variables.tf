@@ -119,7 +119,7 @@ variable "egress_in_each_zone" {
 }
 
 variable "notification_emails" {
-  description = "Who is told how releases end; each address confirms its subscription once"
+  description = "Who is told how releases end and which alarms ring; each address confirms its subscription once"
   type        = list(string)
   default     = []
 
@@ -187,7 +187,7 @@ variable "log_level" {
 }
 
 variable "deletion_protection" {
-  description = "Whether the table, the load balancers and repositories with images in them refuse to be deleted"
+  description = "Whether the table, databases, load balancers, and repositories and buckets with something in them refuse to be deleted"
   type        = bool
   default     = true
 }
