@@ -12,6 +12,7 @@ OF = ("ServiceNamespace", "ResourceId", "ScalableDimension")
 
 _targets: dict = {}
 _policies: dict = {}
+_tags: dict = {}
 
 
 def apply() -> None:
@@ -48,7 +49,19 @@ def register_target(request):
         "SuspendedState": {name: False for name in (
             "DynamicScalingInSuspended", "DynamicScalingOutSuspended", "ScheduledScalingSuspended")}})
     target |= {field: request[field] for field in (*OF, "MinCapacity", "MaxCapacity") if field in request}
+    _tags.setdefault(target["ScalableTargetARN"], {}).update(request.get("Tags") or {})
     return json_response({"ScalableTargetARN": target["ScalableTargetARN"]})
+
+
+def tag(request):
+    _tags.setdefault(request["ResourceARN"], {}).update(request["Tags"])
+    return json_response({})
+
+
+def untag(request):
+    for name in request["TagKeys"]:
+        _tags.get(request["ResourceARN"], {}).pop(name, None)
+    return json_response({})
 
 
 def asked_for(kept, request, names) -> list:
@@ -90,7 +103,7 @@ ACTIONS = {
     "DescribeScalingPolicies": lambda request: json_response(
         {"ScalingPolicies": asked_for(_policies, request, "PolicyNames")}),
     "DeleteScalingPolicy": delete_policy,
-    "ListTagsForResource": lambda request: json_response({"Tags": {}}),
-    "TagResource": lambda request: json_response({}),
-    "UntagResource": lambda request: json_response({}),
+    "ListTagsForResource": lambda request: json_response({"Tags": _tags.get(request["ResourceARN"], {})}),
+    "TagResource": tag,
+    "UntagResource": untag,
 }

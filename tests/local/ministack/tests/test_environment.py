@@ -60,7 +60,7 @@ def test_an_alarm_over_several_metrics_is_kept_whole_and_quiet_without_measureme
 def test_scaling_is_kept_until_it_is_taken_away(cloud):  # noqa: F811
     scaling = cloud.client("application-autoscaling")
     of = {"ServiceNamespace": "ecs", "ResourceId": "service/shop/web", "ScalableDimension": "ecs:service:DesiredCount"}
-    scaling.register_scalable_target(**of, MinCapacity=2, MaxCapacity=6)
+    scaling.register_scalable_target(**of, MinCapacity=2, MaxCapacity=6, Tags={"of": "shop"})
     scaling.put_scaling_policy(
         **of, PolicyName="cpu", PolicyType="TargetTrackingScaling", TargetTrackingScalingPolicyConfiguration={
             "TargetValue": 60.0, "PredefinedMetricSpecification": {"PredefinedMetricType": "ECSServiceAverageCPUUtilization"}})
@@ -68,6 +68,7 @@ def test_scaling_is_kept_until_it_is_taken_away(cloud):  # noqa: F811
     target = scaling.describe_scalable_targets(ServiceNamespace="ecs", ResourceIds=["service/shop/web"])["ScalableTargets"][0]
     policy = scaling.describe_scaling_policies(ServiceNamespace="ecs", ResourceId="service/shop/web")["ScalingPolicies"][0]
     assert (target["MinCapacity"], target["MaxCapacity"]) == (2, 6)
+    assert scaling.list_tags_for_resource(ResourceARN=target["ScalableTargetARN"])["Tags"] == {"of": "shop"}
     assert policy["TargetTrackingScalingPolicyConfiguration"]["TargetValue"] == 60
 
     scaling.deregister_scalable_target(**of)
