@@ -27,7 +27,7 @@ pub(crate) fn approval(approval: &Approval, approver: &EmailAddress, nonce: &str
         &title,
         &html! {
             (decisions(approval, status))
-            (facts(approval))
+            (facts(approval, status == Status::Pending))
             @if status == Status::Pending && !answered { (question(nonce)) }
             p.small { "This link was issued to " (approver) ". It shows that a person had the mail, not who they are: do not pass it on." }
         },
@@ -59,7 +59,7 @@ fn decisions(approval: &Approval, status: Status) -> Markup {
     }
 }
 
-fn facts(approval: &Approval) -> Markup {
+fn facts(approval: &Approval, asking: bool) -> Markup {
     let image = &approval.release.image;
     html! {
         dl {
@@ -68,7 +68,7 @@ fn facts(approval: &Approval) -> Markup {
             dt { "Image" } dd.digest { (image.repository) "@" (image.digest) }
             dt { "Stage" } dd { (approval.stage) }
             @for service in &approval.baseline.services {
-                dt { (service.service) " runs now" } dd.digest { (runs_now(service)) }
+                dt { (service.service) @if asking { " runs now" } @else { " ran when people were asked" } } dd.digest { (runs_now(service)) }
             }
             @for verified in &approval.verified {
                 dt { "Seen in " (verified.stage) } dd { (figures(verified)) }
