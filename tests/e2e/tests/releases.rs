@@ -363,6 +363,30 @@ async fn a_configuration_that_does_not_fit_is_refused_with_the_field() {
 }
 
 #[tokio::test]
+async fn a_change_of_the_template_reaches_the_service_with_the_next_release() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let before = world.task_definition("staging").await;
+
+    // What `terraform apply` does when CPU, memory or environment change: a new revision of the template, and no more.
+    world.change_template("staging", "1024", "2048", ("GREETING", "changed")).await;
+    let unchanged = world.task_definition("staging").await;
+    let release = world.push(&PushOptions::good(&world.version())).await;
+    world.decide(&release, Answer::Reject, "staging is enough").await;
+    world.ended(&release).await;
+    let after = world.task_definition("staging").await;
+
+    assert_eq!(unchanged.task_definition_arn(), before.task_definition_arn(), "the template alone changes nothing that runs");
+    assert_eq!((after.cpu(), after.memory()), (Some("1024"), Some("2048")));
+    let environment = after.container_definitions()[0].environment();
+    assert!(
+        environment.iter().any(|variable| (variable.name(), variable.value()) == (Some("GREETING"), Some("changed"))),
+        "{environment:?}"
+    );
+    assert_eq!(world.digest_in("staging").await, release.digest);
+}
+
+#[tokio::test]
 async fn every_function_takes_its_example_events() {
     let world = World::enter().await;
     for (function, file) in [

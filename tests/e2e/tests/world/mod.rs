@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use aws_sdk_cloudwatch::types::StateValue;
+use aws_sdk_ecs::types::{KeyValuePair, TaskDefinition};
 use serde_json::Value;
 use slipway_core::image::{Digest, digest_of};
 use slipway_core::push::ImageAction;
@@ -129,12 +130,42 @@ impl World {
         }
     }
 
+    /// The task definition that a stage's service runs.
+    pub(crate) async fn task_definition(&self, stage: &str) -> TaskDefinition {
+        self.describe(&self.service(stage).await.task_definition).await
+    }
+
+    /// Registers a revision of a stage's template, as Terraform does when it changes.
+    pub(crate) async fn change_template(&self, stage: &str, cpu: &str, memory: &str, variable: (&str, &str)) {
+        let family = format!("{stage}-web-template");
+        let template = self.describe(&family).await;
+        let mut containers = template.container_definitions().to_vec();
+        let variable = KeyValuePair::builder().name(variable.0).value(variable.1).build();
+        containers[0].environment.get_or_insert_default().push(variable);
+        let ecs = aws_sdk_ecs::Client::new(self.cloud.sdk());
+        let revision = ecs
+            .register_task_definition()
+            .family(family)
+            .set_container_definitions(Some(containers))
+            .cpu(cpu)
+            .memory(memory)
+            .set_task_role_arn(template.task_role_arn)
+            .set_execution_role_arn(template.execution_role_arn)
+            .set_network_mode(template.network_mode)
+            .set_requires_compatibilities(template.requires_compatibilities);
+        revision.send().await.expect("ECS takes it");
+    }
+
+    async fn describe(&self, task_definition: &str) -> TaskDefinition {
+        let ecs = aws_sdk_ecs::Client::new(self.cloud.sdk());
+        let answer = ecs.describe_task_definition().task_definition(task_definition).send().await.expect("ECS answers");
+        answer.task_definition.expect("it exists")
+    }
+
     /// The digest that a stage's service runs.
     pub(crate) async fn digest_in(&self, stage: &str) -> String {
-        let ecs = aws_sdk_ecs::Client::new(self.cloud.sdk());
-        let task_definition = self.service(stage).await.task_definition;
-        let answer = ecs.describe_task_definition().task_definition(task_definition).send().await.expect("ECS answers");
-        let image = answer.task_definition().expect("it exists").container_definitions()[0].image().expect("it has an image");
+        let task_definition = self.task_definition(stage).await;
+        let image = task_definition.container_definitions()[0].image().expect("it has an image");
         digest_of(image).as_ref().map(Digest::to_string).unwrap_or_default()
     }
 
