@@ -11,7 +11,7 @@ use tokio::process::Command;
 
 use super::{bring_up, demo, take_down};
 use crate::{
-    Cloud, Settings,
+    Cloud, Settings, client,
     environment::Environment,
     process,
     progress::{Seconds, heading},
@@ -42,6 +42,7 @@ enum Group {
     TerraformFormat,
     TerraformValidate,
     TerraformTest,
+    TerraformRules,
     Demo,
     Unchanged,
     Workspace,
@@ -49,7 +50,7 @@ enum Group {
 
 impl Group {
     /// In their order: what is quick to fail comes first; the cloud is first seen to work as a person would.
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Format,
         Self::Lint,
         Self::Application,
@@ -57,6 +58,7 @@ impl Group {
         Self::TerraformFormat,
         Self::TerraformValidate,
         Self::TerraformTest,
+        Self::TerraformRules,
         Self::Demo,
         Self::Unchanged,
         Self::Workspace,
@@ -71,6 +73,7 @@ impl Group {
             Self::TerraformFormat => "terraform fmt -check",
             Self::TerraformValidate => "terraform validate",
             Self::TerraformTest => "terraform test",
+            Self::TerraformRules => "pytest infra/tests",
             Self::Demo => "demo",
             Self::Unchanged => "terraform plan, no changes",
             Self::Workspace => "cargo test --workspace",
@@ -136,6 +139,15 @@ async fn run_group(group: Group, settings: &Settings, cloud: &Cloud) -> anyhow::
         }
         Group::TerraformValidate => Terraform::prepare(settings, cloud.endpoint()).await?.show(["validate", "-no-color"]).await,
         Group::TerraformTest => Terraform::prepare(settings, cloud.endpoint()).await?.test().await,
+        Group::TerraformRules => {
+            let mut readmes = Command::new(Environment::made(settings).program("python"));
+            readmes.args(["infra/tests/readmes.py", "--check"]).current_dir(&settings.repository);
+            process::run_shown(&mut readmes).await?;
+            let terraform = Terraform::prepare(settings, cloud.endpoint()).await?;
+            let mut rules = pytest_command(settings, "infra/tests");
+            rules.envs(client::variables(cloud.endpoint())).env("TERRAFORM", terraform.program());
+            process::run_shown(&mut rules).await
+        }
         Group::Demo => demo::show(cloud, true).await,
         // After releases: what they registered and counted is not Terraform's to put back.
         Group::Unchanged => match Terraform::prepare(settings, cloud.endpoint()).await?.is_up_to_date().await? {
@@ -151,12 +163,16 @@ async fn run_group(group: Group, settings: &Settings, cloud: &Cloud) -> anyhow::
 }
 
 async fn pytest(settings: &Settings, folder: &str) -> anyhow::Result<()> {
+    process::run_shown(&mut pytest_command(settings, folder)).await
+}
+
+fn pytest_command(settings: &Settings, folder: &str) -> Command {
     let mut pytest = Command::new(Environment::made(settings).program("python"));
     pytest
         .args(["-m", "pytest", "--quiet", "-p", "no:cacheprovider"])
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .current_dir(settings.repository.join(folder));
-    process::run_shown(&mut pytest).await
+    pytest
 }
 
 async fn shown(settings: &Settings, program: &str, arguments: &[&str]) -> anyhow::Result<()> {
