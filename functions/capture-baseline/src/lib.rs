@@ -12,25 +12,7 @@ use slipway_core::deployment::ServiceView;
 use slipway_core::release::Release;
 use slipway_core::rollback::{Baseline, ServiceBaseline};
 use slipway_core::step::{CaptureBaselineInput, Captured};
-use slipway_runtime::{ConfigurationError, Environment, StepError, newest_after, parse};
-
-/// What the function is told by its environment.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// The table's name.
-    pub table: String,
-}
-
-impl Config {
-    /// Reads the configuration.
-    ///
-    /// # Errors
-    ///
-    /// When a variable is not set.
-    pub fn read(environment: &Environment<'_>) -> Result<Self, ConfigurationError> {
-        Ok(Self { table: environment.table()? })
-    }
-}
+use slipway_runtime::{Config, StepError, newest_after, parse};
 
 /// Records the stage's baseline, or says what keeps the stage from changing.
 ///

@@ -1,8 +1,8 @@
 //! The Lambda function `capture-baseline`.
 
-use capture_baseline::{Config, handle};
+use capture_baseline::handle;
 use slipway_aws::Aws;
-use slipway_runtime::Environment;
+use slipway_runtime::{Config, Environment};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

@@ -15,30 +15,12 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use slipway_aws::{Aws, Key, Stored, Table};
 use slipway_core::approval::{Approval, Decision, Link, Refusal};
-use slipway_runtime::{ConfigurationError, Environment, StepError, count, now};
+use slipway_runtime::{Config, StepError, count, now};
 
 pub use form::{Form, FormProblem, nonce};
 
 /// How often a decision is tried again when another one was written at the same moment.
 const RACES: usize = 5;
-
-/// What the function is told by its environment.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// The table's name.
-    pub table: String,
-}
-
-impl Config {
-    /// Reads the configuration.
-    ///
-    /// # Errors
-    ///
-    /// When a variable is not set.
-    pub fn read(environment: &Environment<'_>) -> Result<Self, ConfigurationError> {
-        Ok(Self { table: environment.table()? })
-    }
-}
 
 /// An entry of the audit trail: one decision, written together with what it changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

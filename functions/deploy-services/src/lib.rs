@@ -13,25 +13,7 @@ use slipway_core::release::Release;
 use slipway_core::rollback::ServiceBaseline;
 use slipway_core::step::{DeployServicesInput, Deployed};
 use slipway_core::wait::DeployedService;
-use slipway_runtime::{ConfigurationError, Environment, StepError, newest_after, parse};
-
-/// What the function is told by its environment.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// The table's name.
-    pub table: String,
-}
-
-impl Config {
-    /// Reads the configuration.
-    ///
-    /// # Errors
-    ///
-    /// When a variable is not set.
-    pub fn read(environment: &Environment<'_>) -> Result<Self, ConfigurationError> {
-        Ok(Self { table: environment.table()? })
-    }
-}
+use slipway_runtime::{Config, StepError, newest_after, parse};
 
 /// One service, what it ran, and what it runs now.
 struct Subject<'a> {

@@ -1,8 +1,8 @@
 //! The Lambda function `deploy-services`.
 
-use deploy_services::{Config, handle};
+use deploy_services::handle;
 use slipway_aws::Aws;
-use slipway_runtime::Environment;
+use slipway_runtime::{Config, Environment};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

@@ -12,27 +12,9 @@ use slipway_core::name::StageName;
 use slipway_core::release::Release;
 use slipway_core::step::WaitRequest;
 use slipway_core::wait::{Signal, Wait, WaitResult};
-use slipway_runtime::{ConfigurationError, Environment, StepError, parse};
+use slipway_runtime::{Config, StepError, parse};
 
 use signal::{Change, EcsEvent, Records, WaitPointer, Waiting};
-
-/// What the function is told by its environment.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// The table's name.
-    pub table: String,
-}
-
-impl Config {
-    /// Reads the configuration.
-    ///
-    /// # Errors
-    ///
-    /// When a variable is not set.
-    pub fn read(environment: &Environment<'_>) -> Result<Self, ConfigurationError> {
-        Ok(Self { table: environment.table()? })
-    }
-}
 
 /// Does what it was woken for: the workflow parks or settles a wait, ECS reports a deployment, or the table's stream brings
 /// a decision or an alarm.

@@ -9,25 +9,7 @@ use slipway_core::name::{ClusterName, TaskDefinitionArn};
 use slipway_core::rollback::{Restoration, restoration};
 use slipway_core::step::{DeployServicesInput, Restored};
 use slipway_core::wait::DeployedService;
-use slipway_runtime::{ConfigurationError, Environment, StepError, deployer_after, parse};
-
-/// What the function is told by its environment.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// The table's name.
-    pub table: String,
-}
-
-impl Config {
-    /// Reads the configuration.
-    ///
-    /// # Errors
-    ///
-    /// When a variable is not set.
-    pub fn read(environment: &Environment<'_>) -> Result<Self, ConfigurationError> {
-        Ok(Self { table: environment.table()? })
-    }
-}
+use slipway_runtime::{Config, StepError, deployer_after, parse};
 
 /// Puts the baseline of the stage's services back. `Blocked` says that one of them cannot be: a person is needed.
 ///

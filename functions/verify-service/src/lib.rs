@@ -14,30 +14,12 @@ use slipway_core::deployment::ServiceView;
 use slipway_core::step::{Proof, VerifyServiceInput};
 use slipway_core::verification::{Expected, Health, PROBES, Probe, Target, Verification, judge};
 use slipway_core::wait::DeployedService;
-use slipway_runtime::{ConfigurationError, Environment, StepError, parse};
+use slipway_runtime::{Config, StepError, parse};
 
 pub use probe::Prober;
 
 /// How long one answer through the load balancer may take.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// What the function is told by its environment.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// The table's name.
-    pub table: String,
-}
-
-impl Config {
-    /// Reads the configuration.
-    ///
-    /// # Errors
-    ///
-    /// When a variable is not set.
-    pub fn read(environment: &Environment<'_>) -> Result<Self, ConfigurationError> {
-        Ok(Self { table: environment.table()? })
-    }
-}
 
 /// Looks at the service once.
 ///

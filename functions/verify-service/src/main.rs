@@ -1,8 +1,8 @@
 //! The Lambda function `verify-service`.
 
 use slipway_aws::Aws;
-use slipway_runtime::Environment;
-use verify_service::{Config, Prober, handle};
+use slipway_runtime::{Config, Environment};
+use verify_service::{Prober, handle};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

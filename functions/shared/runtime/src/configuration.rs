@@ -48,6 +48,24 @@ impl<'a> Environment<'a> {
     }
 }
 
+/// What a function is told by its environment that needs nothing but the table.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The table's name.
+    pub table: String,
+}
+
+impl Config {
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    ///
+    /// When a variable is not set.
+    pub fn read(environment: &Environment<'_>) -> Result<Self, ConfigurationError> {
+        Ok(Self { table: environment.table()? })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

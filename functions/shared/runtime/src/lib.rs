@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub use clock::now;
-pub use configuration::{ConfigurationError, Environment};
+pub use configuration::{Config, ConfigurationError, Environment};
 pub use error::{StepError, parse};
 pub use metric::count;
 pub use successor::{deployer_after, newest_after};

@@ -150,10 +150,12 @@ async fn run_group(group: Group, settings: &Settings, cloud: &Cloud) -> anyhow::
         }
         Group::Demo => demo::show(cloud, true).await,
         // After releases: what they registered and counted is not Terraform's to put back.
-        Group::Unchanged => match Terraform::prepare(settings, cloud.endpoint()).await?.is_up_to_date().await? {
-            true => Ok(()),
-            false => bail!("after `terraform apply` a plan still has changes"),
-        },
+        Group::Unchanged => {
+            if !Terraform::prepare(settings, cloud.endpoint()).await?.is_up_to_date().await? {
+                bail!("after `terraform apply` a plan still has changes");
+            }
+            Ok(())
+        }
         Group::Workspace => {
             let mut cargo = Command::new("cargo");
             cargo.args(["test", "--workspace"]).env("SLIPWAY_LOCAL", &settings.state).current_dir(&settings.repository);
