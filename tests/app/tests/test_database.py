@@ -13,10 +13,10 @@ from web import create_app, database
 
 CONFIGURED = {
     "VERSION": "v7",
-    "DATABASE_HOST": "127.0.0.1",
-    "DATABASE_NAME": "web",
-    "DATABASE_USER": "web",
-    "DATABASE_PASSWORD": "not-a-secret",
+    "PGHOST": "127.0.0.1",
+    "PGDATABASE": "web",
+    "PGUSER": "web",
+    "PGPASSWORD": "not-a-secret",
 }
 # The load balancer's time-out in infra/modules/service.
 LOAD_BALANCER_SECONDS = 5
@@ -45,7 +45,7 @@ def test_a_database_that_refuses_is_unhealthy():
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
 
-    answer = health(DATABASE_PORT=str(port))
+    answer = health(PGPORT=str(port))
 
     assert answer.status_code == 503
     assert answer.json == {"status": "unavailable", "version": "v7", "database": "refused"}
@@ -64,7 +64,7 @@ def test_a_database_without_tls_is_refused_before_the_password_is_sent(listener)
 
     server = threading.Thread(target=answer_without_tls)
     server.start()
-    answer = health(DATABASE_PORT=str(listener.getsockname()[1]))
+    answer = health(PGPORT=str(listener.getsockname()[1]))
     server.join(timeout=5)
 
     assert answer.json["database"] == "refused"
@@ -74,7 +74,7 @@ def test_a_database_without_tls_is_refused_before_the_password_is_sent(listener)
 def test_a_database_that_says_nothing_is_unhealthy_before_the_load_balancer_gives_up(listener):
     started = time.monotonic()
 
-    answer = health(DATABASE_PORT=str(listener.getsockname()[1]))
+    answer = health(PGPORT=str(listener.getsockname()[1]))
 
     assert time.monotonic() - started < LOAD_BALANCER_SECONDS - 1
     assert (answer.status_code, answer.json["database"]) == (503, "slow")
@@ -126,10 +126,10 @@ def test_only_health_asks_the_database():
 def test_the_reason_is_logged_without_the_password(caplog, listener):
     listener.close()
 
-    health(DATABASE_PORT="1")
+    health(PGPORT="1")
 
     assert "the database refused" in caplog.text
-    assert CONFIGURED["DATABASE_PASSWORD"] not in caplog.text
+    assert CONFIGURED["PGPASSWORD"] not in caplog.text
 
 
 def test_without_an_authority_the_line_is_encrypted():
@@ -143,7 +143,7 @@ def test_with_an_authority_the_servers_name_is_proved(tmp_path):
     authority = tmp_path / "rds.pem"
     authority.write_text("")
 
-    found = database.parameters({**CONFIGURED, "DATABASE_CA_FILE": str(authority)})
+    found = database.parameters({**CONFIGURED, "PGSSLROOTCERT": str(authority)})
 
     assert (found["sslmode"], found["sslrootcert"]) == ("verify-full", str(authority))
 
@@ -151,19 +151,19 @@ def test_with_an_authority_the_servers_name_is_proved(tmp_path):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("DATABASE_NAME", ""),
-        ("DATABASE_USER", ""),
-        ("DATABASE_PASSWORD", ""),
-        ("DATABASE_PORT", "postgres"),
-        ("DATABASE_PORT", "65536"),
-        ("DATABASE_CA_FILE", "/nowhere/rds.pem"),
+        ("PGDATABASE", ""),
+        ("PGUSER", ""),
+        ("PGPASSWORD", ""),
+        ("PGPORT", "postgres"),
+        ("PGPORT", "65536"),
+        ("PGSSLROOTCERT", "/nowhere/rds.pem"),
     ],
 )
 def test_a_configuration_that_is_not_whole_stops_the_start_and_names_the_variable(name, value):
     with pytest.raises(SystemExit, match=name) as refusal:
         create_app({**CONFIGURED, name: value})
 
-    assert CONFIGURED["DATABASE_PASSWORD"] not in str(refusal.value)
+    assert CONFIGURED["PGPASSWORD"] not in str(refusal.value)
 
 
 def test_every_name_given_to_libpq_is_one_that_it_knows():

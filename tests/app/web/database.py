@@ -10,7 +10,7 @@ from concurrent.futures import TimeoutError as Slow
 # The load balancer gives a health check 5 seconds; what is later than this has not answered.
 PATIENCE_SECONDS = 3.0
 
-REQUIRED = ("DATABASE_NAME", "DATABASE_USER", "DATABASE_PASSWORD")
+REQUIRED = ("PGDATABASE", "PGUSER", "PGPASSWORD")
 
 log = logging.getLogger("gunicorn.error")
 
@@ -20,22 +20,22 @@ def parameters(environ: Mapping[str, str]) -> dict[str, str] | None:
 
     Raises ValueError, which names the variable, when the configuration is not whole.
     """
-    host = environ.get("DATABASE_HOST")
+    host = environ.get("PGHOST")
     if not host:
         return None
     for name in REQUIRED:
         if not environ.get(name):
-            raise ValueError(f"{name} is missing: with DATABASE_HOST, the database is configured wholly")
-    port = environ.get("DATABASE_PORT") or "5432"
+            raise ValueError(f"{name} is missing: with PGHOST, the database is configured wholly")
+    port = environ.get("PGPORT") or "5432"
     if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-        raise ValueError(f"DATABASE_PORT is a port such as 5432, not {port!r}")
+        raise ValueError(f"PGPORT is a port such as 5432, not {port!r}")
 
     found = {
         "host": host,
         "port": port,
-        "dbname": environ["DATABASE_NAME"],
-        "user": environ["DATABASE_USER"],
-        "password": environ["DATABASE_PASSWORD"],
+        "dbname": environ["PGDATABASE"],
+        "user": environ["PGUSER"],
+        "password": environ["PGPASSWORD"],
         "application_name": "web",
         # Bounds on what PATIENCE_SECONDS leaves behind: each thread and connection ends soon after.
         "connect_timeout": "4",
@@ -45,10 +45,10 @@ def parameters(environ: Mapping[str, str]) -> dict[str, str] | None:
         "sslmode": "require",
         "gssencmode": "disable",
     }
-    authority = environ.get("DATABASE_CA_FILE")
+    authority = environ.get("PGSSLROOTCERT")
     if authority:
         if not os.path.isfile(authority):
-            raise ValueError(f"DATABASE_CA_FILE is a file of certificates; there is none at {authority!r}")
+            raise ValueError(f"PGSSLROOTCERT is a file of certificates; there is none at {authority!r}")
         found |= {"sslmode": "verify-full", "sslrootcert": authority}
     return found
 
