@@ -4,9 +4,9 @@
 use serde_json::Value;
 use slipway_aws::{Aws, Key, Mail};
 use slipway_core::failure::ending;
-use slipway_core::release::{Ended, Ending, Outcome, Release};
+use slipway_core::release::{Ended, Ending, Outcome, Release, Started};
 use slipway_core::step::FinishReleaseInput;
-use slipway_runtime::{ConfigurationError, Environment, StepError, count, now, parse};
+use slipway_runtime::{ConfigurationError, Environment, StepError, count, now, parse, seconds};
 
 /// What the function is told by its environment.
 #[derive(Clone, Debug)]
@@ -45,7 +45,11 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Ending, 
     let mut ended = Ended { ending, at: now() };
     if table.put_new(&key, &ended).await? {
         log(&release, &ended.ending);
-        count("ReleaseEnded", &[("Application", release.application.as_str()), ("Outcome", ended.ending.outcome.as_str())]);
+        let application = ("Application", release.application.as_str());
+        count("ReleaseEnded", &[application, ("Outcome", ended.ending.outcome.as_str())]);
+        if let (Outcome::Released, Some(started)) = (ended.ending.outcome, table.get::<Started>(&Key::release(&release.id)).await?) {
+            seconds("LeadTime", ended.at.duration_since(started.document.at), &[application]);
+        }
     } else if let Some(first) = table.get::<Ended>(&key).await? {
         ended = first.document;
     }

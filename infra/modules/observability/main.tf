@@ -55,10 +55,10 @@ locals {
         { title = "Releases by outcome", stat = "Sum", period = 86400, metrics = [for outcome in local.outcomes : ["Slipway", "ReleaseEnded", "Application", application, "Outcome", outcome, { label = outcome }]] },
         { title = "Releases started", stat = "Sum", period = 86400, metrics = [["Slipway", "ReleaseStarted", "Application", application, { label = "started" }], ["Slipway", "ApprovalRequested", "Application", application, { label = "approvals asked for" }]] },
         {
-          title = "Lead time of all applications in minutes, from push to outcome", stat = "Average", period = 86400,
+          title = "Lead time in minutes, from the push to every stage running it", stat = "Average", period = 86400,
           metrics = [
-            ["AWS/States", "ExecutionTime", "StateMachineArn", var.deployer.state_machine_arn, { id = "time", visible = false }],
-            [{ expression = "time / 60000", label = "average" }],
+            ["Slipway", "LeadTime", "Application", application, { id = "time", visible = false }],
+            [{ expression = "time / 60", label = "average" }],
           ]
         },
       ],

@@ -16,7 +16,7 @@ use serde_json::Value;
 pub use clock::now;
 pub use configuration::{Config, ConfigurationError, Environment};
 pub use error::{StepError, parse};
-pub use metric::count;
+pub use metric::{count, seconds};
 pub use successor::{deployer_after, newest_after};
 
 /// Serves invocations until Lambda ends the process. A failure is logged once, by `lambda_runtime`, with its whole chain
