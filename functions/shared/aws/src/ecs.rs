@@ -1,7 +1,7 @@
 //! ECS: services, their tasks, and task definitions.
 
 use aws_sdk_ecs::Client;
-use aws_sdk_ecs::types::{self, DeploymentRolloutState, DesiredStatus, Tag, TaskDefinitionField, TaskField};
+use aws_sdk_ecs::types::{self, DeploymentRolloutState, DesiredStatus, Tag, TaskDefinitionField};
 use slipway_core::deployment::{Deployment, Rollout, ServiceView, TaskView};
 use slipway_core::image::digest_of;
 use slipway_core::name::{ReleaseId, ServiceArn, ServiceName, TaskDefinitionArn};
@@ -209,7 +209,7 @@ impl Ecs {
         let mut tasks = Vec::with_capacity(arns.len());
         // ECS describes a hundred tasks a call.
         for some in arns.chunks(100) {
-            let request = self.client.describe_tasks().cluster(cluster).set_tasks(Some(some.to_vec())).include(TaskField::Tags);
+            let request = self.client.describe_tasks().cluster(cluster).set_tasks(Some(some.to_vec()));
             let answer = request.send().await.map_err(|error| AwsError::from_sdk("ecs:DescribeTasks", error))?;
             tasks.extend(answer.tasks.unwrap_or_default());
         }
@@ -254,7 +254,6 @@ fn deployment(deployment: &types::Deployment) -> Option<Deployment> {
             _ => Rollout::InProgress,
         },
         reason: deployment.rollout_state_reason().unwrap_or_default().to_owned(),
-        desired_count: count(deployment.desired_count()),
         running_count: count(deployment.running_count()),
     })
 }

@@ -159,34 +159,10 @@ impl Table {
     ///
     /// When DynamoDB cannot be asked, or an item is not what it should be.
     pub async fn list<T: DeserializeOwned>(&self, pk: &str, prefix: &str) -> Result<Vec<(Key, Stored<T>)>, AwsError> {
-        const OPERATION: &str = "dynamodb:Query";
-        let mut found = Vec::new();
-        let mut start = None;
-        loop {
-            let condition = if prefix.is_empty() { "pk = :pk" } else { "pk = :pk AND begins_with(sk, :sk)" };
-            let mut request = self
-                .client
-                .query()
-                .table_name(&self.name)
-                .key_condition_expression(condition)
-                .expression_attribute_values(":pk", text(pk))
-                .consistent_read(true)
-                .set_exclusive_start_key(start);
-            if !prefix.is_empty() {
-                request = request.expression_attribute_values(":sk", text(prefix));
-            }
-            let answer = request.send().await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
-            for item in answer.items() {
-                let sk = item
-                    .get("sk")
-                    .and_then(|sk| sk.as_s().ok())
-                    .ok_or_else(|| AwsError::unusable(OPERATION, "an item without sort key"))?;
-                found.push((Key::of(pk, sk), stored(OPERATION, item)?));
-            }
-            start = answer.last_evaluated_key().cloned();
-            if start.is_none() {
-                return Ok(found);
-            }
+        if prefix.is_empty() {
+            self.query(pk, "pk = :pk", None).await
+        } else {
+            self.query(pk, "pk = :pk AND begins_with(sk, :sk)", Some(prefix)).await
         }
     }
 
@@ -196,22 +172,34 @@ impl Table {
     ///
     /// When DynamoDB cannot be asked, or an item is not what it should be.
     pub async fn list_after<T: DeserializeOwned>(&self, key: &Key) -> Result<Vec<T>, AwsError> {
+        let found = self.query(&key.pk, "pk = :pk AND sk > :sk", Some(&key.sk)).await?;
+        Ok(found.into_iter().map(|(_, stored)| stored.document).collect())
+    }
+
+    /// Every page of a query.
+    async fn query<T: DeserializeOwned>(&self, pk: &str, condition: &str, sk: Option<&str>) -> Result<Vec<(Key, Stored<T>)>, AwsError> {
         const OPERATION: &str = "dynamodb:Query";
         let mut found = Vec::new();
         let mut start = None;
         loop {
-            let request = self
+            let mut request = self
                 .client
                 .query()
                 .table_name(&self.name)
-                .key_condition_expression("pk = :pk AND sk > :sk")
-                .expression_attribute_values(":pk", text(&key.pk))
-                .expression_attribute_values(":sk", text(&key.sk))
+                .key_condition_expression(condition)
+                .expression_attribute_values(":pk", text(pk))
                 .consistent_read(true)
                 .set_exclusive_start_key(start);
+            if let Some(sk) = sk {
+                request = request.expression_attribute_values(":sk", text(sk));
+            }
             let answer = request.send().await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
             for item in answer.items() {
-                found.push(stored(OPERATION, item)?.document);
+                let sk = item
+                    .get("sk")
+                    .and_then(|sk| sk.as_s().ok())
+                    .ok_or_else(|| AwsError::unusable(OPERATION, "an item without sort key"))?;
+                found.push((Key::of(pk, sk), stored(OPERATION, item)?));
             }
             start = answer.last_evaluated_key().cloned();
             if start.is_none() {

@@ -33,8 +33,6 @@ pub struct Deployment {
     pub rollout: Rollout,
     /// ECS's reason for that.
     pub reason: String,
-    /// How many tasks it should run.
-    pub desired_count: u32,
     /// How many it runs.
     pub running_count: u32,
 }
@@ -141,7 +139,6 @@ mod tests {
             task_definition: td(revision),
             rollout,
             reason: format!("reason {revision}"),
-            desired_count: 1,
             running_count,
         }
     }

@@ -172,7 +172,6 @@ mod tests {
                 task_definition: td(running),
                 rollout: Rollout::Completed,
                 reason: String::new(),
-                desired_count: 1,
                 running_count: 1,
             }],
             target_groups: vec!["arn:aws:elasticloadbalancing:…".into()],
