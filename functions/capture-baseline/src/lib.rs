@@ -9,10 +9,11 @@ use slipway_core::alarm;
 use slipway_core::application::Stage;
 use slipway_core::approval::Verified;
 use slipway_core::deployment::ServiceView;
+use slipway_core::image::{Image, digest_of};
 use slipway_core::release::Release;
 use slipway_core::rollback::{Baseline, ServiceBaseline};
 use slipway_core::step::{CaptureBaselineInput, Captured};
-use slipway_runtime::{Config, StepError, newest_after, parse};
+use slipway_runtime::{Config, StepError, abort_of, hold_turn, newest_after, parse};
 
 /// Records the stage's baseline, or says what keeps the stage from changing.
 ///
@@ -20,11 +21,11 @@ use slipway_runtime::{Config, StepError, newest_after, parse};
 ///
 /// When the input does not parse, or AWS cannot be asked.
 pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Captured, StepError> {
-    let CaptureBaselineInput { release, application, position } = parse(input)?;
+    let CaptureBaselineInput { release, generation, application, position } = parse(input)?;
     let Some((stage, earlier)) = application.stages.get(..=position).and_then(<[Stage]>::split_last) else {
         return Err(StepError::InvalidInput { field: "position".into(), problem: format!("the application has no stage {position}") });
     };
-    let captured = capture(aws, config, &release, stage, earlier).await?;
+    let captured = capture(aws, config, &release, generation, stage, earlier).await?;
     match &captured {
         Captured::Ready { .. } => tracing::info!(release.id = %release.id, %stage.name, "{} may change", stage.name),
         Captured::Superseded { reason } => tracing::info!(release.id = %release.id, %stage.name, reason, "{} is {reason}", release.id),
@@ -35,7 +36,14 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Captured
     Ok(captured)
 }
 
-async fn capture(aws: &Aws, config: &Config, release: &Release, stage: &Stage, earlier: &[Stage]) -> Result<Captured, StepError> {
+async fn capture(
+    aws: &Aws,
+    config: &Config,
+    release: &Release,
+    generation: u64,
+    stage: &Stage,
+    earlier: &[Stage],
+) -> Result<Captured, StepError> {
     let table = aws.table(&config.table);
     for before in earlier {
         for service in &before.services {
@@ -49,10 +57,16 @@ async fn capture(aws: &Aws, config: &Config, release: &Release, stage: &Stage, e
     if let Some(recorded) = table.get(&key).await? {
         return Ok(ready(stage, recorded.document));
     }
+    if let Some(abort) = abort_of(&table, &release.id).await? {
+        return blocked(abort.in_words());
+    }
+    if let Err(lost) = hold_turn(&table, release, generation).await? {
+        return blocked(lost.to_string());
+    }
     if let Some(newer) = newest_after(&table, release).await? {
         return Ok(Captured::Superseded { reason: newer.supersedes() });
     }
-    if !aws.repositories().has(&release.image).await? {
+    if aws.repositories().find(&release.image).await?.is_none() {
         return blocked(format!("the registry has no image {}", release.image));
     }
     let mut services = Vec::with_capacity(stage.services.len());
@@ -76,14 +90,23 @@ async fn capture(aws: &Aws, config: &Config, release: &Release, stage: &Stage, e
             }
             Some(_) => {}
         }
-        let running = aws.ecs().task_definition(view.task_definition.as_str()).await?;
-        let image = running.and_then(|running| ours(&running.images)).unwrap_or_default();
+        let Some(running) = aws.ecs().task_definition(view.task_definition.as_str()).await? else {
+            return blocked(format!("ECS has no task definition {} any more, which {name} runs", view.task_definition));
+        };
+        let image = ours(&running.images).unwrap_or_default();
+        let image_gone = match digest_of(&image) {
+            Some(digest) => aws.repositories().find(&Image { digest, ..release.image.clone() }).await?.is_none(),
+            None => false,
+        };
+        // The document first: a rollback that finds the revision gone registers it again.
+        table.put_new(&Key::definition(&release.id, &stage.name, name), &running.document).await?;
         services.push(ServiceBaseline {
             service: name.clone(),
             arn: view.arn.clone(),
             task_definition: view.task_definition.clone(),
             image,
             desired_count: view.desired_count,
+            image_gone,
         });
     }
     let wanted = stage.bake.as_ref().map(|bake| bake.alarms.as_slice()).unwrap_or_default();
@@ -92,6 +115,13 @@ async fn capture(aws: &Aws, config: &Config, release: &Release, stage: &Stage, e
         return blocked(reason);
     }
     let baseline = Baseline { services, alarms };
+    let gone = baseline.services.iter().filter(|service| service.image_gone).filter_map(ServiceBaseline::no_way_back);
+    for (index, why) in gone.enumerate() {
+        tracing::warn!(release.id = %release.id, %stage.name, "{} has no way back: {why}", stage.name);
+        let note =
+            format!("{} had no way back: {why}. Keep images for as long as they run (the repository's lifecycle rules).", stage.name);
+        table.put(&Key::note(&release.id, &format!("NO_WAY_BACK#{}#{index}", stage.name)), &note).await?;
+    }
     if table.put_new(&key, &baseline).await? {
         return Ok(ready(stage, baseline));
     }

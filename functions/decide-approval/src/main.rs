@@ -11,7 +11,7 @@ use slipway_runtime::{Config, Environment};
 async fn main() -> Result<(), lambda_http::Error> {
     slipway_runtime::log();
     let config = Config::read(&Environment::of_process())?;
-    let aws = Aws::connect().await;
+    let aws = Aws::connect(env!("CARGO_PKG_NAME")).await;
     aws.table(&config.table).warm_up().await;
     let (aws, config) = (&aws, &config);
     lambda_http::run(service_fn(|request| async move { Ok::<_, Infallible>(handle(aws, config, request).await) })).await

@@ -22,6 +22,7 @@ pub(crate) fn approval(approval: &Approval, approver: &EmailAddress, nonce: &str
         Status::Rejected => format!("{name} {tag} was rejected"),
         Status::Expired => format!("The approval of {name} {tag} has expired"),
         Status::Superseded => format!("{name} {tag} was superseded by a newer push"),
+        Status::Withdrawn => format!("{name} {tag} does not wait any more"),
     };
     layout(
         &title,
@@ -39,8 +40,12 @@ fn decisions(approval: &Approval, status: Status) -> Markup {
         @if status == Status::Expired {
             p.notice { "Nobody may decide any more since " (time(approval.expires_at)) ". Nothing was changed by this link." }
         }
-        @if status == Status::Superseded {
-            p.notice { "A newer image was pushed, and this one does not go on. Nothing was changed by this link." }
+        @if matches!(status, Status::Superseded | Status::Withdrawn) {
+            p.notice {
+                "The release does not go on"
+                @if let Some(because) = &approval.closed_because { ": " (because) }
+                ". Nothing was changed by this link."
+            }
         }
         @if !approval.decisions.is_empty() {
             ul.decisions {
@@ -78,8 +83,8 @@ fn facts(approval: &Approval, asking: bool) -> Markup {
             }
             dt { "Rollback" }
             dd {
-                @if approval.baseline.services.iter().any(ServiceBaseline::ran_nothing) {
-                    "Not possible: this is the first release, and undoing it stops the service."
+                @if let Some(why) = no_way_back(approval) {
+                    "Not possible: " (why) "."
                 } @else {
                     "What runs now is put back when the deployment or its verification fails."
                 }
@@ -88,6 +93,11 @@ fn facts(approval: &Approval, asking: bool) -> Markup {
             dt { "Expires" } dd { (time(approval.expires_at)) }
         }
     }
+}
+
+fn no_way_back(approval: &Approval) -> Option<String> {
+    let problems: Vec<_> = approval.baseline.services.iter().filter_map(ServiceBaseline::no_way_back).collect();
+    (!problems.is_empty()).then(|| problems.join("; "))
 }
 
 fn runs_now(service: &ServiceBaseline) -> String {
@@ -153,6 +163,7 @@ pub(crate) const fn word(status: Status) -> &'static str {
         Status::Rejected => "Rejected",
         Status::Expired => "Expired",
         Status::Superseded => "Superseded",
+        Status::Withdrawn => "Withdrawn",
     }
 }
 

@@ -4,7 +4,7 @@
 //! one's work and a rollback knows what is its own to undo. It does not wait: the workflow does.
 
 use serde_json::Value;
-use slipway_aws::{Aws, Key};
+use slipway_aws::{Aws, Key, Table};
 use slipway_core::application::{Stage, StageService};
 use slipway_core::approval::{Approval, ApprovalId};
 use slipway_core::deployment::ServiceView;
@@ -13,7 +13,7 @@ use slipway_core::release::Release;
 use slipway_core::rollback::ServiceBaseline;
 use slipway_core::step::{DeployServicesInput, Deployed};
 use slipway_core::wait::DeployedService;
-use slipway_runtime::{Config, StepError, newest_after, parse};
+use slipway_runtime::{Config, StepError, abort_of, count, hold_turn, newest_after, parse};
 
 /// One service, what it ran, and what it runs now.
 struct Subject<'a> {
@@ -46,7 +46,7 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Deployed
 }
 
 async fn deploy(aws: &Aws, config: &Config, input: &DeployServicesInput) -> Result<Deployed, StepError> {
-    let DeployServicesInput { release, stage, baseline } = input;
+    let DeployServicesInput { release, generation, stage, baseline } = input;
     let table = aws.table(&config.table);
     if stage.approval.is_some() {
         let approval = table.get::<Approval>(&Key::approval(&ApprovalId::of(release, &stage.name))).await?;
@@ -81,14 +81,26 @@ async fn deploy(aws: &Aws, config: &Config, input: &DeployServicesInput) -> Resu
 
     // The newest push wins until a stage begins to change; what has begun is finished.
     let begun = subjects.iter().any(|subject| subject.view.task_definition != subject.baseline.task_definition);
-    if !begun && let Some(newer) = newest_after(&table, release).await? {
-        return Ok(Deployed::Superseded { reason: newer.supersedes() });
+    if !begun {
+        if let Some(abort) = abort_of(&table, &release.id).await? {
+            return Ok(Deployed::Blocked { reason: abort.in_words() });
+        }
+        if let Some(newer) = newest_after(&table, release).await? {
+            return Ok(Deployed::Superseded { reason: newer.supersedes() });
+        }
+        match aws.repositories().find(&release.image).await? {
+            None => {
+                return Ok(Deployed::Blocked { reason: format!("the registry does not have the image {} any more", release.image) });
+            }
+            Some(found) if !found.tags.contains(&release.image.tag) => note_drift(&table, release).await?,
+            Some(_) => {}
+        }
     }
 
     // Every revision is there before the first service changes: what can be refused is refused while nothing has changed.
     let mut revisions = Vec::with_capacity(subjects.len());
     for subject in &subjects {
-        match revision(aws, release, stage, subject.configured).await? {
+        match revision(aws, &table, release, *generation, stage, subject.configured).await? {
             Ok(revision) => {
                 table.put(&Key::deployed(&release.id, &stage.name, &subject.configured.service), &revision).await?;
                 revisions.push(revision);
@@ -97,6 +109,10 @@ async fn deploy(aws: &Aws, config: &Config, input: &DeployServicesInput) -> Resu
         }
     }
 
+    // From here on the stage changes.
+    if let Err(lost) = hold_turn(&table, release, *generation).await? {
+        return Ok(Deployed::Blocked { reason: lost.to_string() });
+    }
     let cluster = ClusterName::new(stage.cluster())
         .map_err(|error| StepError::InvalidInput { field: "stage.cluster".into(), problem: error.to_string() })?;
     let mut services = Vec::with_capacity(subjects.len());
@@ -120,11 +136,16 @@ async fn deploy(aws: &Aws, config: &Config, input: &DeployServicesInput) -> Resu
 /// The revision that this release runs for a service: the one that an earlier run registered, or a new one.
 async fn revision(
     aws: &Aws,
+    table: &Table,
     release: &Release,
+    generation: u64,
     stage: &Stage,
     service: &StageService,
 ) -> Result<Result<TaskDefinitionArn, String>, StepError> {
     let families = stage.families(&service.service);
+    if let Some(recorded) = table.get(&Key::deployed(&release.id, &stage.name, &service.service)).await? {
+        return Ok(Ok(recorded.document));
+    }
     if let Some(newest) = aws.ecs().task_definition(&families.release).await?
         && newest.release.as_deref() == Some(release.id.as_str())
     {
@@ -142,6 +163,21 @@ async fn revision(
             families.template, release.image.repository
         )));
     }
-    let registered = aws.ecs().register(&template, &families.release, &release.id, |image| release.image.in_place_of(image)).await?;
+    let image_for = |image: &str| release.image.in_place_of(image);
+    let registered = aws.ecs().register(&template.document, &families.release, &release.id, generation, image_for).await?;
     Ok(Ok(registered))
+}
+
+/// The tag means another image by now. The digest is what was verified and approved, so it is what is deployed; people are
+/// told when the release ends.
+async fn note_drift(table: &Table, release: &Release) -> Result<(), StepError> {
+    let note = format!(
+        "The tag {} does not point to this image any more. What was verified and approved is the digest, and that is what was deployed.",
+        release.image.tag
+    );
+    if table.put_new(&Key::note(&release.id, "DRIFT"), &note).await? {
+        tracing::warn!(release.id = %release.id, image.tag = release.image.tag, "the tag {} points to another image by now", release.image.tag);
+        count("TagDrift", &[("Application", release.application.as_str())]);
+    }
+    Ok(())
 }

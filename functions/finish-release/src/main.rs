@@ -8,7 +8,7 @@ use slipway_runtime::Environment;
 async fn main() -> Result<(), lambda_runtime::Error> {
     slipway_runtime::log();
     let config = Config::read(&Environment::of_process())?;
-    let aws = Aws::connect().await;
+    let aws = Aws::connect(env!("CARGO_PKG_NAME")).await;
     aws.table(&config.table).warm_up().await;
     slipway_runtime::serve(|input| handle(&aws, &config, input)).await
 }

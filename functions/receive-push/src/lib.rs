@@ -2,17 +2,25 @@
 //!
 //! Woken by EventBridge with `ECR Image Action`. ECR's events are best effort and may come twice: the release's id comes
 //! from the image's digest, so a second event finds the first one's execution.
+//!
+//! What a person asks for comes the same way, with the source `slipway`: `Release Requested`, `Abort Requested` and
+//! `Quarantine Lift Requested`.
+
+mod request;
 
 use aws_lambda_events::eventbridge::EventBridgeEvent;
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
-use slipway_aws::{Aws, Key, Start};
+use slipway_aws::{Aws, Key};
 use slipway_core::application::Application;
+use slipway_core::image::{Digest, Image};
 use slipway_core::name::ReleaseId;
 use slipway_core::push::{self, Ignored, ImageAction};
-use slipway_core::release::Started;
-use slipway_core::step::ReleaseInput;
-use slipway_runtime::{ConfigurationError, Environment, StepError, count, now, parse};
+use slipway_core::quarantine::Quarantine;
+use slipway_core::release::{Release, Started};
+use slipway_core::request::{Request, SOURCE};
+use slipway_runtime::{Begun, ConfigurationError, Environment, StepError, applications, begin, count, now, parse, parse_at};
 
 /// What the function is told by its environment.
 #[derive(Clone, Debug)]
@@ -34,9 +42,8 @@ impl Config {
     pub fn read(environment: &Environment<'_>) -> Result<Self, ConfigurationError> {
         Ok(Self {
             table: environment.table()?,
-            state_machine_arn: environment.require("SLIPWAY_STATE_MACHINE_ARN", "the ARN of the release workflow")?,
-            applications_path: environment
-                .require("SLIPWAY_APPLICATIONS_PATH", "the SSM path of the applications, such as /slipway/applications")?,
+            state_machine_arn: environment.state_machine_arn()?,
+            applications_path: environment.applications_path()?,
         })
     }
 
@@ -48,7 +55,7 @@ impl Config {
     }
 }
 
-/// What became of a push.
+/// What became of a push, or of a person's request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "result", rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Received {
@@ -57,7 +64,7 @@ pub enum Received {
         /// Its id.
         release: ReleaseId,
     },
-    /// The same push, or another tag of the same image, was received before.
+    /// The same push, another tag of the same image, or the same request was received before.
     Duplicate {
         /// The id of the release that it started.
         release: ReleaseId,
@@ -67,54 +74,75 @@ pub enum Received {
         /// Why.
         reason: String,
     },
+    /// A release was asked to end.
+    Aborting {
+        /// Its id.
+        release: ReleaseId,
+    },
+    /// An image is not quarantined any more.
+    Lifted {
+        /// Its digest.
+        digest: Digest,
+    },
 }
 
-/// Starts the release that a push asks for.
+/// What wakes the function.
+enum Event {
+    Push { image: Result<Image, Ignored>, at: Timestamp },
+    Request { request: Request, id: String, at: Timestamp },
+}
+
+/// Starts the release that a push or a person asks for, or does what else a person asks for.
 ///
 /// # Errors
 ///
 /// When the event does not parse, an application's configuration does not fit, or AWS cannot be asked.
 pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Received, StepError> {
-    let event: EventBridgeEvent<ImageAction> = parse(input)?;
-    let image = if config.is_home(event.account.as_deref(), event.region.as_deref()) {
-        push::image_of(&event.detail)
-    } else {
-        Err(Ignored::Elsewhere)
-    };
-    let image = match image {
-        Ok(image) => image,
-        Err(ignored) => return Ok(ignore(&ignored)),
-    };
-    let applications = read_applications(aws, config).await?;
-    let (release, application) = match push::release_of(image, applications) {
+    match read(config, input)? {
+        Event::Push { image: Ok(image), at } => push(aws, config, image, at).await,
+        Event::Push { image: Err(ignored), .. } => Ok(ignore(&ignored)),
+        Event::Request { request, id, at } => request::handle(aws, config, request, &id, at).await,
+    }
+}
+
+fn read(config: &Config, input: Value) -> Result<Event, StepError> {
+    let event: EventBridgeEvent = parse(input)?;
+    let at = event.time.and_then(|time| Timestamp::from_millisecond(time.timestamp_millis()).ok()).unwrap_or_else(now);
+    if event.source == SOURCE {
+        let request = request::read(&event.detail_type, event.detail)?;
+        let id = event.id.unwrap_or_default();
+        return Ok(Event::Request { request, id, at });
+    }
+    let action: ImageAction = parse_at("detail", event.detail)?;
+    let home = config.is_home(event.account.as_deref(), event.region.as_deref());
+    let image = if home { push::image_of(&action) } else { Err(Ignored::Elsewhere) };
+    Ok(Event::Push { image, at })
+}
+
+async fn push(aws: &Aws, config: &Config, image: Image, at: Timestamp) -> Result<Received, StepError> {
+    let (release, application) = match push::release_of(image, read_applications(aws, config).await?) {
         Ok(found) => found,
         Err(ignored) => return Ok(ignore(&ignored)),
     };
+    // ECR's own time orders pushes whose events come in another order. Of an image that is gone only the event is left.
+    let pushed_at = aws.repositories().find(&release.image).await?.map_or(at, |found| found.pushed_at);
+    start(aws, config, Started { release, at: now(), pushed_at, asked: None }, application).await
+}
 
+async fn start(aws: &Aws, config: &Config, started: Started, application: Application) -> Result<Received, StepError> {
     let table = aws.table(&config.table);
-    let key = Key::release(&release.id);
-    let mut started = Started { release: release.clone(), at: now() };
-    if !table.put_new(&key, &started).await?
-        && let Some(first) = table.get::<Started>(&key).await?
-    {
-        // The tag may be another one, and the first one's is the release's.
-        started = first.document;
+    let Release { id, image, .. } = &started.release;
+    let (release, digest) = (id.clone(), image.digest.clone());
+    let quarantine = table.get::<Quarantine>(&Key::quarantine(&application.name, &digest)).await?.map(|stored| stored.document);
+    if let Some(Quarantine { release, outcome, reason, .. }) = quarantine.filter(Quarantine::holds) {
+        return Ok(ignore(&Ignored::Quarantined { release, outcome, reason }));
     }
-    table.put(&Key::history(&release.application, started.at, &release.id), &started).await?;
-    let input = ReleaseInput { release: started.release, application };
-    let start = aws.executions().start(&config.state_machine_arn, release.id.as_str(), &input).await?;
-
-    let image = &input.release.image;
-    match start {
-        Start::Running => {
-            tracing::info!(release.id = %release.id, application = %release.application, image.digest = %image.digest, image.tag, "the release {} of {} begins", release.id, image.tag);
-            count("ReleaseStarted", &[("Application", release.application.as_str())]);
-            Ok(Received::Started { release: release.id })
-        }
-        Start::AlreadyThere => {
-            tracing::info!(release.id = %release.id, application = %release.application, image.digest = %image.digest, "the image was received before, as the release {}", release.id);
+    match begin(aws, &table, &config.state_machine_arn, started, application).await? {
+        Begun::Running => Ok(Received::Started { release }),
+        Begun::Before => {
+            tracing::info!(release.id = %release, image.digest = %digest, "the image was received before, as the release {release}");
             count("PushIgnored", &[("Reason", "Duplicate")]);
-            Ok(Received::Duplicate { release: release.id })
+            Ok(Received::Duplicate { release })
         }
     }
 }
@@ -126,11 +154,7 @@ fn ignore(ignored: &Ignored) -> Received {
 }
 
 async fn read_applications(aws: &Aws, config: &Config) -> Result<Vec<Application>, StepError> {
-    let parameters = aws.parameters().below(&config.applications_path).await?;
-    parameters
-        .iter()
-        .map(|(name, value)| Application::parse(value).map_err(|error| StepError::InvalidConfiguration(format!("{name}: {error}"))))
-        .collect()
+    Ok(applications(aws, &config.applications_path).await?.into_iter().map(|configured| configured.application).collect())
 }
 
 #[cfg(test)]

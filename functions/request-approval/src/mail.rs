@@ -3,6 +3,7 @@
 use slipway_aws::Mail;
 use slipway_core::approval::Approval;
 use slipway_core::name::EmailAddress;
+use slipway_core::rollback::ServiceBaseline;
 
 /// The mail to one approver, with their own link.
 pub(crate) fn request(approval: &Approval, approver: &EmailAddress, url: &str) -> Mail {
@@ -17,6 +18,9 @@ pub(crate) fn request(approval: &Approval, approver: &EmailAddress, url: &str) -
             short(&service.image)
         };
         text += &format!("\n{stage} runs now\n  {}: {now}\n", service.service);
+    }
+    for why in approval.baseline.services.iter().filter(|service| service.image_gone).filter_map(ServiceBaseline::no_way_back) {
+        text += &format!("\nNo rollback is possible: {why}.\n");
     }
     for verified in &approval.verified {
         let figures = &verified.verification;
@@ -54,7 +58,7 @@ mod tests {
     use slipway_core::image::{Digest, Image};
     use slipway_core::name::{ApplicationName, ReleaseId, RepositoryName, ServiceArn, ServiceName, StageName, TaskDefinitionArn};
     use slipway_core::release::Release;
-    use slipway_core::rollback::{Baseline, ServiceBaseline};
+    use slipway_core::rollback::Baseline;
 
     use super::*;
 
@@ -77,6 +81,7 @@ mod tests {
                 .expect("an ARN"),
             image: format!("host/web@sha256:{}", "b".repeat(64)),
             desired_count: 1,
+            image_gone: false,
         };
         let policy = ApprovalPolicy { approvers: vec![ana.clone()], quorum: 1, expires_after: "1h".parse().expect("a span") };
         let baseline = Baseline { services: vec![service], alarms: vec![] };

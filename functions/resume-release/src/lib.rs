@@ -8,13 +8,41 @@ mod signal;
 
 use serde_json::{Value, json};
 use slipway_aws::{Aws, Delivery, Key, Stored, Table};
-use slipway_core::name::StageName;
+use slipway_core::approval::Approval;
+use slipway_core::name::{ReleaseId, StageName};
 use slipway_core::release::Release;
 use slipway_core::step::WaitRequest;
 use slipway_core::wait::{Signal, Wait, WaitResult};
-use slipway_runtime::{Config, StepError, parse};
+use slipway_runtime::{ConfigurationError, Environment, StepError, parse};
 
 use signal::{Change, EcsEvent, Records, WaitPointer, Waiting};
+
+/// What the function is told by its environment.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The table's name.
+    pub table: String,
+    /// The workflow's ARN: whether the holder of a turn still runs is asked there.
+    pub state_machine_arn: String,
+}
+
+impl Config {
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    ///
+    /// When a variable is not set.
+    pub fn read(environment: &Environment<'_>) -> Result<Self, ConfigurationError> {
+        Ok(Self { table: environment.table()?, state_machine_arn: environment.state_machine_arn()? })
+    }
+}
+
+/// Where the truth is, and where waits are kept.
+struct Place<'a> {
+    aws: &'a Aws,
+    table: Table,
+    state_machine_arn: &'a str,
+}
 
 /// Does what it was woken for: the workflow parks or settles a wait, ECS reports a deployment, or the table's stream brings
 /// a decision or an alarm.
@@ -23,60 +51,71 @@ use signal::{Change, EcsEvent, Records, WaitPointer, Waiting};
 ///
 /// When the input does not parse, or AWS cannot be asked.
 pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Value, StepError> {
-    let table = aws.table(&config.table);
+    let place = Place { aws, table: aws.table(&config.table), state_machine_arn: &config.state_machine_arn };
     if input.get("Records").is_some() {
-        return records(aws, &table, &parse(input)?).await;
+        return records(&place, &parse(input)?).await;
     }
     if input.get("detail-type").is_some() {
         let event: EcsEvent = parse(input)?;
         for service in event.services()? {
-            signalled(aws, &table, &Signal::Service(service)).await?;
+            signalled(&place, &Signal::Service(service)).await?;
         }
         return Ok(json!({}));
     }
     match parse(input)? {
         WaitRequest::Park { token, release, stage, wait } => {
-            park(aws, &table, Waiting { token, release, stage, wait }).await?;
+            park(&place, Waiting { token, release, stage, wait }).await?;
             Ok(json!({}))
         }
         WaitRequest::Settle { release, stage, wait } => {
-            let result = settle(aws, &table, &wait).await?;
-            forget(&table, &release, &stage, &wait).await?;
+            let result = settle(&place, &release, &wait).await?;
+            forget(&place.table, &release, Some(&stage), &wait).await?;
             serde_json::to_value(result).map_err(|error| StepError::InvalidInput { field: "wait".into(), problem: error.to_string() })
         }
     }
 }
 
 /// Keeps the token, and looks at once: what is waited for may be there already, and its event may have come before.
-async fn park(aws: &Aws, table: &Table, waiting: Waiting) -> Result<(), StepError> {
+async fn park(place: &Place<'_>, waiting: Waiting) -> Result<(), StepError> {
     let Waiting { release, stage, wait, .. } = &waiting;
-    table.put(&Key::wait(&release.id, stage, wait.kind()), &waiting).await?;
+    place.table.put(&Key::wait(&release.id, stage.as_ref(), wait.kind()), &waiting).await?;
     for signal in wait.signals(&release.application) {
         let pointer = WaitPointer { release: release.id.clone(), stage: stage.clone(), kind: wait.kind().to_owned(), rang: None };
-        table.put(&Key::signal(&signal, &release.id, stage), &pointer).await?;
+        place.table.put(&Key::signal(&signal, &release.id, stage.as_ref()), &pointer).await?;
     }
-    tracing::info!(%release.id, %stage, kind = wait.kind(), "{} waits in {stage}", release.id);
-    resume_if_over(aws, table, &waiting).await
+    tracing::info!(%release.id, stage = in_words(stage.as_ref()), kind = wait.kind(), "{} waits: {}", release.id, wait.kind());
+    resume_if_over(place, &waiting).await
 }
 
 /// Looks at every wait that this signal may end.
-async fn signalled(aws: &Aws, table: &Table, signal: &Signal) -> Result<(), StepError> {
-    let pointers: Vec<(Key, Stored<WaitPointer>)> = table.list(&Key::signals(signal), "").await?;
+async fn signalled(place: &Place<'_>, signal: &Signal) -> Result<(), StepError> {
+    let pointers: Vec<(Key, Stored<WaitPointer>)> = place.table.list(&Key::signals(signal), "").await?;
     for (_, Stored { document: WaitPointer { release, stage, kind, .. }, .. }) in pointers {
-        if let Some(waiting) = table.get::<Waiting>(&Key::wait(&release, &stage, &kind)).await? {
-            resume_if_over(aws, table, &waiting.document).await?;
+        if let Some(waiting) = place.table.get::<Waiting>(&Key::wait(&release, stage.as_ref(), &kind)).await? {
+            resume_if_over(place, &waiting.document).await?;
         }
     }
     Ok(())
 }
 
+/// Looks at every wait of a release.
+async fn look_at_all(place: &Place<'_>, release: &ReleaseId) -> Result<(), StepError> {
+    let waits: Vec<(Key, Stored<Waiting>)> = place.table.list(&Key::waits(release), "").await?;
+    for (_, waiting) in waits {
+        resume_if_over(place, &waiting.document).await?;
+    }
+    Ok(())
+}
+
 /// The table's changes, in order. What could not be done is told to Lambda, which brings it again.
-async fn records(aws: &Aws, table: &Table, records: &Records) -> Result<Value, StepError> {
+async fn records(place: &Place<'_>, records: &Records) -> Result<Value, StepError> {
     for record in &records.records {
         let done = match record.change() {
-            Some(Change::Decision { approval }) => decided(aws, table, &approval).await,
-            Some(Change::Alarm { pointer }) => rang(aws, table, &pointer).await,
-            Some(Change::Push { application }) => signalled(aws, table, &Signal::Push(application)).await,
+            Some(Change::Decision { approval }) => decided(place, &approval).await,
+            Some(Change::Alarm { pointer }) => rang(place, &pointer).await,
+            Some(Change::Push { application }) => signalled(place, &Signal::Push(application)).await,
+            Some(Change::Turn { application }) => signalled(place, &Signal::Turn(application)).await,
+            Some(Change::Release { release }) => look_at_all(place, &release).await,
             None => Ok(()),
         };
         if let Err(error) = done {
@@ -87,43 +126,43 @@ async fn records(aws: &Aws, table: &Table, records: &Records) -> Result<Value, S
     Ok(json!({ "batchItemFailures": [] }))
 }
 
-async fn decided(aws: &Aws, table: &Table, approval: &Key) -> Result<(), StepError> {
-    let Some(stored) = table.get::<slipway_core::approval::Approval>(approval).await? else { return Ok(()) };
+async fn decided(place: &Place<'_>, approval: &Key) -> Result<(), StepError> {
+    let Some(stored) = place.table.get::<Approval>(approval).await? else { return Ok(()) };
     let approval = stored.document;
-    let key = Key::wait(&approval.release.id, &approval.stage, Wait::Decision { approval: approval.id }.kind());
-    match table.get::<Waiting>(&key).await? {
-        Some(waiting) => resume_if_over(aws, table, &waiting.document).await,
+    let key = Key::wait(&approval.release.id, Some(&approval.stage), Wait::Decision { approval: approval.id }.kind());
+    match place.table.get::<Waiting>(&key).await? {
+        Some(waiting) => resume_if_over(place, &waiting.document).await,
         // The wait is not parked yet, and will look by itself when it is; or it is over.
         None => Ok(()),
     }
 }
 
-async fn rang(aws: &Aws, table: &Table, pointer: &Key) -> Result<(), StepError> {
-    let Some(stored) = table.get::<WaitPointer>(pointer).await? else { return Ok(()) };
+async fn rang(place: &Place<'_>, pointer: &Key) -> Result<(), StepError> {
+    let Some(stored) = place.table.get::<WaitPointer>(pointer).await? else { return Ok(()) };
     let WaitPointer { release, stage, kind, rang: Some(reason) } = stored.document else { return Ok(()) };
-    match table.get::<Waiting>(&Key::wait(&release, &stage, &kind)).await? {
-        Some(waiting) => resume(aws, table, &waiting.document, &WaitResult::Rang { reason }).await,
+    match place.table.get::<Waiting>(&Key::wait(&release, stage.as_ref(), &kind)).await? {
+        Some(waiting) => resume(place, &waiting.document, &WaitResult::Rang { reason }).await,
         None => Ok(()),
     }
 }
 
-async fn resume_if_over(aws: &Aws, table: &Table, waiting: &Waiting) -> Result<(), StepError> {
-    match look::at(aws, table, &waiting.wait).await? {
-        Some(result) => resume(aws, table, waiting, &result).await,
+async fn resume_if_over(place: &Place<'_>, waiting: &Waiting) -> Result<(), StepError> {
+    match look::at(place, &waiting.release, &waiting.wait).await? {
+        Some(result) => resume(place, waiting, &result).await,
         None => Ok(()),
     }
 }
 
-async fn resume(aws: &Aws, table: &Table, waiting: &Waiting, result: &WaitResult) -> Result<(), StepError> {
+async fn resume(place: &Place<'_>, waiting: &Waiting, result: &WaitResult) -> Result<(), StepError> {
     let Waiting { token, release, stage, wait } = waiting;
-    let delivery = aws.executions().resume(token, result).await?;
+    let delivery = place.aws.executions().resume(token, result).await?;
     if delivery == Delivery::Delivered {
-        tracing::info!(%release.id, %stage, kind = wait.kind(), "the wait of {} in {stage} is over", release.id);
+        tracing::info!(%release.id, stage = in_words(stage.as_ref()), kind = wait.kind(), "the wait of {} is over: {}", release.id, wait.kind());
     }
-    forget(table, release, stage, wait).await
+    forget(&place.table, release, stage.as_ref(), wait).await
 }
 
-async fn forget(table: &Table, release: &Release, stage: &StageName, wait: &Wait) -> Result<(), StepError> {
+async fn forget(table: &Table, release: &Release, stage: Option<&StageName>, wait: &Wait) -> Result<(), StepError> {
     for signal in wait.signals(&release.application) {
         table.delete(&Key::signal(&signal, &release.id, stage)).await?;
     }
@@ -132,15 +171,21 @@ async fn forget(table: &Table, release: &Release, stage: &StageName, wait: &Wait
 }
 
 /// The wait's time is over: the truth once more, and where it still says nothing, the time-out's own result.
-async fn settle(aws: &Aws, table: &Table, wait: &Wait) -> Result<WaitResult, StepError> {
+async fn settle(place: &Place<'_>, release: &Release, wait: &Wait) -> Result<WaitResult, StepError> {
     if let Wait::Decision { approval } = wait {
-        return look::close(table, approval).await;
+        return look::close(&place.table, approval).await;
     }
-    if let Some(result) = look::at(aws, table, wait).await? {
+    if let Some(result) = look::at(place, release, wait).await? {
         return Ok(result);
     }
     Ok(match wait {
         Wait::Bake { .. } => WaitResult::Quiet {},
-        Wait::Deployment { .. } | Wait::Decision { .. } => WaitResult::Failed { reason: look::unfinished(aws, wait).await? },
+        Wait::Turn {} | Wait::Deployment { .. } | Wait::Rollback { .. } | Wait::Decision { .. } => {
+            WaitResult::Failed { reason: look::unfinished(place.aws, wait).await? }
+        }
     })
+}
+
+fn in_words(stage: Option<&StageName>) -> &str {
+    stage.map_or("", StageName::as_str)
 }

@@ -1,33 +1,67 @@
 //! Looks at the truth behind a wait.
 
-use slipway_aws::{Aws, Key, Table};
+use slipway_aws::{Aws, Key, Stored, Table};
 use slipway_core::alarm::ringing;
 use slipway_core::approval::{Approval, ApprovalId};
 use slipway_core::deployment::{Progress, ServiceView, judge, together};
+use slipway_core::release::Release;
+use slipway_core::turn::{Claim, Life, Turn};
 use slipway_core::wait::{DeployedService, Wait, WaitResult, decision};
-use slipway_runtime::{StepError, newest_after, now};
+use slipway_runtime::{StepError, abort_of, newest_after, now};
+
+use crate::Place;
 
 /// How the wait ended, if it did by now.
-pub(crate) async fn at(aws: &Aws, table: &Table, wait: &Wait) -> Result<Option<WaitResult>, StepError> {
+pub(crate) async fn at(place: &Place<'_>, release: &Release, wait: &Wait) -> Result<Option<WaitResult>, StepError> {
+    let Place { aws, table, .. } = place;
+    if !matches!(wait, Wait::Decision { .. } | Wait::Rollback { .. })
+        && let Some(abort) = abort_of(table, &release.id).await?
+    {
+        return Ok(Some(WaitResult::Aborted { reason: abort.in_words() }));
+    }
     match wait {
-        Wait::Deployment { services } => deployment(aws, services).await,
-        Wait::Decision { approval } => {
-            let key = Key::approval(approval);
-            let Some(stored) = table.get::<Approval>(&key).await? else { return Ok(None) };
-            if let Some(decided) = decision(&stored.document, now()) {
-                return Ok(Some(decided));
-            }
-            let Some(newer) = newest_after(table, &stored.document.release).await? else { return Ok(None) };
-            // Where a decision comes in between, it counts: its own change of the table is the next look.
-            let closed = table.replace(&key, &stored.document.superseded(), stored.version).await?;
-            Ok(closed.then(|| WaitResult::Superseded { reason: newer.supersedes() }))
-        }
+        Wait::Turn {} => turn(place, release).await,
+        Wait::Deployment { services } | Wait::Rollback { services } => deployment(aws, services).await,
+        Wait::Decision { approval } => decided(table, approval).await,
         Wait::Bake { alarms } => {
             let readings = aws.alarms().read(alarms).await?;
             Ok(ringing(alarms, &readings)
                 .map(|alarm| WaitResult::Rang { reason: format!("the alarm {} rings: {}", alarm.name, alarm.reason) }))
         }
     }
+}
+
+/// Whether the turn can be taken by now: it is free, or its holder is dead.
+async fn turn(place: &Place<'_>, release: &Release) -> Result<Option<WaitResult>, StepError> {
+    if let Some(newer) = newest_after(&place.table, release).await? {
+        return Ok(Some(WaitResult::Superseded { reason: newer.supersedes() }));
+    }
+    let turn = place.table.get::<Turn>(&Key::turn(&release.application)).await?.map(|stored| stored.document).unwrap_or_default();
+    let life = match &turn.holder {
+        Some(holder) => place.aws.executions().life(place.state_machine_arn, holder.release.as_str()).await?,
+        None => None,
+    };
+    let claim = turn.claim(&release.id, life.unwrap_or(Life::Ended), now());
+    Ok((!matches!(claim, Claim::Taken(_))).then_some(WaitResult::Done {}))
+}
+
+/// What people decided, or why they need not decide any more.
+async fn decided(table: &Table, id: &ApprovalId) -> Result<Option<WaitResult>, StepError> {
+    let key = Key::approval(id);
+    let Some(Stored { document: approval, version }) = table.get::<Approval>(&key).await? else { return Ok(None) };
+    if let Some(decided) = decision(&approval, now()) {
+        return Ok(Some(decided));
+    }
+    let closed = if let Some(abort) = abort_of(table, &approval.release.id).await? {
+        approval.withdrawn(&abort.in_words())
+    } else if let Some(newer) = newest_after(table, &approval.release).await? {
+        approval.superseded(&newer.supersedes())
+    } else {
+        return Ok(None);
+    };
+    // Where a decision comes in between, it counts: its own change of the table is the next look.
+    let first = table.replace(&key, &closed, version).await?;
+    Ok(first.then(|| decision(&closed, now())).flatten())
 }
 
 /// Ends an approval for good: what nobody decided is expired, and a later click finds it so.
@@ -71,7 +105,7 @@ async fn deployment(aws: &Aws, services: &[DeployedService]) -> Result<Option<Wa
 /// What is said of a deployment that did not end in time, with ECS's own words.
 pub(crate) async fn unfinished(aws: &Aws, wait: &Wait) -> Result<String, StepError> {
     let mut words = "ECS did not finish in time".to_owned();
-    if let Wait::Deployment { services } = wait {
+    if let Wait::Deployment { services } | Wait::Rollback { services } = wait {
         for service in services {
             if let Some(view) = view(aws, service).await? {
                 words = format!("{words}; {}", why(aws, service, &view, &service.service.to_string()).await?);

@@ -12,7 +12,8 @@ use slipway_runtime::StepError;
 pub(crate) struct Waiting {
     pub token: String,
     pub release: Release,
-    pub stage: StageName,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<StageName>,
     pub wait: Wait,
 }
 
@@ -20,7 +21,8 @@ pub(crate) struct Waiting {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct WaitPointer {
     pub release: ReleaseId,
-    pub stage: StageName,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<StageName>,
     pub kind: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rang: Option<String>,
@@ -82,9 +84,22 @@ struct Text {
 /// What a change of the table may mean for a wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
-    Decision { approval: Key },
-    Alarm { pointer: Key },
-    Push { application: ApplicationName },
+    Decision {
+        approval: Key,
+    },
+    Alarm {
+        pointer: Key,
+    },
+    Push {
+        application: ApplicationName,
+    },
+    Turn {
+        application: ApplicationName,
+    },
+    /// A person aborts the release, or the sweep wants all its waits looked at.
+    Release {
+        release: ReleaseId,
+    },
 }
 
 impl Record {
@@ -95,9 +110,14 @@ impl Record {
             Some(Change::Decision { approval: key })
         } else if pk.starts_with("SIGNAL#ALARM#") {
             Some(Change::Alarm { pointer: key })
+        } else if let Some(application) = pk.strip_prefix("APPLICATION#") {
+            Some(Change::Push { application: ApplicationName::new(application).ok()? })
+        } else if let Some(application) = pk.strip_prefix("TURN#") {
+            Some(Change::Turn { application: ApplicationName::new(application).ok()? })
+        } else if pk == "SIGNAL#SWEEP" {
+            Some(Change::Release { release: ReleaseId::new(sk).ok()? })
         } else {
-            let application = ApplicationName::new(pk.strip_prefix("APPLICATION#")?).ok()?;
-            Some(Change::Push { application })
+            Some(Change::Release { release: ReleaseId::new(pk.strip_prefix("ABORT#")?).ok()? })
         }
     }
 }
@@ -112,10 +132,14 @@ mod tests {
     }
 
     #[test]
-    fn only_decisions_alarms_and_pushes_are_looked_into() {
+    fn only_what_may_end_a_wait_is_looked_into() {
         assert!(matches!(record("APPROVAL#web-a1/production", "APPROVAL").change(), Some(Change::Decision { .. })));
         assert!(matches!(record("SIGNAL#ALARM#5xx", "web-a1#production").change(), Some(Change::Alarm { .. })));
         assert!(matches!(record("APPLICATION#web", "2026-11-20T08:15:30.123Z#web-a1").change(), Some(Change::Push { .. })));
+        assert!(matches!(record("TURN#web", "TURN").change(), Some(Change::Turn { .. })));
+        for (pk, sk) in [("SIGNAL#SWEEP", "web-a1"), ("ABORT#web-a1", "ABORT")] {
+            assert!(matches!(record(pk, sk).change(), Some(Change::Release { release }) if release.as_str() == "web-a1"));
+        }
         assert_eq!(record("APPROVAL#web-a1/production", "MAILED#ana@example.com").change(), None);
         assert_eq!(record("SIGNAL#SERVICE#arn", "web-a1#staging").change(), None);
     }

@@ -4,12 +4,14 @@
 //! else deployed meanwhile, nothing is touched. It does not wait: the workflow does.
 
 use serde_json::Value;
-use slipway_aws::{Aws, Key};
+use slipway_aws::{Aws, Key, Table};
+use slipway_core::application::Stage;
 use slipway_core::name::{ClusterName, TaskDefinitionArn};
-use slipway_core::rollback::{Restoration, restoration};
+use slipway_core::release::Release;
+use slipway_core::rollback::{Restoration, ServiceBaseline, restoration};
 use slipway_core::step::{DeployServicesInput, Restored};
 use slipway_core::wait::DeployedService;
-use slipway_runtime::{Config, StepError, deployer_after, parse};
+use slipway_runtime::{Config, StepError, deployer_after, hold_turn, parse};
 
 /// Puts the baseline of the stage's services back. `Blocked` says that one of them cannot be: a person is needed.
 ///
@@ -17,8 +19,11 @@ use slipway_runtime::{Config, StepError, deployer_after, parse};
 ///
 /// When the input does not parse, or AWS cannot be asked.
 pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Restored, StepError> {
-    let DeployServicesInput { release, stage, baseline } = parse(input)?;
+    let DeployServicesInput { release, generation, stage, baseline } = parse(input)?;
     let table = aws.table(&config.table);
+    if let Err(lost) = hold_turn(&table, &release, generation).await? {
+        return Ok(Restored::Blocked { reason: lost.to_string() });
+    }
     let cluster = ClusterName::new(stage.cluster())
         .map_err(|error| StepError::InvalidInput { field: "stage.cluster".into(), problem: error.to_string() })?;
     let names: Vec<_> = baseline.services.iter().map(|service| service.service.as_str()).collect();
@@ -36,16 +41,27 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Restored
         };
         let ours: Option<TaskDefinitionArn> =
             table.get(&Key::deployed(&release.id, &stage.name, name)).await?.map(|stored| stored.document);
-        let restoration = restoration(before, ours.as_ref(), view);
+        let copy: Option<TaskDefinitionArn> =
+            table.get(&Key::restored(&release.id, &stage.name, name)).await?.map(|stored| stored.document);
+        let target;
+        let restoration = restoration(before, ours.as_ref(), copy.as_ref(), view);
         touched |= restoration != Restoration::AlreadyBack
             || view.deployments.iter().any(|deployment| Some(&deployment.task_definition) == ours.as_ref());
         match restoration {
             Restoration::AlreadyBack => {
+                target = view.task_definition.clone();
                 tracing::info!(release.id = %release.id, %stage.name, ecs.service = %name, "{name} of {} runs its baseline already", stage.name);
             }
             Restoration::PutBack => {
-                tracing::info!(release.id = %release.id, %stage.name, ecs.service = %name, ecs.task_definition = %before.task_definition, "{name} of {} goes back to {}", stage.name, before.task_definition);
-                aws.ecs().update(stage.cluster(), name, &before.task_definition, before.ran_nothing().then_some(0)).await?;
+                match runnable(aws, &table, &release, generation, &stage, before, copy).await? {
+                    Ok(runnable) => target = runnable,
+                    Err(problem) => {
+                        problems.push(problem);
+                        continue;
+                    }
+                }
+                tracing::info!(release.id = %release.id, %stage.name, ecs.service = %name, ecs.task_definition = %target, "{name} of {} goes back to {target}", stage.name);
+                aws.ecs().update(stage.cluster(), name, &target, before.ran_nothing().then_some(0)).await?;
             }
             Restoration::Refuse { running } => {
                 if let Some(newer) = deployer_after(&table, &release, &stage.name, name, &running).await? {
@@ -61,7 +77,7 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Restored
             cluster: cluster.clone(),
             service: name.clone(),
             arn: before.arn.clone(),
-            task_definition: before.task_definition.clone(),
+            task_definition: target,
             desired_count: if before.ran_nothing() { 0 } else { view.desired_count },
             health: configured.health.clone(),
         });
@@ -74,4 +90,32 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Restored
     } else {
         Ok(Restored::Blocked { reason: problems.join("; ") })
     }
+}
+
+/// A task definition that ECS takes for the baseline: itself, or, where it was deregistered meanwhile, a copy that is
+/// registered from the recorded document.
+async fn runnable(
+    aws: &Aws,
+    table: &Table,
+    release: &Release,
+    generation: u64,
+    stage: &Stage,
+    before: &ServiceBaseline,
+    copy: Option<TaskDefinitionArn>,
+) -> Result<Result<TaskDefinitionArn, String>, StepError> {
+    if let Some(copy) = copy {
+        return Ok(Ok(copy));
+    }
+    let name = &before.service;
+    if aws.ecs().task_definition(before.task_definition.as_str()).await?.is_some_and(|found| found.active) {
+        return Ok(Ok(before.task_definition.clone()));
+    }
+    let Some(document) = table.get::<Value>(&Key::definition(&release.id, &stage.name, name)).await? else {
+        return Ok(Err(format!("{} of {name} cannot be run any more, and was not recorded", before.task_definition)));
+    };
+    let family = stage.families(name).release;
+    let copy = aws.ecs().register(&document.document, &family, &release.id, generation, |_| None).await?;
+    table.put(&Key::restored(&release.id, &stage.name, name), &copy).await?;
+    tracing::warn!(release.id = %release.id, %stage.name, ecs.service = %name, ecs.task_definition = %copy, "{} cannot be run any more: it was registered again as {copy}", before.task_definition);
+    Ok(Ok(copy))
 }

@@ -8,7 +8,7 @@ use verify_service::{Prober, handle};
 async fn main() -> Result<(), lambda_runtime::Error> {
     slipway_runtime::log();
     let config = Config::read(&Environment::of_process())?;
-    let aws = Aws::connect().await;
+    let aws = Aws::connect(env!("CARGO_PKG_NAME")).await;
     let prober = Prober::new()?;
     tokio::join!(aws.ecs().warm_up(), aws.table(&config.table).warm_up());
     slipway_runtime::serve(|input| handle(&aws, &config, &prober, input)).await

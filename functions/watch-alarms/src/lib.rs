@@ -10,7 +10,7 @@ use slipway_core::alarm::AlarmState;
 use slipway_core::application::{Application, Stage};
 use slipway_core::release::Started;
 use slipway_core::wait::Signal;
-use slipway_runtime::{ConfigurationError, Environment, StepError, count, parse};
+use slipway_runtime::{ConfigurationError, Configured, Environment, StepError, applications, count, parse};
 
 /// What the function is told by its environment.
 #[derive(Clone, Debug)]
@@ -32,9 +32,8 @@ impl Config {
     pub fn read(environment: &Environment<'_>) -> Result<Self, ConfigurationError> {
         Ok(Self {
             table: environment.table()?,
-            applications_path: environment
-                .require("SLIPWAY_APPLICATIONS_PATH", "the SSM path of the applications, such as /slipway/applications")?,
-            notification_topic_arn: environment.require("SLIPWAY_NOTIFICATION_TOPIC_ARN", "the ARN of the notifications' SNS topic")?,
+            applications_path: environment.applications_path()?,
+            notification_topic_arn: environment.notification_topic_arn()?,
         })
     }
 }
@@ -80,8 +79,7 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Watched,
     let bakes_ended = if state.value == AlarmState::Alarm { end_bakes(aws, config, &alarm_name, &state.reason).await? } else { 0 };
 
     let mut stages = 0;
-    for (name, value) in aws.parameters().below(&config.applications_path).await? {
-        let application = Application::parse(&value).map_err(|error| StepError::InvalidConfiguration(format!("{name}: {error}")))?;
+    for Configured { application, .. } in applications(aws, &config.applications_path).await? {
         for stage in application.stages.iter().filter(|stage| watches(stage, &alarm_name)) {
             stages += 1;
             tell(aws, config, &application, stage, &alarm_name, &state).await?;

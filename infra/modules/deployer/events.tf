@@ -13,6 +13,27 @@ locals {
       }
     }
 
+    manual-action = {
+      description = "A person asks for a release, an end, or a quarantine lifted"
+      function    = "receive-push"
+      pattern = {
+        source        = ["slipway"]
+        account       = [local.account]
+        "detail-type" = ["Release Requested", "Abort Requested", "Quarantine Lift Requested"]
+      }
+    }
+
+    execution-ended = {
+      description = "A release's execution was stopped, timed out, or failed where nothing catches"
+      function    = "sweep"
+      pattern = {
+        source        = ["aws.states"]
+        account       = [local.account]
+        "detail-type" = ["Step Functions Execution Status Change"]
+        detail        = { status = ["ABORTED", "FAILED", "TIMED_OUT"], stateMachineArn = [local.state_machine_arn] }
+      }
+    }
+
     deployment-change = {
       description = "ECS ended a deployment, or a service is steady"
       function    = "resume-release"

@@ -38,11 +38,26 @@ locals {
     conditions = [{ test = "ArnEquals", variable = "ecs:cluster", values = local.cluster_arns }]
   }
 
+  find_images = { sid = "FindImages", actions = ["ecr:DescribeImages"], resources = local.repository_arns }
+
+  # Whether the holder of a turn, or a release without an outcome, still runs.
+  describe_releases = { sid = "DescribeReleases", actions = ["states:DescribeExecution"], resources = ["${replace(local.state_machine_arn, ":stateMachine:", ":execution:")}:*"] }
+
+  register_revisions = { sid = "RegisterRevisions", actions = ["ecs:RegisterTaskDefinition"], resources = local.family_arns }
+
+  tag_revisions = {
+    sid        = "TagRevisions"
+    actions    = ["ecs:TagResource"]
+    resources  = local.family_arns
+    conditions = [{ test = "StringEquals", variable = "ecs:CreateAction", values = ["RegisterTaskDefinition"] }]
+  }
+
   describe_tasks = { sid = "DescribeTasks", actions = ["ecs:DescribeTasks"], resources = local.task_arns }
 
   # In three maps, because a function's queue, log and role need not wait for what its statements name.
   functions = {
     receive-push     = { timeout_seconds = 15, description = "Starts a release for a push that an application waits for" }
+    take-turn        = { timeout_seconds = 15, description = "Gives a release the turn of its application, one release at a time" }
     capture-baseline = { timeout_seconds = 15, description = "Records what a stage runs before the release touches it, and checks that it may be touched" }
     request-approval = { timeout_seconds = 15, description = "Asks a stage's approvers, each with a link of their own" }
     decide-approval  = { timeout_seconds = 10, description = "Shows the approval page and records the decision that its form sends" }
@@ -52,26 +67,39 @@ locals {
     finish-release   = { timeout_seconds = 15, description = "Records a release's outcome, then tells people" }
     resume-release   = { timeout_seconds = 15, description = "Parks task tokens and ends the waits that an event answers" }
     watch-alarms     = { timeout_seconds = 15, description = "Ends a bake when one of its alarms rings, and tells people" }
+    sweep            = { timeout_seconds = 60, description = "Finds pushes, signals and outcomes that were lost" }
   }
 
   environments = {
     receive-push     = { SLIPWAY_STATE_MACHINE_ARN = local.state_machine_arn, SLIPWAY_APPLICATIONS_PATH = local.applications_path }
+    take-turn        = { SLIPWAY_STATE_MACHINE_ARN = local.state_machine_arn }
+    resume-release   = { SLIPWAY_STATE_MACHINE_ARN = local.state_machine_arn }
     request-approval = { SLIPWAY_APPROVAL_TOPIC_ARN = module.approval.topic_arn, SLIPWAY_APPROVAL_URL = module.approval.url }
     finish-release   = { SLIPWAY_NOTIFICATION_TOPIC_ARN = aws_sns_topic.notifications.arn }
     watch-alarms     = { SLIPWAY_APPLICATIONS_PATH = local.applications_path, SLIPWAY_NOTIFICATION_TOPIC_ARN = aws_sns_topic.notifications.arn }
+
+    sweep = {
+      SLIPWAY_STATE_MACHINE_ARN      = local.state_machine_arn
+      SLIPWAY_APPLICATIONS_PATH      = local.applications_path
+      SLIPWAY_NOTIFICATION_TOPIC_ARN = aws_sns_topic.notifications.arn
+    }
   }
 
   statements = {
     receive-push = [
-      local.read_applications,
-      { sid = "RecordRelease", actions = ["dynamodb:GetItem", "dynamodb:PutItem"], resources = [aws_dynamodb_table.this.arn] },
+      local.read_applications, local.find_images,
+      { sid = "RecordRelease", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn] },
       { sid = "StartRelease", actions = ["states:StartExecution"], resources = [local.state_machine_arn] },
     ]
 
+    take-turn = [
+      local.describe_releases,
+      { sid = "TakeTurn", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn] },
+    ]
+
     capture-baseline = [
-      local.describe_services, local.describe_task_definitions, local.read_alarms,
-      { sid = "CheckImage", actions = ["ecr:DescribeImages"], resources = local.repository_arns },
-      { sid = "RecordBaseline", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"], resources = [aws_dynamodb_table.this.arn] },
+      local.describe_services, local.describe_task_definitions, local.read_alarms, local.find_images,
+      { sid = "RecordBaseline", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn] },
     ]
 
     request-approval = [
@@ -94,16 +122,9 @@ locals {
     ]
 
     deploy-services = [
-      local.describe_task_definitions, local.pass_task_roles,
+      local.describe_task_definitions, local.pass_task_roles, local.find_images, local.register_revisions, local.tag_revisions,
       { sid = "UpdateServices", actions = ["ecs:DescribeServices", "ecs:UpdateService"], resources = local.service_arns },
-      { sid = "RegisterRevisions", actions = ["ecs:RegisterTaskDefinition"], resources = local.family_arns },
-      {
-        sid        = "TagRevisions"
-        actions    = ["ecs:TagResource"]
-        resources  = local.family_arns
-        conditions = [{ test = "StringEquals", variable = "ecs:CreateAction", values = ["RegisterTaskDefinition"] }]
-      },
-      { sid = "RecordDeployment", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"], resources = [aws_dynamodb_table.this.arn] },
+      { sid = "RecordDeployment", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn] },
     ]
 
     verify-service = [
@@ -117,18 +138,18 @@ locals {
     ]
 
     roll-back = [
-      local.describe_task_definitions, local.pass_task_roles,
+      local.describe_task_definitions, local.pass_task_roles, local.register_revisions, local.tag_revisions,
       { sid = "UpdateServices", actions = ["ecs:DescribeServices", "ecs:UpdateService"], resources = local.service_arns },
-      { sid = "ReadDeployment", actions = ["dynamodb:GetItem", "dynamodb:Query"], resources = [aws_dynamodb_table.this.arn] },
+      { sid = "RecordRollback", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn] },
     ]
 
     finish-release = [
       local.notify, local.use_topic_key,
-      { sid = "RecordOutcome", actions = ["dynamodb:GetItem", "dynamodb:PutItem"], resources = [aws_dynamodb_table.this.arn] },
+      { sid = "RecordOutcome", actions = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn] },
     ]
 
     resume-release = [
-      local.describe_services, local.list_tasks, local.describe_tasks, local.read_alarms,
+      local.describe_services, local.list_tasks, local.describe_tasks, local.read_alarms, local.describe_releases,
       {
         sid       = "KeepWaits"
         actions   = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
@@ -147,6 +168,17 @@ locals {
     watch-alarms = [
       local.read_applications, local.notify, local.use_topic_key,
       { sid = "SignalBake", actions = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn] },
+    ]
+
+    sweep = [
+      local.read_applications, local.find_images, local.describe_releases, local.describe_services, local.describe_task_definitions,
+      local.notify, local.use_topic_key,
+      { sid = "StartRelease", actions = ["states:StartExecution"], resources = [local.state_machine_arn] },
+      {
+        sid       = "RecordWhatWasFound"
+        actions   = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
+        resources = [aws_dynamodb_table.this.arn]
+      },
     ]
   }
 }
@@ -183,7 +215,7 @@ resource "aws_lambda_event_source_mapping" "decisions" {
     filter {
       pattern = jsonencode({
         eventName = ["INSERT", "MODIFY"]
-        dynamodb  = { Keys = { pk = { S = [{ prefix = "APPLICATION#" }, { prefix = "APPROVAL#" }, { prefix = "SIGNAL#" }] } } }
+        dynamodb  = { Keys = { pk = { S = [{ prefix = "ABORT#" }, { prefix = "APPLICATION#" }, { prefix = "APPROVAL#" }, { prefix = "SIGNAL#" }, { prefix = "TURN#" }] } } }
       })
     }
   }

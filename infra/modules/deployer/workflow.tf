@@ -3,7 +3,7 @@
 locals {
   # The functions that the workflow calls, each as the placeholder <function>_arn of its definition.
   workflow_functions = toset([
-    "capture-baseline", "request-approval", "deploy-services", "verify-service", "roll-back", "finish-release", "resume-release",
+    "take-turn", "capture-baseline", "request-approval", "deploy-services", "verify-service", "roll-back", "finish-release", "resume-release",
   ])
 }
 

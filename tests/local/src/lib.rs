@@ -2,7 +2,7 @@
 //!
 //! MiniStack is the AWS endpoint. This crate starts it with what it lacks: an engine that runs ECS tasks as
 //! processes ([`engine`]), the events that AWS sends by itself ([`events`]) and an inbox for SNS's mails
-//! ([`mail`]). It applies the real Terraform, and gives people commands ([`commands`]) and tests an interface
+//! ([`mail`]). Between the functions and it stands the [`wire`], which can break a call. This crate applies the real Terraform, and gives people commands ([`commands`]) and tests an interface
 //! ([`Cloud`]) to it.
 
 pub mod client;
@@ -24,6 +24,7 @@ pub mod serve;
 pub mod settings;
 pub mod state;
 pub mod terraform;
+pub mod wire;
 
 pub use cloud::{Cloud, PushOptions, Pushed};
 pub use mail::Mail;

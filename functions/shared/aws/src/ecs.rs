@@ -1,15 +1,32 @@
 //! ECS: services, their tasks, and task definitions.
 
 use aws_sdk_ecs::Client;
-use aws_sdk_ecs::types::{self, DeploymentRolloutState, DesiredStatus, Tag, TaskDefinitionField};
+use aws_sdk_ecs::types::{self, DeploymentRolloutState, DesiredStatus, TaskDefinitionField};
+use aws_smithy_types::body::SdkBody;
+use serde_json::{Map, Value, json};
 use slipway_core::deployment::{Deployment, Rollout, ServiceView, TaskView};
 use slipway_core::image::digest_of;
 use slipway_core::name::{ReleaseId, ServiceArn, ServiceName, TaskDefinitionArn};
 
 use crate::AwsError;
+use crate::answer::Answer;
 
 /// The tag on a task definition that names the release which registered it.
 const RELEASE_TAG: &str = "slipway:release";
+/// The tag that names the generation it was registered in.
+const GENERATION_TAG: &str = "slipway:generation";
+/// What ECS says of a revision and does not take back in a registration.
+const OF_THE_REVISION: [&str; 9] = [
+    "taskDefinitionArn",
+    "revision",
+    "status",
+    "requiresAttributes",
+    "compatibilities",
+    "registeredAt",
+    "registeredBy",
+    "deregisteredAt",
+    "deleteRequestedAt",
+];
 /// How many of ECS's messages about a service are kept.
 const EVENTS: usize = 10;
 /// How many different reasons of stopped tasks are told. ECS forgets a stopped task after an hour.
@@ -24,13 +41,17 @@ pub struct Ecs {
 /// A revision of a task definition: the whole document, and what is read of it.
 #[derive(Clone, Debug)]
 pub struct TaskDefinition {
-    document: types::TaskDefinition,
+    /// ECS's own JSON of it. Kept as it came, so that a field which this program's SDK does not know is not lost when the
+    /// document is registered again.
+    pub document: Value,
     /// Its ARN.
     pub arn: TaskDefinitionArn,
     /// The images of its containers, in order.
     pub images: Vec<String>,
     /// The release that registered it; none for Terraform's.
     pub release: Option<String>,
+    /// Whether a service may be told to run it: not once it was deregistered.
+    pub active: bool,
 }
 
 impl Ecs {
@@ -74,8 +95,9 @@ impl Ecs {
     /// When ECS cannot be asked.
     pub async fn task_definition(&self, arn_or_family: &str) -> Result<Option<TaskDefinition>, AwsError> {
         const OPERATION: &str = "ecs:DescribeTaskDefinition";
+        let json = Answer::default();
         let request = self.client.describe_task_definition().task_definition(arn_or_family).include(TaskDefinitionField::Tags);
-        let answer = match request.send().await {
+        let answer = match request.customize().interceptor(json.clone()).send().await {
             Ok(answer) => answer,
             Err(error)
                 if error.as_service_error().is_some_and(|error| error.is_client_exception() && is_missing(error.meta().message())) =>
@@ -85,54 +107,40 @@ impl Ecs {
             Err(error) => return Err(AwsError::from_sdk(OPERATION, error)),
         };
         let release = answer.tags().iter().find(|tag| tag.key() == Some(RELEASE_TAG)).and_then(|tag| tag.value().map(ToOwned::to_owned));
-        let document = answer.task_definition.ok_or_else(|| AwsError::unusable(OPERATION, "no task definition"))?;
-        let arn = arn_of(document.task_definition_arn(), OPERATION)?;
-        let images = document.container_definitions().iter().filter_map(|container| container.image().map(ToOwned::to_owned)).collect();
-        Ok(Some(TaskDefinition { document, arn, images, release }))
+        let found = answer.task_definition().ok_or_else(|| AwsError::unusable(OPERATION, "no task definition"))?;
+        let document = json.field(OPERATION, "taskDefinition")?;
+        Ok(Some(TaskDefinition {
+            document,
+            arn: arn_of(found.task_definition_arn(), OPERATION)?,
+            images: found.container_definitions().iter().filter_map(|container| container.image().map(ToOwned::to_owned)).collect(),
+            release,
+            active: found.status() == Some(&types::TaskDefinitionStatus::Active),
+        }))
     }
 
-    /// Registers a revision of `family`: the template with its images replaced where `image_for` gives another one,
-    /// tagged with the release. A client token does not exist for this call: look for the tag before calling it again.
+    /// Registers a revision of `family`: the document with its images replaced where `image_for` gives another one, tagged
+    /// with the release and its generation. A client token does not exist for this call: look for the tag before calling it
+    /// again.
     ///
     /// # Errors
     ///
     /// When ECS cannot be asked, or refuses.
     pub async fn register(
         &self,
-        template: &TaskDefinition,
+        document: &Value,
         family: &str,
         release: &ReleaseId,
+        generation: u64,
         image_for: impl Fn(&str) -> Option<String>,
     ) -> Result<TaskDefinitionArn, AwsError> {
         const OPERATION: &str = "ecs:RegisterTaskDefinition";
-        let document = template.document.clone();
-        let containers = document.container_definitions.unwrap_or_default().into_iter().map(|mut container| {
-            if let Some(image) = container.image.as_deref().and_then(&image_for) {
-                container.image = Some(image);
-            }
-            container
+        let registration = registration(document, family, release, generation, image_for);
+        let body = serde_json::to_vec(&registration).map_err(|error| AwsError::unusable(OPERATION, error.to_string()))?;
+        // The SDK's own types would drop what they do not know of the document, so the request's body is the document.
+        let request = self.client.register_task_definition().family(family).customize().mutate_request(move |request| {
+            request.headers_mut().insert("content-length", body.len().to_string());
+            *request.body_mut() = SdkBody::from(body.clone());
         });
-        let tag = Tag::builder().key(RELEASE_TAG).value(release.as_str()).build();
-        let request = self
-            .client
-            .register_task_definition()
-            .family(family)
-            .set_container_definitions(Some(containers.collect()))
-            .set_task_role_arn(document.task_role_arn)
-            .set_execution_role_arn(document.execution_role_arn)
-            .set_network_mode(document.network_mode)
-            .set_volumes(document.volumes)
-            .set_placement_constraints(document.placement_constraints)
-            .set_requires_compatibilities(document.requires_compatibilities)
-            .set_cpu(document.cpu)
-            .set_memory(document.memory)
-            .set_pid_mode(document.pid_mode)
-            .set_ipc_mode(document.ipc_mode)
-            .set_proxy_configuration(document.proxy_configuration)
-            .set_ephemeral_storage(document.ephemeral_storage)
-            .set_runtime_platform(document.runtime_platform)
-            .set_enable_fault_injection(document.enable_fault_injection)
-            .tags(tag);
         let answer = request.send().await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
         arn_of(answer.task_definition().and_then(types::TaskDefinition::task_definition_arn), OPERATION)
     }
@@ -222,6 +230,27 @@ fn is_missing(message: Option<&str>) -> bool {
     message.is_some_and(|message| message.contains("Unable to describe task definition"))
 }
 
+/// What is registered: the document without what ECS says of its revision.
+fn registration(
+    document: &Value,
+    family: &str,
+    release: &ReleaseId,
+    generation: u64,
+    image_for: impl Fn(&str) -> Option<String>,
+) -> Map<String, Value> {
+    let mut registration = document.as_object().cloned().unwrap_or_default();
+    registration.retain(|field, value| !value.is_null() && !OF_THE_REVISION.contains(&field.as_str()));
+    for container in registration.get_mut("containerDefinitions").and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(image) = container["image"].as_str().and_then(&image_for) {
+            container["image"] = Value::String(image);
+        }
+    }
+    registration.insert("family".into(), json!(family));
+    let tag = |key: &str, value: &str| json!({ "key": key, "value": value });
+    registration.insert("tags".into(), json!([tag(RELEASE_TAG, release.as_str()), tag(GENERATION_TAG, &generation.to_string())]));
+    registration
+}
+
 fn arn_of(arn: Option<&str>, operation: &'static str) -> Result<TaskDefinitionArn, AwsError> {
     TaskDefinitionArn::new(arn.unwrap_or_default()).map_err(|error| AwsError::unusable(operation, error.to_string()))
 }
@@ -283,59 +312,69 @@ fn task_view(task: &types::Task) -> Result<TaskView, AwsError> {
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_ecs::operation::describe_task_definition::{DescribeTaskDefinitionError, DescribeTaskDefinitionOutput};
+    use aws_sdk_ecs::operation::describe_task_definition::DescribeTaskDefinitionError;
     use aws_sdk_ecs::operation::register_task_definition::RegisterTaskDefinitionOutput;
     use aws_sdk_ecs::types::error::ClientException;
-    use aws_sdk_ecs::types::{ContainerDefinition, KeyValuePair};
     use aws_smithy_mocks::mock;
+    use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+    use aws_smithy_runtime_api::http::StatusCode;
 
     use super::*;
     use crate::answering::answering;
 
-    const TEMPLATE: &str = "arn:aws:ecs:eu-central-1:111122223333:task-definition/staging-web-template:4";
     const REVISION: &str = "arn:aws:ecs:eu-central-1:111122223333:task-definition/staging-web:9";
-
-    fn container(name: &str, image: &str) -> ContainerDefinition {
-        ContainerDefinition::builder()
-            .name(name)
-            .image(image)
-            .environment(KeyValuePair::builder().name("LEVEL").value("info").build())
-            .build()
-    }
+    const TEMPLATE: &str = r#"{"taskDefinition": {
+        "taskDefinitionArn": "arn:aws:ecs:eu-central-1:111122223333:task-definition/staging-web-template:4",
+        "family": "staging-web-template", "revision": 4, "status": "ACTIVE", "registeredAt": 1.7e9, "registeredBy": "terraform",
+        "requiresAttributes": [{"name": "x"}], "compatibilities": ["FARGATE"], "cpu": "512", "taskRoleArn": null,
+        "aFieldOfNextYear": {"kept": true},
+        "containerDefinitions": [
+            {"name": "web", "image": "host/web:template", "environment": [{"name": "LEVEL", "value": "info"}]},
+            {"name": "proxy", "image": "envoyproxy/envoy:v1"}
+        ]
+    }, "tags": []}"#;
 
     #[tokio::test]
     async fn a_revision_is_the_template_with_only_our_image_replaced() {
-        let found = mock!(aws_sdk_ecs::Client::describe_task_definition).then_output(|| {
-            let document = types::TaskDefinition::builder()
-                .task_definition_arn(TEMPLATE)
-                .container_definitions(container("web", "host/web:template"))
-                .container_definitions(container("proxy", "envoyproxy/envoy:v1"))
-                .cpu("512")
-                .execution_role_arn("arn:aws:iam::111122223333:role/execution")
-                .build();
-            DescribeTaskDefinitionOutput::builder().task_definition(document).build()
+        let found = mock!(aws_sdk_ecs::Client::describe_task_definition)
+            .then_http_response(|| HttpResponse::new(StatusCode::try_from(200).expect("a status"), SdkBody::from(TEMPLATE)));
+        let ecs = Ecs::new(answering!(aws_sdk_ecs, [&found]));
+
+        let template = ecs.task_definition("staging-web-template").await.expect("ECS answers").expect("it exists");
+        let release = ReleaseId::new("web-a1").expect("an id");
+        let registration = registration(&template.document, "staging-web", &release, 7, |image| {
+            (image == "host/web:template").then(|| "host/web@new".to_owned())
         });
-        let registered = mock!(aws_sdk_ecs::Client::register_task_definition)
-            .match_requests(|request| {
-                let images: Vec<_> = request.container_definitions().iter().filter_map(ContainerDefinition::image).collect();
-                images == ["host/web@new", "envoyproxy/envoy:v1"]
-                    && request.family() == Some("staging-web")
-                    && request.cpu() == Some("512")
-                    && request.execution_role_arn() == Some("arn:aws:iam::111122223333:role/execution")
-                    && request.container_definitions()[0].environment().len() == 1
-                    && request.tags()[0].value() == Some("web-a1")
+
+        assert_eq!((template.active, template.release), (true, None));
+        assert_eq!(template.images, ["host/web:template", "envoyproxy/envoy:v1"]);
+        assert_eq!(
+            Value::Object(registration),
+            json!({
+                "family": "staging-web",
+                "cpu": "512",
+                "aFieldOfNextYear": { "kept": true },
+                "containerDefinitions": [
+                    { "name": "web", "image": "host/web@new", "environment": [{ "name": "LEVEL", "value": "info" }] },
+                    { "name": "proxy", "image": "envoyproxy/envoy:v1" },
+                ],
+                "tags": [{ "key": "slipway:release", "value": "web-a1" }, { "key": "slipway:generation", "value": "7" }],
             })
+        );
+    }
+
+    #[tokio::test]
+    async fn what_was_registered_is_known_by_its_arn() {
+        let registered = mock!(aws_sdk_ecs::Client::register_task_definition)
+            .match_requests(|request| request.family() == Some("staging-web"))
             .then_output(|| {
                 let document = types::TaskDefinition::builder().task_definition_arn(REVISION).build();
                 RegisterTaskDefinitionOutput::builder().task_definition(document).build()
             });
-        let ecs = Ecs::new(answering!(aws_sdk_ecs, [&found, &registered]));
+        let ecs = Ecs::new(answering!(aws_sdk_ecs, [&registered]));
 
-        let template = ecs.task_definition("staging-web-template").await.expect("ECS answers").expect("it exists");
         let release = ReleaseId::new("web-a1").expect("an id");
-        let arn = ecs
-            .register(&template, "staging-web", &release, |image| (image == "host/web:template").then(|| "host/web@new".to_owned()))
-            .await;
+        let arn = ecs.register(&json!({}), "staging-web", &release, 1, |_| None).await;
 
         assert_eq!(arn.expect("ECS accepts it").as_str(), REVISION);
     }

@@ -1,7 +1,10 @@
 //! Step Functions: starting the workflow, and ending its waits.
 
 use aws_sdk_sfn::Client;
+use aws_sdk_sfn::operation::describe_execution::DescribeExecutionError;
+use aws_sdk_sfn::types::ExecutionStatus;
 use serde::Serialize;
+use slipway_core::turn::Life;
 
 use crate::AwsError;
 
@@ -55,6 +58,22 @@ impl Executions {
         }
     }
 
+    /// Whether the execution of this name still runs; nothing where there is none.
+    ///
+    /// # Errors
+    ///
+    /// When Step Functions cannot be asked, or refuses.
+    pub async fn life(&self, state_machine: &str, name: &str) -> Result<Option<Life>, AwsError> {
+        const OPERATION: &str = "states:DescribeExecution";
+        match self.client.describe_execution().execution_arn(execution_arn(state_machine, name)).send().await {
+            // PENDING_REDRIVE is an end as well, until a person redrives it.
+            Ok(answer) if *answer.status() == ExecutionStatus::Running => Ok(Some(Life::Running)),
+            Ok(_) => Ok(Some(Life::Ended)),
+            Err(error) if error.as_service_error().is_some_and(DescribeExecutionError::is_execution_does_not_exist) => Ok(None),
+            Err(error) => Err(AwsError::from_sdk(OPERATION, error)),
+        }
+    }
+
     /// Gives a waiting task its result.
     ///
     /// # Errors
@@ -74,6 +93,11 @@ impl Executions {
             Err(error) => Err(AwsError::from_sdk(OPERATION, error)),
         }
     }
+}
+
+/// `arn:…:execution:MACHINE:NAME` of `arn:…:stateMachine:MACHINE`.
+fn execution_arn(state_machine: &str, name: &str) -> String {
+    format!("{}:{name}", state_machine.replacen(":stateMachine:", ":execution:", 1))
 }
 
 fn json(operation: &'static str, value: &impl Serialize) -> Result<String, AwsError> {

@@ -6,6 +6,7 @@
 mod answering;
 
 mod alarms;
+mod answer;
 mod ecr;
 mod ecs;
 mod elb;
@@ -17,15 +18,15 @@ mod topics;
 
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::{AppName, BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 
 pub use alarms::Alarms;
-pub use ecr::Repositories;
+pub use ecr::{Repositories, Tagged};
 pub use ecs::{Ecs, TaskDefinition};
 pub use elb::{Listener, LoadBalancers};
 pub use error::AwsError;
 pub use executions::{Delivery, Executions, Start};
-pub use parameters::Parameters;
+pub use parameters::{Parameter, Parameters};
 pub use table::{Key, Stored, Table};
 pub use topics::{Mail, Topic};
 
@@ -47,19 +48,22 @@ impl Aws {
     ///
     /// The SDK has no time-outs of its own for reading, attempts and operations: they are set here, once, below
     /// the functions' own, so that a function ends by its own words and not by being killed.
-    pub async fn connect() -> Self {
+    ///
+    /// The function's name goes along with every call, and is in the account's trail of API calls.
+    pub async fn connect(function: &'static str) -> Self {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(2))
             .read_timeout(Duration::from_secs(ATTEMPT_SECONDS))
             .operation_attempt_timeout(Duration::from_secs(ATTEMPT_SECONDS))
             .operation_timeout(Duration::from_secs(OPERATION_SECONDS))
             .build();
-        let config = aws_config::defaults(BehaviorVersion::latest())
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .timeout_config(timeouts)
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
-            .load()
-            .await;
-        Self { config }
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS));
+        if let Ok(name) = AppName::new(format!("slipway-{function}")) {
+            loader = loader.app_name(name);
+        }
+        Self { config: loader.load().await }
     }
 
     /// The region that is spoken to.

@@ -1,8 +1,20 @@
 //! SSM: the applications' configurations.
 
 use aws_sdk_ssm::Client;
+use jiff::Timestamp;
 
 use crate::AwsError;
+
+/// A parameter as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parameter {
+    /// Its name, with its path.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+    /// When it was written.
+    pub modified_at: Timestamp,
+}
 
 /// SSM's parameters.
 #[derive(Clone, Debug)]
@@ -15,26 +27,33 @@ impl Parameters {
         Self { client }
     }
 
-    /// Names and values of all parameters below a path.
+    /// All parameters below a path.
     ///
     /// # Errors
     ///
     /// When SSM cannot be asked.
-    pub async fn below(&self, path: &str) -> Result<Vec<(String, String)>, AwsError> {
+    pub async fn below(&self, path: &str) -> Result<Vec<Parameter>, AwsError> {
         let mut found = Vec::new();
         let mut next = None;
         loop {
             let answer = self.client.get_parameters_by_path().path(path).set_next_token(next).send().await;
             let answer = answer.map_err(|error| AwsError::from_sdk("ssm:GetParametersByPath", error))?;
-            found.extend(
-                answer.parameters().iter().filter_map(|parameter| Some((parameter.name()?.to_owned(), parameter.value()?.to_owned()))),
-            );
+            found.extend(answer.parameters().iter().filter_map(parameter));
             next = answer.next_token().filter(|token| !token.is_empty()).map(ToOwned::to_owned);
             if next.is_none() {
                 return Ok(found);
             }
         }
     }
+}
+
+fn parameter(parameter: &aws_sdk_ssm::types::Parameter) -> Option<Parameter> {
+    let modified_at = parameter.last_modified_date().and_then(|at| Timestamp::from_second(at.secs()).ok());
+    Some(Parameter {
+        name: parameter.name()?.to_owned(),
+        value: parameter.value()?.to_owned(),
+        modified_at: modified_at.unwrap_or(Timestamp::UNIX_EPOCH),
+    })
 }
 
 #[cfg(test)]
@@ -64,6 +83,6 @@ mod tests {
 
         let found = parameters.below("/slipway/applications").await.expect("SSM answers");
 
-        assert_eq!(found.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["/a", "/b"]);
+        assert_eq!(found.iter().map(|parameter| parameter.name.as_str()).collect::<Vec<_>>(), ["/a", "/b"]);
     }
 }

@@ -10,7 +10,9 @@ use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use slipway_core::approval::ApprovalId;
+use slipway_core::image::Digest;
 use slipway_core::name::{ApplicationName, ReleaseId, ServiceName, StageName};
+use slipway_core::release::Started;
 use slipway_core::wait::Signal;
 
 use crate::AwsError;
@@ -42,6 +44,51 @@ impl Key {
         Self::of(format!("RELEASE#{id}"), "RELEASE")
     }
 
+    /// A release that has no outcome yet which was told, with the workflow's input.
+    #[must_use]
+    pub fn open(application: &ApplicationName, id: &ReleaseId) -> Self {
+        Self::of(Self::OPEN, format!("{application}#{id}"))
+    }
+
+    /// The partition of all open releases.
+    pub const OPEN: &str = "OPEN";
+
+    /// Who has the application's turn.
+    #[must_use]
+    pub fn turn(application: &ApplicationName) -> Self {
+        Self::of(format!("TURN#{application}"), "TURN")
+    }
+
+    /// That a person asked for a release to end.
+    #[must_use]
+    pub fn abort(id: &ReleaseId) -> Self {
+        Self::of(format!("ABORT#{id}"), "ABORT")
+    }
+
+    /// An image that was rolled back or rejected.
+    #[must_use]
+    pub fn quarantine(application: &ApplicationName, digest: &Digest) -> Self {
+        Self::of(format!("QUARANTINE#{application}"), digest.as_str())
+    }
+
+    /// From when on the pushes of an application count.
+    #[must_use]
+    pub fn since(application: &ApplicationName) -> Self {
+        Self::of(format!("SWEEP#{application}"), "SINCE")
+    }
+
+    /// That the sweep wants every wait of a release looked at.
+    #[must_use]
+    pub fn nudge(id: &ReleaseId) -> Self {
+        Self::of("SIGNAL#SWEEP", id.as_str())
+    }
+
+    /// What is told of a release besides its ending.
+    #[must_use]
+    pub fn note(id: &ReleaseId, word: &str) -> Self {
+        Self::of(format!("RELEASE#{id}"), format!("NOTE#{word}"))
+    }
+
     /// How a release ended.
     #[must_use]
     pub fn ending(id: &ReleaseId) -> Self {
@@ -52,6 +99,18 @@ impl Key {
     #[must_use]
     pub fn baseline(id: &ReleaseId, stage: &StageName) -> Self {
         Self::of(format!("RELEASE#{id}"), format!("BASELINE#{stage}"))
+    }
+
+    /// The whole document of the task definition that a service ran before the release.
+    #[must_use]
+    pub fn definition(id: &ReleaseId, stage: &StageName, service: &ServiceName) -> Self {
+        Self::of(format!("RELEASE#{id}"), format!("DEFINITION#{stage}#{service}"))
+    }
+
+    /// The copy of a service's baseline that its rollback had to register.
+    #[must_use]
+    pub fn restored(id: &ReleaseId, stage: &StageName, service: &ServiceName) -> Self {
+        Self::of(format!("RELEASE#{id}"), format!("RESTORED#{stage}#{service}"))
     }
 
     /// What the release registered for a service.
@@ -66,16 +125,23 @@ impl Key {
         Self::of(format!("RELEASE#{id}"), format!("VERIFIED#{stage}#{service}"))
     }
 
-    /// A stage's wait of one kind.
+    /// A wait of one kind, of a stage or before the first. Waits hold task tokens: only the function that parks and ends
+    /// them may read their partition.
     #[must_use]
-    pub fn wait(id: &ReleaseId, stage: &StageName, kind: &str) -> Self {
-        Self::of(format!("RELEASE#{id}"), format!("WAIT#{stage}#{kind}"))
+    pub fn wait(id: &ReleaseId, stage: Option<&StageName>, kind: &str) -> Self {
+        Self::of(Self::waits(id), format!("{}#{kind}", stage_or_none(stage)))
+    }
+
+    /// The partition of a release's waits.
+    #[must_use]
+    pub fn waits(id: &ReleaseId) -> String {
+        format!("WAIT#{id}")
     }
 
     /// Points from a signal to the wait that it may end.
     #[must_use]
-    pub fn signal(signal: &Signal, id: &ReleaseId, stage: &StageName) -> Self {
-        Self::of(Self::signals(signal), format!("{id}#{stage}"))
+    pub fn signal(signal: &Signal, id: &ReleaseId, stage: Option<&StageName>) -> Self {
+        Self::of(Self::signals(signal), format!("{id}#{}", stage_or_none(stage)))
     }
 
     /// The partition of all waits that a signal may end.
@@ -84,10 +150,12 @@ impl Key {
         format!("SIGNAL#{}", signal.key())
     }
 
-    /// A release in its application's history; a later start sorts behind an earlier one.
+    /// A release in its application's history: a later push sorts behind an earlier one, in whatever order they were
+    /// received.
     #[must_use]
-    pub fn history(application: &ApplicationName, started: jiff::Timestamp, id: &ReleaseId) -> Self {
-        Self::of(Self::histories(application), format!("{started:.3}#{id}"))
+    pub fn history(started: &Started) -> Self {
+        let Started { release, at, pushed_at, .. } = started;
+        Self::of(Self::histories(&release.application), format!("{pushed_at:.3}#{at:.3}#{}", release.id))
     }
 
     /// The partition of an application's history.
@@ -119,6 +187,11 @@ impl Key {
     pub fn audit(id: &ApprovalId, version: u64) -> Self {
         Self::of(format!("AUDIT#{}", id.as_str()), format!("{version:010}"))
     }
+}
+
+/// No stage's name is a hyphen.
+fn stage_or_none(stage: Option<&StageName>) -> &str {
+    stage.map_or("-", StageName::as_str)
 }
 
 /// A document and the version it was read in.
@@ -272,6 +345,18 @@ impl Table {
                 Ok(false)
             }
             Err(error) => Err(AwsError::from_sdk(OPERATION, error)),
+        }
+    }
+
+    /// Writes an item that is still as it was read: in that version, or not there. `false` when someone was first.
+    ///
+    /// # Errors
+    ///
+    /// When DynamoDB cannot be asked.
+    pub async fn write(&self, key: &Key, document: &(impl Serialize + Sync), version: Option<u64>) -> Result<bool, AwsError> {
+        match version {
+            Some(version) => self.replace(key, document, version).await,
+            None => self.put_new(key, document).await,
         }
     }
 

@@ -61,6 +61,9 @@ pub struct Approval {
     pub decisions: Vec<Decision>,
     /// What that comes to.
     pub status: Status,
+    /// Why it was closed before people had decided, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed_because: Option<String>,
 }
 
 /// The figures of one service in an earlier stage.
@@ -118,6 +121,8 @@ pub enum Status {
     Expired,
     /// A newer push took the release's place before enough of them approved.
     Superseded,
+    /// A person ended the release before enough of them approved.
+    Withdrawn,
 }
 
 /// Why an answer changes nothing.
@@ -160,6 +165,7 @@ impl Approval {
             expires_at: now + SignedDuration::from_secs(i64::from(policy.expires_after.seconds())),
             decisions: Vec::new(),
             status: Status::Pending,
+            closed_because: None,
         }
     }
 
@@ -177,7 +183,7 @@ impl Approval {
     pub fn decide(&self, by: &EmailAddress, verdict: Verdict, reason: &str, now: Timestamp) -> Result<Self, Refusal> {
         match self.status_at(now) {
             Status::Expired => return Err(Refusal::Expired),
-            Status::Approved | Status::Rejected | Status::Superseded => return Err(Refusal::Decided),
+            Status::Approved | Status::Rejected | Status::Superseded | Status::Withdrawn => return Err(Refusal::Decided),
             Status::Pending => {}
         }
         if !self.approvers.contains(by) {
@@ -209,12 +215,23 @@ impl Approval {
 
     /// The approval once a newer push has taken the release's place. What was decided before stays decided.
     #[must_use]
-    pub fn superseded(&self) -> Self {
-        let mut superseded = self.clone();
-        if superseded.status == Status::Pending {
-            superseded.status = Status::Superseded;
+    pub fn superseded(&self, because: &str) -> Self {
+        self.ended_as(Status::Superseded, because)
+    }
+
+    /// The approval once a person has ended the release. What was decided before stays decided.
+    #[must_use]
+    pub fn withdrawn(&self, because: &str) -> Self {
+        self.ended_as(Status::Withdrawn, because)
+    }
+
+    fn ended_as(&self, status: Status, because: &str) -> Self {
+        let mut ended = self.clone();
+        if ended.status == Status::Pending {
+            ended.status = status;
+            ended.closed_because = Some(because.to_owned());
         }
-        superseded
+        ended
     }
 
     /// Whether this approval lets the stage change now: approved, for this release, this digest, this stage, and
@@ -309,8 +326,10 @@ mod tests {
     #[test]
     fn a_superseded_approval_takes_no_answer_and_a_given_one_stays_given() {
         let given = approval(1).decide(&person("ana"), Verdict::Approved, "", second(1)).expect("counts");
-        assert_eq!(given.superseded().status, Status::Approved);
-        assert_eq!(approval(1).superseded().decide(&person("ana"), Verdict::Approved, "", second(1)), Err(Refusal::Decided));
+        assert_eq!(given.superseded("by v3").status, Status::Approved);
+        for ended in [approval(1).superseded("by v3"), approval(1).withdrawn("aborted")] {
+            assert_eq!(ended.decide(&person("ana"), Verdict::Approved, "", second(1)), Err(Refusal::Decided));
+        }
     }
 
     #[test]

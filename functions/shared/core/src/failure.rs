@@ -8,7 +8,8 @@ use crate::release::{Ending, Outcome};
 /// How a stage ended, as the workflow's `FailStage` states it: in the `Cause` of the error, as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 struct StageEnd {
-    stage: StageName,
+    #[serde(default)]
+    stage: Option<StageName>,
     outcome: Outcome,
     #[serde(default)]
     step: Option<String>,
@@ -66,7 +67,22 @@ pub fn ending(error: Option<&str>, cause: Option<&str>) -> Ending {
         let why = problem.reason.unwrap_or_else(|| in_words(problem.error.as_deref(), problem.cause.as_deref()));
         reason = format!("{reason}. The rollback failed as well: {why}");
     }
-    Ending { outcome: end.outcome, stage: Some(end.stage), reason }
+    Ending { outcome: end.outcome, stage: end.stage, reason }
+}
+
+/// The ending of a release whose execution ended without one: stopped by hand, timed out, or failed where nothing catches.
+///
+/// `stage` is the last one that it had begun, `changed` whether a service of it runs what the release deployed, `runs` what
+/// every service runs now, in words.
+#[must_use]
+pub fn stopped(stage: Option<StageName>, changed: bool, runs: &[String]) -> Ending {
+    let runs = if runs.is_empty() { "nothing is known of what runs".to_owned() } else { runs.join("; ") };
+    let (outcome, what) = match (&stage, changed) {
+        (Some(stage), true) => (Outcome::Stuck, format!("while {stage} was changed, and nothing was put back")),
+        (Some(stage), false) => (Outcome::Failed, format!("before {stage} was changed")),
+        (None, _) => (Outcome::Failed, "before any stage was changed".to_owned()),
+    };
+    Ending { outcome, stage, reason: format!("the execution ended without an outcome, stopped by hand or timed out, {what}. Now {runs}") }
 }
 
 /// An error and its cause as Step Functions has them, in words. A function's error comes as JSON.
@@ -112,6 +128,18 @@ mod tests {
         let ending = ending(Some("STUCK"), Some(cause));
         assert_eq!(ending.outcome, Outcome::Stuck);
         assert_eq!(ending.reason, "the alarm rang. The rollback failed as well: it did not end in time");
+    }
+
+    #[test]
+    fn a_stopped_execution_is_stuck_only_where_it_had_changed_something() {
+        let production = StageName::new("production").expect("a name");
+        let runs = ["production/web runs web@sha256:1".to_owned()];
+        let stuck = stopped(Some(production.clone()), true, &runs);
+
+        assert_eq!((stuck.outcome, stuck.stage), (Outcome::Stuck, Some(production.clone())));
+        assert!(stuck.reason.ends_with("Now production/web runs web@sha256:1"), "{}", stuck.reason);
+        assert_eq!(stopped(Some(production), false, &runs).outcome, Outcome::Failed);
+        assert_eq!(stopped(None, false, &[]).outcome, Outcome::Failed);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::application::Application;
 use crate::image::{Digest, Image};
 use crate::name::{ReleaseId, RepositoryName};
-use crate::release::Release;
+use crate::release::{Outcome, Release};
 
 /// The `detail` of an `ECR Image Action` event, as AWS documents it on "Amazon ECR events and EventBridge"
 /// (Amazon ECR user guide). Fields that AWS adds are ignored.
@@ -31,6 +31,22 @@ pub struct ImageAction {
     pub artifact_media_type: Option<String>,
 }
 
+impl ImageAction {
+    /// The event that ECR would have sent for a push that is known otherwise.
+    #[must_use]
+    pub fn push(repository: &RepositoryName, digest: &Digest, tag: &str, media_type: &str) -> Self {
+        Self {
+            result: "SUCCESS".to_owned(),
+            repository_name: repository.clone(),
+            image_digest: digest.clone(),
+            action_type: "PUSH".to_owned(),
+            image_tag: Some(tag.to_owned()),
+            manifest_media_type: None,
+            artifact_media_type: Some(media_type.to_owned()),
+        }
+    }
+}
+
 /// Why a push starts nothing. None of these is an error.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Ignored {
@@ -52,6 +68,24 @@ pub enum Ignored {
     /// No application has this repository.
     #[error("no application has the repository {0}")]
     UnknownRepository(RepositoryName),
+    /// The image was rolled back or rejected, and nobody has lifted its quarantine.
+    #[error("the image is quarantined since {release} ended {outcome}: {reason}")]
+    Quarantined {
+        /// The release that put it there.
+        release: ReleaseId,
+        /// What that release came to.
+        outcome: Outcome,
+        /// Why.
+        reason: String,
+    },
+    /// The release that is to end has ended.
+    #[error("the release {release} has ended {outcome}")]
+    Ended {
+        /// The release.
+        release: ReleaseId,
+        /// What it came to.
+        outcome: Outcome,
+    },
     /// The application does not want this tag.
     #[error("the tag {tag} is outside the patterns of the application {application}")]
     TagNotWanted {
@@ -73,6 +107,8 @@ impl Ignored {
             Self::NoTag => "NoTag",
             Self::NotAnImage(_) => "NotAnImage",
             Self::UnknownRepository(_) => "UnknownRepository",
+            Self::Quarantined { .. } => "Quarantined",
+            Self::Ended { .. } => "Ended",
             Self::TagNotWanted { .. } => "TagNotWanted",
         }
     }
@@ -142,7 +178,7 @@ pub fn release_of(image: Image, applications: Vec<Application>) -> Result<(Relea
 
 /// The same digest always makes the same id: however often its event comes, and under however many tags, Step
 /// Functions starts one execution of this name. 32 of 64 digits leave no chance of two digests meeting.
-fn release_id(application: &Application, digest: &Digest) -> ReleaseId {
+pub(crate) fn release_id(application: &Application, digest: &Digest) -> ReleaseId {
     let id = format!("{}-{}", application.name, &digest.hex()[..32]);
     ReleaseId::new(id).expect("a name of 32 characters at the most, a hyphen and 32 digits make an id")
 }

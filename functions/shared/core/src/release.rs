@@ -24,8 +24,23 @@ pub struct Release {
 pub struct Started {
     /// The release.
     pub release: Release,
-    /// When its push was first received.
+    /// When its push, or the request for it, was first received.
     pub at: Timestamp,
+    /// When the image was pushed, as ECR knows it, or the release was asked for. Of two releases the one with the later
+    /// time is the newer, in whatever order their events came.
+    pub pushed_at: Timestamp,
+    /// Who asked for it, where no push started it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
+}
+
+/// Who asked for a release, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// Who, in their own words; empty when they gave none.
+    pub by: String,
+    /// Why; empty when they gave no reason.
+    pub reason: String,
 }
 
 impl Started {
@@ -33,7 +48,8 @@ impl Started {
     #[must_use]
     pub fn supersedes(&self) -> String {
         let image = &self.release.image;
-        format!("superseded by the newer push of {} ({}@{})", image.tag, image.repository, image.digest)
+        let what = if self.asked.is_some() { "later request for" } else { "newer push of" };
+        format!("superseded by the {what} {} ({}@{})", image.tag, image.repository, image.digest)
     }
 }
 

@@ -31,9 +31,25 @@ pub struct ServiceBaseline {
     pub image: String,
     /// How many tasks it should run.
     pub desired_count: u32,
+    /// Whether the registry did not have its image any more. Putting it back would find nothing to run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub image_gone: bool,
 }
 
 impl ServiceBaseline {
+    /// Why a rollback cannot bring this back, where that is known before anything changes.
+    #[must_use]
+    pub fn no_way_back(&self) -> Option<String> {
+        let Self { service, image, .. } = self;
+        if self.ran_nothing() {
+            Some(format!("this is the first release of {service}, and undoing it stops the service"))
+        } else if self.image_gone {
+            Some(format!("{service} runs {image}, which the registry does not have any more"))
+        } else {
+            None
+        }
+    }
+
     /// Whether the service ran nothing before: this is its first release, and a rollback can only stop it again.
     #[must_use]
     pub const fn ran_nothing(&self) -> bool {
@@ -44,7 +60,8 @@ impl ServiceBaseline {
 /// What a rollback does with one service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Restoration {
-    /// It runs its baseline already: the release had not reached it, or ECS's circuit breaker was first.
+    /// It runs its baseline already: the release had not reached it, an earlier run put it back, or ECS's circuit breaker
+    /// was first.
     AlreadyBack,
     /// It runs what the release deployed: put the baseline back.
     PutBack,
@@ -55,9 +72,18 @@ pub enum Restoration {
     },
 }
 
-/// Decides what a rollback does with a service, given what the release registered for it, if it got that far.
+/// Decides what a rollback does with a service, given what the release registered for it, if it got that far, and the
+/// copy of the baseline that an earlier run of the rollback registered, if it had to.
 #[must_use]
-pub fn restoration(baseline: &ServiceBaseline, registered: Option<&TaskDefinitionArn>, now: &ServiceView) -> Restoration {
+pub fn restoration(
+    baseline: &ServiceBaseline,
+    registered: Option<&TaskDefinitionArn>,
+    copy: Option<&TaskDefinitionArn>,
+    now: &ServiceView,
+) -> Restoration {
+    if copy.is_some_and(|copy| now.task_definition == *copy) {
+        return Restoration::AlreadyBack;
+    }
     if now.task_definition == baseline.task_definition {
         // A first release raises the count as well: running the template with tasks is not the baseline.
         let stopped = !baseline.ran_nothing() || now.desired_count == 0;
@@ -84,6 +110,7 @@ mod tests {
             task_definition: td(1),
             image: "web@sha256:…".into(),
             desired_count,
+            image_gone: false,
         }
     }
 
@@ -101,16 +128,25 @@ mod tests {
 
     #[test]
     fn only_our_own_change_is_put_back() {
-        assert_eq!(restoration(&baseline(1), Some(&td(2)), &running(2, 1)), Restoration::PutBack);
-        assert_eq!(restoration(&baseline(1), Some(&td(2)), &running(1, 1)), Restoration::AlreadyBack);
-        assert_eq!(restoration(&baseline(1), Some(&td(2)), &running(9, 1)), Restoration::Refuse { running: td(9) });
-        assert_eq!(restoration(&baseline(1), None, &running(2, 1)), Restoration::Refuse { running: td(2) });
+        assert_eq!(restoration(&baseline(1), Some(&td(2)), None, &running(2, 1)), Restoration::PutBack);
+        assert_eq!(restoration(&baseline(1), Some(&td(2)), None, &running(1, 1)), Restoration::AlreadyBack);
+        assert_eq!(restoration(&baseline(1), Some(&td(2)), Some(&td(3)), &running(3, 1)), Restoration::AlreadyBack);
+        assert_eq!(restoration(&baseline(1), Some(&td(2)), None, &running(9, 1)), Restoration::Refuse { running: td(9) });
+        assert_eq!(restoration(&baseline(1), None, None, &running(2, 1)), Restoration::Refuse { running: td(2) });
+    }
+
+    #[test]
+    fn what_cannot_be_put_back_is_known_before() {
+        assert_eq!(baseline(1).no_way_back(), None);
+        assert!(baseline(0).no_way_back().is_some_and(|why| why.contains("first release")));
+        let gone = ServiceBaseline { image_gone: true, ..baseline(1) };
+        assert!(gone.no_way_back().is_some_and(|why| why.contains("does not have any more")));
     }
 
     #[test]
     fn a_first_release_is_undone_by_stopping_the_service() {
-        assert_eq!(restoration(&baseline(0), Some(&td(2)), &running(2, 1)), Restoration::PutBack);
-        assert_eq!(restoration(&baseline(0), Some(&td(2)), &running(1, 1)), Restoration::PutBack);
-        assert_eq!(restoration(&baseline(0), Some(&td(2)), &running(1, 0)), Restoration::AlreadyBack);
+        assert_eq!(restoration(&baseline(0), Some(&td(2)), None, &running(2, 1)), Restoration::PutBack);
+        assert_eq!(restoration(&baseline(0), Some(&td(2)), None, &running(1, 1)), Restoration::PutBack);
+        assert_eq!(restoration(&baseline(0), Some(&td(2)), None, &running(1, 0)), Restoration::AlreadyBack);
     }
 }

@@ -15,7 +15,9 @@ use crate::rollback::Baseline;
 use crate::wait::{DeployedService, Wait};
 
 /// The workflow's tasks and the functions that do them. A test holds this and `statemachine/release.asl.json` together.
-pub const TASKS: [(&str, &str); 15] = [
+pub const TASKS: [(&str, &str); 17] = [
+    ("TakeTurn", "take-turn"),
+    ("AwaitTurn", "resume-release"),
     ("CaptureBaseline", "capture-baseline"),
     ("RequestApproval", "request-approval"),
     ("AwaitDecision", "resume-release"),
@@ -43,12 +45,48 @@ pub struct ReleaseInput {
     pub application: Application,
 }
 
+/// What `take-turn` is given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TakeTurnInput {
+    /// The release.
+    pub release: Release,
+}
+
+/// What `take-turn` answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "result", rename_all = "SCREAMING_SNAKE_CASE", deny_unknown_fields)]
+pub enum Turned {
+    /// The release has the turn.
+    Taken {
+        /// Its generation: what it writes with.
+        generation: u64,
+    },
+    /// Another release has it; that is to be waited for.
+    Waiting {
+        /// Which.
+        reason: String,
+    },
+    /// It is not to begin at all.
+    Blocked {
+        /// Why.
+        reason: String,
+    },
+    /// A newer push has taken the release's place.
+    Superseded {
+        /// By which.
+        reason: String,
+    },
+}
+
 /// What `capture-baseline` is given.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CaptureBaselineInput {
     /// The release.
     pub release: Release,
+    /// The generation of the release's turn.
+    pub generation: u64,
     /// The application's configuration.
     pub application: Application,
     /// Which of its stages is next, counted from 0.
@@ -110,6 +148,8 @@ pub struct ApprovalRequested {
 pub struct DeployServicesInput {
     /// The release.
     pub release: Release,
+    /// The generation of the release's turn.
+    pub generation: u64,
     /// The stage.
     pub stage: Stage,
     /// What it ran before.
@@ -210,8 +250,9 @@ pub enum WaitRequest {
         token: String,
         /// The release.
         release: Release,
-        /// The stage.
-        stage: StageName,
+        /// The stage; none before the first.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stage: Option<StageName>,
         /// What is waited for.
         wait: Wait,
     },

@@ -12,8 +12,15 @@ use crate::name::{ApplicationName, ClusterName, EmailAddress, ServiceArn, Servic
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "for", rename_all = "SCREAMING_SNAKE_CASE", deny_unknown_fields)]
 pub enum Wait {
+    /// The application's turn is free.
+    Turn {},
     /// Every one of these services runs its task definition, and nothing else.
     Deployment {
+        /// The services.
+        services: Vec<DeployedService>,
+    },
+    /// The same, while a baseline is put back: an abort does not end it.
+    Rollback {
         /// The services.
         services: Vec<DeployedService>,
     },
@@ -34,7 +41,9 @@ impl Wait {
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
+            Self::Turn {} => "TURN",
             Self::Deployment { .. } => "DEPLOYMENT",
+            Self::Rollback { .. } => "ROLLBACK",
             Self::Decision { .. } => "DECISION",
             Self::Bake { .. } => "BAKE",
         }
@@ -45,7 +54,10 @@ impl Wait {
     #[must_use]
     pub fn signals(&self, application: &ApplicationName) -> Vec<Signal> {
         match self {
-            Self::Deployment { services } => services.iter().map(|service| Signal::Service(service.arn.clone())).collect(),
+            Self::Turn {} => vec![Signal::Turn(application.clone()), Signal::Push(application.clone())],
+            Self::Deployment { services } | Self::Rollback { services } => {
+                services.iter().map(|service| Signal::Service(service.arn.clone())).collect()
+            }
             Self::Decision { .. } => vec![Signal::Push(application.clone())],
             Self::Bake { alarms } => alarms.iter().cloned().map(Signal::Alarm).collect(),
         }
@@ -59,6 +71,8 @@ pub enum Signal {
     Service(ServiceArn),
     /// An alarm changed.
     Alarm(String),
+    /// The application's turn changed hands.
+    Turn(ApplicationName),
     /// An image of the application was pushed.
     Push(ApplicationName),
 }
@@ -70,6 +84,7 @@ impl Signal {
         match self {
             Self::Service(arn) => format!("SERVICE#{arn}"),
             Self::Alarm(name) => format!("ALARM#{name}"),
+            Self::Turn(application) => format!("TURN#{application}"),
             Self::Push(application) => format!("PUSH#{application}"),
         }
     }
@@ -114,6 +129,11 @@ pub enum WaitResult {
         /// Those whose links were used.
         by: Vec<EmailAddress>,
     },
+    /// A person asked for the release to end.
+    Aborted {
+        /// Who and why.
+        reason: String,
+    },
     /// Someone rejected.
     Rejected {
         /// In words, with who it was.
@@ -136,6 +156,7 @@ pub enum WaitResult {
 /// What an approval's wait ends with by now: nothing while people may still answer.
 #[must_use]
 pub fn decision(approval: &Approval, now: Timestamp) -> Option<WaitResult> {
+    let closed_because = |default: &str| approval.closed_because.clone().unwrap_or_else(|| default.to_owned());
     match approval.status_at(now) {
         Status::Pending => None,
         Status::Approved => Some(WaitResult::Approved {
@@ -157,7 +178,8 @@ pub fn decision(approval: &Approval, now: Timestamp) -> Option<WaitResult> {
             );
             Some(WaitResult::Rejected { reason })
         }
-        Status::Superseded => Some(WaitResult::Superseded { reason: "superseded by a newer push".to_owned() }),
+        Status::Superseded => Some(WaitResult::Superseded { reason: closed_because("superseded by a newer push") }),
+        Status::Withdrawn => Some(WaitResult::Aborted { reason: closed_because("aborted by a person") }),
         Status::Expired => Some(WaitResult::Expired { reason: format!("nobody decided before {:.0}", approval.expires_at) }),
     }
 }

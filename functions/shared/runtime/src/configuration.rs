@@ -46,6 +46,33 @@ impl<'a> Environment<'a> {
     pub fn table(&self) -> Result<String, ConfigurationError> {
         self.require("SLIPWAY_TABLE", "the name of Slipway's DynamoDB table")
     }
+
+    /// The ARN of the workflow that takes a release through its stages.
+    ///
+    /// # Errors
+    ///
+    /// When it is not set.
+    pub fn state_machine_arn(&self) -> Result<String, ConfigurationError> {
+        self.require("SLIPWAY_STATE_MACHINE_ARN", "the ARN of the release workflow")
+    }
+
+    /// The SSM path that the applications' parameters are below.
+    ///
+    /// # Errors
+    ///
+    /// When it is not set.
+    pub fn applications_path(&self) -> Result<String, ConfigurationError> {
+        self.require("SLIPWAY_APPLICATIONS_PATH", "the SSM path of the applications, such as /slipway/applications")
+    }
+
+    /// The ARN of the topic that tells people what happens.
+    ///
+    /// # Errors
+    ///
+    /// When it is not set.
+    pub fn notification_topic_arn(&self) -> Result<String, ConfigurationError> {
+        self.require("SLIPWAY_NOTIFICATION_TOPIC_ARN", "the ARN of the notifications' SNS topic")
+    }
 }
 
 /// What a function is told by its environment that needs nothing but the table.

@@ -73,9 +73,22 @@ impl From<&StepError> for Diagnostic {
 ///
 /// [`StepError::InvalidInput`], naming the first field that does not fit.
 pub fn parse<T: DeserializeOwned>(input: Value) -> Result<T, StepError> {
+    parse_at("the top", input)
+}
+
+/// Reads a part of a function's input.
+///
+/// # Errors
+///
+/// [`StepError::InvalidInput`], naming the first field that does not fit, below the part's own name.
+pub fn parse_at<T: DeserializeOwned>(part: &str, input: Value) -> Result<T, StepError> {
     serde_path_to_error::deserialize(input).map_err(|error| {
         let path = error.path().to_string();
-        let field = if path == "." { "the top".to_owned() } else { path };
+        let field = match (part, path.as_str()) {
+            (part, ".") => part.to_owned(),
+            ("the top", path) => path.to_owned(),
+            (part, path) => format!("{part}.{path}"),
+        };
         StepError::InvalidInput { field, problem: error.into_inner().to_string() }
     })
 }

@@ -1,11 +1,15 @@
 //! What every function shares besides its work: typed configuration, error names for Step Functions, logs, metrics,
 //! the clock, and the loop that serves invocations.
 
+mod applications;
+mod beginning;
 mod clock;
 mod configuration;
+mod ending;
 mod error;
 mod metric;
 mod successor;
+mod turn;
 
 use std::future::Future;
 
@@ -13,11 +17,15 @@ use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde_json::Value;
 
+pub use applications::{Configured, applications};
+pub use beginning::{Begun, Open, begin};
 pub use clock::now;
 pub use configuration::{Config, ConfigurationError, Environment};
-pub use error::{StepError, parse};
+pub use ending::finish;
+pub use error::{StepError, parse, parse_at};
 pub use metric::{count, seconds};
 pub use successor::{deployer_after, newest_after};
+pub use turn::{abort_of, hold_turn};
 
 /// Serves invocations until Lambda ends the process. A failure is logged once, by `lambda_runtime`, with its whole chain
 /// of causes.

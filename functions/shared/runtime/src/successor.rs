@@ -39,5 +39,5 @@ pub async fn deployer_after(
 async fn all_after(table: &Table, release: &Release) -> Result<Vec<Started>, StepError> {
     // A release that nothing is known of, because an execution was started by hand, has no successors.
     let Some(own) = table.get::<Started>(&Key::release(&release.id)).await? else { return Ok(Vec::new()) };
-    Ok(table.list_after(&Key::history(&release.application, own.document.at, &release.id)).await?)
+    Ok(table.list_after(&Key::history(&own.document)).await?)
 }

@@ -137,7 +137,8 @@ impl Workflow {
         problems
     }
 
-    pub(crate) fn is_acyclic(&self) -> bool {
+    /// Whether every way that leads back to a state goes through a parked token: it is not gone before something changed.
+    pub(crate) fn waits_on_every_way_back(&self) -> bool {
         fn leads_back(machine: &Machine, name: &str, way: &mut Vec<String>, safe: &mut BTreeSet<String>) -> bool {
             if safe.contains(name) {
                 return false;
@@ -145,9 +146,12 @@ impl Workflow {
             if way.iter().any(|passed| passed == name) {
                 return true;
             }
+            let parks = |state: &Value| state["Resource"].as_str().is_some_and(|resource| resource.ends_with(".waitForTaskToken"));
             way.push(name.to_owned());
-            let back =
-                machine.states.get(name).is_some_and(|state| edges(state).iter().any(|edge| leads_back(machine, &edge.to, way, safe)));
+            let back = machine
+                .states
+                .get(name)
+                .is_some_and(|state| !parks(state) && edges(state).iter().any(|edge| leads_back(machine, &edge.to, way, safe)));
             way.pop();
             if !back {
                 safe.insert(name.to_owned());

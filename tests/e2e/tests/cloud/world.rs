@@ -39,7 +39,7 @@ pub(crate) struct Push {
 /// What a service runs, in words that change whenever ECS is told something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Runs {
-    task_definition: String,
+    pub(crate) task_definition: String,
     desired_count: i32,
     deployment: String,
 }
@@ -303,7 +303,7 @@ impl World {
     pub(crate) async fn waits_for(&self, push: &Push, kind: &str) -> bool {
         let execution = self.cloud.wait_for_release(&push.digest, PATIENCE).await.expect("it began");
         let dynamodb = aws_sdk_dynamodb::Client::new(self.cloud.sdk());
-        let key = aws_sdk_dynamodb::types::AttributeValue::S(format!("RELEASE#{}", execution.name));
+        let key = aws_sdk_dynamodb::types::AttributeValue::S(format!("WAIT#{}", execution.name));
         let answer = dynamodb
             .query()
             .table_name("slipway")
@@ -312,7 +312,109 @@ impl World {
             .send()
             .await;
         let items = answer.expect("DynamoDB answers").items.unwrap_or_default();
-        items.iter().any(|item| item["sk"].as_s().is_ok_and(|sk| sk.starts_with("WAIT#") && sk.ends_with(kind)))
+        items.iter().any(|item| item["sk"].as_s().is_ok_and(|sk| sk.ends_with(&format!("#{kind}"))))
+    }
+
+    /// What a person asks for by an event, and what `receive-push` answers to it.
+    pub(crate) async fn ask(&self, detail_type: &str, detail: &Value) -> Value {
+        let mut event = self.event("release-requested.json");
+        event["id"] = Value::String(format!("{detail_type} {}", VERSION.fetch_add(1, Ordering::Relaxed)));
+        event["time"] = Value::String(slipway_local::clock::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+        event["detail-type"] = Value::String(detail_type.to_owned());
+        event["detail"] = detail.clone();
+        self.invoke("receive-push", &event).await.expect("it is taken")
+    }
+
+    /// The newest release's id of a pushed image.
+    pub(crate) async fn id_of(&self, push: &Push) -> String {
+        self.cloud.wait_for_release(&push.digest, PATIENCE).await.expect("it began").name
+    }
+
+    /// Who has the turn.
+    pub(crate) async fn turn(&self) -> Value {
+        self.item("TURN#web", "TURN").await.expect("the turn was taken before")
+    }
+
+    /// The document of an item.
+    pub(crate) async fn item(&self, pk: &str, sk: &str) -> Option<Value> {
+        use aws_sdk_dynamodb::types::AttributeValue::S;
+        let dynamodb = aws_sdk_dynamodb::Client::new(self.cloud.sdk());
+        let request = dynamodb.get_item().table_name("slipway").key("pk", S(pk.to_owned())).key("sk", S(sk.to_owned()));
+        let answer = request.consistent_read(true).send().await.expect("DynamoDB answers");
+        let document = answer.item()?.get("document")?.as_s().ok()?;
+        Some(serde_json::from_str(document).expect("a document is JSON"))
+    }
+
+    /// Answers the first approval that is asked for after the inbox held so many mails.
+    pub(crate) async fn decide_after(&self, mails: usize, answer: Answer) -> Page {
+        let mail = self.cloud.wait_for_mail(mails, PATIENCE, |mail| mail.approval_link().is_some()).await.expect("a mail comes");
+        let link = mail.approval_link().expect("it has a link").to_owned();
+        self.cloud.decide(&link, answer, None).await.expect("the page takes the answer")
+    }
+
+    /// Stops a release's execution by hand.
+    pub(crate) async fn stop(&self, push: &Push) {
+        let execution = self.cloud.wait_for_release(&push.digest, PATIENCE).await.expect("it began");
+        aws_sdk_sfn::Client::new(self.cloud.sdk()).stop_execution().execution_arn(execution.arn).send().await.expect("it is stopped");
+    }
+
+    /// Waits until no function of the turn's holder may be writing any more.
+    pub(crate) async fn lease_is_over(&self) {
+        let turn = self.turn().await;
+        let Some(until) = turn["holder"]["lease_until"].as_str() else { return };
+        let until: jiff::Timestamp = until.parse().expect("a time");
+        let left = until.duration_since(slipway_local::clock::now());
+        tokio::time::sleep(Duration::try_from(left).unwrap_or_default() + Duration::from_millis(100)).await;
+    }
+
+    /// Sweeps at once, and says what was found.
+    pub(crate) async fn sweep(&self) -> Value {
+        self.invoke("sweep", &self.event("sweep.json")).await.expect("it sweeps")
+    }
+
+    /// Deregisters the task definition that a service ran.
+    pub(crate) async fn deregister(&self, runs: &Runs) {
+        let ecs = aws_sdk_ecs::Client::new(self.cloud.sdk());
+        ecs.deregister_task_definition().task_definition(&runs.task_definition).send().await.expect("ECS takes it");
+    }
+
+    /// Deletes an image from the registry.
+    pub(crate) async fn delete_image(&self, digest: &str) {
+        let ecr = aws_sdk_ecr::Client::new(self.cloud.sdk());
+        let image = aws_sdk_ecr::types::ImageIdentifier::builder().image_digest(digest).build();
+        ecr.batch_delete_image().repository_name("web").image_ids(image).send().await.expect("ECR takes it");
+    }
+
+    /// Deploys something of one's own to a stage's service, past Slipway.
+    pub(crate) async fn deploy_a_strangers_revision(&self, stage: &str) -> String {
+        let running = self.task_definition(stage).await;
+        let ecs = aws_sdk_ecs::Client::new(self.cloud.sdk());
+        let revision = ecs
+            .register_task_definition()
+            .family("strangers")
+            .set_container_definitions(running.container_definitions)
+            .set_cpu(running.cpu)
+            .set_memory(running.memory)
+            .set_task_role_arn(running.task_role_arn)
+            .set_execution_role_arn(running.execution_role_arn)
+            .set_network_mode(running.network_mode)
+            .set_requires_compatibilities(running.requires_compatibilities);
+        let revision = revision.send().await.expect("ECS takes it").task_definition.expect("a revision");
+        let arn = revision.task_definition_arn.expect("it has an ARN");
+        ecs.update_service().cluster(stage).service("web").task_definition(&arn).send().await.expect("ECS takes it");
+        arn
+    }
+
+    /// Puts back what a service ran, as a person does.
+    pub(crate) async fn run(&self, runs: &Runs, stage: &str) {
+        let ecs = aws_sdk_ecs::Client::new(self.cloud.sdk());
+        ecs.update_service().cluster(stage).service("web").task_definition(&runs.task_definition).send().await.expect("ECS takes it");
+        self.until("the service is steady", async || {
+            let answer = ecs.describe_services().cluster(stage).services("web").send().await.expect("ECS answers");
+            let service = &answer.services()[0];
+            service.deployments().len() == 1 && service.running_count() == service.desired_count()
+        })
+        .await;
     }
 
     /// Sends a request to the approval page as it is.

@@ -1,15 +1,12 @@
-//! Whole releases on the local cloud that `SLIPWAY_LOCAL` names (`cargo local test` starts one for them).
-//!
-//! IAM is enforced in all of them. They share one application, so they take turns.
-
-mod world;
+//! One release at a time, good and bad; links, alarms, permissions.
 
 use std::time::Duration;
 
 use serde_json::json;
 use slipway_local::image::Behaviour;
 use slipway_local::{Answer, PushOptions};
-use world::World;
+
+use crate::world::World;
 
 #[tokio::test]
 async fn a_good_image_is_released_and_the_digest_that_was_approved_runs_in_production() {
@@ -390,6 +387,7 @@ async fn a_change_of_the_template_reaches_the_service_with_the_next_release() {
 async fn every_function_takes_its_example_events() {
     let world = World::enter().await;
     for (function, file) in [
+        ("take-turn", "take-turn.json"),
         ("capture-baseline", "capture-baseline.json"),
         ("request-approval", "request-approval.json"),
         ("decide-approval", "approval-page.json"),
@@ -406,6 +404,7 @@ async fn every_function_takes_its_example_events() {
         ("resume-release", "approval-decided.json"),
         ("watch-alarms", "alarm-rings.json"),
         ("watch-alarms", "alarm-is-quiet.json"),
+        ("sweep", "sweep.json"),
     ] {
         world.invoke(function, &world.event(file)).await.unwrap_or_else(|error| panic!("{function} does not take {file}: {error}"));
     }

@@ -1,0 +1,87 @@
+//! What a person asks for.
+
+use jiff::Timestamp;
+use serde_json::Value;
+use slipway_aws::{Aws, Key};
+use slipway_core::push::Ignored;
+use slipway_core::quarantine::{Lifted, Quarantine};
+use slipway_core::release::{Asked, Ended, Started};
+use slipway_core::request::{Abort, AbortRequested, LiftRequested, ReleaseRequested, Request};
+use slipway_runtime::{StepError, count, now, parse_at};
+
+use crate::{Config, Received, ignore, read_applications, start};
+
+/// Reads a request by its event's type.
+pub(crate) fn read(detail_type: &str, detail: Value) -> Result<Request, StepError> {
+    match detail_type {
+        "Release Requested" => Ok(Request::Release(parse_at("detail", detail)?)),
+        "Abort Requested" => Ok(Request::Abort(parse_at("detail", detail)?)),
+        "Quarantine Lift Requested" => Ok(Request::Lift(parse_at("detail", detail)?)),
+        other => Err(StepError::InvalidInput {
+            field: "detail-type".into(),
+            problem: format!("{other:?} is none of Release Requested, Abort Requested and Quarantine Lift Requested"),
+        }),
+    }
+}
+
+pub(crate) async fn handle(aws: &Aws, config: &Config, request: Request, id: &str, at: Timestamp) -> Result<Received, StepError> {
+    match request {
+        Request::Release(asked) => release(aws, config, asked, id, at).await,
+        Request::Abort(asked) => abort(aws, config, asked).await,
+        Request::Lift(asked) => lift(aws, config, asked).await,
+    }
+}
+
+async fn release(aws: &Aws, config: &Config, asked: ReleaseRequested, id: &str, at: Timestamp) -> Result<Received, StepError> {
+    let applications = read_applications(aws, config).await?;
+    let Some(application) = applications.into_iter().find(|application| application.name == asked.application) else {
+        return Err(StepError::InvalidInput {
+            field: "detail.application".into(),
+            problem: format!("no application is called {}", asked.application),
+        });
+    };
+    let release = asked.release(&application, id);
+    let ReleaseRequested { by, reason, .. } = asked;
+    start(aws, config, Started { release, at: now(), pushed_at: at, asked: Some(Asked { by, reason }) }, application).await
+}
+
+async fn abort(aws: &Aws, config: &Config, asked: AbortRequested) -> Result<Received, StepError> {
+    let table = aws.table(&config.table);
+    let AbortRequested { release, by, reason } = asked;
+    if table.get::<Started>(&Key::release(&release)).await?.is_none() {
+        return Err(StepError::InvalidInput { field: "detail.release".into(), problem: format!("no release has the id {release}") });
+    }
+    if let Some(ended) = table.get::<Ended>(&Key::ending(&release)).await? {
+        return Ok(ignore(&Ignored::Ended { release, outcome: ended.document.ending.outcome }));
+    }
+    let abort = Abort { by, reason, at: now() };
+    // The first one stands: asking twice is asking once.
+    if table.put_new(&Key::abort(&release), &abort).await? {
+        tracing::warn!(release.id = %release, reason = abort.reason, "{release} is to be {}", abort.in_words());
+        count("ReleaseAborted", &[]);
+    }
+    Ok(Received::Aborting { release })
+}
+
+async fn lift(aws: &Aws, config: &Config, asked: LiftRequested) -> Result<Received, StepError> {
+    let table = aws.table(&config.table);
+    let LiftRequested { application, digest, by, reason } = asked;
+    let key = Key::quarantine(&application, &digest);
+    loop {
+        let Some(stored) = table.get::<Quarantine>(&key).await? else {
+            return Err(StepError::InvalidInput {
+                field: "detail.digest".into(),
+                problem: format!("{digest} of {application} is not quarantined"),
+            });
+        };
+        if !stored.document.holds() {
+            return Ok(Received::Lifted { digest });
+        }
+        let lifted = Lifted { by: by.clone(), reason: reason.clone(), at: now() };
+        if table.replace(&key, &Quarantine { lifted: Some(lifted), ..stored.document }, stored.version).await? {
+            tracing::warn!(application = %application, image.digest = %digest, by, reason, "the quarantine of {digest} is lifted");
+            count("QuarantineLifted", &[("Application", application.as_str())]);
+            return Ok(Received::Lifted { digest });
+        }
+    }
+}

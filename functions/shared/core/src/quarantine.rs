@@ -1,0 +1,76 @@
+//! Quarantine: an image that was rolled back or rejected is not released again until a person lifts it.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::name::ReleaseId;
+use crate::release::{Ending, Outcome};
+
+/// Why an image is kept from being released again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantine {
+    /// The release that put it there.
+    pub release: ReleaseId,
+    /// What that release came to.
+    pub outcome: Outcome,
+    /// Why, in that release's words.
+    pub reason: String,
+    /// Since when.
+    pub at: Timestamp,
+    /// That a person lifted it; not yet when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifted: Option<Lifted>,
+}
+
+/// That a person lifted a quarantine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lifted {
+    /// Who, in their own words; the account's trail of API calls knows for certain.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Quarantine {
+    /// The quarantine that an ending puts its image into: that of an image which was rolled back or rejected.
+    #[must_use]
+    pub fn after(release: &ReleaseId, ending: &Ending, at: Timestamp) -> Option<Self> {
+        match ending.outcome {
+            Outcome::RolledBack | Outcome::Rejected | Outcome::Stuck => {
+                Some(Self { release: release.clone(), outcome: ending.outcome, reason: ending.reason.clone(), at, lifted: None })
+            }
+            Outcome::Released | Outcome::Expired | Outcome::Superseded | Outcome::Failed => None,
+        }
+    }
+
+    /// Whether the image may not be released.
+    #[must_use]
+    pub const fn holds(&self) -> bool {
+        self.lifted.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_image_that_did_harm_or_was_refused_is_quarantined() {
+        let release = ReleaseId::new("web-a1").expect("an id");
+        let at = Timestamp::UNIX_EPOCH;
+        for (outcome, quarantined) in [
+            (Outcome::RolledBack, true),
+            (Outcome::Rejected, true),
+            (Outcome::Stuck, true),
+            (Outcome::Released, false),
+            (Outcome::Expired, false),
+            (Outcome::Superseded, false),
+            (Outcome::Failed, false),
+        ] {
+            let ending = Ending { outcome, stage: None, reason: "r".into() };
+            assert_eq!(Quarantine::after(&release, &ending, at).is_some_and(|quarantine| quarantine.holds()), quarantined, "{outcome}");
+        }
+    }
+}

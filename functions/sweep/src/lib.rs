@@ -1,0 +1,190 @@
+//! Looks for what was lost: pushes whose event never came, executions that ended without an outcome, waits whose signal did
+//! not arrive, outcomes that nobody was told.
+//!
+//! Woken by a schedule, and at once when an execution ends badly. It ends nothing in a way of its own: a lost push begins as
+//! its event would have begun it, a wait is looked at by the function that ends waits, an outcome is recorded and told by the
+//! same code as any other.
+
+mod stopped;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+use slipway_aws::{Aws, Key, Stored, Table};
+use slipway_core::application::Application;
+use slipway_core::image::Image;
+use slipway_core::name::ReleaseId;
+use slipway_core::push::{self, ImageAction};
+use slipway_core::release::{Ended, Outcome, Release, Started};
+use slipway_core::turn::{Life, Turn};
+use slipway_runtime::{Begun, ConfigurationError, Configured, Environment, Open, StepError, applications, begin, count, finish, now};
+
+/// What the function is told by its environment.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The table's name.
+    pub table: String,
+    /// The workflow's ARN.
+    pub state_machine_arn: String,
+    /// The SSM path that the applications' parameters are below.
+    pub applications_path: String,
+    /// The ARN of the topic that tells people how releases end.
+    pub notification_topic_arn: String,
+}
+
+impl Config {
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    ///
+    /// When a variable is not set.
+    pub fn read(environment: &Environment<'_>) -> Result<Self, ConfigurationError> {
+        Ok(Self {
+            table: environment.table()?,
+            state_machine_arn: environment.state_machine_arn()?,
+            applications_path: environment.applications_path()?,
+            notification_topic_arn: environment.notification_topic_arn()?,
+        })
+    }
+}
+
+/// What was found, and done about it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Swept {
+    /// Releases that were begun: their push, or the start of their execution, was lost.
+    pub begun: Vec<ReleaseId>,
+    /// Releases whose execution had ended without an outcome that was told.
+    pub ended: Vec<Told>,
+    /// Releases that run, and whose waits were looked at.
+    pub looked_at: Vec<ReleaseId>,
+    /// What could not be looked at; the next sweep tries again.
+    pub problems: Vec<String>,
+}
+
+/// A release and its outcome.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Told {
+    /// The release.
+    pub release: ReleaseId,
+    /// What it came to.
+    pub outcome: Outcome,
+}
+
+/// Sweeps once. What cannot be looked at does not keep the rest from being looked at.
+///
+/// # Errors
+///
+/// When a part could not be looked at: the first one's error, after everything else was done.
+pub async fn handle(aws: &Aws, config: &Config, _input: Value) -> Result<Swept, StepError> {
+    let table = aws.table(&config.table);
+    let mut swept = Swept::default();
+    let mut first_error = None;
+
+    let open: Vec<(Key, Stored<Open>)> = table.list(Key::OPEN, "").await?;
+    for (_, Stored { document: open, .. }) in open {
+        let release = open.started.release.id.clone();
+        if let Err(error) = look_after(aws, config, &table, open, &mut swept).await {
+            swept.problems.push(format!("{release}: {error}"));
+            first_error.get_or_insert(error);
+        }
+    }
+    match applications(aws, &config.applications_path).await {
+        Ok(configured) => {
+            for configured in configured {
+                let name = configured.application.name.clone();
+                if let Err(error) = find_lost_push(aws, config, &table, configured, &mut swept).await {
+                    swept.problems.push(format!("{name}: {error}"));
+                    first_error.get_or_insert(error);
+                }
+            }
+        }
+        Err(error) => {
+            swept.problems.push(error.to_string());
+            first_error.get_or_insert(error);
+        }
+    }
+    tracing::info!(begun = swept.begun.len(), ended = swept.ended.len(), looked_at = swept.looked_at.len(), problems = ?swept.problems, "swept");
+    match first_error {
+        Some(error) => Err(error),
+        None => Ok(swept),
+    }
+}
+
+/// A release that has no outcome which was told: is its execution there, does it run, or is it dead?
+async fn look_after(aws: &Aws, config: &Config, table: &Table, open: Open, swept: &mut Swept) -> Result<(), StepError> {
+    let Release { id, .. } = open.started.release.clone();
+    match aws.executions().life(&config.state_machine_arn, id.as_str()).await? {
+        Some(Life::Running) => {
+            table.put(&Key::nudge(&id), &now()).await?;
+            swept.looked_at.push(id);
+        }
+        Some(Life::Ended) => {
+            let Some(ended) = end(aws, config, table, &open).await? else { return Ok(()) };
+            count("SweepFound", &[("What", "Ended")]);
+            swept.ended.push(Told { release: id, outcome: ended.ending.outcome });
+        }
+        None => {
+            let begun = begin(aws, table, &config.state_machine_arn, open.started, open.application).await?;
+            if begun == Begun::Running {
+                tracing::warn!(release.id = %id, "{id} had no execution");
+                count("SweepFound", &[("What", "NotStarted")]);
+                swept.begun.push(id);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Records and tells the outcome of a release whose execution is over, unless one of its functions may still be writing.
+async fn end(aws: &Aws, config: &Config, table: &Table, open: &Open) -> Result<Option<Ended>, StepError> {
+    let release = &open.started.release;
+    let turn = table.get::<Turn>(&Key::turn(&release.application)).await?.map(|stored| stored.document).unwrap_or_default();
+    if turn.holder.is_some_and(|holder| holder.release == release.id && now() < holder.lease_until) {
+        return Ok(None);
+    }
+    let ending = match table.get::<Ended>(&Key::ending(&release.id)).await? {
+        // It was recorded; telling it failed.
+        Some(ended) => ended.document.ending,
+        None => stopped::ending(aws, table, release, &open.application).await?,
+    };
+    stopped::withdraw_approvals(table, release, &open.application, &ending).await?;
+    Ok(Some(finish(aws, table, &config.notification_topic_arn, release, ending).await?))
+}
+
+/// The newest push that an application waits for, if no event of it ever came.
+async fn find_lost_push(aws: &Aws, config: &Config, table: &Table, configured: Configured, swept: &mut Swept) -> Result<(), StepError> {
+    let Configured { application, at } = configured;
+    let since = since(table, &application, at).await?;
+    let Some((image, pushed_at)) = newest_wanted(aws, &application, since).await? else { return Ok(()) };
+    let Ok((release, application)) = push::release_of(image, vec![application]) else { return Ok(()) };
+    if table.get::<Started>(&Key::release(&release.id)).await?.is_some() {
+        return Ok(());
+    }
+    let id = release.id.clone();
+    tracing::warn!(release.id = %id, image.tag = release.image.tag, "the push of {} was lost", release.image.tag);
+    begin(aws, table, &config.state_machine_arn, Started { release, at: now(), pushed_at, asked: None }, application).await?;
+    count("SweepFound", &[("What", "LostPush")]);
+    swept.begun.push(id);
+    Ok(())
+}
+
+/// From when on pushes count: when the application was configured, as far back as the first sweep that saw it can tell.
+/// What was pushed before is not Slipway's to release.
+async fn since(table: &Table, application: &Application, configured_at: Timestamp) -> Result<Timestamp, StepError> {
+    let key = Key::since(&application.name);
+    if let Some(stored) = table.get(&key).await? {
+        return Ok(stored.document);
+    }
+    table.put_new(&key, &configured_at).await?;
+    Ok(table.get(&key).await?.map_or(configured_at, |stored| stored.document))
+}
+
+async fn newest_wanted(aws: &Aws, application: &Application, since: Timestamp) -> Result<Option<(Image, Timestamp)>, StepError> {
+    let images = aws.repositories().tagged(&application.repository).await?;
+    let wanted = images.into_iter().filter(|image| image.pushed_at >= since).filter_map(|found| {
+        let tag = found.tags.iter().find(|tag| application.wants(tag))?;
+        let image = push::image_of(&ImageAction::push(&application.repository, &found.digest, tag, &found.media_type)).ok()?;
+        Some((image, found.pushed_at))
+    });
+    Ok(wanted.max_by_key(|(_, pushed_at)| *pushed_at))
+}

@@ -1,0 +1,7 @@
+//! Whole releases on the local cloud that `SLIPWAY_LOCAL` names (`cargo local test` starts one for them).
+//!
+//! IAM is enforced in all of them. They share one application, so they take turns.
+
+mod releases;
+mod turns;
+mod world;
