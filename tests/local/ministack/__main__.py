@@ -30,13 +30,16 @@ def main() -> None:
     import mail
     import network
     import permissions
+    import registry
     import scaling
     import services
     import step_functions
+    import targets
+    import twice
     import zones
 
     for correction in (permissions, step_functions, load_balancer, services, mail, network, zones, database, flow_logs, alarms,
-                       scaling):
+                       scaling, registry, targets, twice):
         correction.apply()
     serve()
 

@@ -8,7 +8,7 @@ import time
 
 import load_balancer
 from ministack.core.concurrency import resource_lock
-from ministack.core.responses import request_scope
+from ministack.core.responses import error_response_json, request_scope
 from ministack.services import ecs
 
 INTERVAL = 0.25
@@ -27,6 +27,7 @@ def apply() -> None:
 
     ecs._record_service_task_healthy = corrected
     _forget_failed_deployments()
+    _refuse_inactive_task_definitions()
     threading.Thread(target=_replace_forever, name="slipway-unhealthy-tasks", daemon=True).start()
 
 
@@ -50,6 +51,24 @@ def _forget_failed_deployments() -> None:
                     for task in list(ecs._tasks.values()))]
 
     ecs._complete_service_deployment = corrected
+
+
+def _refuse_inactive_task_definitions() -> None:
+    """AWS: a service cannot be updated to a task definition that is not there or INACTIVE. MiniStack takes both."""
+    update = ecs._update_service
+
+    @functools.wraps(update)
+    def corrected(data):
+        wanted = data.get("taskDefinition")
+        if wanted is not None:
+            definition = ecs._task_defs.get(ecs._resolve_td_key(wanted))
+            if definition is None:
+                return error_response_json("ClientException", f"Unable to find task definition: {wanted}", 400)
+            if definition.get("status") == "INACTIVE":
+                return error_response_json("ClientException", "TaskDefinition is inactive", 400)
+        return update(data)
+
+    ecs._update_service = ecs._ACTION_MAP["UpdateService"] = corrected
 
 
 def _state(service, task) -> str:

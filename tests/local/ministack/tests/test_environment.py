@@ -2,10 +2,8 @@
 
 import json
 
-from test_corrections import cloud  # noqa: F401
 
-
-def test_a_database_is_there_at_once_with_its_secret_and_all_it_was_given(cloud):  # noqa: F811
+def test_a_database_is_there_at_once_with_its_secret_and_all_it_was_given(cloud):
     rds, secrets = cloud.client("rds"), cloud.client("secretsmanager")
     rds.create_db_instance(
         DBInstanceIdentifier="shop", Engine="postgres", DBInstanceClass="db.t3.micro", MasterUsername="postgres",
@@ -24,7 +22,7 @@ def test_a_database_is_there_at_once_with_its_secret_and_all_it_was_given(cloud)
     assert not [found for found in secrets.list_secrets()["SecretList"] if found["ARN"] == secret]
 
 
-def test_a_flow_log_keeps_how_it_writes_and_its_tags(cloud):  # noqa: F811
+def test_a_flow_log_keeps_how_it_writes_and_its_tags(cloud):
     ec2 = cloud.client("ec2")
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     ec2.create_flow_logs(
@@ -37,7 +35,7 @@ def test_a_flow_log_keeps_how_it_writes_and_its_tags(cloud):  # noqa: F811
     assert log["Tags"] == [{"Key": "Name", "Value": "shop"}]
 
 
-def test_an_alarm_over_several_metrics_is_kept_whole_and_quiet_without_measurements(cloud):  # noqa: F811
+def test_an_alarm_over_several_metrics_is_kept_whole_and_quiet_without_measurements(cloud):
     cloudwatch = cloud.client("cloudwatch")
     queries = [
         {"Id": "result", "Expression": "IF(all > 0, bad / all, 0)", "Label": "failing", "ReturnData": True},
@@ -57,7 +55,7 @@ def test_an_alarm_over_several_metrics_is_kept_whole_and_quiet_without_measureme
     assert alarm["AlarmActions"] == ["arn:aws:sns:us-east-1:000000000000:shop"] and "MetricName" not in alarm
 
 
-def test_scaling_is_kept_until_it_is_taken_away(cloud):  # noqa: F811
+def test_scaling_is_kept_until_it_is_taken_away(cloud):
     scaling = cloud.client("application-autoscaling")
     of = {"ServiceNamespace": "ecs", "ResourceId": "service/shop/web", "ScalableDimension": "ecs:service:DesiredCount"}
     scaling.register_scalable_target(**of, MinCapacity=2, MaxCapacity=6, Tags={"of": "shop"})

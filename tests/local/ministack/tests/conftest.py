@@ -1,0 +1,112 @@
+"""The corrected MiniStack, started for the tests, and what they do on it."""
+
+import io
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+import zipfile
+
+import botocore.session
+import pytest
+
+FUNCTION = """
+import json, time
+def handler(event, context):
+    event = event.get("detail", event)
+    if event.get("ran"):
+        with open(event["ran"], "a") as file:
+            file.write(json.dumps({"version": context.function_version, "event": event}) + chr(10))
+    if event.get("fail"):
+        raise RuntimeError(event.get("token", "no token"))
+    time.sleep(event.get("seconds", 0))
+    return event
+"""
+ROLE = {"Version": "2012-10-17", "Statement": [
+    {"Effect": "Allow", "Principal": {"Service": ["lambda.amazonaws.com", "states.amazonaws.com", "scheduler.amazonaws.com"]},
+     "Action": "sts:AssumeRole"}]}
+MAY_INVOKE = {"Version": "2012-10-17", "Statement": [
+    {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": "*"}]}
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ministack")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    environment = {
+        "PATH": os.environ["PATH"], "HOME": str(folder), "TMPDIR": str(folder), "GATEWAY_PORT": str(port),
+        "BIND_HOST": "127.0.0.1", "AUTH": "true", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "SLIPWAY_INBOX": str(folder),
+        "SLIPWAY_TWICE": str(folder / "twice"), "DOCKER_HOST": f"unix://{folder}/none.sock", "PYTHONDONTWRITEBYTECODE": "1"}
+    with open(folder / "log", "w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-I", str(pathlib.Path(__file__).parents[1])], env=environment, stdout=log, stderr=log)
+    try:
+        yield Cloud(port, folder)
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+class Cloud:
+    def __init__(self, port, folder):
+        self.folder, self.endpoint = folder, f"http://127.0.0.1:{port}"
+        for _ in range(200):
+            try:
+                urllib.request.urlopen(f"{self.endpoint}/_ministack/health", timeout=1)
+                break
+            except OSError:
+                time.sleep(0.1)
+        session = botocore.session.get_session()
+        self.client = lambda service: session.create_client(
+            service, endpoint_url=self.endpoint, region_name="us-east-1",
+            aws_access_key_id="test", aws_secret_access_key="test")
+        self.sfn, self.iam = self.client("stepfunctions"), self.client("iam")
+        self.role = self.iam.create_role(RoleName="may", AssumeRolePolicyDocument=json.dumps(ROLE))["Role"]["Arn"]
+        self.iam.put_role_policy(RoleName="may", PolicyName="invoke", PolicyDocument=json.dumps(MAY_INVOKE))
+        self.powerless = self.iam.create_role(
+            RoleName="may-not", AssumeRolePolicyDocument=json.dumps(ROLE))["Role"]["Arn"]
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w") as package:
+            package.writestr("index.py", FUNCTION)
+        self.function = self.client("lambda").create_function(
+            FunctionName="echo", Runtime="python3.13", Handler="index.handler", Role=self.role, Timeout=20,
+            Code={"ZipFile": archive.getvalue()})["FunctionArn"]
+        self.machines = 0
+
+    def task(self, resource="lambda:invoke", payload="{% $states.input %}", **fields):
+        return {"Type": "Task", "Resource": f"arn:aws:states:::{resource}",
+                "Arguments": {"FunctionName": self.function, "Payload": payload}, "End": True, **fields}
+
+    def machine(self, states, role=None, **fields):
+        self.machines += 1
+        definition = {"QueryLanguage": "JSONata", "StartAt": next(iter(states)), "States": states, **fields}
+        return self.sfn.create_state_machine(
+            name=f"machine-{self.machines}", definition=json.dumps(definition),
+            roleArn=role or self.role)["stateMachineArn"]
+
+    def start(self, machine, document=None, **fields):
+        return self.sfn.start_execution(
+            stateMachineArn=machine, input=json.dumps(document or {}), **fields)["executionArn"]
+
+    def ended(self, execution, patience=20):
+        return until(lambda: found if (found := self.sfn.describe_execution(executionArn=execution))["status"]
+                     != "RUNNING" else None, patience)
+
+    def run(self, states, document=None, **fields):
+        execution = self.start(self.machine(states, **fields), document)
+        return {**self.ended(execution), "events": self.sfn.get_execution_history(executionArn=execution)["events"]}
+
+
+def until(look, patience=10):
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        if (found := look()) is not None:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"nothing within {patience} s")
