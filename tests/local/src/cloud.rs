@@ -13,11 +13,12 @@ use url::Url;
 use crate::{
     Settings, client,
     events::{self, Delivery},
-    image::{self, Behaviour, ImageOptions, Platform},
+    image::{self, Behaviour, ImageOptions, Make, Platform},
     mail::{self, Mail},
     page::{self, Answer, Page},
     releases::{self, Execution},
     state::{Running, StateFolder},
+    wire::Control,
 };
 
 /// The sample application, which is also its repository's and its services' name.
@@ -37,6 +38,8 @@ pub struct PushOptions {
     pub tag: Option<String>,
     /// What the application does once it runs.
     pub behaviour: Behaviour,
+    /// What the image is made of.
+    pub make: Make,
     /// Whether it is built for all platforms, as an index, instead of for this machine only.
     pub multi_architecture: bool,
 }
@@ -45,7 +48,13 @@ impl PushOptions {
     /// A good version for this machine, under its own name as the tag.
     #[must_use]
     pub fn good(version: &str) -> Self {
-        Self { version: version.to_owned(), tag: None, behaviour: Behaviour::Good, multi_architecture: false }
+        Self { version: version.to_owned(), tag: None, behaviour: Behaviour::Good, make: Make::Sample, multi_architecture: false }
+    }
+
+    /// The same without the sample application's framework, for tests of many releases: it starts at once.
+    #[must_use]
+    pub fn light(version: &str) -> Self {
+        Self { make: Make::Light, ..Self::good(version) }
     }
 
     /// The same, which behaves otherwise.
@@ -119,6 +128,26 @@ impl Cloud {
         self.running.port
     }
 
+    /// The wire between its functions and the endpoint.
+    #[must_use]
+    pub fn wire(&self) -> Control {
+        Control::of(&self.running.wire)
+    }
+
+    /// Has these functions run twice each time, one run after the other, and no others; `*` is all of them.
+    ///
+    /// Who calls one sees the second run's answer.
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be written down.
+    pub fn run_twice(&self, functions: &[&str]) -> anyhow::Result<()> {
+        let file = self.state.twice();
+        let draft = file.with_extension("draft");
+        std::fs::write(&draft, functions.join("\n"))?;
+        std::fs::rename(&draft, &file).with_context(|| format!("{} cannot be written", file.display()))
+    }
+
     /// What belongs to it on disk.
     #[must_use]
     pub fn state(&self) -> &StateFolder {
@@ -151,6 +180,7 @@ impl Cloud {
             &ImageOptions {
                 version: options.version.clone(),
                 behaviour: options.behaviour,
+                make: options.make,
                 platforms: if options.multi_architecture { Platform::ALL.to_vec() } else { vec![Platform::host()] },
             },
         )?;

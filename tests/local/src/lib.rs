@@ -2,8 +2,8 @@
 //!
 //! MiniStack is the AWS endpoint. This crate starts it with what it lacks: an engine that runs ECS tasks as
 //! processes ([`engine`]), the events that AWS sends by itself ([`events`]) and an inbox for SNS's mails
-//! ([`mail`]). Between the functions and it stands the [`wire`], which can break a call. This crate applies the real Terraform, and gives people commands ([`commands`]) and tests an interface
-//! ([`Cloud`]) to it.
+//! ([`mail`]). Between the functions and it stands the [`wire`], which can break a call. It applies the real
+//! Terraform, and gives people commands ([`commands`]) and tests an interface ([`Cloud`]) to it.
 
 pub mod client;
 pub mod clock;

@@ -5,7 +5,7 @@ use std::{path::Path, process::Stdio, time::Duration};
 use anyhow::{Context as _, bail};
 use tokio::process::Command;
 
-use crate::{Settings, client, environment::Environment, process::Group, state::StateFolder};
+use crate::{Settings, client, environment::Environment, process::Group, state::StateFolder, wire::Wire};
 
 /// How long MiniStack may take until it answers.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -18,12 +18,13 @@ pub fn endpoint(port: u16) -> String {
 
 /// Starts MiniStack with our corrections and waits until it answers.
 ///
-/// Its environment is its own: what a person has set could reach the functions, which inherit it.
+/// Its environment is its own: what a person has set could reach the functions, which inherit it. They speak to the
+/// endpoint through the wire.
 ///
 /// # Errors
 ///
 /// When it does not start, or does not answer in time.
-pub async fn start(settings: &Settings, environment: &Environment, port: u16, engine: &Path) -> anyhow::Result<Group> {
+pub async fn start(settings: &Settings, environment: &Environment, port: u16, engine: &Path, wire: &Wire) -> anyhow::Result<Group> {
     let state = StateFolder::new(&settings.state);
     let log = std::fs::File::create(state.log("ministack"))?;
     let mut command = Command::new(environment.program("python"));
@@ -32,7 +33,7 @@ pub async fn start(settings: &Settings, environment: &Environment, port: u16, en
         .arg(settings.repository.join("tests/local/ministack"))
         .current_dir(&settings.state)
         .env_clear()
-        .envs(client::variables(&endpoint(port)))
+        .envs(client::variables(&wire.endpoint()))
         .env("PATH", "/usr/local/bin:/usr/bin:/bin")
         .env("HOME", state.path())
         .env("TMPDIR", state.temporary())
@@ -43,6 +44,7 @@ pub async fn start(settings: &Settings, environment: &Environment, port: u16, en
         .env("AUTH", "true")
         .env("DOCKER_HOST", format!("unix://{}", engine.display()))
         .env("SLIPWAY_INBOX", state.inbox())
+        .env("SLIPWAY_TWICE", state.twice())
         .env("AWS_LC_SYS_NO_JITTER_ENTROPY", "1")
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)

@@ -1,4 +1,4 @@
-//! The supervisor: one process in the background that holds the engine, MiniStack and the source of events.
+//! The supervisor: one process in the background that holds the engine, the wire, MiniStack and the source of events.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use crate::{
     environment::Environment,
     events, ministack, process,
     state::{Running, StateFolder},
+    wire::Wire,
 };
 
 /// How long MiniStack may take to end.
@@ -27,6 +28,8 @@ pub async fn serve(settings: &Settings, port: u16) -> anyhow::Result<()> {
     let environment = Environment::made(settings);
     let endpoint = ministack::endpoint(port);
     let socket = state.socket();
+    let standing = Wire::start(&endpoint).await?;
+    let wire = standing.wire();
     let engine = Engine::start(EngineConfig {
         socket: socket.clone(),
         state: state.engine(),
@@ -40,17 +43,18 @@ pub async fn serve(settings: &Settings, port: u16) -> anyhow::Result<()> {
         let interrupted = process::interrupted();
         tokio::pin!(interrupted);
         let mut ministack = tokio::select! {
-            started = ministack::start(settings, &environment, port, &socket) => started?,
+            started = ministack::start(settings, &environment, port, &socket, wire) => started?,
             () = &mut interrupted => return Ok(()),
         };
         let sdk = client::sdk(&endpoint).await;
-        let events = tokio::spawn(events::watch(sdk));
+        let events = tokio::spawn(events::watch(sdk, wire.clone()));
         state.write_down(&Running {
             supervisor: i32::try_from(std::process::id())?,
             ministack: ministack.id(),
             endpoint,
             port,
             engine: socket.clone(),
+            wire: wire.endpoint(),
         })?;
         let ended = tokio::select! {
             status = ministack.wait() => Some(status?),

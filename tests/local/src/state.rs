@@ -35,6 +35,8 @@ pub struct Running {
     pub port: u16,
     /// Where the container engine answers.
     pub engine: PathBuf,
+    /// Where the wire between the functions and the AWS endpoint answers.
+    pub wire: String,
 }
 
 impl StateFolder {
@@ -112,6 +114,12 @@ impl StateFolder {
         }
         let name = hex::encode(Sha256::digest(self.0.as_os_str().as_bytes()));
         std::env::temp_dir().join(format!("slipway-{}.sock", &name[..12]))
+    }
+
+    /// The names of the functions that run twice each time, one a line; `*` is all of them.
+    #[must_use]
+    pub fn twice(&self) -> PathBuf {
+        self.0.join("twice")
     }
 
     fn note(&self) -> PathBuf {

@@ -2,7 +2,10 @@
 
 use clap::Args;
 
-use crate::{Cloud, PushOptions, Settings, image::Behaviour};
+use crate::{
+    Cloud, PushOptions, Settings,
+    image::{Behaviour, Make},
+};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -15,6 +18,9 @@ pub(super) struct Arguments {
     /// What this version does: good, answer-500, hang, crash, turn-bad or turn-bad:SECONDS.
     #[arg(long, default_value = "good")]
     behaviour: Behaviour,
+    /// Build the application without its framework, which starts at once.
+    #[arg(long)]
+    light: bool,
     /// Build for all platforms, as an index.
     #[arg(long)]
     multi_architecture: bool,
@@ -24,10 +30,11 @@ pub(super) async fn run(settings: &Settings, arguments: Arguments) -> anyhow::Re
     let cloud = Cloud::attach(settings).await?;
     let pushed = cloud
         .push(&PushOptions {
-            version: arguments.app_version,
             tag: arguments.tag,
             behaviour: arguments.behaviour,
+            make: if arguments.light { Make::Light } else { Make::Sample },
             multi_architecture: arguments.multi_architecture,
+            ..PushOptions::good(&arguments.app_version)
         })
         .await?;
     println!("{}:{}@{}", pushed.repository, pushed.tag, pushed.digest);

@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::image::{Behaviour, BuiltImage, ImageOptions, Platform, build};
+use crate::image::{Behaviour, BuiltImage, ImageOptions, Make, Platform, build};
 
 const REPOSITORY: &str = "000000000000.dkr.ecr.us-east-1.amazonaws.com/web";
 
@@ -56,7 +56,8 @@ impl World {
         fs::write(folder.join("gunicorn.conf.py"), "").expect("a file");
         let program = folder.join("web/gunicorn");
         fs::write(&program, format!("#!/bin/sh\n{script}\n")).expect("a file");
-        let options = ImageOptions { version: tag.to_owned(), behaviour: Behaviour::Good, platforms: platforms.to_vec() };
+        let options =
+            ImageOptions { version: tag.to_owned(), behaviour: Behaviour::Good, make: Make::Sample, platforms: platforms.to_vec() };
         let image = build(&folder, &options).expect("it builds");
         self.registry.add(tag, &image);
         image.top.digest

@@ -8,6 +8,7 @@ mod alarms;
 pub mod deliver;
 mod ecr;
 mod ecs;
+mod fate;
 mod watch;
 
 use aws_config::SdkConfig;
@@ -16,25 +17,22 @@ use tokio::sync::mpsc;
 
 pub use deliver::{Delivery, deliver};
 
-use crate::client::{ACCOUNT, REGION};
+use self::fate::Fate;
+use crate::{
+    client::{ACCOUNT, REGION},
+    wire::Wire,
+};
 
-/// Watches the cloud and delivers its events, until the future is dropped.
-pub async fn watch(sdk: SdkConfig) {
+/// Watches the cloud and delivers its events, until the future is dropped; the wire says which of them are broken.
+pub async fn watch(sdk: SdkConfig, wire: Wire) {
     let (sender, mut events) = mpsc::unbounded_channel::<Value>();
     let delivering = async {
         while let Some(event) = events.recv().await {
+            // In the order in which they happened: what is reordered waits for one that comes later.
+            let fate = Fate::of(&wire, event);
             let sdk = sdk.clone();
             // One slow target must not hold up the next event; AWS keeps no order either.
-            tokio::spawn(async move {
-                match deliver(&sdk, &event).await {
-                    Ok(deliveries) => tracing::info!(
-                        event = %event,
-                        deliveries = ?deliveries,
-                        "delivered an event"
-                    ),
-                    Err(error) => tracing::error!(event = %event, "an event was lost: {error:#}"),
-                }
-            });
+            tokio::spawn(async move { fate.come_about(&sdk).await });
         }
     };
     tokio::join!(

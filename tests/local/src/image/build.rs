@@ -16,6 +16,9 @@ const WORKING_DIRECTORY: &str = "app";
 const PORT: u16 = 8080;
 /// The command that starts it: gunicorn reads `gunicorn.conf.py` in its working directory.
 const COMMAND: [&str; 1] = ["gunicorn"];
+/// The application without its framework, and the command that starts it, with nothing but Python's own modules.
+const LIGHT: &[u8] = include_bytes!("light.py");
+const LIGHT_COMMAND: [&str; 4] = ["python", "-I", "-S", "light.py"];
 /// The time of everything in the image: a real one would give each build its own digest.
 const CREATED: &str = "1970-01-01T00:00:00Z";
 
@@ -31,8 +34,20 @@ pub struct ImageOptions {
     pub version: String,
     /// What the application does once it runs.
     pub behaviour: Behaviour,
+    /// What it is made of.
+    pub make: Make,
     /// The platforms to build for. One gives a plain image, several give an index with an image for each.
     pub platforms: Vec<Platform>,
+}
+
+/// What an image is made of; all answer `/health` and `/version` alike and behave as they are told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Make {
+    /// The sample application, as its Dockerfile makes it.
+    #[default]
+    Sample,
+    /// Python alone, without a framework: it starts in a tenth of the time.
+    Light,
 }
 
 /// A platform that an image is for; always Linux.
@@ -122,7 +137,10 @@ pub fn build(folder: &Path, options: &ImageOptions) -> anyhow::Result<BuiltImage
     ensure!(!options.version.is_empty(), "an image needs a version");
     ensure!(!options.platforms.is_empty(), "an image needs a platform");
 
-    let tar = archive(folder)?;
+    let tar = match options.make {
+        Make::Sample => archive(folder)?,
+        Make::Light => light()?,
+    };
     let diff_id = digest_of(&tar);
     let layer = Document::new(LAYER, compress(&tar)?);
 
@@ -177,7 +195,10 @@ fn configuration(platform: Platform, options: &ImageOptions, diff_id: &str) -> a
             "User": "65532:65532",
             "ExposedPorts": { format!("{PORT}/tcp"): {} },
             "Env": environment,
-            "Cmd": COMMAND,
+            "Cmd": match options.make {
+                Make::Sample => COMMAND.as_slice(),
+                Make::Light => LIGHT_COMMAND.as_slice(),
+            },
             "WorkingDir": format!("/{WORKING_DIRECTORY}"),
             "Labels": {
                 "org.opencontainers.image.title": "Slipway's sample application",
@@ -203,14 +224,19 @@ fn archive(folder: &Path) -> anyhow::Result<Vec<u8>> {
     Ok(archive.into_inner()?)
 }
 
+/// A tar of the light application.
+fn light() -> anyhow::Result<Vec<u8>> {
+    let mut archive = tar::Builder::new(Vec::new());
+    append_folder(&mut archive, WORKING_DIRECTORY)?;
+    append_file(&mut archive, LIGHT, &format!("{WORKING_DIRECTORY}/light.py"))?;
+    Ok(archive.into_inner()?)
+}
+
 fn append(archive: &mut tar::Builder<Vec<u8>>, from: &Path, name: &str) -> anyhow::Result<()> {
     let kind = fs::symlink_metadata(from).with_context(|| format!("{} is missing", from.display()))?.file_type();
     if kind.is_file() {
         let content = fs::read(from).with_context(|| format!("{} cannot be read", from.display()))?;
-        let mut header = header(tar::EntryType::Regular, 0o644);
-        header.set_size(content.len().try_into()?);
-        archive.append_data(&mut header, name, content.as_slice())?;
-        return Ok(());
+        return append_file(archive, &content, name);
     }
     ensure!(kind.is_dir(), "{} is neither a file nor a folder", from.display());
 
@@ -226,6 +252,13 @@ fn append(archive: &mut tar::Builder<Vec<u8>>, from: &Path, name: &str) -> anyho
         }
         append(archive, &from.join(&child), &format!("{name}/{child}"))?;
     }
+    Ok(())
+}
+
+fn append_file(archive: &mut tar::Builder<Vec<u8>>, content: &[u8], name: &str) -> anyhow::Result<()> {
+    let mut header = header(tar::EntryType::Regular, 0o644);
+    header.set_size(content.len().try_into()?);
+    archive.append_data(&mut header, name, content)?;
     Ok(())
 }
 
@@ -266,7 +299,7 @@ mod tests {
     }
 
     fn options(version: &str) -> ImageOptions {
-        ImageOptions { version: version.to_owned(), behaviour: Behaviour::Good, platforms: vec![Platform::Amd64] }
+        ImageOptions { version: version.to_owned(), behaviour: Behaviour::Good, make: Make::Sample, platforms: vec![Platform::Amd64] }
     }
 
     #[test]
@@ -290,6 +323,7 @@ mod tests {
             all.push(ImageOptions { behaviour: behaviour.parse().expect("a behaviour"), ..options("v1") });
         }
         all.push(ImageOptions { platforms: vec![Platform::Arm64], ..options("v1") });
+        all.push(ImageOptions { make: Make::Light, ..options("v1") });
         all.push(ImageOptions { platforms: Platform::ALL.to_vec(), ..options("v1") });
 
         let mut digests: Vec<String> = all.iter().map(|options| build(folder.path(), options).expect("it builds").top.digest).collect();

@@ -8,6 +8,6 @@ mod build;
 mod registry;
 
 pub use behaviour::Behaviour;
-pub use build::{BuiltImage, Document, ImageOptions, Platform, build};
+pub use build::{BuiltImage, Document, ImageOptions, Make, Platform, build};
 pub use registry::push;
 pub(crate) use registry::{client, digest_of};

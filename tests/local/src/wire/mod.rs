@@ -1,0 +1,155 @@
+//! The wire between the functions and the AWS endpoint: it writes down every call that a function makes, and can break
+//! one of them on request.
+//!
+//! MiniStack tells its functions this address as their endpoint. Terraform, tests and people speak to MiniStack itself,
+//! and what a function asks of a load balancer does not pass here either.
+
+mod answer;
+mod call;
+mod caller;
+mod control;
+mod fault;
+mod line;
+mod pass;
+mod plan;
+mod subject;
+#[cfg(test)]
+mod tests;
+mod trace;
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use serde_json::Value;
+use tokio::{net::TcpListener, sync::broadcast, task::JoinHandle};
+
+pub use call::Call;
+pub use control::Control;
+pub use fault::{CallRule, EventFault, EventRule, Fault, Plan};
+pub use trace::{Entry, What};
+
+use self::{
+    line::{Lines, Peer},
+    plan::Counted,
+    trace::Trace,
+};
+
+/// How long an answer of MiniStack may take; longer than any client of ours waits.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How many deliveries may be told before a listener misses some.
+const DELIVERIES: usize = 256;
+
+/// The wire, listening.
+#[derive(Clone, Debug)]
+pub struct Wire(Arc<Shared>);
+
+/// A wire that ends with this.
+#[derive(Debug)]
+pub struct Standing {
+    wire: Wire,
+    server: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    address: SocketAddr,
+    /// Where the calls go: MiniStack's endpoint, without a path.
+    endpoint: String,
+    client: reqwest::Client,
+    state: Mutex<State>,
+    delivered: broadcast::Sender<String>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    calls: Vec<Counted<CallRule>>,
+    events: Vec<Counted<EventRule>>,
+    trace: Trace,
+}
+
+impl Wire {
+    /// Listens on a port that the system chooses, and passes everything on to the endpoint, which need not answer yet.
+    ///
+    /// # Errors
+    ///
+    /// When no port is free.
+    pub async fn start(endpoint: &str) -> anyhow::Result<Standing> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("the wire finds no free port")?;
+        let wire = Self(Arc::new(Shared {
+            address: listener.local_addr()?,
+            endpoint: endpoint.trim_end_matches('/').to_owned(),
+            client: reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(PATIENCE).build()?,
+            state: Mutex::default(),
+            delivered: broadcast::Sender::new(DELIVERIES),
+        }));
+        let service = control::router(wire.clone()).into_make_service_with_connect_info::<Peer>();
+        let server = tokio::spawn(async move {
+            if let Err(error) = axum::serve(Lines::new(listener), service).await {
+                tracing::error!(%error, "the wire ended");
+            }
+        });
+        Ok(Standing { wire, server })
+    }
+
+    /// Where it listens, as an endpoint for SDKs.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.0.address)
+    }
+
+    /// Writes an event down, and says what is to become of it.
+    #[must_use]
+    pub fn happened(&self, event: &Value) -> (u64, Option<EventFault>) {
+        let mut state = self.state();
+        let detail_type = event["detail-type"].as_str().unwrap_or_default().to_owned();
+        let subject = subject::of_event(event);
+        let fault = plan::choose(&mut state.events, |rule| rule.concerns(&detail_type, &subject)).map(|rule| rule.fault);
+        let number = state.trace.write(What::Event { detail_type, subject, fault, rules: Vec::new() });
+        (number, fault)
+    }
+
+    /// Writes down which rules got an event.
+    pub fn delivered(&self, number: u64, detail_type: &str, rules: Vec<String>) {
+        self.state().trace.deliver(number, rules);
+        // Nobody may be listening.
+        let _ = self.0.delivered.send(detail_type.to_owned());
+    }
+
+    /// The next delivery of an event of this type, counted from this call on and not from when it is awaited.
+    pub fn next_delivery(&self, detail_type: &str) -> impl Future<Output = ()> + Send + Sync + use<> {
+        let mut deliveries = self.0.delivered.subscribe();
+        let wanted = detail_type.to_owned();
+        async move {
+            loop {
+                match deliveries.recv().await {
+                    Ok(delivered) if delivered == wanted => return,
+                    Err(broadcast::error::RecvError::Closed) => return,
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Every value in it is whole between statements.
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Standing {
+    /// The wire.
+    #[must_use]
+    pub fn wire(&self) -> &Wire {
+        &self.wire
+    }
+}
+
+impl Drop for Standing {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
