@@ -191,7 +191,7 @@ async fn a_service_that_someone_else_changed_is_not_touched_by_a_rollback() {
 
     let release = world.push(&PushOptions::good(&world.version()).behaving(Behaviour::Hang)).await;
     world.until("staging changes", async || world.waits_for(&release, "DEPLOYMENT").await).await;
-    let strangers = world.deploy_a_strangers_revision("staging").await;
+    let strangers = world.deploy_a_strangers_revision("staging", &baseline).await;
     let ended = world.ended(&release).await;
     let runs = world.service("staging").await;
     world.run(&baseline, "staging").await;

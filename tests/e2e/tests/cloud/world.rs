@@ -386,8 +386,8 @@ impl World {
     }
 
     /// Deploys something of one's own to a stage's service, past Slipway.
-    pub(crate) async fn deploy_a_strangers_revision(&self, stage: &str) -> String {
-        let running = self.task_definition(stage).await;
+    pub(crate) async fn deploy_a_strangers_revision(&self, stage: &str, like: &Runs) -> String {
+        let running = self.describe(&like.task_definition).await;
         let ecs = aws_sdk_ecs::Client::new(self.cloud.sdk());
         let revision = ecs
             .register_task_definition()
