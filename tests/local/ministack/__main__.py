@@ -34,12 +34,13 @@ def main() -> None:
     import scaling
     import services
     import step_functions
+    import streams
     import targets
     import twice
     import zones
 
     for correction in (permissions, step_functions, load_balancer, services, mail, network, zones, database, flow_logs, alarms,
-                       scaling, registry, targets, twice):
+                       scaling, registry, streams, targets, twice):
         correction.apply()
     serve()
 

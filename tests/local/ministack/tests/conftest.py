@@ -21,6 +21,12 @@ def handler(event, context):
     if event.get("ran"):
         with open(event["ran"], "a") as file:
             file.write(json.dumps({"version": context.function_version, "event": event}) + chr(10))
+    records = [record["dynamodb"] for record in event.get("Records", [])]
+    if records:
+        with open(records[0]["Keys"]["pk"]["S"], "a") as file:
+            file.write(json.dumps([record["Keys"]["sk"]["S"] for record in records]) + chr(10))
+        bad = [record["SequenceNumber"] for record in records if record["Keys"]["sk"]["S"] == "bad"]
+        return {"batchItemFailures": [{"itemIdentifier": number} for number in bad]}
     if event.get("fail"):
         raise RuntimeError(event.get("token", "no token"))
     time.sleep(event.get("seconds", 0))

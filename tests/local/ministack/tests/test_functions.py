@@ -98,6 +98,29 @@ def test_a_machine_runs_the_version_that_it_names_if_its_role_may(cloud, ran):
     assert [run["version"] for run in ran(1)] == [version.rsplit(":", 1)[-1]]
 
 
+def test_a_record_that_fails_is_tried_again_with_what_follows_and_then_given_up(cloud, ran):
+    dynamodb, sqs = cloud.client("dynamodb"), cloud.client("sqs")
+    queue = sqs.create_queue(QueueName="given-up")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    keys = [{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")]
+    schema = [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]
+    stream = dynamodb.create_table(
+        TableName="streamed", AttributeDefinitions=keys, KeySchema=schema, BillingMode="PAY_PER_REQUEST",
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"})["TableDescription"]["LatestStreamArn"]
+    items = [{"PutRequest": {"Item": {"pk": {"S": ran.file}, "sk": {"S": sk}}}} for sk in ("a", "bad", "c")]
+    dynamodb.batch_write_item(RequestItems={"streamed": items})
+    mapping = cloud.client("lambda").create_event_source_mapping(
+        EventSourceArn=stream, FunctionName="echo", StartingPosition="TRIM_HORIZON", MaximumRetryAttempts=2,
+        BisectBatchOnFunctionError=True, FunctionResponseTypes=["ReportBatchItemFailures"],
+        DestinationConfig={"OnFailure": {"Destination": arn}})["UUID"]
+
+    message = until(lambda: (sqs.receive_message(QueueUrl=queue).get("Messages") or [None])[0])
+    until(lambda: True if ["c"] in ran(1) else None)
+    cloud.client("lambda").delete_event_source_mapping(UUID=mapping)
+    assert json.loads(message["Body"])["requestContext"]["condition"] == "RetryAttemptsExhausted"
+    assert ran(1) == [["a", "bad", "c"], ["bad", "c"], ["bad"], ["c"]]
+
+
 def test_a_schedule_invokes_as_its_role(cloud, ran):
     scheduler = cloud.client("scheduler")
     for name, role in (("may", cloud.role), ("may-not", cloud.powerless)):
