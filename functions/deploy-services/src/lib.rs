@@ -102,8 +102,10 @@ async fn deploy(aws: &Aws, config: &Config, input: &DeployServicesInput) -> Resu
     for subject in &subjects {
         match revision(aws, &table, release, *generation, stage, subject.configured).await? {
             Ok(revision) => {
-                table.put(&Key::deployed(&release.id, &stage.name, &subject.configured.service), &revision).await?;
-                revisions.push(revision);
+                // Of two runs at the same moment the first to record its revision is followed by both.
+                let key = Key::deployed(&release.id, &stage.name, &subject.configured.service);
+                let first = if table.put_new(&key, &revision).await? { None } else { table.get(&key).await? };
+                revisions.push(first.map_or(revision, |recorded| recorded.document));
             }
             Err(reason) => return Ok(Deployed::Blocked { reason }),
         }

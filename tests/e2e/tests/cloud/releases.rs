@@ -218,6 +218,7 @@ async fn a_digest_that_ecr_does_not_know_fails_before_anything_changed() {
     let mut event = world.event("image-push.json");
     let digest = world.new_digest();
     event["detail"]["image-digest"] = json!(digest);
+    event["time"] = json!(world.time());
 
     world.deliver(&event).await;
     let ended = world.cloud.wait_for_outcome(&digest, Duration::from_secs(60)).await.expect("it ends");

@@ -13,6 +13,7 @@ use slipway_core::image::{Digest, digest_of};
 use slipway_core::push::ImageAction;
 use slipway_local::page::Page;
 use slipway_local::releases::Execution;
+use slipway_local::wire::{CallRule, Entry, EventFault, EventRule, Plan, What};
 use slipway_local::{Answer, Cloud, Mail, PushOptions, Pushed};
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -60,6 +61,7 @@ impl World {
     pub(crate) async fn enter() -> Self {
         let turn = TURN.lock().await;
         let cloud = Cloud::find().await.expect("a local cloud runs: `cargo local test` starts one, or `cargo local up`");
+        cloud.wire().reset().await.expect("the wire answers");
         Self { cloud, _turn: turn }
     }
 
@@ -319,10 +321,78 @@ impl World {
     pub(crate) async fn ask(&self, detail_type: &str, detail: &Value) -> Value {
         let mut event = self.event("release-requested.json");
         event["id"] = Value::String(format!("{detail_type} {}", VERSION.fetch_add(1, Ordering::Relaxed)));
-        event["time"] = Value::String(slipway_local::clock::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+        event["time"] = Value::String(self.time());
         event["detail-type"] = Value::String(detail_type.to_owned());
         event["detail"] = detail.clone();
         self.invoke("receive-push", &event).await.expect("it is taken")
+    }
+
+    /// The time now, as events write it.
+    pub(crate) fn time(&self) -> String {
+        slipway_local::clock::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    }
+
+    /// Pushes an image whose event does not come: nothing begins.
+    pub(crate) async fn push_unheard(&self, options: &PushOptions) -> Push {
+        self.break_events(EventRule::new("ECR Image Action", EventFault::Drop)).await;
+        let mails_before = self.cloud.inbox().expect("the inbox").len();
+        let executions_before = self.cloud.executions().await.expect("executions").len();
+        let Pushed { tag, digest, .. } = self.cloud.push(options).await.expect("it is pushed");
+        self.until("its event was dropped", async || {
+            let trace = self.cloud.wire().trace(0).await.expect("the wire answers");
+            trace
+                .iter()
+                .any(|entry| entry.is_broken() && matches!(&entry.what, What::Event { subject, .. } if subject.contains(&digest[..19])))
+        })
+        .await;
+        self.mend().await;
+        Push { tag, digest, mails_before, executions_before }
+    }
+
+    /// Breaks calls from now on.
+    pub(crate) async fn break_calls(&self, rule: CallRule) {
+        self.cloud.wire().follow(&Plan { calls: vec![rule], events: vec![] }).await.expect("the wire answers");
+    }
+
+    /// Breaks events from now on.
+    pub(crate) async fn break_events(&self, rule: EventRule) {
+        self.cloud.wire().follow(&Plan { calls: vec![], events: vec![rule] }).await.expect("the wire answers");
+    }
+
+    /// Breaks nothing any more.
+    pub(crate) async fn mend(&self) {
+        self.cloud.wire().reset().await.expect("the wire answers");
+    }
+
+    /// How often a function made a call since the trace's entry of this number.
+    pub(crate) async fn calls_since(&self, entry: u64, caller: &str, operation: &str) -> usize {
+        let trace = self.cloud.wire().trace(entry).await.expect("the wire answers");
+        trace.iter().filter_map(Entry::call).filter(|call| call.caller == caller && call.operation == operation).count()
+    }
+
+    /// Whether a stage's service runs this digest and nothing else.
+    pub(crate) async fn is_steady(&self, stage: &str, digest: &str) -> bool {
+        let ecs = aws_sdk_ecs::Client::new(self.cloud.sdk());
+        let answer = ecs.describe_services().cluster(stage).services("web").send().await.expect("ECS answers");
+        let service = &answer.services()[0];
+        let steady = service.deployments().len() == 1 && service.running_count() == service.desired_count();
+        steady && self.digest_in(stage).await == digest
+    }
+
+    /// What the workflow handed to `deploy-services` for a release's first stage.
+    pub(crate) async fn deploy_input(&self, push: &Push, generation: u64) -> Value {
+        let execution = self.cloud.wait_for_release(&push.digest, PATIENCE).await.expect("it began");
+        let stage = &execution.input["application"]["stages"][0];
+        let baseline = self.item(&format!("RELEASE#{}", execution.name), "BASELINE#staging").await.expect("it was recorded");
+        serde_json::json!({ "release": execution.input["release"], "generation": generation, "stage": stage, "baseline": baseline })
+    }
+
+    /// How many revisions of a stage's service are registered.
+    pub(crate) async fn revisions(&self, stage: &str) -> usize {
+        let ecs = aws_sdk_ecs::Client::new(self.cloud.sdk());
+        let list = ecs.list_task_definitions().family_prefix(format!("{stage}-web"));
+        let arns: Vec<String> = list.into_paginator().items().send().try_collect().await.expect("ECS answers");
+        arns.iter().filter(|arn| arn.contains(&format!("/{stage}-web:"))).count()
     }
 
     /// The newest release's id of a pushed image.
@@ -409,12 +479,8 @@ impl World {
     pub(crate) async fn run(&self, runs: &Runs, stage: &str) {
         let ecs = aws_sdk_ecs::Client::new(self.cloud.sdk());
         ecs.update_service().cluster(stage).service("web").task_definition(&runs.task_definition).send().await.expect("ECS takes it");
-        self.until("the service is steady", async || {
-            let answer = ecs.describe_services().cluster(stage).services("web").send().await.expect("ECS answers");
-            let service = &answer.services()[0];
-            service.deployments().len() == 1 && service.running_count() == service.desired_count()
-        })
-        .await;
+        let digest = self.digest_in(stage).await;
+        self.until("the service is steady", async || self.is_steady(stage, &digest).await).await;
     }
 
     /// Sends a request to the approval page as it is.

@@ -1,0 +1,292 @@
+//! What can go wrong, one thing at a time. `tests/README.md` says which test shows which fault.
+
+use serde_json::json;
+use slipway_local::image::Behaviour;
+use slipway_local::wire::{CallRule, EventFault, EventRule, Fault};
+use slipway_local::{Answer, PushOptions};
+
+use crate::world::World;
+
+#[tokio::test]
+async fn an_older_push_whose_event_comes_last_is_superseded_and_never_deployed_over_the_newer_one() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+
+    let older = world.push_unheard(&PushOptions::good(&world.version())).await;
+    let newer = world.push(&PushOptions::good(&world.version())).await;
+    world.approve(&newer).await;
+    let released = world.ended(&newer).await;
+    let mut event = world.event("image-push.json");
+    event["detail"]["image-digest"] = json!(older.digest);
+    event["detail"]["image-tag"] = json!(older.tag);
+    event["time"] = json!(world.time());
+    world.deliver(&event).await;
+    let superseded = world.ended(&older).await;
+
+    assert_eq!(released.outcome(), Some("RELEASED"), "{released:?}");
+    assert_eq!((superseded.outcome(), superseded.stage()), (Some("SUPERSEDED"), None), "{superseded:?}");
+    for stage in ["staging", "production"] {
+        assert_eq!(world.digest_in(stage).await, newer.digest, "{stage}");
+    }
+}
+
+#[tokio::test]
+async fn a_push_whose_event_is_lost_is_found_by_the_sweep_and_is_one_release() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+
+    let lost = world.push_unheard(&PushOptions::good(&world.version())).await;
+    let before = world.cloud.executions_of(&lost.digest).await.expect("executions").len();
+    let swept = world.sweep().await;
+    let again = world.sweep().await;
+    world.decide(&lost, Answer::Reject, "that it was asked is enough").await;
+    let ended = world.ended(&lost).await;
+
+    assert_eq!(before, 0, "nothing had begun");
+    assert_eq!(swept["begun"], json!([ended.name]), "{swept}");
+    assert_eq!(again["begun"], json!([]), "{again}");
+    assert_eq!(ended.outcome(), Some("REJECTED"), "{ended:?}");
+    assert_eq!(world.cloud.executions_of(&lost.digest).await.expect("executions").len(), 1);
+}
+
+#[tokio::test]
+async fn an_event_of_ecs_that_is_lost_is_made_up_for_by_the_sweep() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+
+    let release = world.push(&PushOptions::good(&world.version())).await;
+    world.break_events(EventRule::new("*", EventFault::Drop).times(1_000)).await;
+    world.until("staging is deployed unheard", async || world.is_steady("staging", &release.digest).await).await;
+    world.quiet().await;
+    let waits = world.waits_for(&release, "DEPLOYMENT").await;
+    world.sweep().await;
+    world.mend().await;
+    world.decide(&release, Answer::Reject, "that it was asked is enough").await;
+
+    assert!(waits, "no event ended the wait");
+    assert_eq!(world.ended(&release).await.outcome(), Some("REJECTED"));
+}
+
+#[tokio::test]
+async fn answers_that_are_lost_leave_one_revision_one_deployment_and_one_approval() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    for (function, operation) in [
+        ("deploy-services", "ecs:RegisterTaskDefinition"),
+        ("deploy-services", "ecs:UpdateService"),
+        ("request-approval", "sns:Publish"),
+        ("resume-release", "states:SendTaskSuccess"),
+        ("receive-push", "states:StartExecution"),
+        ("finish-release", "sns:Publish"),
+    ] {
+        let revisions = world.revisions("staging").await;
+        world.break_calls(CallRule::new(operation, Fault::KillAfter).of(function)).await;
+        let release = world.push(&PushOptions::light(&world.version())).await;
+        world.approve(&release).await;
+        let ended = world.ended(&release).await;
+        world.mend().await;
+
+        assert_eq!(ended.outcome(), Some("RELEASED"), "after losing {operation}: {ended:?}");
+        assert_eq!(world.revisions("staging").await, revisions + 1, "after losing {operation}");
+        assert_eq!(world.cloud.executions_of(&release.digest).await.expect("executions").len(), 1, "after losing {operation}");
+        assert_eq!(world.digest_in("production").await, release.digest, "after losing {operation}");
+    }
+}
+
+#[tokio::test]
+async fn throttling_is_tried_again_and_never_counts_against_the_image() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+
+    world.break_calls(CallRule::new("*", Fault::Throttle).of("verify-service").times(4)).await;
+    let release = world.push(&PushOptions::light(&world.version())).await;
+    world.approve(&release).await;
+    let ended = world.ended(&release).await;
+    world.mend().await;
+
+    assert_eq!(ended.outcome(), Some("RELEASED"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_tag_that_moves_after_the_push_does_not_change_what_is_deployed_and_people_are_told() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+
+    let release = world.push(&PushOptions::good(&world.version())).await;
+    world.link(&release).await;
+    let other = PushOptions { tag: Some(release.tag.clone()), ..PushOptions::good(&world.version()) };
+    let other = world.push_unheard(&other).await;
+    world.approve(&release).await;
+    let ended = world.ended(&release).await;
+    let told = world.mails_since(&release).into_iter().find(|mail| mail.subject.contains("RELEASED")).expect("people are told");
+
+    assert_ne!(other.digest, release.digest);
+    assert_eq!(ended.outcome(), Some("RELEASED"), "{ended:?}");
+    assert_eq!(world.digest_in("production").await, release.digest, "the digest that was approved");
+    assert!(told.body.contains("does not point to this image any more"), "{}", told.body);
+}
+
+#[tokio::test]
+async fn an_alarm_that_does_not_exist_or_knows_too_little_stops_a_stage_before_it_changes() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let staging = world.service("staging").await;
+    world.alarm("e2e-unsure", "INSUFFICIENT_DATA").await;
+
+    for (alarm, word) in [("e2e-not-there", "does not exist"), ("e2e-unsure", "too little data")] {
+        world.configure(|application| application["stages"][0]["bake"] = json!({ "for": "10m", "alarms": [alarm] })).await;
+        let release = world.push(&PushOptions::light(&world.version())).await;
+        let ended = world.ended(&release).await;
+        world.configure(|_| {}).await;
+
+        assert_eq!((ended.outcome(), ended.stage()), (Some("FAILED"), Some("staging")), "{ended:?}");
+        assert!(ended.reason().expect("a reason").contains(word), "{ended:?}");
+        assert_eq!(world.service("staging").await, staging);
+    }
+}
+
+#[tokio::test]
+async fn an_alarm_that_rings_and_recovers_at_once_still_undoes_the_release() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let before = world.digest_in("staging").await;
+    world.alarm("e2e-staging-5xx", "OK").await;
+    world.configure(|application| application["stages"][0]["bake"] = json!({ "for": "10m", "alarms": ["e2e-staging-5xx"] })).await;
+
+    let release = world.push(&PushOptions::light(&world.version())).await;
+    world.until("staging bakes", async || world.waits_for(&release, "BAKE").await).await;
+    // The event alone: the alarm itself is quiet again before anybody can look.
+    let mut event = world.event("alarm-rings.json");
+    event["detail"]["alarmName"] = json!("e2e-staging-5xx");
+    world.deliver(&event).await;
+    let ended = world.ended(&release).await;
+    world.configure(|_| {}).await;
+
+    assert_eq!((ended.outcome(), ended.stage()), (Some("ROLLED_BACK"), Some("staging")), "{ended:?}");
+    assert_eq!(world.digest_in("staging").await, before);
+}
+
+#[tokio::test]
+async fn alarms_that_cannot_be_read_during_a_bake_are_not_taken_as_quiet() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let before = world.digest_in("staging").await;
+    world.alarm("e2e-staging-5xx", "OK").await;
+    world.configure(|application| application["stages"][0]["bake"] = json!({ "for": "2s", "alarms": ["e2e-staging-5xx"] })).await;
+
+    let kept = world.take_permission_away("resume-release", "cloudwatch:DescribeAlarms").await;
+    let release = world.push(&PushOptions::light(&world.version())).await;
+    let ended = world.ended(&release).await;
+    world.give_permissions_back("resume-release", kept).await;
+    world.configure(|_| {}).await;
+
+    assert_eq!((ended.outcome(), ended.stage()), (Some("ROLLED_BACK"), Some("staging")), "{ended:?}");
+    assert!(ended.reason().expect("a reason").contains("cloudwatch:DescribeAlarms was refused"), "{ended:?}");
+    assert_eq!(world.digest_in("staging").await, before);
+}
+
+#[tokio::test]
+async fn what_ecs_own_circuit_breaker_put_back_is_noticed_and_not_put_back_again() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let before = world.digest_in("staging").await;
+    let entry = world.cloud.wire().last().await.expect("the wire answers");
+
+    let release = world.push(&PushOptions::good(&world.version()).behaving(Behaviour::Crash)).await;
+    let ended = world.ended(&release).await;
+
+    assert_eq!((ended.outcome(), ended.stage()), (Some("ROLLED_BACK"), Some("staging")), "{ended:?}");
+    assert!(ended.reason().expect("a reason").contains("circuit breaker"), "{ended:?}");
+    assert_eq!(world.digest_in("staging").await, before);
+    assert_eq!(world.calls_since(entry, "deploy-services", "ecs:UpdateService").await, 1);
+    assert_eq!(world.calls_since(entry, "roll-back", "ecs:UpdateService").await, 0, "ECS was first");
+}
+
+#[tokio::test]
+async fn a_rollback_that_fails_is_stuck_and_people_are_told_loudly() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let baseline = world.service("staging").await;
+    world.alarm("e2e-staging-5xx", "OK").await;
+    world.configure(|application| application["stages"][0]["bake"] = json!({ "for": "10m", "alarms": ["e2e-staging-5xx"] })).await;
+
+    let kept = world.take_permission_away("roll-back", "ecs:UpdateService").await;
+    let release = world.push(&PushOptions::light(&world.version())).await;
+    world.until("staging bakes", async || world.waits_for(&release, "BAKE").await).await;
+    world.alarm("e2e-staging-5xx", "ALARM").await;
+    let ended = world.ended(&release).await;
+    world.alarm("e2e-staging-5xx", "OK").await;
+    world.give_permissions_back("roll-back", kept).await;
+    world.configure(|_| {}).await;
+    world.run(&baseline, "staging").await;
+
+    let reason = ended.reason().expect("a reason").to_owned();
+    assert_eq!((ended.outcome(), ended.stage()), (Some("STUCK"), Some("staging")), "{ended:?}");
+    assert!(reason.contains("e2e-staging-5xx") && reason.contains("ecs:UpdateService was refused"), "{reason}");
+    let told = world.mails_since(&release).into_iter().find(|mail| mail.subject.contains("STUCK")).expect("people are told");
+    assert!(told.body.contains("A PERSON IS NEEDED"), "{}", told.body);
+    assert_eq!(world.turn().await["holder"], json!(null), "the turn is free");
+}
+
+#[tokio::test]
+async fn a_service_of_aws_that_is_down_before_the_change_stops_the_release_untouched() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let (staging, production) = (world.service("staging").await, world.service("production").await);
+
+    world.break_calls(CallRule::new("ecr:DescribeImages", Fault::RefuseBefore).of("capture-baseline").times(1_000)).await;
+    let release = world.push(&PushOptions::light(&world.version())).await;
+    let ended = world.ended(&release).await;
+    world.mend().await;
+
+    assert_eq!((ended.outcome(), ended.stage()), (Some("FAILED"), Some("staging")), "{ended:?}");
+    assert!(ended.reason().expect("a reason").contains("ecr:DescribeImages"), "{ended:?}");
+    assert_eq!((world.service("staging").await, world.service("production").await), (staging, production));
+}
+
+#[tokio::test]
+async fn an_outcome_that_could_not_be_told_stands_and_is_told_by_the_sweep() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+
+    let kept = world.take_permission_away("finish-release", "sns:Publish").await;
+    let release = world.push(&PushOptions::light(&world.version())).await;
+    world.decide(&release, Answer::Reject, "not today").await;
+    let untold = world.ended(&release).await;
+    world.give_permissions_back("finish-release", kept).await;
+    let id = world.id_of(&release).await;
+    let recorded = world.item(&format!("RELEASE#{id}"), "ENDING").await.expect("it is recorded");
+    let turn = world.turn().await;
+    world.sweep().await;
+
+    assert_eq!(untold.outcome(), None, "the execution failed: {untold:?}");
+    assert_eq!(recorded["ending"]["outcome"], "REJECTED", "{recorded}");
+    assert_eq!(turn["holder"], json!(null), "the turn was given back all the same");
+    let told = world.mails_since(&release).into_iter().filter(|mail| mail.subject.contains("REJECTED")).count();
+    assert!(told >= 1, "people are told");
+    let again = world.sweep().await;
+    assert_eq!(again["ended"], json!([]), "and once is enough: {again}");
+}
+
+#[tokio::test]
+async fn the_holder_of_the_turn_that_died_is_followed_by_the_release_that_waits() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+
+    let dead = world.push(&PushOptions::good(&world.version()).behaving(Behaviour::Hang)).await;
+    world.until("staging changes", async || world.waits_for(&dead, "DEPLOYMENT").await).await;
+    let generation = world.turn().await["generation"].as_u64().expect("a number");
+    world.stop(&dead).await;
+    let next = world.push(&PushOptions::light(&world.version())).await;
+    world.until("the next release waits", async || world.waits_for(&next, "TURN").await).await;
+    world.lease_is_over().await;
+    world.sweep().await;
+    world.approve(&next).await;
+    let released = world.ended(&next).await;
+    let late = world.invoke("deploy-services", &world.deploy_input(&dead, generation).await).await.expect("it answers");
+
+    assert_eq!(released.outcome(), Some("RELEASED"), "{released:?}");
+    assert!(world.turn().await["generation"].as_u64() > Some(generation), "the next one raised the generation");
+    assert_eq!(late["result"], "BLOCKED", "the dead release's writer comes too late: {late}");
+    assert_eq!(world.digest_in("staging").await, next.digest);
+}
