@@ -29,6 +29,7 @@ def main() -> None:
     import load_balancer
     import mail
     import network
+    import pace
     import permissions
     import registry
     import scaling
@@ -39,7 +40,7 @@ def main() -> None:
     import twice
     import zones
 
-    for correction in (permissions, step_functions, load_balancer, services, mail, network, zones, database, flow_logs, alarms,
+    for correction in (pace, permissions, step_functions, load_balancer, services, mail, network, zones, database, flow_logs, alarms,
                        scaling, registry, streams, targets, twice):
         correction.apply()
     serve()

@@ -12,9 +12,10 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import pace
 from ministack.services import alb
 
-INTERVAL = 0.5
+INTERVAL = pace.of(0.5, 0.1)
 TIMEOUT = 2.0
 
 INITIAL, HEALTHY, UNHEALTHY = "initial", "healthy", "unhealthy"

@@ -7,11 +7,12 @@ import threading
 import time
 
 import load_balancer
+import pace
 from ministack.core.concurrency import resource_lock
 from ministack.core.responses import error_response_json, request_scope
 from ministack.services import ecs
 
-INTERVAL = 0.25
+INTERVAL = pace.of(0.25, 0.1)
 
 
 def apply() -> None:

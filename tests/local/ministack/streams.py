@@ -4,11 +4,12 @@ sends a note about what it gives up. MiniStack takes a partial failure for succe
 
 import time
 
+import pace
 from ministack.core.arn import ArnParseError, parse_arn
 from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import dynamodb, lambda_svc
 
-PAUSE = 0.5
+PAUSE = pace.of(0.5, 0.1)
 
 # Of each mapping whose last batch failed: how often, how many records are tried at once, and not before when.
 _failing: dict = {}

@@ -16,6 +16,7 @@ pub mod functions;
 pub mod image;
 pub mod mail;
 pub mod ministack;
+pub mod pace;
 pub mod page;
 pub mod process;
 pub mod progress;
@@ -28,5 +29,6 @@ pub mod wire;
 
 pub use cloud::{Cloud, PushOptions, Pushed};
 pub use mail::Mail;
+pub use pace::Pace;
 pub use page::Answer;
 pub use settings::Settings;

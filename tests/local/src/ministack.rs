@@ -5,7 +5,7 @@ use std::{path::Path, process::Stdio, time::Duration};
 use anyhow::{Context as _, bail};
 use tokio::process::Command;
 
-use crate::{Settings, client, environment::Environment, process::Group, state::StateFolder, wire::Wire};
+use crate::{Pace, Settings, client, environment::Environment, process::Group, state::StateFolder, wire::Wire};
 
 /// How long MiniStack may take until it answers.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -24,7 +24,14 @@ pub fn endpoint(port: u16) -> String {
 /// # Errors
 ///
 /// When it does not start, or does not answer in time.
-pub async fn start(settings: &Settings, environment: &Environment, port: u16, engine: &Path, wire: &Wire) -> anyhow::Result<Group> {
+pub async fn start(
+    settings: &Settings,
+    environment: &Environment,
+    port: u16,
+    pace: Pace,
+    engine: &Path,
+    wire: &Wire,
+) -> anyhow::Result<Group> {
     let state = StateFolder::new(&settings.state);
     let log = std::fs::File::create(state.log("ministack"))?;
     let mut command = Command::new(environment.program("python"));
@@ -46,6 +53,7 @@ pub async fn start(settings: &Settings, environment: &Environment, port: u16, en
         .env("SLIPWAY_INBOX", state.inbox())
         .env("SLIPWAY_TWICE", state.twice())
         .env("AWS_LC_SYS_NO_JITTER_ENTROPY", "1")
+        .envs(pace.variables().iter().copied())
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log);

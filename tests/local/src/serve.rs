@@ -6,7 +6,7 @@ use anyhow::bail;
 use url::Url;
 
 use crate::{
-    Settings, client,
+    Pace, Settings, client,
     engine::{Engine, EngineConfig},
     environment::Environment,
     events, ministack, process,
@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// # Errors
 ///
 /// When a part cannot start, or MiniStack ends by itself.
-pub async fn serve(settings: &Settings, port: u16) -> anyhow::Result<()> {
+pub async fn serve(settings: &Settings, port: u16, pace: Pace) -> anyhow::Result<()> {
     let state = StateFolder::new(&settings.state);
     let _held = state.supervise()?;
     let environment = Environment::made(settings);
@@ -43,11 +43,11 @@ pub async fn serve(settings: &Settings, port: u16) -> anyhow::Result<()> {
         let interrupted = process::interrupted();
         tokio::pin!(interrupted);
         let mut ministack = tokio::select! {
-            started = ministack::start(settings, &environment, port, &socket, wire) => started?,
+            started = ministack::start(settings, &environment, port, pace, &socket, wire) => started?,
             () = &mut interrupted => return Ok(()),
         };
         let sdk = client::sdk(&endpoint).await;
-        let events = tokio::spawn(events::watch(sdk, wire.clone()));
+        let events = tokio::spawn(events::watch(sdk, wire.clone(), pace));
         state.write_down(&Running {
             supervisor: i32::try_from(std::process::id())?,
             ministack: ministack.id(),

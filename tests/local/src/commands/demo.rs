@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::{PORT, bring_up, inbox, take_down};
 use crate::{
-    Answer, Cloud, Mail, PushOptions, Pushed, Settings,
+    Answer, Cloud, Mail, Pace, PushOptions, Pushed, Settings,
     clock::now,
     cloud::APPLICATION,
     image::Behaviour,
@@ -38,7 +38,7 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<()> {
     heading("Setting everything up");
-    let cloud = bring_up(settings, arguments.port).await?;
+    let cloud = bring_up(settings, arguments.port, Pace::Normal).await?;
     let shown = tokio::select! {
         shown = show(&cloud, arguments.approve) => shown,
         () = process::interrupted() => Err(anyhow::anyhow!("interrupted")),

@@ -20,7 +20,7 @@ use clap::{Parser, Subcommand};
 pub use down::take_down;
 pub use up::bring_up;
 
-use crate::{Settings, page::Answer, serve};
+use crate::{Pace, Settings, page::Answer, serve};
 
 /// The port of the local cloud when none is named.
 pub const PORT: u16 = 4566;
@@ -69,6 +69,8 @@ enum Command {
     Serve {
         #[arg(long)]
         port: u16,
+        #[arg(long)]
+        quick: bool,
     },
 }
 
@@ -99,12 +101,12 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<()> {
         Command::Demo(arguments) => demo::run(&settings, &arguments).await,
         Command::Test(arguments) => test::run(&settings, &arguments).await,
         Command::Down => down::run(&settings).await,
-        Command::Serve { port } => {
+        Command::Serve { port, quick } => {
             tracing_subscriber::fmt()
                 .with_ansi(false)
                 .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn,slipway_local=info".into()))
                 .init();
-            serve::serve(&settings, port).await
+            serve::serve(&settings, port, Pace::quick(quick)).await
         }
     }
 }

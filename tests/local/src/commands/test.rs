@@ -11,7 +11,7 @@ use tokio::process::Command;
 
 use super::{bring_up, demo, take_down};
 use crate::{
-    Cloud, Settings, client,
+    Cloud, Pace, Settings, client,
     environment::Environment,
     process,
     progress::{Seconds, heading},
@@ -85,7 +85,7 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
     let state = settings.shared().join(format!("test-{}", std::process::id()));
     let settings = settings.with_state(state);
     heading("Starting a cloud for the tests");
-    let cloud = bring_up(&settings, free_port()?).await?;
+    let cloud = bring_up(&settings, free_port()?, Pace::Normal).await?;
 
     let tests = async {
         let mut ended = Vec::new();

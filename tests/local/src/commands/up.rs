@@ -13,7 +13,7 @@ use clap::Args;
 
 use super::{PORT, take_down};
 use crate::{
-    Cloud, Settings, cloud,
+    Cloud, Pace, Settings, cloud,
     environment::Environment,
     functions, ministack, process,
     progress::{heading, long_step, note, step},
@@ -29,11 +29,14 @@ pub(super) struct Arguments {
     /// The port on which AWS's interfaces answer.
     #[arg(long, default_value_t = PORT)]
     port: u16,
+    /// Shorten what the cloud itself waits for: health checks, retries, deployments that become steady.
+    #[arg(long)]
+    quick: bool,
 }
 
 pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<()> {
     heading("Starting the local cloud");
-    let cloud = bring_up(settings, arguments.port).await?;
+    let cloud = bring_up(settings, arguments.port, Pace::quick(arguments.quick)).await?;
     heading(format!("The local cloud is up at {}", cloud.endpoint()));
     note("cargo local push --app-version v1   pushes an image, which starts a release");
     note("cargo local status                  shows what runs");
@@ -48,7 +51,7 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
 ///
 /// When a tool is missing, the port is taken, a cloud already runs in the state folder, or a part fails. Whatever
 /// had been started is stopped again.
-pub async fn bring_up(settings: &Settings, port: u16) -> anyhow::Result<Cloud> {
+pub async fn bring_up(settings: &Settings, port: u16, pace: Pace) -> anyhow::Result<Cloud> {
     let state = StateFolder::new(&settings.state);
     if state.is_supervised() {
         bail!("a local cloud already runs (its state is in {}): use it, or stop it with `cargo local down`", settings.state.display());
@@ -61,7 +64,7 @@ pub async fn bring_up(settings: &Settings, port: u16) -> anyhow::Result<Cloud> {
     state.create()?;
 
     let outcome = tokio::select! {
-        outcome = set_up(settings, port) => outcome,
+        outcome = set_up(settings, port, pace) => outcome,
         () = process::interrupted() => Err(anyhow::anyhow!("interrupted; nothing is left running")),
     };
     if outcome.is_err() {
@@ -71,7 +74,7 @@ pub async fn bring_up(settings: &Settings, port: u16) -> anyhow::Result<Cloud> {
     outcome
 }
 
-async fn set_up(settings: &Settings, port: u16) -> anyhow::Result<Cloud> {
+async fn set_up(settings: &Settings, port: u16, pace: Pace) -> anyhow::Result<Cloud> {
     let state = StateFolder::new(&settings.state);
     let endpoint = ministack::endpoint(port);
     step("Python environment", Environment::prepare(settings)).await?;
@@ -83,7 +86,7 @@ async fn set_up(settings: &Settings, port: u16) -> anyhow::Result<Cloud> {
     };
     step("Functions, packed", async { packing.await? }).await?;
     step("Terraform's provider", terraform.init(settings)).await?;
-    step("AWS endpoint and container engine", start(settings, port)).await?;
+    step("AWS endpoint and container engine", start(settings, port, pace)).await?;
     let variables = cloud::variables(port, &functions::packages(settings));
     step("Slipway, applied with Terraform", terraform.apply(&variables)).await?;
     let outputs = terraform.outputs().await?;
@@ -92,12 +95,13 @@ async fn set_up(settings: &Settings, port: u16) -> anyhow::Result<Cloud> {
 }
 
 /// Starts the supervisor in the background and waits until the cloud answers.
-async fn start(settings: &Settings, port: u16) -> anyhow::Result<()> {
+async fn start(settings: &Settings, port: u16, pace: Pace) -> anyhow::Result<()> {
     let state = StateFolder::new(&settings.state);
     let log = fs::File::create(state.log("serve"))?;
     let mut supervisor = Command::new(std::env::current_exe()?)
         .arg("serve")
         .args(["--port", &port.to_string()])
+        .args((pace == Pace::Quick).then_some("--quick"))
         .arg("--state")
         .arg(&settings.state)
         .current_dir(&settings.repository)

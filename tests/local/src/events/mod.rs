@@ -19,12 +19,13 @@ pub use deliver::{Delivery, deliver};
 
 use self::fate::Fate;
 use crate::{
+    Pace,
     client::{ACCOUNT, REGION},
     wire::Wire,
 };
 
 /// Watches the cloud and delivers its events, until the future is dropped; the wire says which of them are broken.
-pub async fn watch(sdk: SdkConfig, wire: Wire) {
+pub async fn watch(sdk: SdkConfig, wire: Wire, pace: Pace) {
     let (sender, mut events) = mpsc::unbounded_channel::<Value>();
     let delivering = async {
         while let Some(event) = events.recv().await {
@@ -37,9 +38,9 @@ pub async fn watch(sdk: SdkConfig, wire: Wire) {
     };
     tokio::join!(
         delivering,
-        watch::run(ecr::Images::new(&sdk), sender.clone()),
-        watch::run(ecs::Deployments::new(&sdk), sender.clone()),
-        watch::run(alarms::Alarms::new(&sdk), sender.clone()),
+        watch::run(ecr::Images::new(&sdk), pace, sender.clone()),
+        watch::run(ecs::Deployments::new(&sdk), pace, sender.clone()),
+        watch::run(alarms::Alarms::new(&sdk), pace, sender.clone()),
     );
 }
 

@@ -8,8 +8,12 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
+use crate::Pace;
+
 /// The time between two looks.
 const PAUSE: Duration = Duration::from_millis(200);
+/// The same at the quick pace.
+const QUICK_PAUSE: Duration = Duration::from_millis(100);
 /// How many looks use what an earlier look listed (repositories, clusters, services).
 const LOOKS_PER_LIST: u32 = 5;
 
@@ -25,8 +29,11 @@ pub(super) trait Watched: Send {
 }
 
 /// Looks at something several times a second and sends what changed.
-pub(super) async fn run<W: Watched>(mut watched: W, events: UnboundedSender<Value>) {
-    let mut looks = interval(PAUSE);
+pub(super) async fn run<W: Watched>(mut watched: W, pace: Pace, events: UnboundedSender<Value>) {
+    let mut looks = interval(match pace {
+        Pace::Normal => PAUSE,
+        Pace::Quick => QUICK_PAUSE,
+    });
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut count = 0;
     let mut failing = false;

@@ -12,6 +12,7 @@ pub(super) fn of_call(service: &str, operation: &str, protocol: Protocol, body: 
             let body = serde_json::from_slice(body).unwrap_or_default();
             match service {
                 "dynamodb" => of_items(&body),
+                "ecs" if operation == "UpdateService" => of_change(&body),
                 "ecs" => of_ecs(&body),
                 "states" => of_execution(operation, &body),
                 _ => of_first(&body, &["Path", "Name", "Names", "repositoryName", "AlarmNames", "AlarmName"]),
@@ -40,12 +41,18 @@ pub(super) fn form(body: &[u8]) -> Vec<(String, String)> {
     serde_urlencoded::from_bytes(body).unwrap_or_default()
 }
 
+/// What the arguments name; of a mail, its subject too.
 fn of_form(fields: &[(String, String)]) -> String {
-    let arn = |name: &str| fields.iter().find(|(field, _)| field == name).map(|(_, value)| tail(value));
-    ["TopicArn", "TargetGroupArn", "TargetGroupArns.member.1", "ListenerArns.member.1", "ListenerArn", "LoadBalancerArns.member.1"]
-        .into_iter()
-        .find_map(arn)
-        .unwrap_or_default()
+    let field = |name: &str| fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str());
+    let what =
+        ["TopicArn", "TargetGroupArn", "TargetGroupArns.member.1", "ListenerArns.member.1", "ListenerArn", "LoadBalancerArns.member.1"]
+            .into_iter()
+            .find_map(|name| field(name).map(tail))
+            .unwrap_or_default();
+    match field("Subject") {
+        Some(subject) => format!("{what} {subject}"),
+        None => what,
+    }
 }
 
 /// The keys of every item in a request; of a query, the values that it asks for.
@@ -82,10 +89,22 @@ fn of_ecs(body: &Value) -> String {
     if what.contains(&cluster) { what } else { format!("{cluster}{what}") }
 }
 
-/// The execution. Never the token: who has it can answer for it.
+/// The service, and what it is to run.
+fn of_change(body: &Value) -> String {
+    match body["taskDefinition"].as_str() {
+        Some(task_definition) => format!("{} {}", of_ecs(body), tail(task_definition)),
+        None => of_ecs(body),
+    }
+}
+
+/// The execution, or the result that it gets. Never the token: who has it can answer for it.
 fn of_execution(operation: &str, body: &Value) -> String {
     match operation {
         "StartExecution" => body["name"].as_str().unwrap_or_default().to_owned(),
+        "SendTaskSuccess" => {
+            let output: Value = body["output"].as_str().and_then(|output| serde_json::from_str(output).ok()).unwrap_or_default();
+            output["result"].as_str().unwrap_or_default().to_owned()
+        }
         _ => body["executionArn"].as_str().map(tail).unwrap_or_default(),
     }
 }
@@ -157,15 +176,26 @@ mod tests {
         let arn = "arn:aws:ecs:us-east-1:000000000000:service/staging/web";
 
         assert_eq!(of("ecs", "UpdateService", &json!({"cluster": "staging", "service": "web"})), "staging/web");
+        let revision = "arn:aws:ecs:us-east-1:000000000000:task-definition/staging-web:7";
+        let change = json!({"cluster": "staging", "service": "web", "taskDefinition": revision});
+        assert_eq!(of("ecs", "UpdateService", &change), "staging/web staging-web:7");
         assert_eq!(of("ecs", "DescribeServices", &json!({"cluster": "staging", "services": [arn]})), "staging/web");
         assert_eq!(of("ecs", "RegisterTaskDefinition", &json!({"family": "staging-web"})), "staging-web");
     }
 
     #[test]
-    fn a_tasks_token_is_never_written_down() {
-        let found = of("states", "SendTaskSuccess", &json!({"taskToken": "secret", "output": "{}"}));
+    fn a_tasks_token_is_never_written_down_and_its_result_is() {
+        let of_output = |output: &str| of("states", "SendTaskSuccess", &json!({"taskToken": "secret", "output": output}));
 
-        assert_eq!(found, "");
+        assert_eq!(of_output("{}"), "");
+        assert_eq!(of_output(r#"{"result": "DONE"}"#), "DONE");
+    }
+
+    #[test]
+    fn a_mail_is_named_by_its_topic_and_its_subject() {
+        let form = b"Action=Publish&TopicArn=arn%3Aaws%3Asns%3Aus-east-1%3A0%3Amails&Subject=web%20v1%20RELEASED&Message=secret";
+
+        assert_eq!(of_call("sns", "Publish", Protocol::Query, form), "mails web v1 RELEASED");
     }
 
     #[test]
