@@ -1,5 +1,6 @@
-"""IAM, where MiniStack 1.5.33 asks for other permissions than AWS: it authorizes ECS calls on the cluster, knows neither
-ECS's condition keys nor `dynamodb:LeadingKeys`, and never asks for what a call needs beside its own action.
+"""IAM, where MiniStack 1.5.33 asks for other permissions than AWS: it authorizes ECS calls on the cluster, asks for none
+where CloudWatch is called in CBOR, knows neither ECS's condition keys nor `dynamodb:LeadingKeys`, and never asks for what a
+call needs beside its own action.
 
 The resources and keys are those of the Service Authorization Reference.
 """
@@ -19,9 +20,28 @@ _denied = contextvars.ContextVar("slipway_denied", default=None)
 
 
 def apply() -> None:
+    cloudwatch_is_asked_too()
     resources_are_those_of_aws()
     condition_keys_are_known()
     every_needed_permission_is_asked_for()
+
+
+def cloudwatch_is_asked_too() -> None:
+    """AWS: every call needs its permission. MiniStack does not see the operation of a call in CBOR, and lets it pass."""
+    action_of, resource_of = iam_actions.extract_iam_action, iam_actions.extract_resource_arn
+
+    @functools.wraps(action_of)
+    def corrected(service, method, path, *rest):
+        if service == "monitoring" and "/operation/" in path:
+            return f"cloudwatch:{path.rsplit('/', 1)[-1]}"
+        return action_of(service, method, path, *rest)
+
+    @functools.wraps(resource_of)
+    def without_reading_cbor(service, method, path, headers, body, *rest):
+        # It looks for an alarm's name in JSON; the calls of ours need permission for all alarms.
+        return resource_of(service, method, path, headers, b"" if service == "monitoring" and "/operation/" in path else body, *rest)
+
+    iam_actions.extract_iam_action, iam_actions.extract_resource_arn = corrected, without_reading_cbor
 
 
 def _parsed(body) -> dict:

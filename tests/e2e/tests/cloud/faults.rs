@@ -115,7 +115,9 @@ async fn a_tag_that_moves_after_the_push_does_not_change_what_is_deployed_and_pe
     let release = world.push(&PushOptions::good(&world.version())).await;
     world.link(&release).await;
     let other = PushOptions { tag: Some(release.tag.clone()), ..PushOptions::good(&world.version()) };
+    world.tags_may_move(true).await;
     let other = world.push_unheard(&other).await;
+    world.tags_may_move(false).await;
     world.approve(&release).await;
     let ended = world.ended(&release).await;
     let told = world.mails_since(&release).into_iter().find(|mail| mail.subject.contains("RELEASED")).expect("people are told");

@@ -340,9 +340,7 @@ impl World {
         let Pushed { tag, digest, .. } = self.cloud.push(options).await.expect("it is pushed");
         self.until("its event was dropped", async || {
             let trace = self.cloud.wire().trace(0).await.expect("the wire answers");
-            trace
-                .iter()
-                .any(|entry| entry.is_broken() && matches!(&entry.what, What::Event { subject, .. } if subject.contains(&digest[..19])))
+            trace.iter().any(|entry| entry.is_broken() && matches!(&entry.what, What::Event { subject, .. } if subject.contains(&tag)))
         })
         .await;
         self.mend().await;
@@ -446,6 +444,14 @@ impl World {
     pub(crate) async fn deregister(&self, runs: &Runs) {
         let ecs = aws_sdk_ecs::Client::new(self.cloud.sdk());
         ecs.deregister_task_definition().task_definition(&runs.task_definition).send().await.expect("ECS takes it");
+    }
+
+    /// Lets tags of the repository be moved, or not.
+    pub(crate) async fn tags_may_move(&self, may: bool) {
+        use aws_sdk_ecr::types::ImageTagMutability::{Immutable, Mutable};
+        let ecr = aws_sdk_ecr::Client::new(self.cloud.sdk());
+        let change = ecr.put_image_tag_mutability().repository_name("web").image_tag_mutability(if may { Mutable } else { Immutable });
+        change.send().await.expect("ECR takes it");
     }
 
     /// Deletes an image from the registry.

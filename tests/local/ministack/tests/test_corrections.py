@@ -178,3 +178,16 @@ def test_what_a_call_needs_is_what_aws_asks_for(cloud):
         with_permissions("staging-only", tokens).update_service(cluster="staging", service="web")
     with pytest.raises(botocore.exceptions.ClientError, match="AccessDenied.*ecs:UpdateService"):
         with_permissions("not-production", tokens).update_service(cluster="production", service="web")
+
+
+def test_cloudwatch_asks_for_permission_in_cbor_too(cloud):
+    user = cloud.iam.create_user(UserName="no-alarms")["User"]["UserName"]
+    key = cloud.iam.create_access_key(UserName=user)["AccessKey"]
+    client = botocore.session.get_session().create_client(
+        "cloudwatch", endpoint_url=cloud.endpoint, region_name="us-east-1",
+        aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"])
+
+    assert client.meta.service_model.protocol == "smithy-rpc-v2-cbor"
+    with pytest.raises(botocore.exceptions.ClientError, match="AccessDenied.*cloudwatch:DescribeAlarms"):
+        client.describe_alarms(AlarmNames=["a-name", "another"])
+    assert cloud.client("cloudwatch").describe_alarms(AlarmNames=["a-name", "another"])["MetricAlarms"] == []
