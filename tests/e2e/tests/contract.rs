@@ -142,6 +142,30 @@ fn no_state_polls() {
 }
 
 #[test]
+fn every_fault_has_its_test_or_says_why_not() {
+    let repository = statemachine().join("..");
+    let table = fs::read_to_string(repository.join("tests/README.md")).expect("the table of faults");
+    let mut rows = BTreeSet::new();
+    for line in table.lines().filter(|line| line.starts_with("| ")) {
+        let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let (Some(row), Some(shown)) = (cells[0].parse::<u32>().ok(), cells.get(2)) else { continue };
+        rows.insert(row);
+        let quoted: Vec<_> = shown.split('`').skip(1).step_by(2).collect();
+        if let ([file, test], true) = (quoted.as_slice(), shown.starts_with('`')) {
+            let file = match file.split_once('/') {
+                Some(("cloud", name)) => repository.join("tests/e2e/tests/cloud").join(name),
+                _ => repository.join("functions/shared").join(file),
+            };
+            let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("row {row}: {}: {error}", file.display()));
+            assert!(text.contains(&format!("fn {test}(")), "row {row}: {} has no test {test}", file.display());
+        } else {
+            assert!(shown.len() > 40, "row {row} says why it is not shown, and what stands in: {shown}");
+        }
+    }
+    assert_eq!(rows, (1..=53).collect(), "every row is there");
+}
+
+#[test]
 fn templates_leave_jsonata_alone() {
     let text = fs::read_to_string(Workflow::path()).expect("the workflow");
     assert!(!text.contains("%{"), "Terraform's templates read a per cent sign before a brace as their own");

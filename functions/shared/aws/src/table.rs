@@ -505,6 +505,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn decisions_rest_on_consistent_reads() {
+        use aws_sdk_dynamodb::operation::get_item::GetItemOutput;
+        use aws_sdk_dynamodb::operation::query::QueryOutput;
+        let get = mock!(aws_sdk_dynamodb::Client::get_item)
+            .match_requests(|request| request.consistent_read() == Some(true))
+            .then_output(|| GetItemOutput::builder().build());
+        let query = mock!(aws_sdk_dynamodb::Client::query)
+            .match_requests(|request| request.consistent_read() == Some(true))
+            .then_output(|| QueryOutput::builder().build());
+        let table = Table::new(answering!(aws_sdk_dynamodb, [&get, &query]), "slipway");
+
+        assert!(table.get::<u8>(&Key::link("hash")).await.expect("an answer").is_none());
+        assert!(table.list::<u8>("APPLICATION#web", "").await.expect("an answer").is_empty());
+    }
+
+    #[tokio::test]
     async fn the_loser_of_a_race_is_told_so() {
         let lost = mock!(aws_sdk_dynamodb::Client::transact_write_items).then_error(|| {
             let reason = CancellationReason::builder().code("ConditionalCheckFailed").build();
