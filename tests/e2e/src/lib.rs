@@ -1,1 +1,17 @@
-//! slipway-e2e.
+//! Whole releases under faults: plays them on the local cloud, breaks what a schedule says, and judges what is left.
+//!
+//! [`play`] runs a [`schedule`], [`gather`] reads what it left behind into a [`record`], [`invariants`] judge that. What
+//! there is to break is listed from a trace ([`points`]); [`matrix`] breaks it one by one, [`seeds`] at random.
+
+pub mod commands;
+pub mod gather;
+pub mod invariants;
+pub mod matrix;
+pub mod names;
+pub mod people;
+pub mod play;
+pub mod points;
+pub mod record;
+pub mod report;
+pub mod schedule;
+pub mod seeds;

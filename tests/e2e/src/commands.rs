@@ -1,0 +1,291 @@
+//! `cargo faults …`.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+use slipway_local::Settings;
+use slipway_local::wire::Entry;
+
+use crate::invariants::broken;
+use crate::matrix::cells;
+use crate::play::Stand;
+use crate::points::{Point, points};
+use crate::record::Record;
+use crate::report::{Part, Report, Run, minutes};
+use crate::schedule::{Schedule, Story};
+use crate::seeds;
+
+/// The runs of earlier commands, in the folder that all clouds of a clone share.
+const KEPT: &str = "faults.json";
+
+/// Releases on the local cloud while calls fail, functions die and events are lost. Start one with `cargo local up --quick`.
+#[derive(Debug, Parser)]
+#[command(name = "cargo faults", bin_name = "cargo faults")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Fail every call of a release once before and once after its effect, and run every function twice.
+    Matrix(MatrixArguments),
+    /// Play random runs of two pushes and three faults.
+    Seeds(SeedsArguments),
+    /// Play the run of one seed again.
+    Seed {
+        /// The seed.
+        seed: u64,
+    },
+    /// Show the trace of a story without a fault.
+    Trace {
+        /// The story.
+        #[arg(default_value = "good")]
+        story: Story,
+    },
+}
+
+#[derive(Debug, Args)]
+struct MatrixArguments {
+    /// Only the runs whose names contain this.
+    #[arg(long)]
+    only: Option<String>,
+    /// Only these stories.
+    #[arg(long)]
+    story: Vec<Story>,
+    /// Not those that an earlier command played, and in which everything held.
+    #[arg(long)]
+    resume: bool,
+    /// Do not play: show the runs' names.
+    #[arg(long)]
+    list: bool,
+}
+
+#[derive(Debug, Args)]
+struct SeedsArguments {
+    /// How many.
+    #[arg(long, default_value_t = 200)]
+    count: u64,
+    /// The first.
+    #[arg(long, default_value_t = 1)]
+    from: u64,
+}
+
+/// Runs what the command line says. An invariant that did not hold is a failure.
+pub async fn run() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Matrix(arguments) => matrix(&arguments).await,
+        Command::Seeds(arguments) => many_seeds(&arguments).await,
+        Command::Seed { seed } => one_seed(seed).await,
+        Command::Trace { story } => trace(story).await,
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn matrix(arguments: &MatrixArguments) -> anyhow::Result<bool> {
+    let stand = Stand::set_up().await?;
+    let stories = if arguments.story.is_empty() { Story::ALL.to_vec() } else { arguments.story.clone() };
+    let mut cells = cells(&stand, &stories).await?;
+    if let Some(only) = &arguments.only {
+        cells.retain(|cell| cell.to_string().contains(only.as_str()));
+    }
+    if arguments.resume {
+        let earlier = kept()?.matrix.held();
+        cells.retain(|cell| !earlier.contains(&cell.to_string()));
+    }
+    if arguments.list {
+        for cell in &cells {
+            println!("{cell}");
+        }
+        return Ok(true);
+    }
+    let mut progress = Progress::of(cells.len());
+    let mut part = Part::default();
+    for cell in &cells {
+        let name = cell.to_string();
+        progress.begin(&name);
+        let replay = format!("cargo faults matrix --only '{name}'");
+        let (function, operation) = cell.row();
+        let run = Run { name, function, operation, fault: cell.fault(), outcomes: vec![], broken: 0, took: 0, violations: vec![] };
+        let run = play(&stand, &cell.schedule(), run, &replay).await?;
+        progress.end(&run);
+        keep(&run, "cargo faults matrix", |report| &mut report.matrix)?;
+        part.runs.push(run);
+    }
+    Ok(progress.summary(&part))
+}
+
+async fn many_seeds(arguments: &SeedsArguments) -> anyhow::Result<bool> {
+    let stand = Stand::set_up().await?;
+    let points = all_points(&stand).await?;
+    let mut progress = Progress::of(usize::try_from(arguments.count)?);
+    let mut part = Part::default();
+    for seed in arguments.from..arguments.from + arguments.count {
+        progress.begin(&format!("seed {seed}"));
+        let run = play_seed(&stand, seed, &points).await?;
+        progress.end(&run);
+        keep(&run, "cargo faults seeds", |report| &mut report.seeds)?;
+        part.runs.push(run);
+    }
+    Ok(progress.summary(&part))
+}
+
+async fn one_seed(seed: u64) -> anyhow::Result<bool> {
+    let stand = Stand::set_up().await?;
+    let points = all_points(&stand).await?;
+    print!("{}", seeds::schedule(seed, &points));
+    let run = play_seed(&stand, seed, &points).await?;
+    println!("seed {seed}: {}", run.outcomes.join(", "));
+    Ok(run.violations.is_empty())
+}
+
+async fn trace(story: Story) -> anyhow::Result<bool> {
+    let stand = Stand::set_up().await?;
+    let record = stand.play(&story.schedule()).await?;
+    for entry in &record.trace {
+        println!("{entry}");
+    }
+    println!("{}", outcomes(&record).join(", "));
+    let violations = broken(&record);
+    for violation in &violations {
+        println!("✗ {violation}");
+    }
+    Ok(violations.is_empty())
+}
+
+/// The calls that a seed may break: those of a good release and of a rollback.
+async fn all_points(stand: &Stand) -> anyhow::Result<Vec<Point>> {
+    let mut all = Vec::new();
+    for story in [Story::Good, Story::Bad] {
+        all.extend(points(&stand.play(&story.schedule()).await?.trace));
+    }
+    all.sort();
+    all.dedup();
+    // What is not the same in two runs of a story would make a seed another run.
+    all.retain(|point| point.nth <= 2);
+    Ok(all)
+}
+
+async fn play_seed(stand: &Stand, seed: u64, points: &[Point]) -> anyhow::Result<Run> {
+    let name = format!("seed {seed}");
+    let run = Run {
+        name,
+        function: String::new(),
+        operation: String::new(),
+        fault: "seed".to_owned(),
+        outcomes: vec![],
+        broken: 0,
+        took: 0,
+        violations: vec![],
+    };
+    play(stand, &seeds::schedule(seed, points), run, &format!("cargo faults seed {seed}")).await
+}
+
+/// Plays a run and judges it. One that did not hold shows its trace and how to play it again, and is cleaned up after.
+async fn play(stand: &Stand, schedule: &Schedule, mut run: Run, replay: &str) -> anyhow::Result<Run> {
+    let began = Instant::now();
+    let played = stand.play(schedule).await;
+    run.took = u64::try_from(began.elapsed().as_millis())?;
+    match played {
+        Ok(record) => {
+            run.outcomes = outcomes(&record);
+            run.broken = record.trace.iter().filter(|entry| entry.is_broken()).count();
+            run.violations = broken(&record);
+            if !run.violations.is_empty() {
+                show(&run, schedule, &record.trace, replay);
+            }
+        }
+        Err(error) => {
+            run.violations = vec![format!("an outcome is always reached: {error:#}")];
+            show(&run, schedule, &[], replay);
+        }
+    }
+    if !run.violations.is_empty() {
+        stand.clean().await.context("the cloud could not be brought back to a good release")?;
+    }
+    Ok(run)
+}
+
+/// The outcomes, in the order in which the images were pushed.
+fn outcomes(record: &Record) -> Vec<String> {
+    let mut releases: Vec<_> = record.releases.iter().collect();
+    releases.sort_by_key(|release| release.started.as_ref().map(|started| started.pushed_at));
+    releases.into_iter().map(|release| release.outcome().to_owned()).collect()
+}
+
+fn show(run: &Run, schedule: &Schedule, trace: &[Entry], replay: &str) {
+    println!("\n✗ {}\n{schedule}", run.name);
+    for entry in trace {
+        println!("{entry}");
+    }
+    for violation in &run.violations {
+        println!("✗ {violation}");
+    }
+    println!("  play it again: {replay}\n");
+}
+
+/// How far a command is.
+struct Progress {
+    all: usize,
+    done: usize,
+    failed: usize,
+    began: Instant,
+}
+
+impl Progress {
+    fn of(all: usize) -> Self {
+        Self { all, done: 0, failed: 0, began: Instant::now() }
+    }
+
+    fn begin(&mut self, name: &str) {
+        self.done += 1;
+        let left = match u32::try_from(self.done - 1) {
+            Ok(done) if done > 0 => self.began.elapsed() / done * u32::try_from(self.all - self.done + 1).unwrap_or(u32::MAX),
+            _ => Duration::ZERO,
+        };
+        println!("{:>4} of {}, {} left: {name}", self.done, self.all, minutes(left));
+    }
+
+    fn end(&mut self, run: &Run) {
+        let missed = if run.broken == 0 && run.fault != "twice" { ", and nothing was broken" } else { "" };
+        println!("     {}{missed}", run.outcomes.join(", "));
+        self.failed += usize::from(!run.violations.is_empty());
+    }
+
+    fn summary(&self, part: &Part) -> bool {
+        println!("\n{} runs in {}; an invariant did not hold in {}", part.runs.len(), minutes(self.began.elapsed()), self.failed);
+        for run in part.runs.iter().filter(|run| !run.violations.is_empty()) {
+            println!("✗ {}: {}", run.name, run.violations.join("; "));
+        }
+        self.failed == 0
+    }
+}
+
+/// What earlier commands ran.
+fn kept() -> anyhow::Result<Report> {
+    let file = Settings::discover(None)?.shared().join(KEPT);
+    Ok(std::fs::read(file).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default())
+}
+
+/// Writes the report with one more run. What an earlier command ran stays in it.
+fn keep(run: &Run, command: &str, part: impl Fn(&mut Report) -> &mut Part) -> anyhow::Result<()> {
+    let mut report = kept()?;
+    let part = part(&mut report);
+    part.take(std::slice::from_ref(run));
+    part.on = slipway_local::clock::now().strftime("%Y-%m-%d").to_string();
+    command.clone_into(&mut part.command);
+    let settings = Settings::discover(None)?;
+    std::fs::create_dir_all(settings.shared())?;
+    std::fs::write(settings.shared().join(KEPT), serde_json::to_vec(&report)?)?;
+    let document = settings.repository.join("tests/e2e/faults.md");
+    std::fs::write(&document, report.document()).with_context(|| format!("{} cannot be written", document.display()))
+}

@@ -1,0 +1,93 @@
+//! What people decided, and what came of it.
+
+use std::collections::BTreeSet;
+
+use slipway_core::approval::{Approval, Status, Verdict};
+
+use crate::record::{Record, ReleaseRecord, Stage};
+
+/// Judged by every `UpdateService` in the trace, not only by what runs in the end.
+pub(super) fn only_what_was_approved_runs(record: &Record) -> Vec<String> {
+    let mut broken = Vec::new();
+    for stage in record.stages.iter().filter(|stage| stage.asks) {
+        for change in record.changes().filter(|change| stage.services.iter().any(|service| service == change.service)) {
+            let is_fine = match change.by {
+                "deploy-services" => is_approved(record, stage, change.revision),
+                "roll-back" => is_a_baseline(record, change.service, change.revision),
+                _ => false,
+            };
+            if !is_fine {
+                broken.push(format!("{} told {} to run {}", change.by, change.service, change.revision));
+            }
+        }
+        for service in &stage.services {
+            let Some(runs) = record.services.get(service) else {
+                broken.push(format!("{service} is gone"));
+                continue;
+            };
+            let unchanged = record.before.get(service) == Some(runs);
+            if !unchanged && !is_approved(record, stage, runs) && !is_a_baseline(record, service, runs) {
+                broken.push(format!("{service} runs {runs}"));
+            }
+        }
+    }
+    broken
+}
+
+fn is_approved(record: &Record, stage: &Stage, revision: &str) -> bool {
+    let approval = record.owner(revision).and_then(|release| release.approvals.get(&stage.name));
+    let image = record.revisions.get(revision).map(|revision| revision.image.as_str()).unwrap_or_default();
+    approval.is_some_and(|approval| {
+        approval.status == Status::Approved
+            && image.ends_with(&format!("@{}", approval.release.image.digest))
+            && counted(approval) == approval.status
+    })
+}
+
+fn is_a_baseline(record: &Record, service: &str, revision: &str) -> bool {
+    record.releases.iter().any(|release| release.baselines_of(service).any(|baseline| baseline == revision))
+}
+
+/// Nobody is counted twice, every decision is in the audit trail once, and the outcome is what was decided.
+pub(super) fn a_decision_counts_once(record: &Record) -> Vec<String> {
+    record
+        .releases
+        .iter()
+        .flat_map(|release| release.approvals.iter().filter_map(|(stage, approval)| decided(release, stage, approval)))
+        .collect()
+}
+
+fn decided(release: &ReleaseRecord, stage: &str, approval: &Approval) -> Option<String> {
+    let id = &release.id;
+    let people: BTreeSet<_> = approval.decisions.iter().map(|decision| decision.by.as_str()).collect();
+    let audited = release.audited.get(stage).copied().unwrap_or_default();
+    let outcome = release.outcome();
+    let changed = release.deployed.keys().any(|service| service.starts_with(&format!("{stage}/")));
+    if people.len() != approval.decisions.len() {
+        Some(format!("{id} counts a person twice"))
+    } else if audited != approval.decisions.len() {
+        Some(format!("{id} has {} decisions and {audited} in its audit trail", approval.decisions.len()))
+    } else if matches!(approval.status, Status::Approved | Status::Rejected) && counted(approval) != approval.status {
+        Some(format!("{id} is {:?} by {:?}", approval.status, approval.decisions))
+    } else if approval.status == Status::Rejected && outcome != "REJECTED" {
+        Some(format!("{id} was rejected and ended {outcome}"))
+    } else if outcome == "REJECTED" && approval.status != Status::Rejected {
+        Some(format!("{id} ended REJECTED and is {:?}", approval.status))
+    } else if approval.status != Status::Approved && (changed || outcome == "RELEASED") {
+        Some(format!("{id} is {:?}, ended {outcome}, and registered for {stage}", approval.status))
+    } else {
+        None
+    }
+}
+
+/// What the decisions come to.
+fn counted(approval: &Approval) -> Status {
+    let approvers = approval.decisions.iter().filter(|decision| decision.verdict == Verdict::Approved).count();
+    if approvers < approval.decisions.len() {
+        Status::Rejected
+    } else if approvers >= usize::from(approval.quorum) {
+        Status::Approved
+    } else {
+        Status::Pending
+    }
+}

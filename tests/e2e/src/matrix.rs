@@ -1,0 +1,156 @@
+//! Every call of a release, failed once before and once after its effect, each in a run of its own; and every function
+//! run twice.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use anyhow::Context as _;
+use slipway_local::wire::Fault;
+
+use crate::play::Stand;
+use crate::points::{Point, points};
+use crate::schedule::{Schedule, Story};
+
+/// The functions' names for `twice`: each, and all of them at once.
+const ALL_TWICE: &str = "*";
+
+/// A run of the matrix.
+#[derive(Clone, Debug)]
+pub struct Cell {
+    /// The story.
+    pub story: Story,
+    /// What is broken.
+    pub breaks: Breaks,
+}
+
+/// What a run of the matrix breaks.
+#[derive(Clone, Debug)]
+pub enum Breaks {
+    /// A call.
+    Call {
+        /// Which.
+        point: Point,
+        /// How.
+        fault: Fault,
+    },
+    /// Nothing: a function runs twice each time.
+    Twice {
+        /// Which; `*` for all.
+        function: String,
+    },
+}
+
+impl Cell {
+    /// What is played.
+    #[must_use]
+    pub fn schedule(&self) -> Schedule {
+        match &self.breaks {
+            Breaks::Call { point, fault } => self.story.schedule().breaking(point.rule(*fault)),
+            Breaks::Twice { function } => self.story.schedule().twice(&[function]),
+        }
+    }
+
+    /// The row of the report: function and operation.
+    #[must_use]
+    pub fn row(&self) -> (String, String) {
+        match &self.breaks {
+            Breaks::Call { point, .. } => (point.caller.clone(), point.operation.clone()),
+            Breaks::Twice { function } if function == ALL_TWICE => ("every function".to_owned(), "the whole function".to_owned()),
+            Breaks::Twice { function } => (function.clone(), "the whole function".to_owned()),
+        }
+    }
+
+    /// The column of the report.
+    #[must_use]
+    pub fn fault(&self) -> String {
+        match &self.breaks {
+            Breaks::Call { fault, .. } => fault.to_string(),
+            Breaks::Twice { .. } => "twice".to_owned(),
+        }
+    }
+}
+
+/// The cell's name, by which it is found again.
+impl fmt::Display for Cell {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.breaks {
+            Breaks::Call { point, fault } => write!(formatter, "{}: {fault} at {point}", self.story),
+            Breaks::Twice { function } => write!(formatter, "{}: twice {function}", self.story),
+        }
+    }
+}
+
+/// Plays each story without a fault and lists what there is to break in it. A call that an earlier story made too is broken
+/// there, where it is the same call in the same place.
+///
+/// # Errors
+///
+/// When a story does not come to its end.
+pub async fn cells(stand: &Stand, stories: &[Story]) -> anyhow::Result<Vec<Cell>> {
+    let mut cells = Vec::new();
+    let mut known = BTreeSet::new();
+    for &story in stories {
+        let record = stand.play(&story.schedule()).await.with_context(|| format!("the story `{story}` without a fault"))?;
+        let new: Vec<_> = points(&record.trace).into_iter().filter(|point| known.insert(point.clone())).collect();
+        cells.extend(of_points(story, &new));
+        if story == Story::Good {
+            cells.extend(of_functions(story, &new));
+        }
+    }
+    Ok(cells)
+}
+
+/// Once before and once after the effect of each call, by turns as the function's own end and as an error that it sees; and
+/// throttled and delayed once for each operation of a function.
+fn of_points(story: Story, points: &[Point]) -> Vec<Cell> {
+    let mut cells = Vec::new();
+    let mut operations = BTreeSet::new();
+    for (position, point) in points.iter().enumerate() {
+        let [before, after] =
+            if position % 2 == 0 { [Fault::KillBefore, Fault::LoseAnswer] } else { [Fault::RefuseBefore, Fault::KillAfter] };
+        let first = operations.insert((&point.caller, &point.operation));
+        let once = if first { vec![Fault::Throttle, Fault::Delay] } else { vec![] };
+        for fault in [before, after].into_iter().chain(once) {
+            cells.push(Cell { story, breaks: Breaks::Call { point: point.clone(), fault } });
+        }
+    }
+    cells
+}
+
+fn of_functions(story: Story, points: &[Point]) -> Vec<Cell> {
+    let functions: BTreeSet<&str> = points.iter().map(|point| point.caller.as_str()).collect();
+    functions
+        .into_iter()
+        .chain([ALL_TWICE])
+        .map(|function| Cell { story, breaks: Breaks::Twice { function: function.to_owned() } })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn point(caller: &str, nth: u32) -> Point {
+        Point { caller: caller.to_owned(), operation: "dynamodb:GetItem".to_owned(), shape: "TURN#web TURN".to_owned(), nth }
+    }
+
+    #[test]
+    fn every_call_is_broken_before_and_after_its_effect_and_each_operation_throttled_and_delayed_once() {
+        let cells = of_points(Story::Good, &[point("take-turn", 1), point("take-turn", 2), point("finish-release", 1)]);
+
+        let names: Vec<_> = cells.iter().map(|cell| (cell.row().0, cell.fault())).collect();
+        let expected = [
+            ("take-turn", "kill-before"),
+            ("take-turn", "lose-answer"),
+            ("take-turn", "throttle"),
+            ("take-turn", "delay"),
+            ("take-turn", "refuse-before"),
+            ("take-turn", "kill-after"),
+            ("finish-release", "kill-before"),
+            ("finish-release", "lose-answer"),
+            ("finish-release", "throttle"),
+            ("finish-release", "delay"),
+        ];
+        assert_eq!(names, expected.map(|(caller, fault)| (caller.to_owned(), fault.to_owned())));
+    }
+}

@@ -1,0 +1,288 @@
+//! Plays a schedule on the local cloud, waits until nothing is left to happen, and records what it left behind.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+use aws_sdk_ecr::types::ImageIdentifier;
+use aws_sdk_lambda::types::InvocationType;
+use serde_json::Value;
+use slipway_core::turn::LEASE_SECONDS;
+use slipway_local::client::{ACCOUNT, REGION};
+use slipway_local::cloud::APPLICATION;
+use slipway_local::wire::{Entry, EventFault, Fault};
+use slipway_local::{Cloud, PushOptions};
+
+use crate::gather::Reader;
+use crate::people::{self, Inbox};
+use crate::record::{Record, Stage};
+use crate::schedule::{Schedule, Story};
+
+/// How often it is looked whether the releases are over.
+const LOOK: Duration = Duration::from_millis(100);
+/// How long nothing passes the wire before it is the sweep's turn. The longest pause that a retry makes is shorter.
+const STALLED: Duration = Duration::from_millis(1_500);
+/// The same where a call's answer or an event is held back.
+const STALLED_WITH_DELAYS: Duration = Duration::from_secs(6);
+/// How long nothing passes the wire when everything is over.
+const CALM: Duration = Duration::from_millis(300);
+/// How long a run may take: a turn's lease is waited for where an execution died.
+const PATIENCE: Duration = Duration::from_secs(LEASE_SECONDS.unsigned_abs() + 60);
+/// How long a release may take until it changes its first stage.
+const ABORT_WITHIN: Duration = Duration::from_secs(4);
+/// How often the sweep comes while the plan is followed still.
+const SWEEPS_UNDER_FAULTS: u32 = 2;
+
+static VERSION: AtomicU32 = AtomicU32::new(0);
+
+/// Plays runs on a cloud, one after the other.
+#[derive(Debug)]
+pub struct Stand {
+    cloud: Cloud,
+    reader: Reader,
+    stages: Vec<Stage>,
+}
+
+impl Stand {
+    /// Finds the cloud, and sees to it that both stages run something good.
+    ///
+    /// # Errors
+    ///
+    /// When there is no cloud, or a release without any fault does not end well on it.
+    pub async fn set_up() -> anyhow::Result<Self> {
+        Self::on(Cloud::find().await?).await
+    }
+
+    /// The same on a cloud that was found.
+    ///
+    /// # Errors
+    ///
+    /// When a release without any fault does not end well on it.
+    pub async fn on(cloud: Cloud) -> anyhow::Result<Self> {
+        let reader = Reader::of(&cloud);
+        let stages = reader.stages().await?;
+        let stand = Self { cloud, reader, stages };
+        stand.clean().await?;
+        Ok(stand)
+    }
+
+    /// Sees to it that the next run begins with two stages that run the same good image.
+    ///
+    /// # Errors
+    ///
+    /// When a release without any fault does not end well.
+    pub async fn clean(&self) -> anyhow::Result<()> {
+        let record = self.play(&Story::Good.schedule()).await?;
+        let outcome = record.releases.first().map_or("NONE", |release| release.outcome());
+        ensure!(outcome == "RELEASED", "a release without any fault ended {outcome}");
+        Ok(())
+    }
+
+    /// Plays a schedule to its end, and says what it left behind. Nothing is broken any more afterwards.
+    ///
+    /// # Errors
+    ///
+    /// When the cloud does not answer, or it does not come to an end.
+    pub async fn play(&self, schedule: &Schedule) -> anyhow::Result<Record> {
+        self.mend().await?;
+        let since = slipway_local::clock::now();
+        let before = self.reader.services(&self.stages).await?;
+        let inbox = Inbox::from_now(&self.cloud);
+        let entry = self.cloud.wire().last().await?;
+
+        let versions: Vec<_> = schedule.pushes.iter().map(|_| version()).collect();
+        let replies = versions.iter().cloned().zip(schedule.pushes.iter().map(|pushing| pushing.reply)).collect();
+        self.cloud.run_twice(&schedule.twice.iter().map(String::as_str).collect::<Vec<_>>())?;
+        self.cloud.wire().follow(&schedule.plan).await?;
+        let played = async {
+            let pushed = self.push(schedule, &versions, entry).await?;
+            self.wait_until_over(schedule, &pushed).await?;
+            anyhow::Ok(pushed)
+        };
+        let outcome = tokio::select! {
+            outcome = played => outcome,
+            () = people::answer_mails(&self.cloud, &inbox, &replies) => bail!("people do not stop looking"),
+        };
+        self.mend().await?;
+        let pushed = outcome?;
+        self.wait_until_calm().await?;
+        let found = self.sweep().await.map_or_else(|error| vec![format!("{error:#}")], |swept| found(&swept));
+        if !found.is_empty() {
+            self.wait_until_calm().await?;
+        }
+
+        let mut ids = self.reader.releases_since(since).await?;
+        ids.extend(pushed);
+        let mut record = Record {
+            trace: self.cloud.wire().trace(entry).await?,
+            stages: self.stages.clone(),
+            turn: self.reader.turn().await?,
+            before,
+            services: self.reader.services(&self.stages).await?,
+            mails: inbox.mails()?,
+            found,
+            ..Record::default()
+        };
+        for id in ids {
+            record.releases.push(self.reader.release(&id, &self.stages).await?);
+        }
+        let named: BTreeSet<_> = record
+            .changes()
+            .map(|change| change.revision.to_owned())
+            .chain(record.services.values().chain(record.before.values()).cloned())
+            .collect();
+        record.revisions = self.reader.revisions(named).await?;
+        self.forget_images(&record).await?;
+        Ok(record)
+    }
+
+    /// Deletes the images of the run that no service runs: what is looked at five times a second must not grow.
+    async fn forget_images(&self, record: &Record) -> anyhow::Result<()> {
+        let runs = |digest: &str| {
+            let images = record.services.values().filter_map(|revision| record.revisions.get(revision)).map(|revision| &revision.image);
+            images.into_iter().any(|image| image.ends_with(digest))
+        };
+        let mut digests: BTreeSet<String> = record
+            .before
+            .values()
+            .filter_map(|revision| record.revisions.get(revision))
+            .filter_map(|revision| Some(revision.image.split_once('@')?.1.to_owned()))
+            .collect();
+        digests.extend(record.releases.iter().filter_map(|release| Some(release.started.as_ref()?.release.image.digest.to_string())));
+        digests.retain(|digest| !runs(digest));
+        if digests.is_empty() {
+            return Ok(());
+        }
+        let ids = digests.into_iter().map(|digest| ImageIdentifier::builder().image_digest(digest).build());
+        let ecr = aws_sdk_ecr::Client::new(self.cloud.sdk());
+        ecr.batch_delete_image().repository_name(APPLICATION).set_image_ids(Some(ids.collect())).send().await?;
+        Ok(())
+    }
+
+    /// Pushes what the schedule says, and returns the ids of the releases that come of it.
+    async fn push(&self, schedule: &Schedule, versions: &[String], entry: u64) -> anyhow::Result<BTreeSet<String>> {
+        let mut ids = BTreeSet::new();
+        for (pushing, version) in schedule.pushes.iter().zip(versions) {
+            tokio::time::sleep(pushing.after).await;
+            let pushed = self.cloud.push(&PushOptions::light(version).behaving(pushing.behaviour)).await?;
+            let digits = pushed.digest.trim_start_matches("sha256:");
+            let id = format!("{APPLICATION}-{}", digits.get(..32).context("a digest is longer")?);
+            if pushing.abort {
+                self.abort(&id, entry).await?;
+            }
+            ids.insert(id);
+        }
+        Ok(ids)
+    }
+
+    /// Asks for a release's end once it changes its first stage, or has ended without.
+    async fn abort(&self, id: &str, entry: u64) -> anyhow::Result<()> {
+        let waits = format!("WAIT#{id} ");
+        let began = Instant::now();
+        let changes = async || {
+            let trace = self.cloud.wire().trace(entry).await?;
+            let parked =
+                trace.iter().filter_map(Entry::call).any(|call| call.subject.starts_with(&waits) && call.subject.ends_with("DEPLOYMENT"));
+            anyhow::Ok(parked)
+        };
+        while !changes().await? && began.elapsed() < ABORT_WITHIN {
+            tokio::time::sleep(LOOK).await;
+        }
+        // As EventBridge does: what fails is tried again.
+        let event = serde_json::json!({
+            "version": "0", "id": id, "detail-type": "Abort Requested", "source": "slipway", "account": ACCOUNT, "region": REGION,
+            "time": slipway_local::clock::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(), "resources": [],
+            "detail": { "release": id, "by": "ana", "reason": "a run says so" },
+        });
+        let lambda = aws_sdk_lambda::Client::new(self.cloud.sdk());
+        let invoke = lambda.invoke().function_name("slipway-receive-push").invocation_type(InvocationType::Event);
+        invoke.payload(aws_sdk_lambda::primitives::Blob::new(event.to_string())).send().await?;
+        Ok(())
+    }
+
+    /// Waits until the releases are over; where nothing happens any more, the sweep comes.
+    async fn wait_until_over(&self, schedule: &Schedule, ids: &BTreeSet<String>) -> anyhow::Result<()> {
+        let stalled = if delays(schedule) { STALLED_WITH_DELAYS } else { STALLED };
+        let began = Instant::now();
+        let mut open = ids.clone();
+        let mut sweeps = 0;
+        let (mut last, mut since) = (self.cloud.wire().last().await?, Instant::now());
+        while let Some(id) = open.first().cloned() {
+            if self.reader.is_over(&id).await? {
+                open.remove(&id);
+                continue;
+            }
+            if began.elapsed() > PATIENCE {
+                bail!("{id} does not come to an end; the last that passed:\n{}", self.last_entries().await?);
+            }
+            let now = self.cloud.wire().last().await?;
+            if now != last {
+                (last, since) = (now, Instant::now());
+            } else if since.elapsed() > stalled {
+                if sweeps == SWEEPS_UNDER_FAULTS {
+                    self.mend().await?;
+                }
+                sweeps += 1;
+                // One that fails under faults is followed by the next.
+                if let Err(error) = self.sweep().await
+                    && sweeps > SWEEPS_UNDER_FAULTS
+                {
+                    return Err(error);
+                }
+                since = Instant::now();
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(())
+    }
+
+    async fn wait_until_calm(&self) -> anyhow::Result<()> {
+        let began = Instant::now();
+        let (mut last, mut since) = (self.cloud.wire().last().await?, Instant::now());
+        while since.elapsed() < CALM {
+            ensure!(began.elapsed() < PATIENCE, "the functions do not come to rest:\n{}", self.last_entries().await?);
+            tokio::time::sleep(LOOK).await;
+            let now = self.cloud.wire().last().await?;
+            if now != last {
+                (last, since) = (now, Instant::now());
+            }
+        }
+        Ok(())
+    }
+
+    async fn mend(&self) -> anyhow::Result<()> {
+        self.cloud.wire().reset().await?;
+        self.cloud.run_twice(&[])
+    }
+
+    async fn sweep(&self) -> anyhow::Result<Value> {
+        let lambda = aws_sdk_lambda::Client::new(self.cloud.sdk());
+        let answer = lambda.invoke().function_name("slipway-sweep").payload(aws_sdk_lambda::primitives::Blob::new("{}")).send().await?;
+        let body = String::from_utf8_lossy(answer.payload().map(AsRef::as_ref).unwrap_or_default()).into_owned();
+        ensure!(answer.function_error().is_none(), "the sweep failed: {body}");
+        Ok(serde_json::from_str(&body)?)
+    }
+
+    async fn last_entries(&self) -> anyhow::Result<String> {
+        let last = self.cloud.wire().last().await?;
+        let entries = self.cloud.wire().trace(last.saturating_sub(25)).await?;
+        Ok(entries.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    }
+}
+
+fn delays(schedule: &Schedule) -> bool {
+    schedule.plan.calls.iter().any(|rule| rule.fault == Fault::Delay)
+        || schedule.plan.events.iter().any(|rule| matches!(rule.fault, EventFault::Delay | EventFault::Reorder))
+}
+
+/// What a sweep found.
+fn found(swept: &Value) -> Vec<String> {
+    let parts: BTreeMap<String, Vec<Value>> = serde_json::from_value(swept.clone()).unwrap_or_default();
+    parts.into_iter().flat_map(|(what, found)| found.into_iter().map(move |one| format!("{what}: {one}"))).collect()
+}
+
+/// A version that nobody has pushed before.
+fn version() -> String {
+    format!("v{}.{}.{}", slipway_local::clock::now().as_millisecond() / 1_000, std::process::id(), VERSION.fetch_add(1, Ordering::Relaxed))
+}

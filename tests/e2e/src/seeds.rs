@@ -1,0 +1,102 @@
+//! Random runs: two pushes that race, and three faults, all of them drawn from a seed.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+use slipway_local::image::Behaviour;
+use slipway_local::wire::{EventFault, EventRule, Fault, Plan};
+
+use crate::people::Reply;
+use crate::points::Point;
+use crate::schedule::{Pushing, Schedule};
+
+/// How many things are broken in a run.
+const FAULTS: usize = 3;
+/// The longest time between the two pushes, in milliseconds: a whole release takes a little longer.
+const APART: u64 = 3_500;
+/// The events that AWS sends by itself in a release.
+const EVENTS: [(&str, u32); 3] = [("ECR Image Action", 2), ("ECS Deployment State Change", 8), ("ECS Service Action", 4)];
+
+/// The run of a seed, with its faults at these calls.
+#[must_use]
+pub fn schedule(seed: u64, points: &[Point]) -> Schedule {
+    let mut random = Rng::with_seed(seed);
+    let first = Pushing { after: Duration::ZERO, behaviour: behaviour(&mut random), reply: reply(&mut random), abort: false };
+    let after = Duration::from_millis(random.u64(0..APART));
+    let second = Pushing { after, behaviour: behaviour(&mut random), reply: reply(&mut random), abort: random.u8(0..20) == 0 };
+    let mut plan = Plan::default();
+    for _ in 0..FAULTS {
+        if points.is_empty() || random.u8(0..4) == 0 {
+            plan.events.push(event(&mut random));
+        } else {
+            let point = &points[random.usize(0..points.len())];
+            let fault = fault(&mut random);
+            // Two releases make each call about twice as often as one.
+            let nth = point.nth * random.u32(1..=2);
+            let mut rule = point.rule(fault).from(nth);
+            if fault != Fault::Delay && random.bool() {
+                rule = rule.times(random.u32(1..=4));
+            }
+            plan.calls.push(rule);
+        }
+    }
+    Schedule { pushes: vec![first, second], plan, twice: vec![] }
+}
+
+fn behaviour(random: &mut Rng) -> Behaviour {
+    match random.u8(0..10) {
+        0 => Behaviour::Answer500,
+        1 => Behaviour::Crash,
+        _ => Behaviour::Good,
+    }
+}
+
+fn reply(random: &mut Rng) -> Reply {
+    match random.u8(0..10) {
+        0 | 1 => Reply::Reject,
+        2..=4 => Reply::ApproveLate,
+        _ => Reply::Approve,
+    }
+}
+
+/// A delay is drawn less often: it takes ten seconds.
+fn fault(random: &mut Rng) -> Fault {
+    match random.u8(0..16) {
+        0 => Fault::Delay,
+        1..=3 => Fault::RefuseBefore,
+        4..=6 => Fault::Throttle,
+        7..=9 => Fault::LoseAnswer,
+        10..=12 => Fault::KillBefore,
+        _ => Fault::KillAfter,
+    }
+}
+
+fn event(random: &mut Rng) -> EventRule {
+    let (detail_type, most) = EVENTS[random.usize(0..EVENTS.len())];
+    let fault = EventFault::ALL[random.usize(0..EventFault::ALL.len())];
+    EventRule::new(detail_type, fault).from(random.u32(1..=most)).times(random.u32(1..=2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn points() -> Vec<Point> {
+        let point = |nth| Point { caller: "take-turn".to_owned(), operation: "dynamodb:GetItem".to_owned(), shape: String::new(), nth };
+        (1..=9).map(point).collect()
+    }
+
+    #[test]
+    fn a_seed_is_always_the_same_run_and_another_seed_is_another_one() {
+        assert_eq!(schedule(7, &points()), schedule(7, &points()));
+        assert_ne!(schedule(7, &points()), schedule(8, &points()));
+    }
+
+    #[test]
+    fn every_run_pushes_twice_and_breaks_three_things() {
+        for seed in 0..200 {
+            let Schedule { pushes, plan, .. } = schedule(seed, &points());
+            assert_eq!((pushes.len(), plan.calls.len() + plan.events.len()), (2, FAULTS), "seed {seed}");
+        }
+    }
+}
