@@ -90,14 +90,72 @@ run "everything_that_can_be_lost_has_a_dead_letter_queue" {
   }
 
   assert {
-    condition     = toset(keys(output.dead_letter_urls)) == setunion(keys(output.function_names), keys(output.rule_names))
-    error_message = "One queue for each function and each rule."
+    condition     = toset(keys(output.dead_letter_urls)) == setunion(keys(output.function_names), keys(output.rule_names), ["schedule"])
+    error_message = "One queue for each function and each rule, and the schedule's."
   }
 
   assert {
     condition     = aws_lambda_event_source_mapping.decisions.bisect_batch_on_function_error && contains(aws_lambda_event_source_mapping.decisions.function_response_types, "ReportBatchItemFailures")
     error_message = "One bad record does not hold the others."
   }
+}
+
+run "the_sweep_comes_by_itself" {
+  command = plan
+
+  module {
+    source = "./modules/deployer"
+  }
+
+  variables {
+    sweep_every = "10 minutes"
+  }
+
+  override_resource {
+    target          = aws_scheduler_schedule_group.this
+    values          = { arn = "arn:aws:scheduler:eu-central-1:123456789012:schedule-group/slipway" }
+    override_during = plan
+  }
+
+  override_resource {
+    target          = aws_sqs_queue.schedule_dead_letters
+    values          = { arn = "arn:aws:sqs:eu-central-1:123456789012:slipway-schedule-dead-letters" }
+    override_during = plan
+  }
+
+  assert {
+    condition     = aws_scheduler_schedule.sweep.schedule_expression == "rate(10 minutes)" && aws_scheduler_schedule.sweep.target[0].input == "{}"
+    error_message = "The schedule wakes the sweep as often as asked."
+  }
+
+  assert {
+    condition     = length(aws_scheduler_schedule.sweep.target[0].retry_policy) == 1 && length(aws_scheduler_schedule.sweep.target[0].dead_letter_config) == 1
+    error_message = "A sweep that cannot be handed over is tried again, and then kept."
+  }
+
+  assert {
+    condition     = toset(flatten([for statement in data.aws_iam_policy_document.schedule.statement : tolist(statement.actions)])) == toset(["lambda:InvokeFunction", "sqs:SendMessage"]) && !anytrue([for statement in data.aws_iam_policy_document.schedule.statement : contains(statement.resources, "*")])
+    error_message = "The schedule may wake the sweep and keep what it could not hand over, and nothing else."
+  }
+
+  assert {
+    condition     = toset([for condition in data.aws_iam_policy_document.schedule_trust.statement[0].condition : condition.variable]) == toset(["aws:SourceAccount", "aws:SourceArn"])
+    error_message = "Only this group's schedules of this account have the role."
+  }
+}
+
+run "a_sweep_that_is_no_rate_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/deployer"
+  }
+
+  variables {
+    sweep_every = "5"
+  }
+
+  expect_failures = [var.sweep_every]
 }
 
 run "only_one_function_may_end_waits" {

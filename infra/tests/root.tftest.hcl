@@ -81,8 +81,8 @@ run "every_stage_has_its_services" {
   }
 
   assert {
-    condition     = length(output.function_names) == 10
-    error_message = "Ten functions."
+    condition     = length(output.function_names) == 12
+    error_message = "Twelve functions."
   }
 
   assert {

@@ -34,17 +34,19 @@ output "rule_names" {
 }
 
 output "dead_letter_urls" {
-  description = "The dead-letter queues' URLs, by function or rule"
+  description = "The dead-letter queues' URLs, by function or rule; schedule's is that of the sweep's schedule"
   value = merge(
     { for function, made in module.function : function => made.dead_letters_url },
     { for rule, made in aws_sqs_queue.rule_dead_letters : rule => made.url },
+    { schedule = aws_sqs_queue.schedule_dead_letters.url },
   )
 }
 
 output "dead_letter_names" {
-  description = "The dead-letter queues' names, by function or rule"
+  description = "The dead-letter queues' names, by function or rule; schedule's is that of the sweep's schedule"
   value = merge(
     { for function, made in module.function : function => made.dead_letters_name },
     { for rule, made in aws_sqs_queue.rule_dead_letters : rule => made.name },
+    { schedule = aws_sqs_queue.schedule_dead_letters.name },
   )
 }
