@@ -24,6 +24,7 @@ override_module {
 
   outputs = {
     arn               = "arn:aws:lambda:eu-central-1:123456789012:function:slipway"
+    version_arn       = "arn:aws:lambda:eu-central-1:123456789012:function:slipway:7"
     invoke_arn        = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/slipway/invocations"
     name              = "slipway"
     role_name         = "slipway"
@@ -156,6 +157,29 @@ run "a_sweep_that_is_no_rate_is_refused" {
   }
 
   expect_failures = [var.sweep_every]
+}
+
+run "a_release_ends_on_the_code_that_it_began_with" {
+  command = plan
+
+  module {
+    source = "./modules/deployer"
+  }
+
+  assert {
+    condition     = length(regexall(":function:slipway\"", aws_sfn_state_machine.release.definition)) == 0 && length(regexall(":function:slipway:7\"", aws_sfn_state_machine.release.definition)) >= length(local.workflow_functions)
+    error_message = "The workflow names each function's version."
+  }
+
+  assert {
+    condition     = contains(data.aws_iam_policy_document.workflow.statement[0].resources, "arn:aws:lambda:eu-central-1:123456789012:function:slipway:*")
+    error_message = "Releases that began with an older definition may still call the versions that it names."
+  }
+
+  assert {
+    condition     = alltrue([for target in aws_cloudwatch_event_target.this : target.arn == "arn:aws:lambda:eu-central-1:123456789012:function:slipway"]) && aws_scheduler_schedule.sweep.target[0].arn == "arn:aws:lambda:eu-central-1:123456789012:function:slipway"
+    error_message = "Events wake the newest code."
+  }
 }
 
 run "only_one_function_may_end_waits" {

@@ -28,6 +28,7 @@ override_module {
 
   outputs = {
     arn               = "arn:aws:lambda:eu-central-1:123456789012:function:slipway"
+    version_arn       = "arn:aws:lambda:eu-central-1:123456789012:function:slipway:7"
     invoke_arn        = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/slipway/invocations"
     name              = "slipway"
     role_name         = "slipway"

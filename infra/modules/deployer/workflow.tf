@@ -1,7 +1,8 @@
 # The workflow that takes an image through the stages.
 
 locals {
-  # The functions that the workflow calls, each as the placeholder <function>_arn of its definition.
+  # The functions that the workflow calls, each by its version as the placeholder <function>_arn of its definition. An execution
+  # keeps the definition that it began with, so a release ends on the code that it began with.
   workflow_functions = toset([
     "take-turn", "capture-baseline", "request-approval", "deploy-services", "verify-service", "roll-back", "finish-release", "resume-release",
   ])
@@ -32,9 +33,11 @@ data "aws_iam_policy_document" "workflow_trust" {
 
 data "aws_iam_policy_document" "workflow" {
   statement {
-    sid       = "RunSteps"
-    actions   = ["lambda:InvokeFunction"]
-    resources = [for function in local.workflow_functions : module.function[function].arn]
+    sid     = "RunSteps"
+    actions = ["lambda:InvokeFunction"]
+
+    # Every version: a release that runs calls those of the definition that it began with.
+    resources = flatten([for function in local.workflow_functions : [module.function[function].arn, "${module.function[function].arn}:*"]])
   }
 
   # Log deliveries have no resource of their own.
@@ -78,7 +81,7 @@ resource "aws_sfn_state_machine" "release" {
   role_arn = aws_iam_role.workflow.arn
 
   definition = templatefile(var.definition_path, {
-    for function in local.workflow_functions : "${replace(function, "-", "_")}_arn" => module.function[function].arn
+    for function in local.workflow_functions : "${replace(function, "-", "_")}_arn" => module.function[function].version_arn
   })
 
   # Errors alone, and without the data: that holds task tokens and addresses.

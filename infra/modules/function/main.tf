@@ -87,6 +87,7 @@ resource "aws_lambda_function" "this" {
   source_code_hash = filebase64sha256(var.package)
   timeout          = var.timeout_seconds
   memory_size      = var.memory_mib
+  publish          = true
 
   environment {
     variables = var.environment

@@ -3,6 +3,11 @@ output "arn" {
   value       = aws_lambda_function.this.arn
 }
 
+output "version_arn" {
+  description = "The ARN of the version that was published last: its code and its variables stay what they are"
+  value       = "${aws_lambda_function.this.arn}:${aws_lambda_function.this.version}"
+}
+
 output "invoke_arn" {
   description = "The ARN that API Gateway calls"
   value       = aws_lambda_function.this.invoke_arn
