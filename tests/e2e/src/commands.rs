@@ -1,5 +1,6 @@
 //! `cargo faults …`.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use slipway_local::wire::Entry;
 use crate::invariants::broken;
 use crate::matrix::cells;
 use crate::play::Stand;
-use crate::points::{Point, points};
+use crate::points::{Point, kept as kept_points, points};
 use crate::record::Record;
 use crate::report::{Part, Report, Run, minutes};
 use crate::schedule::{Schedule, Story};
@@ -39,6 +40,8 @@ enum Command {
         /// The seed.
         seed: u64,
     },
+    /// Write down the calls that random runs break.
+    Calls,
     /// Show the trace of a story without a fault.
     Trace {
         /// The story.
@@ -79,6 +82,7 @@ pub async fn run() -> ExitCode {
         Command::Matrix(arguments) => matrix(&arguments).await,
         Command::Seeds(arguments) => many_seeds(&arguments).await,
         Command::Seed { seed } => one_seed(seed).await,
+        Command::Calls => calls().await,
         Command::Trace { story } => trace(story).await,
     };
     match outcome {
@@ -125,8 +129,8 @@ async fn matrix(arguments: &MatrixArguments) -> anyhow::Result<bool> {
 }
 
 async fn many_seeds(arguments: &SeedsArguments) -> anyhow::Result<bool> {
+    let points = kept_points()?;
     let stand = Stand::set_up().await?;
-    let points = all_points(&stand).await?;
     let mut progress = Progress::of(usize::try_from(arguments.count)?);
     let mut part = Part::default();
     for seed in arguments.from..arguments.from + arguments.count {
@@ -140,8 +144,8 @@ async fn many_seeds(arguments: &SeedsArguments) -> anyhow::Result<bool> {
 }
 
 async fn one_seed(seed: u64) -> anyhow::Result<bool> {
+    let points = kept_points()?;
     let stand = Stand::set_up().await?;
-    let points = all_points(&stand).await?;
     print!("{}", seeds::schedule(seed, &points));
     let run = play_seed(&stand, seed, &points).await?;
     println!("seed {seed}: {}", run.outcomes.join(", "));
@@ -162,17 +166,19 @@ async fn trace(story: Story) -> anyhow::Result<bool> {
     Ok(violations.is_empty())
 }
 
-/// The calls that a seed may break: those of a good release and of a rollback.
-async fn all_points(stand: &Stand) -> anyhow::Result<Vec<Point>> {
-    let mut all = Vec::new();
-    for story in [Story::Good, Story::Bad] {
+/// Writes down the calls of a good release, of one that ECS puts back, and of one that is aborted.
+async fn calls() -> anyhow::Result<bool> {
+    let stand = Stand::set_up().await?;
+    let mut all = BTreeSet::new();
+    for story in [Story::Good, Story::Bad, Story::Aborted] {
         all.extend(points(&stand.play(&story.schedule()).await?.trace));
     }
-    all.sort();
-    all.dedup();
-    // What is not the same in two runs of a story would make a seed another run.
-    all.retain(|point| point.nth <= 2);
-    Ok(all)
+    // Which call comes third is not the same in every run of a story.
+    let lines: Vec<_> = all.iter().filter(|point| point.nth <= 2).map(|point| format!("{point}\n")).collect();
+    let file = Settings::discover(None)?.repository.join("tests/e2e/src/calls.txt");
+    std::fs::write(&file, lines.concat()).with_context(|| format!("{} cannot be written", file.display()))?;
+    println!("{} calls in {}", lines.len(), file.display());
+    Ok(true)
 }
 
 async fn play_seed(stand: &Stand, seed: u64, points: &[Point]) -> anyhow::Result<Run> {

@@ -12,7 +12,7 @@ use slipway_core::turn::LEASE_SECONDS;
 use slipway_local::client::{ACCOUNT, REGION};
 use slipway_local::cloud::APPLICATION;
 use slipway_local::wire::{Entry, EventFault, Fault};
-use slipway_local::{Cloud, PushOptions};
+use slipway_local::{Cloud, Pace, PushOptions};
 
 use crate::gather::Reader;
 use crate::people::{self, Inbox};
@@ -21,8 +21,9 @@ use crate::schedule::{Schedule, Story};
 
 /// How often it is looked whether the releases are over.
 const LOOK: Duration = Duration::from_millis(100);
-/// How long nothing passes the wire before it is the sweep's turn. The longest pause that a retry makes is shorter.
-const STALLED: Duration = Duration::from_millis(1_500);
+/// How long nothing passes the wire before it is the sweep's turn, at the quick and at the normal pace: longer than what the
+/// local cloud waits for by itself.
+const STALLED: [Duration; 2] = [Duration::from_millis(1_500), Duration::from_secs(4)];
 /// The same where a call's answer or an event is held back.
 const STALLED_WITH_DELAYS: Duration = Duration::from_secs(6);
 /// How long nothing passes the wire when everything is over.
@@ -203,7 +204,11 @@ impl Stand {
 
     /// Waits until the releases are over; where nothing happens any more, the sweep comes.
     async fn wait_until_over(&self, schedule: &Schedule, ids: &BTreeSet<String>) -> anyhow::Result<()> {
-        let stalled = if delays(schedule) { STALLED_WITH_DELAYS } else { STALLED };
+        let stalled = match (delays(schedule), self.cloud.pace()) {
+            (true, _) => STALLED_WITH_DELAYS,
+            (false, Pace::Quick) => STALLED[0],
+            (false, Pace::Normal) => STALLED[1],
+        };
         let began = Instant::now();
         let mut open = ids.clone();
         let mut sweeps = 0;

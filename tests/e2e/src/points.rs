@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::str::FromStr;
 
+use anyhow::Context as _;
 use slipway_local::wire::{Call, CallRule, Entry, Fault};
 
 use crate::names;
@@ -50,6 +52,27 @@ impl Point {
 impl fmt::Display for Point {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} {} {} {}", self.caller, self.operation, self.nth, self.shape)
+    }
+}
+
+/// The calls that random runs break, kept so that a seed is the same run for everybody: `cargo faults calls` writes them.
+///
+/// # Errors
+///
+/// When a line is not a call.
+pub fn kept() -> anyhow::Result<Vec<Point>> {
+    include_str!("calls.txt").lines().map(str::parse).collect()
+}
+
+impl FromStr for Point {
+    type Err = anyhow::Error;
+
+    /// What `Display` writes.
+    fn from_str(line: &str) -> anyhow::Result<Self> {
+        let mut words = line.splitn(4, ' ');
+        let mut word = || words.next().with_context(|| format!("`{line}` is not function, operation, number and subject"));
+        let (caller, operation, nth) = (word()?.to_owned(), word()?.to_owned(), word()?.parse()?);
+        Ok(Self { caller, operation, nth, shape: words.next().unwrap_or_default().to_owned() })
     }
 }
 
@@ -106,6 +129,15 @@ mod tests {
             ("RELEASE#* DEPLOYED#production#web", 1),
         ];
         assert_eq!(found, expected.map(|(shape, nth)| (shape.to_owned(), nth)));
+    }
+
+    #[test]
+    fn the_kept_calls_are_read_as_they_are_written() {
+        let kept = kept().expect("every line is a call");
+
+        assert!(kept.len() > 100, "{}", kept.len());
+        let written: String = kept.iter().map(|point| format!("{point}\n")).collect::<Vec<_>>().concat();
+        assert_eq!(written, include_str!("calls.txt"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::{
-    Settings, client,
+    Pace, Settings, client,
     events::{self, Delivery},
     image::{self, Behaviour, ImageOptions, Make, Platform},
     mail::{self, Mail},
@@ -126,6 +126,12 @@ impl Cloud {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.running.port
+    }
+
+    /// How fast its own waiting goes.
+    #[must_use]
+    pub fn pace(&self) -> Pace {
+        self.running.pace
     }
 
     /// The wire between its functions and the endpoint.

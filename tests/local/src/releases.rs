@@ -127,6 +127,8 @@ pub struct Step {
     pub is_map: bool,
     /// When, in milliseconds since 1970.
     pub at: i64,
+    /// What its function answered, such as `TAKEN`, when a task was left with an answer that says so.
+    pub result: Option<String>,
 }
 
 /// What a release did so far, in its order.
@@ -148,10 +150,13 @@ fn step(event: &HistoryEvent) -> Option<Step> {
     let is_map = event.r#type().as_str().starts_with("MapState");
     if let Some(entered) = event.state_entered_event_details() {
         let input = serde_json::from_str(entered.input().unwrap_or_default()).unwrap_or_default();
-        return Some(Step { state: entered.name().to_owned(), stage: stage_of(&input), entered: true, is_map, at });
+        return Some(Step { state: entered.name().to_owned(), stage: stage_of(&input), entered: true, is_map, at, result: None });
     }
     let exited = event.state_exited_event_details()?;
-    Some(Step { state: exited.name().to_owned(), stage: None, entered: false, is_map, at })
+    let is_task = event.r#type().as_str().starts_with("TaskState");
+    let output: Value = exited.output().filter(|_| is_task).and_then(|output| serde_json::from_str(output).ok()).unwrap_or_default();
+    let result = [&output["result"], &output["Payload"]["result"]].into_iter().find_map(Value::as_str).map(str::to_owned);
+    Some(Step { state: exited.name().to_owned(), stage: None, entered: false, is_map, at, result })
 }
 
 /// The stage that a state's input names.

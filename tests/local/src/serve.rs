@@ -55,6 +55,7 @@ pub async fn serve(settings: &Settings, port: u16, pace: Pace) -> anyhow::Result
             port,
             engine: socket.clone(),
             wire: wire.endpoint(),
+            pace,
         })?;
         let ended = tokio::select! {
             status = ministack.wait() => Some(status?),

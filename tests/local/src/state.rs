@@ -12,6 +12,8 @@ use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::Pace;
+
 /// The longest path that a socket can have on every system that Slipway develops on (macOS: 104 bytes).
 const LONGEST_SOCKET: usize = 100;
 
@@ -37,6 +39,9 @@ pub struct Running {
     pub engine: PathBuf,
     /// Where the wire between the functions and the AWS endpoint answers.
     pub wire: String,
+    /// How fast its own waiting goes.
+    #[serde(default)]
+    pub pace: Pace,
 }
 
 impl StateFolder {

@@ -3,6 +3,8 @@
 mod approvals;
 mod endings;
 mod revisions;
+#[cfg(test)]
+mod tests;
 mod turns;
 
 use crate::record::Record;

@@ -4,5 +4,7 @@
 
 mod faults;
 mod releases;
+mod schedules;
+mod stories;
 mod turns;
 mod world;

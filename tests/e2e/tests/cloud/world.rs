@@ -362,6 +362,11 @@ impl World {
         self.cloud.wire().reset().await.expect("the wire answers");
     }
 
+    /// The number of the trace's last entry.
+    pub(crate) async fn entry(&self) -> u64 {
+        self.cloud.wire().last().await.expect("the wire answers")
+    }
+
     /// How often a function made a call since the trace's entry of this number.
     pub(crate) async fn calls_since(&self, entry: u64, caller: &str, operation: &str) -> usize {
         let trace = self.cloud.wire().trace(entry).await.expect("the wire answers");

@@ -1,0 +1,301 @@
+//! Each invariant is seen to fail.
+
+use jiff::Timestamp;
+use serde_json::json;
+use slipway_core::turn::{Holder, Turn};
+use slipway_local::Mail;
+use slipway_local::wire::{Call, Entry, Fault, What};
+
+use super::{INVARIANTS, broken};
+use crate::record::{Item, Record, ReleaseRecord, Revision, Stage};
+
+const SECOND: i64 = 1_795_000_000;
+
+fn digest(of: &str) -> String {
+    format!("sha256:{}", of.repeat(64))
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(SECOND + second).expect("in range")
+}
+
+fn release(id: &str, letter: &str) -> serde_json::Value {
+    json!({ "id": id, "application": "web", "image": { "repository": "web", "digest": digest(letter), "tag": letter } })
+}
+
+fn baseline(stage: &str, revision: u32) -> serde_json::Value {
+    json!({ "services": [{
+        "service": "web",
+        "arn": format!("arn:aws:ecs:us-east-1:000000000000:service/{stage}/web"),
+        "task_definition": arn(stage, revision),
+        "image": format!("web@{}", digest("0")),
+        "desired_count": 1,
+    }], "alarms": [] })
+}
+
+fn arn(stage: &str, revision: u32) -> String {
+    format!("arn:aws:ecs:us-east-1:000000000000:task-definition/{stage}-web:{revision}")
+}
+
+/// A release that ends at a second, approved by ana.
+fn items(id: &str, letter: &str, ends: i64, outcome: &str, stage: Option<&str>) -> Vec<Item> {
+    let item =
+        |pk: &str, sk: &str, document: &serde_json::Value| Item { pk: pk.to_owned(), sk: sk.to_owned(), document: document.to_string() };
+    let own = format!("RELEASE#{id}");
+    let decision = json!({ "by": "ana@example.com", "verdict": "APPROVED", "reason": "", "at": at(ends - 5) });
+    let approval = json!({
+        "id": format!("{id}/production"), "release": release(id, letter), "stage": "production", "baseline": baseline("production", 1),
+        "verified": [], "approvers": ["ana@example.com", "bo@example.com"], "quorum": 1, "requested_at": at(ends - 6), "expires_at": at(ends + 100),
+        "decisions": [decision], "status": "APPROVED",
+    });
+    let mut items = vec![
+        item(&own, "RELEASE", &json!({ "release": release(id, letter), "at": at(ends - 20), "pushed_at": at(ends - 20) })),
+        item(&own, "ENDING", &json!({ "ending": { "outcome": outcome, "stage": stage, "reason": "so it is" }, "at": at(ends) })),
+        item(&format!("APPROVAL#{id}/production"), "APPROVAL", &approval),
+        item(&format!("APPROVAL#{id}/production"), "MAILED#ana@example.com", &json!(at(0))),
+        item(&format!("AUDIT#{id}/production"), "0000000002", &json!({})),
+    ];
+    for stage in ["staging", "production"] {
+        items.push(item(&own, &format!("BASELINE#{stage}"), &baseline(stage, 1)));
+        items.push(item(&own, &format!("DEPLOYED#{stage}#web"), &json!(arn(stage, 2))));
+        items.push(item(&own, &format!("VERIFIED#{stage}#web"), &json!({})));
+    }
+    items
+}
+
+fn told(by: &str, service: &str, revision: &str, second: i64) -> Entry {
+    let call = Call {
+        caller: by.to_owned(),
+        operation: "ecs:UpdateService".to_owned(),
+        attempt: Some(1),
+        subject: format!("{service} {revision}"),
+    };
+    Entry { number: 1, at: at(second), what: What::Call { call, status: Some(200), fault: None } }
+}
+
+fn mail(id: &str, outcome: &str) -> Mail {
+    let body = format!("web ended {outcome}.\n\nRelease  {id}\nEnded    now\n");
+    Mail { to: "team@example.com".to_owned(), subject: format!("web a {outcome}"), body, topic: String::new(), at: 0 }
+}
+
+/// A good release from the first to the last second of ten.
+fn good() -> Record {
+    let mut web = ReleaseRecord::read("web-a", &items("web-a", "a", 10, "RELEASED", None)).expect("the items parse");
+    web.execution = Some("SUCCEEDED".to_owned());
+    web.told_by_execution = Some("RELEASED".to_owned());
+    let revision = |letter: &str, release: Option<&str>| Revision {
+        image: format!("web@{}", digest(letter)),
+        release: release.map(ToOwned::to_owned),
+    };
+    Record {
+        trace: vec![
+            told("deploy-services", "staging/web", "staging-web:2", 1),
+            told("deploy-services", "production/web", "production-web:2", 8),
+        ],
+        stages: ["staging", "production"]
+            .map(|name| Stage { name: name.to_owned(), services: vec![format!("{name}/web")], asks: name == "production" })
+            .to_vec(),
+        releases: vec![web],
+        before: [("staging/web", "staging-web:1"), ("production/web", "production-web:1")].map(owned).into(),
+        services: [("staging/web", "staging-web:2"), ("production/web", "production-web:2")].map(owned).into(),
+        revisions: ["staging", "production"]
+            .into_iter()
+            .flat_map(|stage| {
+                [
+                    (format!("{stage}-web:1"), revision("0", None)),
+                    (format!("{stage}-web:2"), revision("a", Some("web-a"))),
+                    (format!("{stage}-web:3"), revision("b", Some("web-b"))),
+                ]
+            })
+            .collect(),
+        mails: vec![mail("web-a", "RELEASED")],
+        ..Record::default()
+    }
+}
+
+fn owned((name, value): (&str, &str)) -> (String, String) {
+    (name.to_owned(), value.to_owned())
+}
+
+/// A release that failed in staging at second ten, and was rolled back.
+fn rolled_back() -> Record {
+    let mut record = good();
+    let web = ReleaseRecord::read("web-a", &items("web-a", "a", 10, "ROLLED_BACK", Some("staging"))).expect("the items parse");
+    record.releases = vec![ReleaseRecord { execution: Some("SUCCEEDED".to_owned()), approvals: [].into(), audited: [].into(), ..web }];
+    record.trace = vec![told("deploy-services", "staging/web", "staging-web:2", 1), told("roll-back", "staging/web", "staging-web:1", 5)];
+    record.services.clone_from(&record.before);
+    record.mails = vec![mail("web-a", "ROLLED_BACK")];
+    record
+}
+
+/// Whether a record breaks the invariant whose sentence holds these words, and no other one.
+fn breaks_only(record: &Record, words: &str) {
+    let broken = broken(record);
+    assert!(!broken.is_empty(), "nothing is broken");
+    assert!(broken.iter().all(|violation| violation.contains(words)), "{words}: {broken:#?}");
+}
+
+#[test]
+fn a_good_release_and_a_rollback_break_nothing() {
+    assert_eq!(broken(&good()), [""; 0]);
+    assert_eq!(broken(&rolled_back()), [""; 0]);
+    assert_eq!(INVARIANTS.len(), 11, "each has a test below");
+}
+
+#[test]
+fn production_that_changes_without_a_yes_is_noticed_even_when_it_was_put_back() {
+    let approved = "runs only what they approved";
+    let mut of_another_image = good();
+    of_another_image.revisions.entry("production-web:2".to_owned()).or_default().image = format!("web@{}", digest("f"));
+    breaks_only(&of_another_image, approved);
+
+    let mut by_nobody = good();
+    by_nobody.services.insert("production/web".to_owned(), "strangers:1".to_owned());
+    breaks_only(&by_nobody, approved);
+
+    let mut for_a_moment = good();
+    for_a_moment.releases[0].approvals.clear();
+    for_a_moment.releases[0].audited.clear();
+    for_a_moment.services.clone_from(&for_a_moment.before);
+    breaks_only(&for_a_moment, approved);
+}
+
+#[test]
+fn a_lost_answer_counts_as_a_change_and_a_refused_call_does_not() {
+    let mut record = good();
+    record.releases[0].approvals.clear();
+    record.releases[0].audited.clear();
+    record.services.clone_from(&record.before);
+    let broken_by = |record: &mut Record, wanted: Fault| {
+        if let What::Call { status, fault, .. } = &mut record.trace[1].what {
+            (*status, *fault) = (None, Some(wanted));
+        }
+        !broken(record).is_empty()
+    };
+
+    assert!(broken_by(&mut record, Fault::LoseAnswer));
+    assert!(!broken_by(&mut record, Fault::KillBefore));
+}
+
+#[test]
+fn two_releases_that_change_services_at_the_same_time_are_noticed() {
+    let mut record = good();
+    let mut other = ReleaseRecord::read("web-b", &items("web-b", "b", 15, "RELEASED", None)).expect("the items parse");
+    other.execution = Some("SUCCEEDED".to_owned());
+    other.deployed = [("staging/web", "staging-web:3"), ("production/web", "production-web:3")].map(owned).into();
+    record.releases.push(other);
+    record.mails.push(mail("web-b", "RELEASED"));
+    record.trace.push(told("deploy-services", "staging/web", "staging-web:3", 9));
+
+    breaks_only(&record, "at most one release changes the application");
+}
+
+#[test]
+fn a_change_after_the_end_is_noticed() {
+    let mut record = good();
+    record.trace.push(told("deploy-services", "staging/web", "staging-web:2", 11));
+
+    breaks_only(&record, "at most one release changes the application");
+}
+
+#[test]
+fn a_release_without_one_outcome_is_noticed() {
+    let one_outcome = "has one outcome";
+    let mut open = good();
+    open.releases[0].is_open = true;
+    breaks_only(&open, one_outcome);
+
+    let mut running = good();
+    running.releases[0].execution = Some("RUNNING".to_owned());
+    breaks_only(&running, one_outcome);
+
+    let mut two = good();
+    two.releases[0].told_by_execution = Some("FAILED".to_owned());
+    breaks_only(&two, one_outcome);
+
+    let mut unrecorded = good();
+    unrecorded.releases[0].ended = None;
+    assert!(broken(&unrecorded).iter().any(|violation| violation.contains("web-a has no recorded outcome")));
+}
+
+#[test]
+fn an_outcome_that_nobody_was_told_or_told_wrong_is_noticed() {
+    let mut record = good();
+    record.mails = vec![mail("web-a", "FAILED")];
+    breaks_only(&record, "people are told every outcome");
+
+    record.mails.clear();
+    breaks_only(&record, "people are told every outcome");
+}
+
+#[test]
+fn a_turn_that_is_held_is_noticed() {
+    let mut record = good();
+    let holder = Holder { release: slipway_core::name::ReleaseId::new("web-a").expect("an id"), lease_until: at(60) };
+    record.turn = Turn { generation: 7, holder: Some(holder) };
+
+    breaks_only(&record, "the turn is free");
+}
+
+#[test]
+fn a_service_that_was_not_verified_is_noticed() {
+    let mut record = good();
+    record.releases[0].verified.remove("production/web");
+
+    breaks_only(&record, "what is released was verified");
+}
+
+#[test]
+fn a_decision_that_counts_twice_is_noticed() {
+    let once = "a decision counts once";
+    let mut twice = good();
+    let approval = twice.releases[0].approvals.get_mut("production").expect("it was asked");
+    approval.decisions.push(approval.decisions[0].clone());
+    breaks_only(&twice, once);
+
+    let mut unaudited = good();
+    unaudited.releases[0].audited.clear();
+    breaks_only(&unaudited, once);
+
+    let mut other = good();
+    other.releases[0].approvals.get_mut("production").expect("it was asked").status = slipway_core::approval::Status::Rejected;
+    assert!(broken(&other).iter().any(|violation| violation.starts_with(once)));
+}
+
+#[test]
+fn a_failure_that_leaves_its_image_is_noticed_unless_a_person_is_asked_for() {
+    let mut record = rolled_back();
+    record.trace.pop();
+    record.services.insert("staging/web".to_owned(), "staging-web:2".to_owned());
+    breaks_only(&record, "after a failure");
+
+    record.releases[0].ended.as_mut().expect("it ended").ending.outcome = slipway_core::release::Outcome::Stuck;
+    record.mails = vec![mail("web-a", "STUCK")];
+    assert_eq!(broken(&record), [""; 0]);
+}
+
+#[test]
+fn a_wait_that_stays_parked_is_noticed() {
+    let mut record = good();
+    record.releases[0].waits.push("staging#DEPLOYMENT".to_owned());
+
+    breaks_only(&record, "no wait of an ended release");
+}
+
+#[test]
+fn a_second_revision_of_a_release_is_noticed_when_it_is_used() {
+    let mut record = good();
+    record.revisions.insert("staging-web:4".to_owned(), record.revisions["staging-web:2"].clone());
+    assert_eq!(broken(&record), [""; 0], "registered and not used");
+
+    record.trace.push(told("deploy-services", "staging/web", "staging-web:4", 2));
+    breaks_only(&record, "a release uses one revision");
+}
+
+#[test]
+fn what_the_last_sweep_finds_is_noticed() {
+    let mut record = good();
+    record.found.push("begun: web-c".to_owned());
+
+    breaks_only(&record, "the last sweep finds nothing");
+}

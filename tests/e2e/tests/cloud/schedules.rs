@@ -1,0 +1,52 @@
+//! A fixed few of what `cargo faults` plays by the hundred.
+
+use slipway_e2e::invariants::broken;
+use slipway_e2e::play::Stand;
+use slipway_e2e::points::{self, Point};
+use slipway_e2e::schedule::{Schedule, Story};
+use slipway_e2e::seeds;
+use slipway_local::wire::Fault;
+
+use crate::world::World;
+
+/// Plays these, and says what each of them broke.
+async fn play(world: &World, schedules: Vec<(String, Schedule)>) {
+    let stand = Stand::on(world.cloud.clone()).await.expect("both stages run something good");
+    for (name, schedule) in schedules {
+        let record = stand.play(&schedule).await.expect("it comes to an end");
+        let violations = broken(&record);
+        let passed = record.trace.iter().map(|entry| format!("{entry}\n")).collect::<Vec<_>>().concat();
+        assert!(violations.is_empty(), "{name}\n{schedule}{passed}{violations:#?}");
+    }
+}
+
+#[tokio::test]
+async fn after_a_call_that_failed_before_or_after_its_effect_everything_holds() {
+    let world = World::enter().await;
+    let breaking = |line: &str, fault: Fault| {
+        let point: Point = line.parse().expect("a call");
+        assert!(points::kept().expect("the calls").contains(&point), "`{line}` is a call of a release");
+        (format!("{fault} at {line}"), Story::Good.schedule().breaking(point.rule(fault)))
+    };
+
+    play(
+        &world,
+        vec![
+            breaking("take-turn dynamodb:UpdateItem 1 TURN#web TURN", Fault::KillAfter),
+            breaking("deploy-services ecs:RegisterTaskDefinition 1 production-web", Fault::LoseAnswer),
+            breaking("deploy-services ecs:UpdateService 1 production/web production-web:*", Fault::KillAfter),
+            breaking("resume-release states:SendTaskSuccess 1 APPROVED", Fault::LoseAnswer),
+            breaking("finish-release dynamodb:PutItem 1 RELEASE#* ENDING", Fault::KillAfter),
+            ("every function twice".to_owned(), Story::Good.schedule().twice(&["*"])),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn after_two_pushes_that_race_under_three_faults_everything_holds() {
+    let world = World::enter().await;
+    let points = points::kept().expect("the calls");
+
+    play(&world, [3, 14, 15].map(|seed| (format!("seed {seed}"), seeds::schedule(seed, &points))).to_vec()).await;
+}

@@ -1,0 +1,113 @@
+//! The main stories as plain text, kept in `traces` and reviewed as diffs. `EXPECTORATE=overwrite` accepts new ones.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+use slipway_e2e::story::{self, Part};
+use slipway_local::image::Behaviour;
+use slipway_local::{Answer, PushOptions};
+
+use crate::world::{Push, World};
+
+/// Compares what these releases did since then with the story that is kept.
+async fn is_told(world: &World, entry: u64, pushes: &[&Push], name: &str) {
+    let mut parts = Vec::new();
+    for push in pushes {
+        parts.push(Part { id: world.id_of(push).await, tag: push.tag.clone() });
+    }
+    world.quiet().await;
+    let text = story::tell(&world.cloud, entry, &parts).await.expect("the cloud tells what happened");
+    expectorate::assert_contents(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("traces").join(name), &text);
+}
+
+#[tokio::test]
+async fn the_story_of_a_good_release() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let entry = world.entry().await;
+
+    let release = world.push(&PushOptions::light(&world.version())).await;
+    world.approve(&release).await;
+    world.ended(&release).await;
+
+    is_told(&world, entry, &[&release], "good.txt").await;
+}
+
+#[tokio::test]
+async fn the_story_of_a_bad_image() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let entry = world.entry().await;
+
+    let release = world.push(&PushOptions::light(&world.version()).behaving(Behaviour::Answer500)).await;
+    world.ended(&release).await;
+
+    is_told(&world, entry, &[&release], "bad-image.txt").await;
+}
+
+#[tokio::test]
+async fn the_story_of_a_rejection() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let entry = world.entry().await;
+
+    let release = world.push(&PushOptions::light(&world.version())).await;
+    world.decide(&release, Answer::Reject, "not today").await;
+    world.ended(&release).await;
+
+    is_told(&world, entry, &[&release], "reject.txt").await;
+}
+
+#[tokio::test]
+async fn the_story_of_a_newer_push_that_comes_while_people_are_asked() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let entry = world.entry().await;
+
+    let older = world.push(&PushOptions::light(&world.version())).await;
+    world.until("people are asked", async || world.waits_for(&older, "DECISION").await).await;
+    let newer = world.push(&PushOptions::light(&world.version())).await;
+    world.ended(&older).await;
+    world.approve(&newer).await;
+    world.ended(&newer).await;
+
+    is_told(&world, entry, &[&older, &newer], "supersede.txt").await;
+}
+
+#[tokio::test]
+async fn the_story_of_the_circuit_breaker_that_is_first() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let entry = world.entry().await;
+
+    let release = world.push(&PushOptions::light(&world.version()).behaving(Behaviour::Crash)).await;
+    world.ended(&release).await;
+
+    is_told(&world, entry, &[&release], "circuit-breaker.txt").await;
+}
+
+#[tokio::test]
+async fn the_story_of_a_rollback_that_is_refused() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let baseline = world.service("staging").await;
+    let kept = world.take_permission_away("roll-back", "ecs:UpdateService").await;
+    let entry = world.entry().await;
+
+    // It starts slowly enough to be aborted before ECS gives it up.
+    let release = world.push(&PushOptions::light(&world.version()).behaving(Behaviour::Hang)).await;
+    world.until("staging changes", async || world.waits_for(&release, "DEPLOYMENT").await).await;
+    world.ask("Abort Requested", &json!({ "release": world.id_of(&release).await, "reason": "too slow" })).await;
+    world.ended(&release).await;
+    world.give_permissions_back("roll-back", kept).await;
+    let told = story_of(&world, entry, &release).await;
+    world.run(&baseline, "staging").await;
+
+    expectorate::assert_contents(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("traces/stuck.txt"), &told);
+}
+
+/// Told at once: what ECS does afterwards by itself, and a person who puts the service back, are not part of it.
+async fn story_of(world: &World, entry: u64, release: &Push) -> String {
+    let part = Part { id: world.id_of(release).await, tag: release.tag.clone() };
+    story::tell(&world.cloud, entry, &[part]).await.expect("the cloud tells what happened")
+}
