@@ -197,6 +197,37 @@ run "only_one_function_may_end_waits" {
   }
 }
 
+run "only_one_function_may_see_task_tokens" {
+  command = plan
+
+  module {
+    source = "./modules/deployer"
+  }
+
+  assert {
+    condition = [
+      for function, statements in local.statements : function if anytrue([
+        for statement in statements : anytrue([for action in statement.actions : endswith(action, "Item") || action == "dynamodb:Query"]) && length([
+          for condition in try(statement.conditions, []) : condition
+          if condition.variable == "dynamodb:LeadingKeys" && !anytrue([for value in condition.values : length(regexall("^(WAIT|[^A-Z])", value)) > 0])
+        ]) == 0
+      ])
+    ] == ["resume-release"]
+    error_message = "Every other function has its own partitions of the table, and the waits are not among them."
+  }
+
+  assert {
+    condition = length(setsubtract(
+      [for action in flatten(values(local.statements)[*][*].actions) : action if startswith(action, "dynamodb:")],
+      [
+        "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem",
+        "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams",
+      ],
+    )) == 0
+    error_message = "An action that names no partition, such as a scan, would pass the condition."
+  }
+}
+
 run "a_definition_that_is_not_there_is_refused" {
   command = plan
 

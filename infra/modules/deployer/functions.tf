@@ -85,46 +85,63 @@ locals {
     }
   }
 
+  # Whose items each function reads and writes. Task tokens are in WAIT#, which resume-release alone may see.
+  partitions = {
+    receive-push     = ["ABORT#*", "APPLICATION#*", "OPEN", "QUARANTINE#*", "RELEASE#*"]
+    take-turn        = ["ABORT#*", "APPLICATION#*", "RELEASE#*", "TURN#*"]
+    capture-baseline = ["ABORT#*", "APPLICATION#*", "RELEASE#*", "TURN#*"]
+    request-approval = ["APPROVAL#*", "LINK#*", "RELEASE#*"]
+    decide-approval  = ["APPROVAL#*", "AUDIT#*", "LINK#*"]
+    deploy-services  = ["ABORT#*", "APPLICATION#*", "APPROVAL#*", "RELEASE#*", "TURN#*"]
+    verify-service   = ["RELEASE#*"]
+    roll-back        = ["APPLICATION#*", "RELEASE#*", "TURN#*"]
+    finish-release   = ["OPEN", "QUARANTINE#*", "RELEASE#*", "TURN#*"]
+    resume-release   = ["ABORT#*", "APPLICATION#*", "APPROVAL#*", "RELEASE#*", "SIGNAL#*", "TURN#*", "WAIT#*"]
+    watch-alarms     = ["APPLICATION#*", "SIGNAL#ALARM#*"]
+    sweep            = ["APPLICATION#*", "APPROVAL#*", "OPEN", "QUARANTINE#*", "RELEASE#*", "SIGNAL#SWEEP", "SWEEP#*", "TURN#*"]
+  }
+
+  # ForAllValues holds where a request names no partition at all, so no function may have an action that can do without one, such as
+  # dynamodb:Scan. WARM-UP is what a function asks for while it starts, and is never there.
+  in_partitions = {
+    for function, partitions in local.partitions : function => [{
+      test     = "ForAllValues:StringLike"
+      variable = "dynamodb:LeadingKeys"
+      values   = concat(partitions, ["WARM-UP"])
+    }]
+  }
+
   statements = {
     receive-push = [
       local.read_applications, local.find_images,
-      { sid = "RecordRelease", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn] },
+      { sid = "RecordRelease", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["receive-push"] },
       { sid = "StartRelease", actions = ["states:StartExecution"], resources = [local.state_machine_arn] },
     ]
 
     take-turn = [
       local.describe_releases,
-      { sid = "TakeTurn", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn] },
+      { sid = "TakeTurn", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["take-turn"] },
     ]
 
     capture-baseline = [
       local.describe_services, local.describe_task_definitions, local.read_alarms, local.find_images,
-      { sid = "RecordBaseline", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn] },
+      { sid = "RecordBaseline", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["capture-baseline"] },
     ]
 
     request-approval = [
       local.use_topic_key,
-      { sid = "RecordApproval", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"], resources = [aws_dynamodb_table.this.arn] },
+      { sid = "RecordApproval", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["request-approval"] },
       { sid = "AskApprovers", actions = ["sns:Publish"], resources = [module.approval.topic_arn] },
     ]
 
     decide-approval = [
-      {
-        sid       = "RecordDecision"
-        actions   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
-        resources = [aws_dynamodb_table.this.arn]
-        conditions = [{
-          test     = "ForAllValues:StringLike"
-          variable = "dynamodb:LeadingKeys"
-          values   = ["APPROVAL#*", "LINK#*", "AUDIT#*"]
-        }]
-      },
+      { sid = "RecordDecision", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["decide-approval"] },
     ]
 
     deploy-services = [
       local.describe_task_definitions, local.pass_task_roles, local.find_images, local.register_revisions, local.tag_revisions,
       { sid = "UpdateServices", actions = ["ecs:DescribeServices", "ecs:UpdateService"], resources = local.service_arns },
-      { sid = "RecordDeployment", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn] },
+      { sid = "RecordDeployment", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["deploy-services"] },
     ]
 
     verify-service = [
@@ -134,26 +151,27 @@ locals {
         actions   = ["elasticloadbalancing:DescribeListeners", "elasticloadbalancing:DescribeLoadBalancers", "elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetHealth"]
         resources = ["*"]
       },
-      { sid = "RecordVerification", actions = ["dynamodb:GetItem", "dynamodb:PutItem"], resources = [aws_dynamodb_table.this.arn] },
+      { sid = "RecordVerification", actions = ["dynamodb:GetItem", "dynamodb:PutItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["verify-service"] },
     ]
 
     roll-back = [
       local.describe_task_definitions, local.pass_task_roles, local.register_revisions, local.tag_revisions,
       { sid = "UpdateServices", actions = ["ecs:DescribeServices", "ecs:UpdateService"], resources = local.service_arns },
-      { sid = "RecordRollback", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn] },
+      { sid = "RecordRollback", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["roll-back"] },
     ]
 
     finish-release = [
       local.notify, local.use_topic_key,
-      { sid = "RecordOutcome", actions = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn] },
+      { sid = "RecordOutcome", actions = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["finish-release"] },
     ]
 
     resume-release = [
       local.describe_services, local.list_tasks, local.describe_tasks, local.read_alarms, local.describe_releases,
       {
-        sid       = "KeepWaits"
-        actions   = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
-        resources = [aws_dynamodb_table.this.arn]
+        sid        = "KeepWaits"
+        actions    = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
+        resources  = [aws_dynamodb_table.this.arn]
+        conditions = local.in_partitions["resume-release"]
       },
       {
         sid       = "ReadDecisions"
@@ -167,7 +185,7 @@ locals {
 
     watch-alarms = [
       local.read_applications, local.notify, local.use_topic_key,
-      { sid = "SignalBake", actions = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn] },
+      { sid = "SignalBake", actions = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["watch-alarms"] },
     ]
 
     sweep = [
@@ -175,9 +193,10 @@ locals {
       local.notify, local.use_topic_key,
       { sid = "StartRelease", actions = ["states:StartExecution"], resources = [local.state_machine_arn] },
       {
-        sid       = "RecordWhatWasFound"
-        actions   = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
-        resources = [aws_dynamodb_table.this.arn]
+        sid        = "RecordWhatWasFound"
+        actions    = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
+        resources  = [aws_dynamodb_table.this.arn]
+        conditions = local.in_partitions["sweep"]
       },
     ]
   }

@@ -1,0 +1,72 @@
+"""Each function may use the partitions of the table that its source names: no more, and none is forgotten."""
+
+import pathlib
+import re
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SHARED = ROOT / "functions" / "shared"
+FUNCTION = re.compile(r"^(?: {4})?(?:pub(?:\(\w+\))? )?(?:const )?(?:async )?fn (\w+)", re.M)
+
+
+def source(file):
+    """A file without its tests and its comments."""
+    return re.sub(r"//.*", "", file.read_text().split("#[cfg(test)]", 1)[0])
+
+
+def functions_of(text):
+    """Each Rust function's name and text."""
+    starts = list(FUNCTION.finditer(text))
+    ends = [start.start() for start in starts[1:]] + [len(text)]
+    return {start[1]: text[start.start():end] for start, end in zip(starts, ends)}
+
+
+def partition_of(name, keys):
+    """The fixed beginning of the partition that Key::name is in."""
+    written = re.search(r'Self::of\((?:format!\()?"([A-Z#-]+)|^ *format!\("([A-Z]+#)', keys[name], re.M)
+    if written:
+        return written[1] or written[2]
+    if "Self::OPEN" in keys[name]:
+        return "OPEN"
+    return partition_of(re.search(r"Self::of\((?:&)?Self::(\w+)\(", keys[name])[1], keys)
+
+
+def named(text, keys):
+    found = {partition_of(name, keys) for name in re.findall(r"\bKey::([a-z_]+)", text)}
+    return found | ({"OPEN"} if "Key::OPEN" in text else set())
+
+
+def used():
+    """The partitions by function, of its own source and of what it calls of the runtime."""
+    keys = functions_of(source(SHARED / "aws/src/table.rs").split("\nimpl Key {", 1)[1].split("\n}\n", 1)[0])
+    runtime = {name: text for file in (SHARED / "runtime/src").rglob("*.rs") for name, text in functions_of(source(file)).items()}
+
+    def through(text, seen):
+        found = named(text, keys)
+        for name in set(re.findall(r"\b(\w+)\(", text)) & set(runtime) - seen:
+            found |= through(runtime[name], seen | {name})
+        return found
+
+    return {folder.parent.name: through("\n".join(source(file) for file in folder.rglob("*.rs")), set())
+            for folder in (ROOT / "functions").glob("*/src")}
+
+
+def allowed():
+    text = (ROOT / "infra/modules/deployer/functions.tf").read_text()
+    block = re.search(r"^  partitions = \{\n(.*?)^  \}", text, re.S | re.M)[1]
+    return {name: re.findall(r'"([^"]+)"', values) for name, values in re.findall(r"^    ([a-z-]+) += \[(.*)\]$", block, re.M)}
+
+
+def test_every_function_may_use_the_partitions_that_its_source_names():
+    without = [f"{function}: {partition}" for function, partitions in used().items() for partition in partitions
+               if not any(one.removesuffix("*").startswith(partition) for one in allowed()[function])]
+    assert not without
+
+
+def test_no_function_may_use_a_partition_that_its_source_does_not_name():
+    beyond = [f"{function}: {one}" for function, partitions in allowed().items() for one in partitions
+              if not any(one.removesuffix("*").startswith(partition) for partition in used()[function])]
+    assert not beyond
+
+
+def test_only_resume_release_may_see_task_tokens():
+    assert [function for function, partitions in allowed().items() if any(one.startswith(("WAIT", "*")) for one in partitions)] == ["resume-release"]
