@@ -22,8 +22,15 @@ variables {
   deployer = {
     applications      = ["web"]
     state_machine_arn = "arn:aws:states:eu-central-1:123456789012:stateMachine:slipway-release"
-    function_names    = { receive-push = "slipway-receive-push" }
-    dead_letter_names = { receive-push = "slipway-receive-push-dead-letters", image-push = "slipway-image-push-dead-letters" }
+    function_names    = { receive-push = "slipway-receive-push", sweep = "slipway-sweep" }
+    topic_names       = { approvals = "slipway-approvals", notifications = "slipway-notifications" }
+    sweep_minutes     = 5
+
+    dead_letter_names = {
+      receive-push = "slipway-receive-push-dead-letters"
+      image-push   = "slipway-image-push-dead-letters"
+      schedule     = "slipway-schedule-dead-letters"
+    }
   }
 }
 
@@ -48,9 +55,95 @@ run "every_alarm_tells_someone_what_to_do" {
     condition = length(setsubtract([
       "web-production-5xx", "web-production-latency", "web-production-unhealthy", "web-production-cpu", "web-production-memory",
       "web-production-database-storage", "web-production-database-connections", "web-production-database-cpu",
-      "slipway-release-broken", "slipway-web-stuck", "slipway-receive-push-errors", "slipway-image-push-dead-letters",
+      "slipway-release-broken", "slipway-web-stuck", "slipway-receive-push-errors",
+      "slipway-sweep-errors", "slipway-no-sweep", "slipway-approvals-undelivered", "slipway-notifications-undelivered",
     ], output.alarm_names)) == 0
     error_message = "What should wake someone has an alarm."
+  }
+}
+
+run "every_dead_letter_queue_that_is_not_empty_rings" {
+  command = plan
+
+  module {
+    source = "./modules/observability"
+  }
+
+  assert {
+    condition = alltrue([for origin, queue in var.deployer.dead_letter_names : try(
+      aws_cloudwatch_metric_alarm.this["slipway-${origin}-dead-letters"].dimensions["QueueName"] == queue
+      && aws_cloudwatch_metric_alarm.this["slipway-${origin}-dead-letters"].threshold == 0
+      && aws_cloudwatch_metric_alarm.this["slipway-${origin}-dead-letters"].metric_name == "ApproximateNumberOfMessagesVisible",
+    false)])
+    error_message = "Each queue has an alarm."
+  }
+
+  assert {
+    condition     = alltrue([for origin, queue in var.deployer.dead_letter_names : strcontains(aws_cloudwatch_metric_alarm.this["slipway-${origin}-dead-letters"].alarm_description, "infra/tools/replay-dead-letters ${queue}")])
+    error_message = "Each alarm names the command that brings its messages again."
+  }
+}
+
+run "a_sweep_that_stops_rings" {
+  command = plan
+
+  module {
+    source = "./modules/observability"
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.this["slipway-no-sweep"].treat_missing_data == "breaching"
+      && aws_cloudwatch_metric_alarm.this["slipway-no-sweep"].period == 30 * 60
+      && aws_cloudwatch_metric_alarm.this["slipway-no-sweep"].comparison_operator == "LessThanThreshold"
+      && aws_cloudwatch_metric_alarm.this["slipway-no-sweep"].dimensions == tomap({ FunctionName = "slipway-sweep" })
+    )
+    error_message = "Silence for half an hour rings."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["slipway-sweep-errors"].evaluation_periods > 5
+    error_message = "Two failed sweeps are further apart than three minutes."
+  }
+}
+
+run "rare_sweeps_do_not_ring" {
+  command = plan
+
+  module {
+    source = "./modules/observability"
+  }
+
+  variables {
+    deployer = {
+      applications      = []
+      state_machine_arn = "arn:aws:states:eu-central-1:123456789012:stateMachine:slipway-release"
+      function_names    = { sweep = "slipway-sweep" }
+      topic_names       = {}
+      sweep_minutes     = 60
+      dead_letter_names = { schedule = "slipway-schedule-dead-letters" }
+    }
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["slipway-no-sweep"].period == 3 * 60 * 60
+    error_message = "The alarm waits for three sweeps."
+  }
+}
+
+run "a_mail_that_sns_gives_up_rings" {
+  command = plan
+
+  module {
+    source = "./modules/observability"
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.this["slipway-approvals-undelivered"].metric_name == "NumberOfNotificationsFailed"
+      && aws_cloudwatch_metric_alarm.this["slipway-approvals-undelivered"].dimensions == tomap({ TopicName = "slipway-approvals" })
+    )
+    error_message = "An approver who was not asked does not stay unnoticed."
   }
 }
 

@@ -51,5 +51,7 @@ module "observability" {
     state_machine_arn = module.deployer.state_machine_arn
     function_names    = module.deployer.function_names
     dead_letter_names = module.deployer.dead_letter_names
+    topic_names       = module.deployer.topic_names
+    sweep_minutes     = module.deployer.sweep_minutes
   }
 }

@@ -7,3 +7,8 @@ output "topic_arn" {
   description = "The topic that request-approval publishes to"
   value       = aws_sns_topic.this.arn
 }
+
+output "topic_name" {
+  description = "The topic's name"
+  value       = aws_sns_topic.this.name
+}

@@ -50,3 +50,13 @@ output "dead_letter_names" {
     { schedule = aws_sqs_queue.schedule_dead_letters.name },
   )
 }
+
+output "topic_names" {
+  description = "The topics' names: approvals asks approvers, notifications tells how releases end"
+  value       = { approvals = module.approval.topic_name, notifications = aws_sns_topic.notifications.name }
+}
+
+output "sweep_minutes" {
+  description = "How many minutes the sweeps are apart"
+  value       = local.sweep_minutes
+}

@@ -80,6 +80,8 @@ locals {
     }
   ]...)
 
+  sweep_window_minutes = max(30, 3 * var.deployer.sweep_minutes)
+
   deployer_alarms = merge(
     {
       "${var.name}-release-broken" = {
@@ -109,19 +111,47 @@ locals {
       for function, name in var.deployer.function_names : "${var.name}-${function}-errors" => {
         description = "The function ${name} fails. Look at its log /aws/lambda/${name}: a failure is one line of JSON with its causes. Releases wait or retry meanwhile; nothing is lost that is not in its dead-letter queue."
         threshold   = 0
-        periods     = 3
-        alarm_at    = 2
-        metric      = { namespace = "AWS/Lambda", metric = "Errors", stat = "Sum", dimensions = { FunctionName = name } }
+
+        # The sweep comes minutes apart, and so do its failures.
+        periods  = function == "sweep" ? 15 : 3
+        alarm_at = 2
+
+        metric = { namespace = "AWS/Lambda", metric = "Errors", stat = "Sum", dimensions = { FunctionName = name } }
       }
     },
 
     {
       for origin, name in var.deployer.dead_letter_names : "${var.name}-${origin}-dead-letters" => {
-        description = "Something could not be handed to ${origin} and lies in the queue ${name}, for fourteen days. Read the message (aws sqs receive-message), repair the cause, then send it again (docs/runbook.md)."
+        description = "Something could not be handed to ${origin} and lies in the queue ${name}, for fourteen days. Read the message (aws sqs receive-message), repair the cause, then send it again: infra/tools/replay-dead-letters ${name} (docs/runbook.md)."
         threshold   = 0
         periods     = 1
         alarm_at    = 1
         metric      = { namespace = "AWS/SQS", metric = "ApproximateNumberOfMessagesVisible", stat = "Maximum", dimensions = { QueueName = name } }
+      }
+    },
+
+    {
+      for use, name in var.deployer.topic_names : "${var.name}-${use}-undelivered" => {
+        description = "SNS gave up a message of the topic ${name}: somebody was not ${use == "approvals" ? "asked" : "told"}. Look whether the addresses are right and their subscriptions confirmed (aws sns list-subscriptions-by-topic); what was not delivered is in the table (docs/runbook.md)."
+        threshold   = 0
+        periods     = 1
+        alarm_at    = 1
+        metric      = { namespace = "AWS/SNS", metric = "NumberOfNotificationsFailed", stat = "Sum", dimensions = { TopicName = name } }
+      }
+    },
+
+    {
+      "${var.name}-no-sweep" = {
+        description = "Nothing has swept for ${local.sweep_window_minutes} minutes: what is lost now stays lost. Look whether the schedule ${var.name}-sweep is enabled, then at the queue ${var.deployer.dead_letter_names["schedule"]}. Sweep by hand: aws lambda invoke --function-name ${var.deployer.function_names["sweep"]} /dev/stdout. After the first apply it rings once, until the first sweep."
+        threshold   = 1
+        comparison  = "LessThanThreshold"
+        periods     = 1
+        alarm_at    = 1
+        period      = local.sweep_window_minutes * 60
+        metric      = { namespace = "AWS/Lambda", metric = "Invocations", stat = "Sum", dimensions = { FunctionName = var.deployer.function_names["sweep"] } }
+
+        # No measurement means that it was not invoked.
+        missing = "breaching"
       }
     },
   )
@@ -138,14 +168,14 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   threshold           = each.value.threshold
   evaluation_periods  = each.value.periods
   datapoints_to_alarm = each.value.alarm_at
-  treat_missing_data  = "notBreaching"
+  treat_missing_data  = try(each.value.missing, "notBreaching")
   alarm_actions       = [var.topic_arn]
 
   # One metric, as it is.
   namespace   = try(each.value.metric.namespace, null)
   metric_name = try(each.value.metric.metric, null)
   dimensions  = try(each.value.metric.dimensions, null)
-  period      = try(each.value.metric, null) == null ? null : 60
+  period      = try(each.value.metric, null) == null ? null : try(each.value.period, 60)
 
   statistic          = try(each.value.metric.stat, "p") == "p99" ? null : try(each.value.metric.stat, null)
   extended_statistic = try(each.value.metric.stat, "") == "p99" ? "p99" : null
