@@ -8,6 +8,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use aws_config::SdkConfig;
 use serde_json::{Value, json};
+use slipway_core::image::{Digest, digest_of};
 use url::Url;
 
 use crate::{
@@ -285,6 +286,46 @@ impl Cloud {
             execution = releases::describe(&self.sdk, &execution.arn).await?;
         }
         Ok(execution)
+    }
+
+    /// Waits until an execution has ended, however it ended.
+    ///
+    /// # Errors
+    ///
+    /// When it does not end in time.
+    pub async fn wait_until_ended(&self, arn: &str, patience: Duration) -> anyhow::Result<Execution> {
+        let started = Instant::now();
+        loop {
+            let execution = releases::describe(&self.sdk, arn).await?;
+            if !execution.is_running() {
+                return Ok(execution);
+            }
+            if started.elapsed() > patience {
+                bail!("{} did not end within {} s; see `cargo local status`", execution.name, patience.as_secs());
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// The digest that the first service of an application's last stage runs; none before its first release.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such application, or AWS cannot be asked.
+    pub async fn last_stage_runs(&self, application: &str) -> anyhow::Result<Option<Digest>> {
+        let name = format!("/slipway/applications/{application}");
+        let parameter = aws_sdk_ssm::Client::new(&self.sdk).get_parameter().name(name).send().await;
+        let parameter = parameter.with_context(|| format!("no application is called {application}"))?;
+        let configuration = parameter.parameter().and_then(|parameter| parameter.value()).unwrap_or_default();
+        let configuration = slipway_core::application::Application::parse(configuration)?;
+        let stage = configuration.stages.last().context("an application without stages")?;
+        let service = stage.services.first().context("a stage without services")?;
+        let ecs = aws_sdk_ecs::Client::new(&self.sdk);
+        let services = ecs.describe_services().cluster(stage.cluster()).services(service.service.as_str()).send().await?;
+        let running = services.services().first().and_then(|service| service.task_definition()).context("the service runs nothing")?;
+        let definition = ecs.describe_task_definition().task_definition(running).send().await?;
+        let images = definition.task_definition().map(|definition| definition.container_definitions()).unwrap_or_default();
+        Ok(images.iter().find_map(|container| digest_of(container.image()?)))
     }
 
     /// Asks the sample application through a stage's load balancer.

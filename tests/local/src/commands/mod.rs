@@ -1,15 +1,21 @@
 //! What a person does on the local cloud: `cargo local …`.
 
+mod abort;
 mod alarm;
 mod decide;
 mod demo;
 mod down;
 mod env;
+mod history;
 mod inbox;
+mod lift;
 mod logs;
 mod push;
+mod release;
+mod replay;
 mod send;
 mod status;
+mod sweep;
 mod test;
 mod up;
 
@@ -48,12 +54,26 @@ enum Command {
     Approve(decide::Arguments),
     /// Open the newest approval mail's link and reject.
     Reject(decide::Arguments),
+    /// Release the image that ran before again, through every stage and gate.
+    Rollback(release::Rollback),
+    /// Release an image that was pushed before again.
+    Release(release::Arguments),
+    /// End a release that runs; what it has begun is put back.
+    Abort(abort::Arguments),
+    /// Let an image be released again that was rolled back or rejected.
+    Lift(lift::Arguments),
+    /// Look for pushes, signals and outcomes that were lost, now and not in five minutes.
+    Sweep,
+    /// Bring events again that a function could not handle.
+    Replay(replay::Arguments),
     /// Set an alarm's state.
     Alarm(alarm::Arguments),
     /// Give an event from a file to the deployed rules.
     Send(send::Arguments),
     /// Show what runs and the last releases.
     Status,
+    /// Show all releases of an application, what is quarantined, and who has the turn.
+    History(history::Arguments),
     /// Show what the functions logged.
     Logs(logs::Arguments),
     /// Print the variables that let other tools use the local cloud: `eval "$(cargo local env)"`.
@@ -93,9 +113,16 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<()> {
         Command::Inbox(arguments) => inbox::run(&settings, &arguments).await,
         Command::Approve(arguments) => decide::run(&settings, Answer::Approve, &arguments).await,
         Command::Reject(arguments) => decide::run(&settings, Answer::Reject, &arguments).await,
+        Command::Rollback(arguments) => release::rollback(&settings, &arguments).await,
+        Command::Release(arguments) => release::run(&settings, &arguments).await,
+        Command::Abort(arguments) => abort::run(&settings, &arguments).await,
+        Command::Lift(arguments) => lift::run(&settings, &arguments).await,
+        Command::Sweep => sweep::run(&settings).await,
+        Command::Replay(arguments) => replay::run(&settings, &arguments).await,
         Command::Alarm(arguments) => alarm::run(&settings, &arguments).await,
         Command::Send(arguments) => send::run(&settings, &arguments).await,
         Command::Status => status::run(&settings).await,
+        Command::History(arguments) => history::run(&settings, &arguments).await,
         Command::Logs(arguments) => logs::run(&settings, &arguments).await,
         Command::Env => env::run(&settings).await,
         Command::Demo(arguments) => demo::run(&settings, &arguments).await,

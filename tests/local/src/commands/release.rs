@@ -1,0 +1,105 @@
+//! `cargo local release` and `cargo local rollback`: an image that was pushed before, through every stage again.
+
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+use clap::Args;
+use serde_json::json;
+use slipway_core::image::{Digest, Image};
+
+use crate::{
+    Cloud, Settings,
+    cloud::APPLICATION,
+    history::History,
+    progress::{heading, note},
+    requests,
+};
+
+/// How long a release may take to begin.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The image: a tag, or a digest or its first six digits or more.
+    image: String,
+    #[command(flatten)]
+    asked: Asked,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Rollback {
+    /// The application.
+    #[arg(default_value = APPLICATION)]
+    application: String,
+    /// The image to go back to, by tag or digest [default: the newest one that was released and does not run].
+    #[arg(long, value_name = "IMAGE")]
+    to: Option<String>,
+    /// Why, for everybody who is asked or told.
+    #[arg(long, default_value = "")]
+    reason: String,
+}
+
+#[derive(Debug, Args)]
+struct Asked {
+    /// The application.
+    #[arg(long, default_value = APPLICATION)]
+    application: String,
+    /// Why, for everybody who is asked or told.
+    #[arg(long, default_value = "")]
+    reason: String,
+}
+
+pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<()> {
+    let cloud = Cloud::attach(settings).await?;
+    let Asked { application, reason } = &arguments.asked;
+    let history = History::read(cloud.sdk(), application).await?;
+    let image = history.image(&arguments.image)?;
+    heading(format!("Releasing {} ({}) again", image.tag, image.digest.short()));
+    ask(&cloud, &history, application, &image, reason).await
+}
+
+pub(super) async fn rollback(settings: &Settings, arguments: &Rollback) -> anyhow::Result<()> {
+    let cloud = Cloud::attach(settings).await?;
+    let Rollback { application, to, reason } = arguments;
+    let history = History::read(cloud.sdk(), application).await?;
+    let runs = cloud.last_stage_runs(application).await?;
+    let image = match to {
+        Some(name) => history.image(name)?,
+        None => history.before(runs.as_ref())?,
+    };
+    let from = runs.as_ref().map_or_else(|| "nothing".to_owned(), |runs| in_words(&history, runs));
+    heading(format!("Going back from {from} to {} ({})", image.tag, image.digest.short()));
+    ask(&cloud, &history, application, &image, reason).await
+}
+
+fn in_words(history: &History, digest: &Digest) -> String {
+    match history.image(digest.hex()) {
+        Ok(image) => format!("{} ({})", image.tag, digest.short()),
+        Err(_) => digest.short().to_owned(),
+    }
+}
+
+async fn ask(cloud: &Cloud, history: &History, application: &str, image: &Image, reason: &str) -> anyhow::Result<()> {
+    history.allow(image)?;
+    let before = cloud.executions_of(image.digest.as_str()).await?.len();
+    let detail = json!({ "application": application, "digest": image.digest, "tag": image.tag, "reason": reason });
+    requests::put(cloud.sdk(), "Release Requested", &detail).await?;
+    let asked = Instant::now();
+    let release = loop {
+        let executions = cloud.executions_of(image.digest.as_str()).await?;
+        if executions.len() > before
+            && let Some(newest) = executions.into_iter().next()
+        {
+            break newest;
+        }
+        if asked.elapsed() > PATIENCE {
+            bail!("no release began within {} s; see `cargo local logs receive-push`", PATIENCE.as_secs());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    println!("The release {} has begun. It goes through every stage and gate, like a push.", release.name);
+    note("cargo local inbox     shows the mail that asks for the approval");
+    note("cargo local approve   opens its link and approves");
+    note("cargo local status    shows how far it is");
+    Ok(())
+}

@@ -1,0 +1,204 @@
+//! What the table remembers of an application: its releases, its quarantined images, its turn.
+
+use std::collections::HashMap;
+
+use anyhow::{Context as _, bail};
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde::de::DeserializeOwned;
+use slipway_core::{
+    image::{Digest, Image},
+    quarantine::Quarantine,
+    release::{Ended, Outcome, Started},
+    turn::Turn,
+};
+
+/// The table's name on the local cloud.
+const TABLE: &str = "slipway";
+
+/// What is remembered of an application.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    /// Its releases, the newest push first.
+    pub releases: Vec<Past>,
+    /// Images that may not be released again, by their digest.
+    pub quarantines: HashMap<String, Quarantine>,
+    /// Who has the turn.
+    pub turn: Turn,
+}
+
+/// A release.
+#[derive(Clone, Debug)]
+pub struct Past {
+    /// How it began.
+    pub started: Started,
+    /// How it ended, if it did.
+    pub ended: Option<Ended>,
+}
+
+impl History {
+    /// Reads the history of an application.
+    ///
+    /// # Errors
+    ///
+    /// When the table cannot be read, or the application has had no release.
+    pub async fn read(sdk: &SdkConfig, application: &str) -> anyhow::Result<Self> {
+        let table = aws_sdk_dynamodb::Client::new(sdk);
+        let mut releases = Vec::new();
+        for (_, started) in list::<Started>(&table, &format!("APPLICATION#{application}")).await? {
+            let ended = list::<serde_json::Value>(&table, &format!("RELEASE#{}", started.release.id)).await?;
+            let ended = ended.into_iter().find(|(sk, _)| sk == "ENDING").map(|(_, ended)| serde_json::from_value(ended)).transpose()?;
+            releases.push(Past { started, ended });
+        }
+        releases.reverse();
+        let quarantines = list(&table, &format!("QUARANTINE#{application}")).await?.into_iter().collect();
+        let turn = list(&table, &format!("TURN#{application}")).await?.into_iter().next().map(|(_, turn)| turn).unwrap_or_default();
+        if releases.is_empty() {
+            bail!("{application} has had no release: `cargo local push` starts one");
+        }
+        Ok(Self { releases, quarantines, turn })
+    }
+
+    /// The image that a person names, by a tag or by (the beginning of) a digest.
+    ///
+    /// # Errors
+    ///
+    /// When no release had it, or several images fit; the error lists what there is.
+    pub fn image(&self, name: &str) -> anyhow::Result<Image> {
+        let digits = name.strip_prefix("sha256:").unwrap_or(name);
+        let fits = |image: &&Image| image.tag == name || (digits.len() >= 6 && image.digest.hex().starts_with(digits));
+        let mut found: Vec<Image> = Vec::new();
+        for image in self.images().filter(fits) {
+            if !found.iter().any(|other| other.digest == image.digest) {
+                found.push(image.clone());
+            }
+        }
+        match found.as_slice() {
+            [one] => Ok(one.clone()),
+            [] => {
+                let known: Vec<_> = self.images().map(|image| format!("{} ({})", image.tag, image.digest.short())).collect();
+                bail!("no release had the image {name:?}; write a tag or a digest of: {}", known.join(", "))
+            }
+            several => {
+                let several: Vec<_> = several.iter().map(|image| image.digest.to_string()).collect();
+                bail!("{name:?} may be {}: write the digest", several.join(" or "))
+            }
+        }
+    }
+
+    /// The image to go back to: the newest one that was released and is not what runs.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub fn before(&self, runs: Option<&Digest>) -> anyhow::Result<Image> {
+        let released = self.releases.iter().filter(|past| past.outcome() == Some(Outcome::Released));
+        released
+            .map(|past| &past.started.release.image)
+            .find(|image| Some(&image.digest) != runs)
+            .cloned()
+            .context("there is nothing to go back to: no other image was released; name one with --to")
+    }
+
+    /// Refuses an image that is quarantined.
+    ///
+    /// # Errors
+    ///
+    /// When it is, with the way to lift that.
+    pub fn allow(&self, image: &Image) -> anyhow::Result<()> {
+        match self.quarantines.get(image.digest.as_str()).filter(|quarantine| quarantine.holds()) {
+            Some(Quarantine { release, outcome, reason, .. }) => bail!(
+                "{} is quarantined since {release} ended {outcome}: {reason}\nIf the image was not at fault: cargo local lift {}",
+                image.tag,
+                image.tag
+            ),
+            None => Ok(()),
+        }
+    }
+
+    fn images(&self) -> impl Iterator<Item = &Image> {
+        self.releases.iter().map(|past| &past.started.release.image)
+    }
+}
+
+impl Past {
+    /// What it came to, if it has ended.
+    #[must_use]
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.ended.as_ref().map(|ended| ended.ending.outcome)
+    }
+}
+
+async fn list<T: DeserializeOwned>(table: &aws_sdk_dynamodb::Client, pk: &str) -> anyhow::Result<Vec<(String, T)>> {
+    let query = table
+        .query()
+        .table_name(TABLE)
+        .key_condition_expression("pk = :pk")
+        .expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()));
+    let mut items = query.consistent_read(true).into_paginator().items().send();
+    let mut found = Vec::new();
+    while let Some(item) = items.try_next().await? {
+        let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default();
+        let document = serde_json::from_str(&text("document")).with_context(|| format!("{pk} {} is not what it should be", text("sk")))?;
+        found.push((text("sk"), document));
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn past(tag: &str, digit: &str, outcome: Option<&str>) -> Past {
+        let digest = format!("sha256:{}", digit.repeat(64));
+        let started = json!({
+            "release": { "id": format!("web-{tag}"), "application": "web", "image": { "repository": "web", "digest": digest, "tag": tag } },
+            "at": "2026-11-20T08:00:00Z", "pushed_at": "2026-11-20T08:00:00Z",
+        });
+        let ended = outcome.map(|outcome| json!({ "ending": { "outcome": outcome, "reason": "r" }, "at": "2026-11-20T08:01:00Z" }));
+        Past {
+            started: serde_json::from_value(started).expect("it fits"),
+            ended: ended.map(|ended| serde_json::from_value(ended).expect("it fits")),
+        }
+    }
+
+    fn history() -> History {
+        let releases = vec![
+            past("v4", "d", None),
+            past("v3", "c", Some("ROLLED_BACK")),
+            past("v2", "b", Some("RELEASED")),
+            past("v1", "a", Some("RELEASED")),
+        ];
+        let quarantine =
+            json!({ "release": "web-v3", "outcome": "ROLLED_BACK", "reason": "it answered 500", "at": "2026-11-20T08:01:00Z" });
+        let quarantines = HashMap::from([(format!("sha256:{}", "c".repeat(64)), serde_json::from_value(quarantine).expect("it fits"))]);
+        History { releases, quarantines, turn: Turn::default() }
+    }
+
+    #[test]
+    fn a_rollback_goes_to_the_newest_released_image_that_does_not_run() {
+        let runs = Digest::new(format!("sha256:{}", "b".repeat(64))).expect("a digest");
+        assert_eq!(history().before(Some(&runs)).expect("there is one").tag, "v1");
+        assert_eq!(history().before(None).expect("there is one").tag, "v2");
+        let alone = History { releases: vec![past("v2", "b", Some("RELEASED"))], ..History::default() };
+        assert!(alone.before(Some(&runs)).expect_err("there is none").to_string().contains("nothing to go back to"));
+    }
+
+    #[test]
+    fn an_image_is_named_by_its_tag_or_by_the_beginning_of_its_digest() {
+        assert_eq!(history().image("v1").expect("a tag").digest.short(), "aaaaaaaaaaaa");
+        assert_eq!(history().image("sha256:bbbbbb").expect("a digest").tag, "v2");
+        let error = history().image("v9").expect_err("there is none").to_string();
+        assert!(error.contains("v4 (dddddddddddd)") && error.contains("v1 (aaaaaaaaaaaa)"), "{error}");
+    }
+
+    #[test]
+    fn a_quarantined_image_is_refused_with_the_way_to_lift_it() {
+        let bad = history().image("v3").expect("a tag");
+        let error = history().allow(&bad).expect_err("it is quarantined").to_string();
+        assert!(error.contains("it answered 500") && error.contains("cargo local lift v3"), "{error}");
+        assert!(history().allow(&history().image("v1").expect("a tag")).is_ok());
+    }
+}
