@@ -69,7 +69,9 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Value, S
         }
         WaitRequest::Settle { release, stage, wait } => {
             let result = settle(&place, &release, &wait).await?;
-            forget(&place.table, &release, Some(&stage), &wait).await?;
+            if let Some(waiting) = place.table.get::<Waiting>(&Key::wait(&release.id, Some(&stage), wait.kind())).await? {
+                forget(&place.table, &waiting.document).await?;
+            }
             serde_json::to_value(result).map_err(|error| StepError::InvalidInput { field: "wait".into(), problem: error.to_string() })
         }
     }
@@ -90,9 +92,11 @@ async fn park(place: &Place<'_>, waiting: Waiting) -> Result<(), StepError> {
 /// Looks at every wait that this signal may end.
 async fn signalled(place: &Place<'_>, signal: &Signal) -> Result<(), StepError> {
     let pointers: Vec<(Key, Stored<WaitPointer>)> = place.table.list(&Key::signals(signal), "").await?;
-    for (_, Stored { document: WaitPointer { release, stage, kind, .. }, .. }) in pointers {
-        if let Some(waiting) = place.table.get::<Waiting>(&Key::wait(&release, stage.as_ref(), &kind)).await? {
-            resume_if_over(place, &waiting.document).await?;
+    for (key, Stored { document: WaitPointer { release, stage, kind, .. }, .. }) in pointers {
+        match place.table.get::<Waiting>(&Key::wait(&release, stage.as_ref(), &kind)).await? {
+            Some(waiting) => resume_if_over(place, &waiting.document).await?,
+            // Left behind by a run that died after it had removed the wait.
+            None => forget_pointer(&place.table, &key, &kind).await?,
         }
     }
     Ok(())
@@ -159,14 +163,24 @@ async fn resume(place: &Place<'_>, waiting: &Waiting, result: &WaitResult) -> Re
     if delivery == Delivery::Delivered {
         tracing::info!(%release.id, stage = in_words(stage.as_ref()), kind = wait.kind(), "the wait of {} is over: {}", release.id, wait.kind());
     }
-    forget(&place.table, release, stage.as_ref(), wait).await
+    forget(&place.table, waiting).await
 }
 
-async fn forget(table: &Table, release: &Release, stage: Option<&StageName>, wait: &Wait) -> Result<(), StepError> {
-    for signal in wait.signals(&release.application) {
-        table.delete(&Key::signal(&signal, &release.id, stage)).await?;
+/// Removes a wait that is over, and then what points to it: a run that dies in between is made up for by the next signal.
+///
+/// The same task may have parked a new token meanwhile, and the same stage a wait of another kind. Those stay.
+async fn forget(table: &Table, waiting: &Waiting) -> Result<(), StepError> {
+    let Waiting { token, release, stage, wait } = waiting;
+    if table.delete_holding(&Key::wait(&release.id, stage.as_ref(), wait.kind()), token).await? {
+        for signal in wait.signals(&release.application) {
+            forget_pointer(table, &Key::signal(&signal, &release.id, stage.as_ref()), wait.kind()).await?;
+        }
     }
-    table.delete(&Key::wait(&release.id, stage, wait.kind())).await?;
+    Ok(())
+}
+
+async fn forget_pointer(table: &Table, key: &Key, kind: &str) -> Result<(), StepError> {
+    table.delete_holding(key, &WaitPointer::kind_in_json(kind)).await?;
     Ok(())
 }
 

@@ -28,6 +28,13 @@ pub(crate) struct WaitPointer {
     pub rang: Option<String>,
 }
 
+impl WaitPointer {
+    /// What every pointer to a wait of this kind holds, as the table keeps it.
+    pub(crate) fn kind_in_json(kind: &str) -> String {
+        format!(r#""kind":"{kind}""#)
+    }
+}
+
 /// `ECS Deployment State Change` or `ECS Service Action`: of both, only which service it is about is read. Their shapes are
 /// on "Amazon ECS service deployment state change events" and "Amazon ECS service action events" (Amazon ECS developer guide).
 #[derive(Clone, Debug, Deserialize)]
@@ -129,6 +136,16 @@ mod tests {
     fn record(pk: &str, sk: &str) -> Record {
         let json = serde_json::json!({ "eventName": "MODIFY", "dynamodb": { "Keys": { "pk": { "S": pk }, "sk": { "S": sk } }, "SequenceNumber": "1" } });
         serde_json::from_value(json).expect("it parses")
+    }
+
+    #[test]
+    fn a_pointer_is_told_from_one_of_another_kind_by_its_text() {
+        let release = ReleaseId::new("web-a1").expect("an id");
+        let pointer = WaitPointer { release, stage: None, kind: "DEPLOYMENT".into(), rang: Some("5xx".into()) };
+        let kept = serde_json::to_string(&pointer).expect("JSON");
+
+        assert!(kept.contains(&WaitPointer::kind_in_json("DEPLOYMENT")), "{kept}");
+        assert!(!kept.contains(&WaitPointer::kind_in_json("ROLLBACK")), "{kept}");
     }
 
     #[test]

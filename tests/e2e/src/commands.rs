@@ -1,6 +1,7 @@
 //! `cargo faults …`.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -17,9 +18,6 @@ use crate::record::Record;
 use crate::report::{Part, Report, Run, minutes};
 use crate::schedule::{Schedule, Story};
 use crate::seeds;
-
-/// The runs of earlier commands, in the folder that all clouds of a clone share.
-const KEPT: &str = "faults.json";
 
 /// Releases on the local cloud while calls fail, functions die and events are lost. Start one with `cargo local up --quick`.
 #[derive(Debug, Parser)]
@@ -74,6 +72,9 @@ struct SeedsArguments {
     /// The first.
     #[arg(long, default_value_t = 1)]
     from: u64,
+    /// Not those that an earlier command played, and in which everything held.
+    #[arg(long)]
+    resume: bool,
 }
 
 /// Runs what the command line says. An invariant that did not hold is a failure.
@@ -96,6 +97,7 @@ pub async fn run() -> ExitCode {
 }
 
 async fn matrix(arguments: &MatrixArguments) -> anyhow::Result<bool> {
+    let kept = Kept::find()?;
     let stand = Stand::set_up().await?;
     let stories = if arguments.story.is_empty() { Story::ALL.to_vec() } else { arguments.story.clone() };
     let mut cells = cells(&stand, &stories).await?;
@@ -103,7 +105,7 @@ async fn matrix(arguments: &MatrixArguments) -> anyhow::Result<bool> {
         cells.retain(|cell| cell.to_string().contains(only.as_str()));
     }
     if arguments.resume {
-        let earlier = kept()?.matrix.held();
+        let earlier = kept.read().matrix.held();
         cells.retain(|cell| !earlier.contains(&cell.to_string()));
     }
     if arguments.list {
@@ -122,22 +124,26 @@ async fn matrix(arguments: &MatrixArguments) -> anyhow::Result<bool> {
         let run = Run { name, function, operation, fault: cell.fault(), outcomes: vec![], broken: 0, took: 0, violations: vec![] };
         let run = play(&stand, &cell.schedule(), run, &replay).await?;
         progress.end(&run);
-        keep(&run, "cargo faults matrix", |report| &mut report.matrix)?;
+        kept.keep(&run, "cargo faults matrix", |report| &mut report.matrix)?;
         part.runs.push(run);
     }
     Ok(progress.summary(&part))
 }
 
 async fn many_seeds(arguments: &SeedsArguments) -> anyhow::Result<bool> {
+    let kept = Kept::find()?;
     let points = kept_points()?;
     let stand = Stand::set_up().await?;
-    let mut progress = Progress::of(usize::try_from(arguments.count)?);
+    let earlier = if arguments.resume { kept.read().seeds.held() } else { BTreeSet::new() };
+    let all = (arguments.from..arguments.from + arguments.count).filter(|seed| !earlier.contains(&seed_name(*seed)));
+    let all: Vec<u64> = all.collect();
+    let mut progress = Progress::of(all.len());
     let mut part = Part::default();
-    for seed in arguments.from..arguments.from + arguments.count {
-        progress.begin(&format!("seed {seed}"));
+    for seed in all {
+        progress.begin(&seed_name(seed));
         let run = play_seed(&stand, seed, &points).await?;
         progress.end(&run);
-        keep(&run, "cargo faults seeds", |report| &mut report.seeds)?;
+        kept.keep(&run, "cargo faults seeds", |report| &mut report.seeds)?;
         part.runs.push(run);
     }
     Ok(progress.summary(&part))
@@ -181,8 +187,12 @@ async fn calls() -> anyhow::Result<bool> {
     Ok(true)
 }
 
+fn seed_name(seed: u64) -> String {
+    format!("seed {seed}")
+}
+
 async fn play_seed(stand: &Stand, seed: u64, points: &[Point]) -> anyhow::Result<Run> {
-    let name = format!("seed {seed}");
+    let name = seed_name(seed);
     let run = Run {
         name,
         function: String::new(),
@@ -276,22 +286,32 @@ impl Progress {
     }
 }
 
-/// What earlier commands ran.
-fn kept() -> anyhow::Result<Report> {
-    let file = Settings::discover(None)?.shared().join(KEPT);
-    Ok(std::fs::read(file).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default())
+/// Where the runs and the report are kept.
+struct Kept {
+    runs: PathBuf,
+    report: PathBuf,
 }
 
-/// Writes the report with one more run. What an earlier command ran stays in it.
-fn keep(run: &Run, command: &str, part: impl Fn(&mut Report) -> &mut Part) -> anyhow::Result<()> {
-    let mut report = kept()?;
-    let part = part(&mut report);
-    part.take(std::slice::from_ref(run));
-    part.on = slipway_local::clock::now().strftime("%Y-%m-%d").to_string();
-    command.clone_into(&mut part.command);
-    let settings = Settings::discover(None)?;
-    std::fs::create_dir_all(settings.shared())?;
-    std::fs::write(settings.shared().join(KEPT), serde_json::to_vec(&report)?)?;
-    let document = settings.repository.join("tests/e2e/faults.md");
-    std::fs::write(&document, report.document()).with_context(|| format!("{} cannot be written", document.display()))
+impl Kept {
+    fn find() -> anyhow::Result<Self> {
+        let settings = Settings::discover(None)?;
+        std::fs::create_dir_all(settings.shared())?;
+        Ok(Self { runs: settings.shared().join("faults.json"), report: settings.repository.join("tests/e2e/faults.md") })
+    }
+
+    /// What earlier commands ran.
+    fn read(&self) -> Report {
+        std::fs::read(&self.runs).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
+    }
+
+    /// Writes the report with one more run. What an earlier command ran stays in it.
+    fn keep(&self, run: &Run, command: &str, part: impl Fn(&mut Report) -> &mut Part) -> anyhow::Result<()> {
+        let mut report = self.read();
+        let part = part(&mut report);
+        part.take(std::slice::from_ref(run));
+        part.on = slipway_local::clock::now().strftime("%Y-%m-%d").to_string();
+        command.clone_into(&mut part.command);
+        std::fs::write(&self.runs, serde_json::to_vec(&report)?)?;
+        std::fs::write(&self.report, report.document()).with_context(|| format!("{} cannot be written", self.report.display()))
+    }
 }

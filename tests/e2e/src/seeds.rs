@@ -12,8 +12,8 @@ use crate::schedule::{Pushing, Schedule};
 
 /// How many things are broken in a run.
 const FAULTS: usize = 3;
-/// The longest time between the two pushes, in milliseconds: a whole release takes a little longer.
-const APART: u64 = 3_500;
+/// The longest time between the two pushes, in milliseconds: a whole release takes about as long.
+const APART: u64 = 5_000;
 /// The events that AWS sends by itself in a release.
 const EVENTS: [(&str, u32); 3] = [("ECR Image Action", 2), ("ECS Deployment State Change", 8), ("ECS Service Action", 4)];
 
@@ -31,8 +31,8 @@ pub fn schedule(seed: u64, points: &[Point]) -> Schedule {
         } else {
             let point = &points[random.usize(0..points.len())];
             let fault = fault(&mut random);
-            // Two releases make each call about twice as often as one.
-            let nth = point.nth * random.u32(1..=2);
+            // Two releases make a call more often than one.
+            let nth = point.nth + u32::from(random.u8(0..4) == 0);
             let mut rule = point.rule(fault).from(nth);
             if fault != Fault::Delay && random.bool() {
                 rule = rule.times(random.u32(1..=4));

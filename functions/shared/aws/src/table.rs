@@ -412,6 +412,34 @@ impl Table {
         request.send().await.map_err(|error| AwsError::from_sdk("dynamodb:DeleteItem", error))?;
         Ok(())
     }
+
+    /// Removes an item whose document holds a text. `false` when another one is there, which stays; that none is there is
+    /// no error.
+    ///
+    /// # Errors
+    ///
+    /// When DynamoDB cannot be asked.
+    pub async fn delete_holding(&self, key: &Key, held: &str) -> Result<bool, AwsError> {
+        let request = self
+            .client
+            .delete_item()
+            .table_name(&self.name)
+            .set_key(Some(attributes(key)))
+            .condition_expression("attribute_not_exists(pk) OR contains(#document, :held)")
+            .expression_attribute_names("#document", "document")
+            .expression_attribute_values(":held", text(held));
+        match request.send().await {
+            Ok(_) => Ok(true),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(aws_sdk_dynamodb::operation::delete_item::DeleteItemError::is_conditional_check_failed_exception) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(AwsError::from_sdk("dynamodb:DeleteItem", error)),
+        }
+    }
 }
 
 const REPLACE: &str = "SET #document = :document, #version = :next";
@@ -488,6 +516,23 @@ mod tests {
         let table = Table::new(answering!(aws_sdk_dynamodb, [&there]), "slipway");
 
         assert!(!table.put_new(&Key::link("hash"), &1).await.expect("an answer"));
+    }
+
+    #[tokio::test]
+    async fn an_item_that_was_replaced_meanwhile_is_not_removed() {
+        let replaced = mock!(aws_sdk_dynamodb::Client::delete_item)
+            .match_requests(|request| {
+                request.condition_expression().is_some_and(|condition| condition.contains("contains(#document, :held)"))
+                    && request.expression_attribute_values().is_some_and(|values| values.get(":held") == Some(&text("token-1")))
+            })
+            .then_error(|| {
+                aws_sdk_dynamodb::operation::delete_item::DeleteItemError::ConditionalCheckFailedException(
+                    ConditionalCheckFailedException::builder().build(),
+                )
+            });
+        let table = Table::new(answering!(aws_sdk_dynamodb, [&replaced]), "slipway");
+
+        assert!(!table.delete_holding(&Key::link("hash"), "token-1").await.expect("an answer"));
     }
 
     #[tokio::test]
