@@ -72,6 +72,9 @@ struct SeedsArguments {
     /// The first.
     #[arg(long, default_value_t = 1)]
     from: u64,
+    /// Do not play: show what is done and broken in each.
+    #[arg(long)]
+    list: bool,
     /// Not those that an earlier command played, and in which everything held.
     #[arg(long)]
     resume: bool,
@@ -133,10 +136,16 @@ async fn matrix(arguments: &MatrixArguments) -> anyhow::Result<bool> {
 async fn many_seeds(arguments: &SeedsArguments) -> anyhow::Result<bool> {
     let kept = Kept::find()?;
     let points = kept_points()?;
-    let stand = Stand::set_up().await?;
     let earlier = if arguments.resume { kept.read().seeds.held() } else { BTreeSet::new() };
     let all = (arguments.from..arguments.from + arguments.count).filter(|seed| !earlier.contains(&seed_name(*seed)));
     let all: Vec<u64> = all.collect();
+    if arguments.list {
+        for seed in all {
+            println!("{}\n{}", seed_name(seed), seeds::schedule(seed, &points));
+        }
+        return Ok(true);
+    }
+    let stand = Stand::set_up().await?;
     let mut progress = Progress::of(all.len());
     let mut part = Part::default();
     for seed in all {
