@@ -8,6 +8,7 @@ pub mod commands;
 pub mod gather;
 pub mod invariants;
 pub mod matrix;
+pub mod meanwhile;
 pub mod names;
 pub mod people;
 pub mod play;

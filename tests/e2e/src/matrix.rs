@@ -88,14 +88,13 @@ impl fmt::Display for Cell {
 /// When a story does not come to its end.
 pub async fn cells(stand: &Stand, stories: &[Story]) -> anyhow::Result<Vec<Cell>> {
     let mut cells = Vec::new();
-    let (mut known, mut operations) = (BTreeSet::new(), BTreeSet::new());
+    let (mut known, mut operations, mut run) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for &story in stories {
         let record = stand.play(&story.schedule()).await.with_context(|| format!("the story `{story}` without a fault"))?;
         let new: Vec<_> = points(&record.trace).into_iter().filter(|point| known.insert(point.clone())).collect();
         cells.extend(of_points(story, &new, &mut operations));
-        if story == Story::Good {
-            cells.extend(of_functions(story, &new));
-        }
+        let functions: BTreeSet<_> = new.into_iter().map(|point| point.caller).filter(|function| run.insert(function.clone())).collect();
+        cells.extend(of_functions(story, functions));
     }
     Ok(cells)
 }
@@ -116,13 +115,9 @@ fn of_points(story: Story, points: &[Point], operations: &mut BTreeSet<String>) 
     cells
 }
 
-fn of_functions(story: Story, points: &[Point]) -> Vec<Cell> {
-    let functions: BTreeSet<&str> = points.iter().map(|point| point.caller.as_str()).collect();
-    functions
-        .into_iter()
-        .chain([ALL_TWICE])
-        .map(|function| Cell { story, breaks: Breaks::Twice { function: function.to_owned() } })
-        .collect()
+/// Each function twice in the first story that it has a part in, and in each story all of them.
+fn of_functions(story: Story, functions: BTreeSet<String>) -> Vec<Cell> {
+    functions.into_iter().chain([ALL_TWICE.to_owned()]).map(|function| Cell { story, breaks: Breaks::Twice { function } }).collect()
 }
 
 #[cfg(test)]

@@ -6,15 +6,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 use aws_sdk_ecr::types::ImageIdentifier;
-use aws_sdk_lambda::types::InvocationType;
 use serde_json::Value;
 use slipway_core::turn::LEASE_SECONDS;
-use slipway_local::client::{ACCOUNT, REGION};
 use slipway_local::cloud::APPLICATION;
-use slipway_local::wire::{Entry, EventFault, Fault};
+use slipway_local::wire::{EventFault, Fault};
 use slipway_local::{Cloud, Pace, PushOptions};
 
 use crate::gather::Reader;
+use crate::meanwhile::{self, Alarm};
 use crate::people::{self, Inbox};
 use crate::record::{Record, Stage};
 use crate::schedule::{Schedule, Story};
@@ -30,8 +29,6 @@ const STALLED_WITH_DELAYS: Duration = Duration::from_secs(6);
 const CALM: Duration = Duration::from_millis(300);
 /// How long a run may take: a turn's lease is waited for where an execution died.
 const PATIENCE: Duration = Duration::from_secs(LEASE_SECONDS.unsigned_abs() + 60);
-/// How long a release may take until it changes its first stage.
-const ABORT_WITHIN: Duration = Duration::from_secs(4);
 /// How often the sweep comes while the plan is followed still.
 const SWEEPS_UNDER_FAULTS: u32 = 2;
 
@@ -87,6 +84,10 @@ impl Stand {
     /// When the cloud does not answer, or it does not come to an end.
     pub async fn play(&self, schedule: &Schedule) -> anyhow::Result<Record> {
         self.mend().await?;
+        let alarm = if schedule.bakes() { Some(Alarm::watched(&self.cloud).await?) } else { None };
+        if alarm.is_some() {
+            self.wait_until_calm().await?;
+        }
         let since = slipway_local::clock::now();
         let before = self.reader.services(&self.stages).await?;
         let inbox = Inbox::from_now(&self.cloud);
@@ -106,6 +107,9 @@ impl Stand {
             () = people::answer_mails(&self.cloud, &inbox, &replies) => bail!("people do not stop looking"),
         };
         self.mend().await?;
+        if let Some(alarm) = alarm {
+            alarm.forget(&self.cloud).await?;
+        }
         let pushed = outcome?;
         self.wait_until_calm().await?;
         let found = self.sweep().await.map_or_else(|error| vec![format!("{error:#}")], |swept| found(&swept));
@@ -169,37 +173,12 @@ impl Stand {
             let pushed = self.cloud.push(&PushOptions::light(version).behaving(pushing.behaviour)).await?;
             let digits = pushed.digest.trim_start_matches("sha256:");
             let id = format!("{APPLICATION}-{}", digits.get(..32).context("a digest is longer")?);
-            if pushing.abort {
-                self.abort(&id, entry).await?;
+            if let Some(meanwhile) = pushing.meanwhile {
+                meanwhile::happens(&self.cloud, meanwhile, &id, entry).await?;
             }
             ids.insert(id);
         }
         Ok(ids)
-    }
-
-    /// Asks for a release's end once it changes its first stage, or has ended without.
-    async fn abort(&self, id: &str, entry: u64) -> anyhow::Result<()> {
-        let waits = format!("WAIT#{id} ");
-        let began = Instant::now();
-        let changes = async || {
-            let trace = self.cloud.wire().trace(entry).await?;
-            let parked =
-                trace.iter().filter_map(Entry::call).any(|call| call.subject.starts_with(&waits) && call.subject.ends_with("DEPLOYMENT"));
-            anyhow::Ok(parked)
-        };
-        while !changes().await? && began.elapsed() < ABORT_WITHIN {
-            tokio::time::sleep(LOOK).await;
-        }
-        // As EventBridge does: what fails is tried again.
-        let event = serde_json::json!({
-            "version": "0", "id": id, "detail-type": "Abort Requested", "source": "slipway", "account": ACCOUNT, "region": REGION,
-            "time": slipway_local::clock::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(), "resources": [],
-            "detail": { "release": id, "by": "ana", "reason": "a run says so" },
-        });
-        let lambda = aws_sdk_lambda::Client::new(self.cloud.sdk());
-        let invoke = lambda.invoke().function_name("slipway-receive-push").invocation_type(InvocationType::Event);
-        invoke.payload(aws_sdk_lambda::primitives::Blob::new(event.to_string())).send().await?;
-        Ok(())
     }
 
     /// Waits until the releases are over; where nothing happens any more, the sweep comes.

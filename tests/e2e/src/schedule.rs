@@ -29,8 +29,17 @@ pub struct Pushing {
     pub behaviour: Behaviour,
     /// What people say to it.
     pub reply: Reply,
-    /// Whether a person asks for its end while the first stage changes.
-    pub abort: bool,
+    /// What happens while its release is on its way.
+    pub meanwhile: Option<Meanwhile>,
+}
+
+/// What happens while a release is on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meanwhile {
+    /// A person asks for its end while the first stage changes.
+    Abort,
+    /// An alarm rings while the first stage bakes.
+    Ring,
 }
 
 /// The stories whose calls the matrix breaks.
@@ -45,11 +54,13 @@ pub enum Story {
     Lost,
     /// An image that hangs; a person ends its release while the first stage changes.
     Aborted,
+    /// A good image; an alarm rings while the first stage bakes.
+    Rang,
 }
 
 impl Story {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Good, Self::Bad, Self::Lost, Self::Aborted];
+    pub const ALL: [Self; 5] = [Self::Good, Self::Bad, Self::Lost, Self::Aborted, Self::Rang];
 
     /// The story with nothing broken but what makes it.
     #[must_use]
@@ -57,13 +68,18 @@ impl Story {
         use slipway_local::wire::EventFault;
 
         let behaviour = match self {
-            Self::Good | Self::Lost => Behaviour::Good,
+            Self::Good | Self::Lost | Self::Rang => Behaviour::Good,
             Self::Bad => Behaviour::Answer500,
             Self::Aborted => Behaviour::Hang,
         };
+        let meanwhile = match self {
+            Self::Aborted => Some(Meanwhile::Abort),
+            Self::Rang => Some(Meanwhile::Ring),
+            Self::Good | Self::Bad | Self::Lost => None,
+        };
         let lost = EventRule::new("ECR Image Action", EventFault::Drop);
         Schedule {
-            pushes: vec![Pushing { after: Duration::ZERO, behaviour, reply: Reply::Approve, abort: self == Self::Aborted }],
+            pushes: vec![Pushing { after: Duration::ZERO, behaviour, reply: Reply::Approve, meanwhile }],
             plan: Plan { calls: vec![], events: (self == Self::Lost).then_some(lost).into_iter().collect() },
             twice: vec![],
         }
@@ -77,11 +93,18 @@ impl fmt::Display for Story {
             Self::Bad => "bad",
             Self::Lost => "lost",
             Self::Aborted => "aborted",
+            Self::Rang => "rang",
         })
     }
 }
 
 impl Schedule {
+    /// Whether the first stage bakes under an alarm.
+    #[must_use]
+    pub fn bakes(&self) -> bool {
+        self.pushes.iter().any(|pushing| pushing.meanwhile == Some(Meanwhile::Ring))
+    }
+
     /// The same with one more call broken.
     #[must_use]
     pub fn breaking(mut self, rule: CallRule) -> Self {
@@ -99,9 +122,9 @@ impl Schedule {
 /// In words, a line for each thing.
 impl fmt::Display for Schedule {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for Pushing { after, behaviour, reply, abort } in &self.pushes {
-            let aborted = if *abort { ", aborted" } else { "" };
-            writeln!(formatter, "after {} ms: push {behaviour}, {reply:?}{aborted}", after.as_millis())?;
+        for Pushing { after, behaviour, reply, meanwhile } in &self.pushes {
+            let meanwhile = meanwhile.map(|meanwhile| format!(", {meanwhile:?}")).unwrap_or_default();
+            writeln!(formatter, "after {} ms: push {behaviour}, {reply:?}{meanwhile}", after.as_millis())?;
         }
         for CallRule { caller, operation, subject, nth, times, fault } in &self.plan.calls {
             let (caller, subject) = (caller.as_deref().unwrap_or("any function"), subject.as_deref().unwrap_or_default());

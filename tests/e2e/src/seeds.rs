@@ -8,7 +8,7 @@ use slipway_local::wire::{EventFault, EventRule, Fault, Plan};
 
 use crate::people::Reply;
 use crate::points::Point;
-use crate::schedule::{Pushing, Schedule};
+use crate::schedule::{Meanwhile, Pushing, Schedule};
 
 /// How many things are broken in a run.
 const FAULTS: usize = 3;
@@ -21,9 +21,11 @@ const EVENTS: [(&str, u32); 3] = [("ECR Image Action", 2), ("ECS Deployment Stat
 #[must_use]
 pub fn schedule(seed: u64, points: &[Point]) -> Schedule {
     let mut random = Rng::with_seed(seed);
-    let first = Pushing { after: Duration::ZERO, behaviour: behaviour(&mut random), reply: reply(&mut random), abort: false };
+    let first = Pushing { after: Duration::ZERO, behaviour: behaviour(&mut random), reply: reply(&mut random), meanwhile: None };
     let after = Duration::from_millis(random.u64(0..APART));
-    let second = Pushing { after, behaviour: behaviour(&mut random), reply: reply(&mut random), abort: random.u8(0..20) == 0 };
+    let (behaviour, reply) = (behaviour(&mut random), reply(&mut random));
+    let meanwhile = (random.u8(0..20) == 0).then_some(Meanwhile::Abort);
+    let second = Pushing { after, behaviour, reply, meanwhile };
     let mut plan = Plan::default();
     for _ in 0..FAULTS {
         if points.is_empty() || random.u8(0..4) == 0 {
