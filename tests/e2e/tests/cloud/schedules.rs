@@ -5,7 +5,7 @@ use slipway_e2e::play::Stand;
 use slipway_e2e::points::{self, Point};
 use slipway_e2e::schedule::{Schedule, Story};
 use slipway_e2e::seeds;
-use slipway_local::wire::Fault;
+use slipway_local::wire::{CallRule, EventFault, EventRule, Fault};
 
 use crate::world::World;
 
@@ -38,9 +38,18 @@ async fn after_a_call_that_failed_before_or_after_its_effect_everything_holds() 
             breaking("resume-release states:SendTaskSuccess 1 APPROVED", Fault::LoseAnswer),
             breaking("finish-release dynamodb:PutItem 1 RELEASE#* ENDING", Fault::KillAfter),
             ("every function twice".to_owned(), Story::Good.schedule().twice(&["*"])),
+            one_event_whose_wait_is_not_removed(),
         ],
     )
     .await;
+}
+
+/// Nothing but the retry of the same event finds the wait again.
+fn one_event_whose_wait_is_not_removed() -> (String, Schedule) {
+    let refused = CallRule::new("dynamodb:DeleteItem", Fault::RefuseBefore).of("resume-release").about(" staging#DEPLOYMENT").times(3);
+    let mut schedule = Story::Good.schedule().breaking(refused);
+    schedule.plan.events.push(EventRule::new("ECS Service Action", EventFault::Drop).times(2));
+    ("one event, and the removal of its wait refused".to_owned(), schedule)
 }
 
 #[tokio::test]
