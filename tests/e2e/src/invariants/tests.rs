@@ -231,8 +231,8 @@ fn an_outcome_that_nobody_was_told_or_told_wrong_is_noticed() {
 #[test]
 fn a_turn_that_is_held_is_noticed() {
     let mut record = good();
-    let holder = Holder { release: slipway_core::name::ReleaseId::new("web-a").expect("an id"), lease_until: at(60) };
-    record.turn = Turn { generation: 7, holder: Some(holder) };
+    let holder = Holder { release: slipway_core::name::ReleaseId::new("web-a").expect("an id"), writers: 0, lease_until: at(60) };
+    record.turn = Turn { generation: 7, holder: Some(holder), rests_until: None };
 
     breaks_only(&record, "the turn is free");
 }
