@@ -1,6 +1,6 @@
 //! What the table remembers of an application: its releases, its quarantined images, its turn.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use anyhow::{Context as _, bail};
 use aws_config::SdkConfig;
@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use slipway_core::{
     image::{Digest, Image},
     quarantine::Quarantine,
-    release::{Ended, Outcome, Started},
+    release::{Ended, Outcome, Release, Started},
     turn::Turn,
 };
 
@@ -76,7 +76,9 @@ impl History {
         match found.as_slice() {
             [one] => Ok(one.clone()),
             [] => {
-                let known: Vec<_> = self.images().map(|image| format!("{} ({})", image.tag, image.digest.short())).collect();
+                let mut known: Vec<_> = self.images().map(|image| format!("{} ({})", image.tag, image.digest.short())).collect();
+                let mut told = HashSet::new();
+                known.retain(|image| told.insert(image.clone()));
                 bail!("no release had the image {name:?}; write a tag or a digest of: {}", known.join(", "))
             }
             several => {
@@ -86,18 +88,29 @@ impl History {
         }
     }
 
-    /// The image to go back to: the newest one that was released and is not what runs.
+    /// The image to go back to: the newest one that was released before what runs was released first. Going back twice goes
+    /// back further, and not to what people have just left.
     ///
     /// # Errors
     ///
     /// When there is none.
     pub fn before(&self, runs: Option<&Digest>) -> anyhow::Result<Image> {
         let released = self.releases.iter().filter(|past| past.outcome() == Some(Outcome::Released));
-        released
-            .map(|past| &past.started.release.image)
-            .find(|image| Some(&image.digest) != runs)
-            .cloned()
-            .context("there is nothing to go back to: no other image was released; name one with --to")
+        let released: Vec<_> = released.map(|past| &past.started.release.image).collect();
+        let first = released.iter().rposition(|image| Some(&image.digest) == runs);
+        let image = released.get(first.map_or(0, |first| first + 1)).copied().cloned();
+        image.context("there is nothing to go back to: no image was released before what runs; name one with --to")
+    }
+
+    /// The releases that wait for the turn, the newest push first.
+    pub fn waiting(&self) -> impl Iterator<Item = &Release> {
+        self.releases.iter().filter(|past| past.ended.is_none()).map(|past| &past.started.release).filter(|release| !self.has_turn(release))
+    }
+
+    /// Whether a release has the turn.
+    #[must_use]
+    pub fn has_turn(&self, release: &Release) -> bool {
+        self.turn.holder.as_ref().is_some_and(|holder| holder.release == release.id)
     }
 
     /// Refuses an image that is quarantined.
@@ -177,13 +190,39 @@ mod tests {
         History { releases, quarantines, turn: Turn::default() }
     }
 
+    fn digest(digit: &str) -> Digest {
+        Digest::new(format!("sha256:{}", digit.repeat(64))).expect("a digest")
+    }
+
     #[test]
-    fn a_rollback_goes_to_the_newest_released_image_that_does_not_run() {
-        let runs = Digest::new(format!("sha256:{}", "b".repeat(64))).expect("a digest");
-        assert_eq!(history().before(Some(&runs)).expect("there is one").tag, "v1");
+    fn a_rollback_goes_to_the_newest_image_that_was_released_before_what_runs() {
+        assert_eq!(history().before(Some(&digest("b"))).expect("there is one").tag, "v1");
         assert_eq!(history().before(None).expect("there is one").tag, "v2");
+        assert_eq!(history().before(Some(&digest("e"))).expect("what runs was not released by Slipway").tag, "v2");
         let alone = History { releases: vec![past("v2", "b", Some("RELEASED"))], ..History::default() };
-        assert!(alone.before(Some(&runs)).expect_err("there is none").to_string().contains("nothing to go back to"));
+        assert!(alone.before(Some(&digest("b"))).expect_err("there is none").to_string().contains("nothing to go back to"));
+    }
+
+    #[test]
+    fn going_back_twice_goes_back_further_and_not_to_what_was_left() {
+        let mut history = history();
+        history.releases.splice(..1, [past("v2", "b", Some("RELEASED")), past("v4", "d", Some("RELEASED"))]);
+
+        let again = history.before(Some(&digest("b"))).expect("there is one");
+
+        assert_eq!(again.tag, "v1", "v2 runs again, since v4 was left");
+    }
+
+    #[test]
+    fn a_release_without_an_outcome_waits_unless_it_has_the_turn() {
+        let mut history = history();
+        history.releases.insert(0, past("v5", "e", None));
+        let holder = json!({ "generation": 4, "holder": { "release": "web-v4", "lease_until": "2026-11-20T08:01:00Z" } });
+        history.turn = serde_json::from_value(holder).expect("it fits");
+
+        let waiting: Vec<_> = history.waiting().map(|release| release.image.tag.as_str()).collect();
+
+        assert_eq!(waiting, ["v5"]);
     }
 
     #[test]
@@ -192,6 +231,11 @@ mod tests {
         assert_eq!(history().image("sha256:bbbbbb").expect("a digest").tag, "v2");
         let error = history().image("v9").expect_err("there is none").to_string();
         assert!(error.contains("v4 (dddddddddddd)") && error.contains("v1 (aaaaaaaaaaaa)"), "{error}");
+
+        let mut history = history();
+        history.releases.push(past("v1", "a", Some("FAILED")));
+        let error = history.image("v9").expect_err("there is none").to_string();
+        assert_eq!(error.matches("v1 (").count(), 1, "an image that was released twice is named once: {error}");
     }
 
     #[test]

@@ -1,8 +1,17 @@
 //! `cargo local history`.
 
+use std::{
+    fmt::Write as _,
+    io::{self, Write as _},
+};
+
 use clap::Args;
 
-use crate::{Cloud, Settings, cloud::APPLICATION, history::History, progress::heading};
+use crate::{
+    Cloud, Settings,
+    cloud::APPLICATION,
+    history::{History, Past},
+};
 
 /// How much of a reason is shown, in characters.
 const REASON: usize = 90;
@@ -17,35 +26,89 @@ pub(super) struct Arguments {
 pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<()> {
     let cloud = Cloud::attach(settings).await?;
     let history = History::read(cloud.sdk(), &arguments.application).await?;
-    heading(format!("{}: its releases, the newest push first", arguments.application));
-    for past in &history.releases {
-        let release = &past.started.release;
-        let (outcome, stage, reason) = match &past.ended {
-            Some(ended) => (
-                ended.ending.outcome.as_str(),
-                ended.ending.stage.as_ref().map_or("", |stage| stage.as_str()),
-                ended.ending.reason.lines().next().unwrap_or_default(),
-            ),
-            None => ("runs", "", ""),
-        };
-        let quarantined = if history.allow(&release.image).is_err() { "  QUARANTINED" } else { "" };
-        let reason: String = reason.chars().take(REASON).collect();
-        println!(
-            "  {:.0}  {:<14} {}  {outcome:<11} {stage:<11} {reason}{quarantined}",
-            past.started.at,
-            release.image.tag,
-            release.image.digest.short()
-        );
+    let text = format!("\n{}: its releases, the newest push first\n{}\n{}\n", arguments.application, list(&history), turn(&history));
+    match io::stdout().write_all(text.as_bytes()) {
+        // Who reads it has seen enough: `cargo local history | head`.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
     }
-    println!();
-    println!("{}", turn(&history));
-    Ok(())
 }
 
-/// Who has the turn, in words.
+/// The releases, one line each.
+fn list(history: &History) -> String {
+    history.releases.iter().fold(String::new(), |mut text, past| {
+        let image = &past.started.release.image;
+        let quarantined = if history.allow(image).is_err() { "QUARANTINED  " } else { "" };
+        let (outcome, stage, reason) = ended(history, past);
+        let reason: String = reason.chars().take(REASON).collect();
+        let (at, tag, digest) = (past.started.at, &image.tag, image.digest.short());
+        let line = format!("  {at:.0}  {tag:<14} {digest}  {outcome:<11} {stage:<11} {quarantined}{reason}");
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{}", line.trim_end());
+        text
+    })
+}
+
+/// A release's outcome, the stage that ended it, and the first line of the reason.
+fn ended<'a>(history: &History, past: &'a Past) -> (&'static str, &'a str, &'a str) {
+    let Some(ended) = &past.ended else {
+        return (if history.has_turn(&past.started.release) { "runs" } else { "waits" }, "", "");
+    };
+    let ending = &ended.ending;
+    let stage = ending.stage.as_ref().map_or("", |stage| stage.as_str());
+    (ending.outcome.as_str(), stage, ending.reason.lines().next().unwrap_or_default())
+}
+
+/// Who has the turn and who waits for it, in words.
 pub(super) fn turn(history: &History) -> String {
-    match &history.turn.holder {
-        Some(holder) => format!("  The turn has {}, as generation {}.", holder.release, history.turn.generation),
-        None => format!("  The turn is free; {} releases have had it.", history.turn.generation),
+    let generation = history.turn.generation;
+    let mut words = match &history.turn.holder {
+        Some(holder) => format!("  The turn has {}, as generation {generation}.", holder.release),
+        None => format!("  The turn is free; {generation} releases have had it."),
+    };
+    let waiting: Vec<_> = history.waiting().map(|release| release.id.to_string()).collect();
+    if !waiting.is_empty() {
+        words.push_str(&format!(" It is waited for by {}.", waiting.join(" and ")));
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn past(tag: &str, ended: serde_json::Value) -> Past {
+        let image = json!({ "repository": "web", "digest": format!("sha256:{}", "a1".repeat(32)), "tag": tag });
+        let started = json!({
+            "release": { "id": format!("web-{tag}"), "application": "web", "image": image },
+            "at": "2026-11-20T08:00:00Z", "pushed_at": "2026-11-20T08:00:00Z",
+        });
+        Past { started: serde_json::from_value(started).expect("it fits"), ended: serde_json::from_value(ended).expect("it fits") }
+    }
+
+    #[test]
+    fn a_line_says_how_a_release_ended_or_that_it_runs_or_waits() {
+        let failed =
+            json!({ "ending": { "outcome": "FAILED", "stage": "staging", "reason": "no image\nmore" }, "at": "2026-11-20T08:01:00Z" });
+        let holder = json!({ "generation": 2, "holder": { "release": "web-v2", "lease_until": "2026-11-20T08:01:00Z" } });
+        let history = History {
+            releases: vec![past("v3", json!(null)), past("v2", json!(null)), past("v1", failed)],
+            turn: serde_json::from_value(holder).expect("it fits"),
+            ..History::default()
+        };
+
+        let lines = list(&history);
+
+        assert_eq!(
+            lines.lines().collect::<Vec<_>>(),
+            [
+                "  2026-11-20T08:00:00Z  v3             a1a1a1a1a1a1  waits",
+                "  2026-11-20T08:00:00Z  v2             a1a1a1a1a1a1  runs",
+                "  2026-11-20T08:00:00Z  v1             a1a1a1a1a1a1  FAILED      staging     no image",
+            ]
+        );
+        assert_eq!(turn(&history), "  The turn has web-v2, as generation 2. It is waited for by web-v3.");
     }
 }

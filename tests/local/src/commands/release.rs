@@ -31,7 +31,7 @@ pub(super) struct Rollback {
     /// The application.
     #[arg(default_value = APPLICATION)]
     application: String,
-    /// The image to go back to, by tag or digest [default: the newest one that was released and does not run].
+    /// The image to go back to, by tag or digest [default: the newest one that was released before what runs].
     #[arg(long, value_name = "IMAGE")]
     to: Option<String>,
     /// Why, for everybody who is asked or told.

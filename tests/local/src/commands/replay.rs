@@ -4,7 +4,7 @@ use clap::Args;
 
 use crate::{
     Cloud, Settings,
-    dead_letters::{self, Queue},
+    dead_letters::{self, Queue, Replayed},
     progress::note,
 };
 
@@ -28,9 +28,14 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
         return Ok(());
     };
     let replayed = dead_letters::replay(cloud.sdk(), queue).await?;
-    println!("{} of the messages of {queue} were handed to the function again.", replayed.brought);
-    for reason in replayed.kept {
-        println!("One stays: {reason}.");
+    if replayed.is_empty() {
+        println!("{queue} is empty.");
+    }
+    for Replayed { message, function } in replayed {
+        match function {
+            Ok(function) => println!("brought  {message}  {function}"),
+            Err(reason) => println!("kept     {message}  {reason}"),
+        }
     }
     Ok(())
 }
