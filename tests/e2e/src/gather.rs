@@ -116,6 +116,16 @@ impl Reader {
         Ok(record)
     }
 
+    /// Whether a release has begun.
+    ///
+    /// # Errors
+    ///
+    /// When AWS does not answer.
+    pub async fn has_begun(&self, id: &str) -> anyhow::Result<bool> {
+        Ok(self.item(&format!("RELEASE#{id}"), "RELEASE").await?.is_some()
+            || self.item("OPEN", &format!("{APPLICATION}#{id}")).await?.is_some())
+    }
+
     /// Whether a release has come to its end: recorded, told, and its execution over.
     ///
     /// # Errors

@@ -99,8 +99,7 @@ impl Stand {
         self.cloud.wire().follow(&schedule.plan).await?;
         let played = async {
             let pushed = self.push(schedule, &versions, entry).await?;
-            self.wait_until_over(schedule, &pushed).await?;
-            anyhow::Ok(pushed)
+            self.wait_until_over(schedule, pushed).await
         };
         let outcome = tokio::select! {
             outcome = played => outcome,
@@ -166,8 +165,8 @@ impl Stand {
     }
 
     /// Pushes what the schedule says, and returns the ids of the releases that come of it.
-    async fn push(&self, schedule: &Schedule, versions: &[String], entry: u64) -> anyhow::Result<BTreeSet<String>> {
-        let mut ids = BTreeSet::new();
+    async fn push(&self, schedule: &Schedule, versions: &[String], entry: u64) -> anyhow::Result<Vec<String>> {
+        let mut ids = Vec::new();
         for (pushing, version) in schedule.pushes.iter().zip(versions) {
             tokio::time::sleep(pushing.after).await;
             let pushed = self.cloud.push(&PushOptions::light(version).behaving(pushing.behaviour)).await?;
@@ -176,20 +175,22 @@ impl Stand {
             if let Some(meanwhile) = pushing.meanwhile {
                 meanwhile::happens(&self.cloud, meanwhile, &id, entry).await?;
             }
-            ids.insert(id);
+            ids.push(id);
         }
         Ok(ids)
     }
 
-    /// Waits until the releases are over; where nothing happens any more, the sweep comes.
-    async fn wait_until_over(&self, schedule: &Schedule, ids: &BTreeSet<String>) -> anyhow::Result<()> {
+    /// Waits until the releases are over, and returns them; where nothing happens any more, the sweep comes.
+    ///
+    /// A push whose event was lost and that a newer push has followed never begins: the sweep releases the newest one.
+    async fn wait_until_over(&self, schedule: &Schedule, mut ids: Vec<String>) -> anyhow::Result<Vec<String>> {
         let stalled = match (delays(schedule), self.cloud.pace()) {
             (true, _) => STALLED_WITH_DELAYS,
             (false, Pace::Quick) => STALLED[0],
             (false, Pace::Normal) => STALLED[1],
         };
         let began = Instant::now();
-        let mut open = ids.clone();
+        let mut open: BTreeSet<String> = ids.iter().cloned().collect();
         let mut sweeps = 0;
         let (mut last, mut since) = (self.cloud.wire().last().await?, Instant::now());
         while let Some(id) = open.first().cloned() {
@@ -215,10 +216,14 @@ impl Stand {
                     return Err(error);
                 }
                 since = Instant::now();
+                if sweeps > SWEEPS_UNDER_FAULTS && ids.last() != Some(&id) && !self.reader.has_begun(&id).await? {
+                    open.remove(&id);
+                    ids.retain(|begun| *begun != id);
+                }
             }
             tokio::time::sleep(LOOK).await;
         }
-        Ok(())
+        Ok(ids)
     }
 
     async fn wait_until_calm(&self) -> anyhow::Result<()> {
