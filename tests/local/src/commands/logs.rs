@@ -1,6 +1,9 @@
 //! `cargo local logs`.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use anyhow::bail;
 use aws_sdk_cloudwatchlogs::Client;
@@ -24,9 +27,9 @@ pub(super) struct Arguments {
 }
 
 /// A logged line.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Line {
     at: i64,
-    id: String,
     function: String,
     text: String,
 }
@@ -41,9 +44,9 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
             lines.extend(read(&logs, &group).await?);
         }
         lines.sort_by_key(|line| line.at);
-        for line in lines {
+        for line in unseen(&mut shown, lines) {
             let of_lambda = ["START ", "END ", "REPORT ", "INIT_START "].iter().any(|word| line.text.starts_with(word));
-            if (!of_lambda || arguments.all) && shown.insert(line.id) {
+            if !of_lambda || arguments.all {
                 println!("{:<18} {}", line.function, line.text.trim_end());
             }
         }
@@ -55,6 +58,20 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
             _ = tokio::signal::ctrl_c() => return Ok(()),
         }
     }
+}
+
+/// The lines that were not there at the last look. MiniStack's lines have no ids, so equal ones are told apart by counting them.
+fn unseen(seen: &mut HashSet<(Line, u32)>, lines: Vec<Line>) -> Vec<Line> {
+    let mut equal = HashMap::new();
+    let mut new = Vec::new();
+    for line in lines {
+        let count: &mut u32 = equal.entry(line.clone()).or_default();
+        *count += 1;
+        if seen.insert((line.clone(), *count)) {
+            new.push(line);
+        }
+    }
+    new
 }
 
 async fn groups(logs: &Client, function: Option<&str>) -> anyhow::Result<Vec<String>> {
@@ -77,10 +94,23 @@ async fn read(logs: &Client, group: &str) -> anyhow::Result<Vec<Line>> {
     while let Some(page) = pages.next().await {
         lines.extend(page?.events().iter().map(|event| Line {
             at: event.timestamp().unwrap_or_default(),
-            id: event.event_id().unwrap_or_default().to_owned(),
             function: group[PREFIX.len()..].to_owned(),
             text: event.message().unwrap_or_default().to_owned(),
         }));
     }
     Ok(lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_is_shown_once_and_an_equal_one_that_comes_later_too() {
+        let line = |at| Line { at, function: "sweep".into(), text: "swept".into() };
+        let mut seen = HashSet::new();
+
+        assert_eq!(unseen(&mut seen, vec![line(1), line(1), line(2)]), [line(1), line(1), line(2)]);
+        assert_eq!(unseen(&mut seen, vec![line(1), line(1), line(2), line(2)]), [line(2)]);
+    }
 }
