@@ -37,11 +37,24 @@ pub struct Past {
 }
 
 impl History {
-    /// Reads the history of an application.
+    /// Reads the history of an application that has had a release.
     ///
     /// # Errors
     ///
-    /// When the table cannot be read, or the application has had no release.
+    /// When the table cannot be read, or there was no release.
+    pub async fn find(sdk: &SdkConfig, application: &str) -> anyhow::Result<Self> {
+        let history = Self::read(sdk, application).await?;
+        if history.releases.is_empty() {
+            bail!("{application} has had no release: `cargo local push` starts one");
+        }
+        Ok(history)
+    }
+
+    /// Reads the history of an application, which is empty before its first release.
+    ///
+    /// # Errors
+    ///
+    /// When the table cannot be read.
     pub async fn read(sdk: &SdkConfig, application: &str) -> anyhow::Result<Self> {
         let table = aws_sdk_dynamodb::Client::new(sdk);
         let mut releases = Vec::new();
@@ -53,9 +66,6 @@ impl History {
         releases.reverse();
         let quarantines = list(&table, &format!("QUARANTINE#{application}")).await?.into_iter().collect();
         let turn = list(&table, &format!("TURN#{application}")).await?.into_iter().next().map(|(_, turn)| turn).unwrap_or_default();
-        if releases.is_empty() {
-            bail!("{application} has had no release: `cargo local push` starts one");
-        }
         Ok(Self { releases, quarantines, turn })
     }
 

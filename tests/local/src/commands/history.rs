@@ -6,6 +6,7 @@ use std::{
 };
 
 use clap::Args;
+use slipway_core::release::Asked;
 
 use crate::{
     Cloud, Settings,
@@ -25,7 +26,7 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<()> {
     let cloud = Cloud::attach(settings).await?;
-    let history = History::read(cloud.sdk(), &arguments.application).await?;
+    let history = History::find(cloud.sdk(), &arguments.application).await?;
     let text = format!("\n{}: its releases, the newest push first\n{}\n{}\n", arguments.application, list(&history), turn(&history));
     match io::stdout().write_all(text.as_bytes()) {
         // Who reads it has seen enough: `cargo local history | head`.
@@ -40,13 +41,30 @@ fn list(history: &History) -> String {
         let image = &past.started.release.image;
         let quarantined = if history.allow(image).is_err() { "QUARANTINED  " } else { "" };
         let (outcome, stage, reason) = ended(history, past);
-        let reason: String = reason.chars().take(REASON).collect();
+        let reason = short(reason);
+        let asked = asked(past);
         let (at, tag, digest) = (past.started.at, &image.tag, image.digest.short());
-        let line = format!("  {at:.0}  {tag:<14} {digest}  {outcome:<11} {stage:<11} {quarantined}{reason}");
+        let line = format!("  {at:.0}  {tag:<14} {digest}  {outcome:<11} {stage:<11} {quarantined}{reason}{asked}");
         // Writing to a string does not fail.
         let _ = writeln!(text, "{}", line.trim_end());
         text
     })
+}
+
+/// That a person asked for a release, and why, in words.
+fn asked(past: &Past) -> String {
+    let Some(Asked { by, reason }) = &past.started.asked else { return String::new() };
+    let by = if by.is_empty() { String::new() } else { format!(" by {by}") };
+    let why = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+    format!("  (asked for{by}{why})")
+}
+
+/// The beginning of a reason.
+fn short(reason: &str) -> String {
+    match reason.char_indices().nth(REASON) {
+        Some((end, _)) => format!("{}…", reason[..end].trim_end()),
+        None => reason.to_owned(),
+    }
 }
 
 /// A release's outcome, the stage that ended it, and the first line of the reason.
@@ -89,12 +107,20 @@ mod tests {
     }
 
     #[test]
+    fn a_long_reason_is_cut_and_says_so() {
+        assert_eq!(short(&"ü".repeat(REASON)), "ü".repeat(REASON));
+        assert_eq!(short(&"ü".repeat(REASON + 1)), format!("{}…", "ü".repeat(REASON)));
+    }
+
+    #[test]
     fn a_line_says_how_a_release_ended_or_that_it_runs_or_waits() {
         let failed =
             json!({ "ending": { "outcome": "FAILED", "stage": "staging", "reason": "no image\nmore" }, "at": "2026-11-20T08:01:00Z" });
+        let mut again = past("v1", json!(null));
+        again.started.asked = Some(Asked { by: "ana".into(), reason: "v2 is slow".into() });
         let holder = json!({ "generation": 2, "holder": { "release": "web-v2", "lease_until": "2026-11-20T08:01:00Z" } });
         let history = History {
-            releases: vec![past("v3", json!(null)), past("v2", json!(null)), past("v1", failed)],
+            releases: vec![again, past("v3", json!(null)), past("v2", json!(null)), past("v1", failed)],
             turn: serde_json::from_value(holder).expect("it fits"),
             ..History::default()
         };
@@ -104,11 +130,12 @@ mod tests {
         assert_eq!(
             lines.lines().collect::<Vec<_>>(),
             [
+                "  2026-11-20T08:00:00Z  v1             a1a1a1a1a1a1  waits                     (asked for by ana: v2 is slow)",
                 "  2026-11-20T08:00:00Z  v3             a1a1a1a1a1a1  waits",
                 "  2026-11-20T08:00:00Z  v2             a1a1a1a1a1a1  runs",
                 "  2026-11-20T08:00:00Z  v1             a1a1a1a1a1a1  FAILED      staging     no image",
             ]
         );
-        assert_eq!(turn(&history), "  The turn has web-v2, as generation 2. It is waited for by web-v3.");
+        assert_eq!(turn(&history), "  The turn has web-v2, as generation 2. It is waited for by web-v1 and web-v3.");
     }
 }

@@ -26,7 +26,7 @@ pub(super) struct Arguments {
 pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<()> {
     let cloud = Cloud::attach(settings).await?;
     let Arguments { application, reason, .. } = arguments;
-    let history = History::read(cloud.sdk(), application).await?;
+    let history = History::find(cloud.sdk(), application).await?;
     let image = history.image(&arguments.image)?;
     if history.allow(&image).is_ok() {
         bail!("{} ({}) is not quarantined", image.tag, image.digest.short());

@@ -34,7 +34,7 @@ pub(super) struct Rollback {
     /// The image to go back to, by tag or digest [default: the newest one that was released before what runs].
     #[arg(long, value_name = "IMAGE")]
     to: Option<String>,
-    /// Why, for everybody who is asked or told.
+    /// Why, for the history.
     #[arg(long, default_value = "")]
     reason: String,
 }
@@ -44,7 +44,7 @@ struct Asked {
     /// The application.
     #[arg(long, default_value = APPLICATION)]
     application: String,
-    /// Why, for everybody who is asked or told.
+    /// Why, for the history.
     #[arg(long, default_value = "")]
     reason: String,
 }
@@ -52,7 +52,7 @@ struct Asked {
 pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<()> {
     let cloud = Cloud::attach(settings).await?;
     let Asked { application, reason } = &arguments.asked;
-    let history = History::read(cloud.sdk(), application).await?;
+    let history = History::find(cloud.sdk(), application).await?;
     let image = history.image(&arguments.image)?;
     heading(format!("Releasing {} ({}) again", image.tag, image.digest.short()));
     ask(&cloud, &history, application, &image, reason).await
@@ -61,7 +61,7 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
 pub(super) async fn rollback(settings: &Settings, arguments: &Rollback) -> anyhow::Result<()> {
     let cloud = Cloud::attach(settings).await?;
     let Rollback { application, to, reason } = arguments;
-    let history = History::read(cloud.sdk(), application).await?;
+    let history = History::find(cloud.sdk(), application).await?;
     let runs = cloud.last_stage_runs(application).await?;
     let image = match to {
         Some(name) => history.image(name)?,
@@ -98,6 +98,11 @@ async fn ask(cloud: &Cloud, history: &History, application: &str, image: &Image,
         tokio::time::sleep(Duration::from_millis(100)).await;
     };
     println!("The release {} has begun. It goes through every stage and gate, like a push.", release.name);
+    let turn = History::read(cloud.sdk(), application).await?.turn;
+    if let Some(holder) = turn.holder.filter(|holder| holder.release.as_str() != release.name) {
+        note(format!("{} has the turn. The stage that it changes it ends first; to put that back at once:", holder.release));
+        note(format!("cargo local abort {}", holder.release));
+    }
     note("cargo local inbox     shows the mail that asks for the approval");
     note("cargo local approve   opens its link and approves");
     note("cargo local status    shows how far it is");

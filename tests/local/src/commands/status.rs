@@ -8,7 +8,6 @@ use serde_json::Value;
 
 use crate::{
     Cloud, Settings,
-    cloud::APPLICATION,
     history::History,
     progress::{Seconds, heading},
     releases::Execution,
@@ -26,9 +25,7 @@ pub(super) async fn run(settings: &Settings) -> anyhow::Result<()> {
         for stage in application["stages"].as_array().into_iter().flatten() {
             show_stage(&cloud, stage).await?;
         }
-    }
-    if let Ok(history) = History::read(cloud.sdk(), APPLICATION).await {
-        println!("{}", super::history::turn(&history));
+        println!("{}", super::history::turn(&History::read(cloud.sdk(), name).await?));
     }
     heading("Releases");
     let executions = cloud.executions().await?;
