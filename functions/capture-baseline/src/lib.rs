@@ -13,7 +13,7 @@ use slipway_core::image::{Image, digest_of};
 use slipway_core::release::Release;
 use slipway_core::rollback::{Baseline, ServiceBaseline};
 use slipway_core::step::{CaptureBaselineInput, Captured};
-use slipway_runtime::{Config, StepError, abort_of, hold_turn, newest_after, parse};
+use slipway_runtime::{Config, StepError, abort_of, has_turn, newest_after, parse};
 
 /// Records the stage's baseline, or says what keeps the stage from changing.
 ///
@@ -60,7 +60,7 @@ async fn capture(
     if let Some(abort) = abort_of(&table, &release.id).await? {
         return blocked(abort.in_words());
     }
-    if let Err(lost) = hold_turn(&table, release, generation).await? {
+    if let Err(lost) = has_turn(&table, release, generation).await? {
         return blocked(lost.to_string());
     }
     if let Some(newer) = newest_after(&table, release).await? {

@@ -13,7 +13,7 @@ use slipway_core::release::Release;
 use slipway_core::rollback::ServiceBaseline;
 use slipway_core::step::{DeployServicesInput, Deployed};
 use slipway_core::wait::DeployedService;
-use slipway_runtime::{Config, StepError, abort_of, count, hold_turn, newest_after, parse};
+use slipway_runtime::{Config, StepError, abort_of, begin_writing, count, newest_after, parse, stop_writing};
 
 /// One service, what it ran, and what it runs now.
 struct Subject<'a> {
@@ -112,9 +112,21 @@ async fn deploy(aws: &Aws, config: &Config, input: &DeployServicesInput) -> Resu
     }
 
     // From here on the stage changes.
-    if let Err(lost) = hold_turn(&table, release, *generation).await? {
+    if let Err(lost) = begin_writing(&table, release, *generation).await? {
         return Ok(Deployed::Blocked { reason: lost.to_string() });
     }
+    let services = change(aws, stage, subjects, revisions).await;
+    stop_writing(&table, release, *generation).await?;
+    Ok(Deployed::Started { services: services?, timeout_seconds: stage.deploy_timeout_seconds() })
+}
+
+/// Tells ECS to run the revisions, where it does not run them already.
+async fn change(
+    aws: &Aws,
+    stage: &Stage,
+    subjects: Vec<Subject<'_>>,
+    revisions: Vec<TaskDefinitionArn>,
+) -> Result<Vec<DeployedService>, StepError> {
     let cluster = ClusterName::new(stage.cluster())
         .map_err(|error| StepError::InvalidInput { field: "stage.cluster".into(), problem: error.to_string() })?;
     let mut services = Vec::with_capacity(subjects.len());
@@ -132,7 +144,7 @@ async fn deploy(aws: &Aws, config: &Config, input: &DeployServicesInput) -> Resu
             health: configured.health.clone(),
         });
     }
-    Ok(Deployed::Started { services, timeout_seconds: stage.deploy_timeout_seconds() })
+    Ok(services)
 }
 
 /// The revision that this release runs for a service: the one that an earlier run registered, or a new one.

@@ -42,7 +42,7 @@ async fn turn(place: &Place<'_>, release: &Release) -> Result<Option<WaitResult>
         None => None,
     };
     let claim = turn.claim(&release.id, life.unwrap_or(Life::Ended), now());
-    Ok((!matches!(claim, Claim::Taken(_))).then_some(WaitResult::Done {}))
+    Ok(matches!(claim, Claim::Held | Claim::Free(_)).then_some(WaitResult::Done {}))
 }
 
 /// What people decided, or why they need not decide any more.
@@ -98,7 +98,6 @@ async fn deployment(aws: &Aws, services: &[DeployedService]) -> Result<Option<Wa
         Progress::Going => None,
         Progress::Done => Some(WaitResult::Done {}),
         Progress::Failed { reason } => Some(WaitResult::Failed { reason }),
-        Progress::Replaced { by } => Some(WaitResult::Failed { reason: format!("{by} was deployed over it") }),
     })
 }
 
@@ -126,10 +125,8 @@ async fn why(aws: &Aws, service: &DeployedService, view: &ServiceView, reason: &
     if !stopped.is_empty() {
         words.push(format!("its tasks stopped: {}", stopped.join("; ")));
     }
-    // ECS's newest message that tells of a trouble; the others tell of its own progress.
-    let trouble = |event: &&String| event.contains("unhealthy") || event.contains("unable");
-    if let Some(event) = view.events.iter().find(trouble) {
-        words.push(format!("ECS says: {}", event.trim_end_matches('.')));
+    if let Some(message) = view.trouble(now()) {
+        words.push(format!("ECS says: {}", message.trim_end_matches('.')));
     }
     Ok(words.join("; "))
 }

@@ -11,7 +11,7 @@ use slipway_core::release::Release;
 use slipway_core::rollback::{Restoration, ServiceBaseline, restoration};
 use slipway_core::step::{DeployServicesInput, Restored};
 use slipway_core::wait::DeployedService;
-use slipway_runtime::{Config, StepError, deployer_after, hold_turn, parse};
+use slipway_runtime::{Config, StepError, begin_writing, deployer_after, parse, stop_writing};
 
 /// Puts the baseline of the stage's services back. `Blocked` says that one of them cannot be: a person is needed.
 ///
@@ -19,11 +19,18 @@ use slipway_runtime::{Config, StepError, deployer_after, hold_turn, parse};
 ///
 /// When the input does not parse, or AWS cannot be asked.
 pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Restored, StepError> {
-    let DeployServicesInput { release, generation, stage, baseline } = parse(input)?;
+    let input: DeployServicesInput = parse(input)?;
     let table = aws.table(&config.table);
-    if let Err(lost) = hold_turn(&table, &release, generation).await? {
+    if let Err(lost) = begin_writing(&table, &input.release, input.generation).await? {
         return Ok(Restored::Blocked { reason: lost.to_string() });
     }
+    let restored = restore(aws, &table, &input).await;
+    stop_writing(&table, &input.release, input.generation).await?;
+    restored
+}
+
+async fn restore(aws: &Aws, table: &Table, input: &DeployServicesInput) -> Result<Restored, StepError> {
+    let DeployServicesInput { release, generation, stage, baseline } = input;
     let cluster = ClusterName::new(stage.cluster())
         .map_err(|error| StepError::InvalidInput { field: "stage.cluster".into(), problem: error.to_string() })?;
     let names: Vec<_> = baseline.services.iter().map(|service| service.service.as_str()).collect();
@@ -53,7 +60,7 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Restored
                 tracing::info!(release.id = %release.id, %stage.name, ecs.service = %name, "{name} of {} runs its baseline already", stage.name);
             }
             Restoration::PutBack => {
-                match runnable(aws, &table, &release, generation, &stage, before, copy).await? {
+                match runnable(aws, table, release, *generation, stage, before, copy).await? {
                     Ok(runnable) => target = runnable,
                     Err(problem) => {
                         problems.push(problem);
@@ -64,7 +71,7 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Restored
                 aws.ecs().update(stage.cluster(), name, &target, before.ran_nothing().then_some(0)).await?;
             }
             Restoration::Refuse { running } => {
-                if let Some(newer) = deployer_after(&table, &release, &stage.name, name, &running).await? {
+                if let Some(newer) = deployer_after(table, release, &stage.name, name, &running).await? {
                     superseded = Some(newer.supersedes());
                     continue;
                 }

@@ -139,7 +139,7 @@ async fn look_after(aws: &Aws, config: &Config, table: &Table, open: Open, swept
 async fn end(aws: &Aws, config: &Config, table: &Table, open: &Open) -> Result<Option<Ended>, StepError> {
     let release = &open.started.release;
     let turn = table.get::<Turn>(&Key::turn(&release.application)).await?.map(|stored| stored.document).unwrap_or_default();
-    if turn.holder.is_some_and(|holder| holder.release == release.id && now() < holder.lease_until) {
+    if turn.holder.is_some_and(|holder| holder.release == release.id && holder.is_writing(now())) {
         return Ok(None);
     }
     let ending = match table.get::<Ended>(&Key::ending(&release.id)).await? {

@@ -9,6 +9,9 @@ use slipway_core::step::{TakeTurnInput, Turned};
 use slipway_core::turn::{Claim, Life, Turn};
 use slipway_runtime::{ConfigurationError, Environment, StepError, abort_of, newest_after, now, parse};
 
+/// After so long the turn is asked for again, should the news of its change be lost.
+const LONGEST_WAIT_SECONDS: u32 = 60 * 60;
+
 /// What the function is told by its environment.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -39,9 +42,9 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Turned, 
     let turned = take(aws, config, &release).await?;
     match &turned {
         Turned::Taken { generation } => {
-            tracing::info!(release.id = %release.id, generation, "{} has the turn of {}", release.id, release.application)
+            tracing::info!(release.id = %release.id, generation, "{} has the turn of {}", release.id, release.application);
         }
-        Turned::Waiting { reason } | Turned::Superseded { reason } | Turned::Blocked { reason } => {
+        Turned::Waiting { reason, .. } | Turned::Superseded { reason } | Turned::Blocked { reason } => {
             tracing::info!(release.id = %release.id, reason, "{} does not get the turn of {}: {reason}", release.id, release.application);
         }
     }
@@ -69,7 +72,13 @@ async fn take(aws: &Aws, config: &Config, release: &Release) -> Result<Turned, S
         };
         match turn.claim(&release.id, life, now()) {
             Claim::Held => return Ok(Turned::Taken { generation: turn.generation }),
-            Claim::Taken(holder) => return Ok(Turned::Waiting { reason: format!("{} has it", holder.release) }),
+            Claim::Resting(until) => {
+                let left = u32::try_from(until.duration_since(now()).as_secs()).unwrap_or(0);
+                return Ok(Turned::Waiting { reason: format!("it rests until {until:.0}"), seconds: left + 1 });
+            }
+            Claim::Taken(holder) => {
+                return Ok(Turned::Waiting { reason: format!("{} has it", holder.release), seconds: LONGEST_WAIT_SECONDS });
+            }
             Claim::Free(taken) => {
                 if table.write(&key, &taken, version).await? {
                     return Ok(Turned::Taken { generation: taken.generation });

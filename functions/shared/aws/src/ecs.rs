@@ -4,7 +4,7 @@ use aws_sdk_ecs::Client;
 use aws_sdk_ecs::types::{self, DeploymentRolloutState, DesiredStatus, TaskDefinitionField};
 use aws_smithy_types::body::SdkBody;
 use serde_json::{Map, Value, json};
-use slipway_core::deployment::{Deployment, Rollout, ServiceView, TaskView};
+use slipway_core::deployment::{Deployment, Rollout, ServiceEvent, ServiceView, TaskView};
 use slipway_core::image::digest_of;
 use slipway_core::name::{ReleaseId, ServiceArn, ServiceName, TaskDefinitionArn};
 
@@ -268,8 +268,13 @@ fn service_view(service: &types::Service) -> Option<ServiceView> {
         running_count: count(service.running_count()),
         deployments,
         target_groups: service.load_balancers().iter().filter_map(|balancer| balancer.target_group_arn().map(ToOwned::to_owned)).collect(),
-        events: service.events().iter().take(EVENTS).filter_map(|event| event.message().map(ToOwned::to_owned)).collect(),
+        events: service.events().iter().take(EVENTS).filter_map(service_event).collect(),
     })
+}
+
+fn service_event(event: &types::ServiceEvent) -> Option<ServiceEvent> {
+    let at = jiff::Timestamp::from_second(event.created_at()?.secs()).ok()?;
+    Some(ServiceEvent { at, message: event.message()?.to_owned() })
 }
 
 fn deployment(deployment: &types::Deployment) -> Option<Deployment> {

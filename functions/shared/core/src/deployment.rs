@@ -1,7 +1,12 @@
 //! What ECS says of a service, and whether that is what a release wanted.
 
+use jiff::{SignedDuration, Timestamp};
+
 use crate::image::Digest;
 use crate::name::{ServiceArn, TaskDefinitionArn};
+
+/// How long ECS's messages count, in seconds: as long as it keeps the tasks that stopped.
+const MESSAGES_COUNT_SECONDS: i64 = 60 * 60;
 
 /// A service as ECS describes it at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +24,27 @@ pub struct ServiceView {
     /// The target groups that its tasks are registered with.
     pub target_groups: Vec<String>,
     /// ECS's newest messages about the service, newest first.
-    pub events: Vec<String>,
+    pub events: Vec<ServiceEvent>,
+}
+
+/// A message of ECS about a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceEvent {
+    /// When ECS wrote it.
+    pub at: Timestamp,
+    /// ECS's words.
+    pub message: String,
+}
+
+impl ServiceView {
+    /// ECS's newest message that tells what is wrong, else the one that the deployment failed; the others tell of its progress.
+    #[must_use]
+    pub fn trouble(&self, now: Timestamp) -> Option<&str> {
+        let recent = self.events.iter().filter(|event| event.at > now - SignedDuration::from_secs(MESSAGES_COUNT_SECONDS));
+        let messages: Vec<_> = recent.map(|event| event.message.as_str()).collect();
+        let cause = messages.iter().find(|message| message.contains("unhealthy") || message.contains("unable"));
+        cause.or_else(|| messages.iter().find(|message| message.contains("deployment failed"))).copied()
+    }
 }
 
 /// One deployment of a service.
@@ -69,15 +94,11 @@ pub enum Progress {
     Going,
     /// The service runs the wanted task definition, and nothing else.
     Done,
-    /// ECS gave it up.
+    /// ECS gave it up, or the service runs something else: someone deployed over it, or ECS's circuit breaker has put back
+    /// what ran before and forgotten the deployment.
     Failed {
-        /// ECS's words.
+        /// ECS's words, or what the service runs.
         reason: String,
-    },
-    /// The service runs something else: someone deployed over it.
-    Replaced {
-        /// What it runs.
-        by: TaskDefinitionArn,
     },
 }
 
@@ -85,7 +106,7 @@ pub enum Progress {
 #[must_use]
 pub fn judge(service: &ServiceView, wanted: &TaskDefinitionArn) -> Progress {
     let Some(ours) = service.deployments.iter().find(|deployment| deployment.task_definition == *wanted) else {
-        return Progress::Replaced { by: service.task_definition.clone() };
+        return replaced(service);
     };
     if service.desired_count == 0 && service.task_definition == *wanted {
         // A service that should run nothing is where it should be once nothing runs; ECS may still call its last
@@ -94,7 +115,7 @@ pub fn judge(service: &ServiceView, wanted: &TaskDefinitionArn) -> Progress {
     }
     match ours.rollout {
         Rollout::Failed => Progress::Failed { reason: ours.reason.clone() },
-        _ if service.task_definition != *wanted => Progress::Replaced { by: service.task_definition.clone() },
+        _ if service.task_definition != *wanted => replaced(service),
         Rollout::InProgress => Progress::Going,
         // ECS reports COMPLETED once the new tasks are up, even while an old deployment still drains. Nothing may
         // follow before that is gone. A failed deployment with no tasks left is only history.
@@ -111,13 +132,17 @@ pub fn judge(service: &ServiceView, wanted: &TaskDefinitionArn) -> Progress {
     }
 }
 
+fn replaced(service: &ServiceView) -> Progress {
+    Progress::Failed { reason: format!("the service runs {} instead", service.task_definition) }
+}
+
 /// The progress of several services together: the first failure counts, then the slowest.
 #[must_use]
 pub fn together(progress: impl IntoIterator<Item = Progress>) -> Progress {
     let mut whole = Progress::Done;
     for one in progress {
         match one {
-            Progress::Failed { .. } | Progress::Replaced { .. } => return one,
+            Progress::Failed { .. } => return one,
             Progress::Going => whole = Progress::Going,
             Progress::Done => {}
         }
@@ -177,11 +202,33 @@ mod tests {
     }
 
     #[test]
+    fn a_trouble_is_the_newest_message_of_one_and_not_yesterdays() {
+        let at = |seconds: i64, message: &str| ServiceEvent {
+            at: Timestamp::from_second(seconds).expect("in range"),
+            message: message.to_owned(),
+        };
+        let mut web = service(1, vec![]);
+        web.events = vec![
+            at(950, "has started 1 tasks"),
+            at(900, "deployment failed"),
+            at(800, "is unhealthy in tg"),
+            at(700, "unable to place a task"),
+        ];
+
+        assert_eq!(web.trouble(Timestamp::from_second(1_000).expect("in range")), Some("is unhealthy in tg"));
+        let later = Timestamp::from_second(800 + MESSAGES_COUNT_SECONDS).expect("in range");
+        assert_eq!(web.trouble(later), Some("deployment failed"));
+        web.events.retain(|event| event.at < later - SignedDuration::from_secs(MESSAGES_COUNT_SECONDS));
+        assert_eq!(web.trouble(later), None);
+    }
+
+    #[test]
     fn stable_is_not_mine() {
         let strangers = service(9, vec![deployment(9, Rollout::Completed, 1)]);
-        assert_eq!(judge(&strangers, &td(2)), Progress::Replaced { by: td(9) });
+        let replaced = Progress::Failed { reason: format!("the service runs {} instead", td(9)) };
+        assert_eq!(judge(&strangers, &td(2)), replaced);
         let both = service(9, vec![deployment(9, Rollout::InProgress, 0), deployment(2, Rollout::InProgress, 1)]);
-        assert_eq!(judge(&both, &td(2)), Progress::Replaced { by: td(9) });
+        assert_eq!(judge(&both, &td(2)), replaced);
     }
 
     #[test]

@@ -66,6 +66,8 @@ pub enum Turned {
     Waiting {
         /// Which.
         reason: String,
+        /// After how many seconds it is asked for again, whatever happens until then.
+        seconds: u32,
     },
     /// It is not to begin at all.
     Blocked {

@@ -1,17 +1,17 @@
 //! The turn: the right to change an application's services. One release has it at a time.
 //!
 //! Every change of it is a conditional write, so of two that meet one is refused. Taking it raises the generation, and
-//! whoever changes a service first renews it: a release that has lost its turn learns so before it writes, however late
-//! its function comes back to life.
+//! whoever changes a service first writes into the turn that it begins to: a release that has lost its turn learns so before
+//! it changes anything, however late its function comes back to life, and nobody takes the turn while it writes.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::name::ReleaseId;
 
-/// How long after its last renewal a holder's function may still be writing, in seconds: the longest time-out of a
-/// function that changes services, and some more. Until then nobody takes the turn over, dead as the holder may be.
-pub const LEASE_SECONDS: i64 = 60;
+/// How long a function that has begun to write may still be writing, in seconds: the longest time-out of a function that
+/// changes services (30 s), and some more. Until then nobody takes the turn, dead or done as its holder may be.
+pub const LEASE_SECONDS: i64 = 40;
 
 /// Who has the turn of an application.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +21,9 @@ pub struct Turn {
     /// Who has it; nobody between releases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holder: Option<Holder>,
+    /// From when on it may be taken, where a function of the last holder had not said that it stopped writing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rests_until: Option<Timestamp>,
 }
 
 /// The release that has the turn.
@@ -28,7 +31,10 @@ pub struct Turn {
 pub struct Holder {
     /// The release.
     pub release: ReleaseId,
-    /// Until when one of its functions may be writing.
+    /// How many of its functions have begun to write and have not said that they stopped: they write now, or were killed.
+    #[serde(default)]
+    pub writers: u32,
+    /// Until when such a function may be writing.
     pub lease_until: Timestamp,
 }
 
@@ -50,6 +56,8 @@ pub enum Claim {
     Free(Turn),
     /// Another release has it.
     Taken(Holder),
+    /// Nobody has it, but a function of the last holder may be writing until then.
+    Resting(Timestamp),
 }
 
 /// A release that does not have the turn, or not any more.
@@ -68,39 +76,65 @@ impl Turn {
     pub fn claim(&self, release: &ReleaseId, life: Life, now: Timestamp) -> Claim {
         match &self.holder {
             Some(holder) if holder.release == *release => Claim::Held,
-            Some(holder) if life == Life::Running || now < holder.lease_until => Claim::Taken(holder.clone()),
+            Some(holder) if life == Life::Running || holder.is_writing(now) => Claim::Taken(holder.clone()),
+            None if self.rests_until.is_some_and(|until| now < until) => Claim::Resting(self.rests_until.unwrap_or(now)),
             _ => Claim::Free(Self {
                 generation: self.generation + 1,
-                holder: Some(Holder { release: release.clone(), lease_until: lease_from(now) }),
+                holder: Some(Holder { release: release.clone(), writers: 0, lease_until: now }),
+                rests_until: None,
             }),
         }
     }
 
-    /// The turn with its holder's lease renewed: what is written before a service is changed.
+    /// Whether release and generation are the holder's.
     ///
     /// # Errors
     ///
-    /// [`Lost`], when release and generation are not the holder's. Nothing may be changed then.
-    pub fn renew(&self, release: &ReleaseId, generation: u64, now: Timestamp) -> Result<Self, Lost> {
+    /// [`Lost`], when they are not. Nothing may be changed then.
+    pub fn is_held_by(&self, release: &ReleaseId, generation: u64) -> Result<&Holder, Lost> {
         match &self.holder {
-            Some(holder) if holder.release == *release && self.generation == generation => {
-                Ok(Self { generation, holder: Some(Holder { release: release.clone(), lease_until: lease_from(now) }) })
-            }
+            Some(holder) if holder.release == *release && self.generation == generation => Ok(holder),
             Some(holder) => Err(Lost { generation, now: format!("{} has generation {}", holder.release, self.generation) }),
             None => Err(Lost { generation, now: format!("it was given back, at generation {}", self.generation) }),
         }
     }
 
-    /// The turn once the release has given it back; nothing where the release does not have it.
+    /// The turn once a function has begun to write: what is written before a service is changed.
+    ///
+    /// # Errors
+    ///
+    /// [`Lost`], when release and generation are not the holder's. Nothing may be changed then.
+    pub fn begin_writing(&self, release: &ReleaseId, generation: u64, now: Timestamp) -> Result<Self, Lost> {
+        let holder = self.is_held_by(release, generation)?;
+        let lease_until = now + SignedDuration::from_secs(LEASE_SECONDS);
+        let holder = Holder { writers: holder.writers.saturating_add(1), lease_until, ..holder.clone() };
+        Ok(Self { holder: Some(holder), ..self.clone() })
+    }
+
+    /// The turn once a function has stopped writing; nothing where the release does not have it any more.
+    #[must_use]
+    pub fn stopped_writing(&self, release: &ReleaseId, generation: u64) -> Option<Self> {
+        let holder = self.is_held_by(release, generation).ok()?;
+        let holder = Holder { writers: holder.writers.saturating_sub(1), ..holder.clone() };
+        Some(Self { holder: Some(holder), ..self.clone() })
+    }
+
+    /// The turn once the release has given it back; nothing where the release does not have it. It rests where a function of
+    /// the release may still be writing: one that was killed, or that goes on after its retry has done its work.
     #[must_use]
     pub fn given_back(&self, release: &ReleaseId) -> Option<Self> {
-        let held = self.holder.as_ref().is_some_and(|holder| holder.release == *release);
-        held.then_some(Self { generation: self.generation, holder: None })
+        let holder = self.holder.as_ref().filter(|holder| holder.release == *release)?;
+        let rests_until = (holder.writers > 0).then_some(holder.lease_until);
+        Some(Self { generation: self.generation, holder: None, rests_until })
     }
 }
 
-fn lease_from(now: Timestamp) -> Timestamp {
-    now + SignedDuration::from_secs(LEASE_SECONDS)
+impl Holder {
+    /// Whether one of the holder's functions may be writing.
+    #[must_use]
+    pub fn is_writing(&self, now: Timestamp) -> bool {
+        self.writers > 0 && now < self.lease_until
+    }
 }
 
 #[cfg(test)]
@@ -139,21 +173,42 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_holders_turn_is_taken_over_once_its_lease_is_over_and_its_late_write_is_refused() {
+    fn a_dead_holders_turn_is_taken_over_and_its_late_write_is_refused() {
         let first = taken(&Turn::default(), "a", 0);
-        assert!(matches!(first.claim(&id("b"), Life::Ended, second(LEASE_SECONDS - 1)), Claim::Taken(_)));
-
-        let second_turn = taken(&first, "b", LEASE_SECONDS);
+        let second_turn = taken(&first, "b", 0);
         assert_eq!(second_turn.generation, 2);
-        let lost = second_turn.renew(&id("a"), 1, second(LEASE_SECONDS)).expect_err("a lost it");
+        let lost = second_turn.begin_writing(&id("a"), 1, second(1)).expect_err("a lost it");
         assert_eq!(lost.to_string(), "generation 1 has lost the turn: b has generation 2");
-        assert!(second_turn.renew(&id("b"), 2, second(LEASE_SECONDS)).is_ok());
-        assert_eq!(second_turn.given_back(&id("a")), None);
+        assert!(second_turn.begin_writing(&id("b"), 2, second(1)).is_ok());
+        assert_eq!((second_turn.given_back(&id("a")), second_turn.stopped_writing(&id("a"), 1)), (None, None));
+    }
+
+    #[test]
+    fn nobody_takes_the_turn_while_a_function_of_a_dead_holder_may_be_writing() {
+        let writing = taken(&Turn::default(), "a", 0).begin_writing(&id("a"), 1, second(0)).expect("a has it");
+        assert!(matches!(writing.claim(&id("b"), Life::Ended, second(LEASE_SECONDS - 1)), Claim::Taken(_)));
+        assert_eq!(taken(&writing, "b", LEASE_SECONDS).generation, 2);
+        let stopped = writing.stopped_writing(&id("a"), 1).expect("a has it");
+        assert_eq!(taken(&stopped, "b", 1).generation, 2);
+    }
+
+    #[test]
+    fn a_turn_that_is_given_back_rests_while_a_function_may_be_writing() {
+        // A retry has done the work of a function that still goes on, or was killed.
+        let twice = taken(&Turn::default(), "a", 0).begin_writing(&id("a"), 1, second(0)).expect("a has it");
+        let twice = twice.begin_writing(&id("a"), 1, second(5)).expect("a has it");
+        let once = twice.stopped_writing(&id("a"), 1).expect("a has it");
+        let resting = once.given_back(&id("a")).expect("a has it");
+
+        assert_eq!(resting.claim(&id("b"), Life::Ended, second(6)), Claim::Resting(second(5 + LEASE_SECONDS)));
+        assert_eq!(taken(&resting, "b", 5 + LEASE_SECONDS).generation, 2);
+        let free = once.stopped_writing(&id("a"), 1).and_then(|turn| turn.given_back(&id("a"))).expect("a has it");
+        assert_eq!(taken(&free, "b", 6).generation, 2);
     }
 
     #[test]
     fn nobody_writes_after_giving_the_turn_back() {
         let free = taken(&Turn::default(), "a", 0).given_back(&id("a")).expect("a has it");
-        assert!(free.renew(&id("a"), 1, second(1)).is_err());
+        assert!(free.begin_writing(&id("a"), 1, second(1)).is_err());
     }
 }

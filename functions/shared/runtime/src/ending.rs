@@ -86,7 +86,7 @@ fn notification(release: &Release, ended: &Ended, notes: &[String]) -> Mail {
         Outcome::Expired | Outcome::Superseded | Outcome::Failed => "The stage was not changed.",
         Outcome::Stuck => "A PERSON IS NEEDED: look at what the stage's services run, and see the runbook under STUCK.",
     };
-    let notes: String = notes.iter().map(|note| format!("{note}\n\n")).collect();
+    let notes = notes.iter().fold(String::new(), |all, note| all + note + "\n\n");
     Mail {
         subject: format!("{} {} {outcome}{at_stage}", release.application, image.tag),
         text: format!(

@@ -25,7 +25,7 @@ pub use ending::finish;
 pub use error::{StepError, parse, parse_at};
 pub use metric::{count, seconds};
 pub use successor::{deployer_after, newest_after};
-pub use turn::{abort_of, hold_turn};
+pub use turn::{abort_of, begin_writing, has_turn, stop_writing};
 
 /// Serves invocations until Lambda ends the process. A failure is logged once, by `lambda_runtime`, with its whole chain
 /// of causes.

@@ -434,7 +434,8 @@ impl World {
     /// Waits until no function of the turn's holder may be writing any more.
     pub(crate) async fn lease_is_over(&self) {
         let turn = self.turn().await;
-        let Some(until) = turn["holder"]["lease_until"].as_str() else { return };
+        let holder = &turn["holder"];
+        let (Some(until), Some(1..)) = (holder["lease_until"].as_str(), holder["writers"].as_u64()) else { return };
         let until: jiff::Timestamp = until.parse().expect("a time");
         let left = until.duration_since(slipway_local::clock::now());
         tokio::time::sleep(Duration::try_from(left).unwrap_or_default() + Duration::from_millis(100)).await;
