@@ -129,6 +129,13 @@ fn every_variable_is_assigned_on_every_way_to_its_use() {
 }
 
 #[test]
+fn no_variable_of_an_iteration_has_the_name_of_an_outer_one() {
+    // Step Functions refuses such a definition: AWS Step Functions developer guide, "Passing data between states with
+    // variables", scopes.
+    assert_eq!(Workflow::read().names_assigned_twice(), BTreeSet::new());
+}
+
+#[test]
 fn every_state_can_be_reached_and_every_next_exists() {
     let problems = Workflow::read().loose_ends();
     assert!(problems.is_empty(), "{}", problems.join("\n"));

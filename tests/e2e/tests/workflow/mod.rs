@@ -118,6 +118,18 @@ impl Workflow {
         problems
     }
 
+    /// The names of variables that more than one machine assigns.
+    pub(crate) fn names_assigned_twice(&self) -> BTreeSet<String> {
+        let mut names = BTreeSet::new();
+        let mut twice = BTreeSet::new();
+        for machine in &self.machines {
+            let assigned: BTreeSet<_> = machine.states.values().flat_map(edges).flat_map(|edge| edge.assigned).collect();
+            twice.extend(names.intersection(&assigned).cloned());
+            names.extend(assigned);
+        }
+        twice
+    }
+
     pub(crate) fn loose_ends(&self) -> Vec<String> {
         let mut problems = Vec::new();
         for machine in &self.machines {
