@@ -3,14 +3,14 @@
 use jiff::Timestamp;
 use lambda_http::http::StatusCode;
 use maud::{DOCTYPE, Markup, html};
-use slipway_core::approval::{Approval, Status, Verdict, Verified};
+use slipway_core::approval::{Approval, Progress, Status, Verdict, Verified};
 use slipway_core::name::EmailAddress;
 use slipway_core::rollback::ServiceBaseline;
 
 use crate::form::FormProblem;
 
 /// The approval as this person sees it now: with the form while they may answer, with what was decided afterwards.
-pub(crate) fn approval(approval: &Approval, approver: &EmailAddress, nonce: &str, now: Timestamp) -> Markup {
+pub(crate) fn approval(approval: &Approval, progress: &[Progress], approver: &EmailAddress, nonce: &str, now: Timestamp) -> Markup {
     let status = approval.status_at(now);
     let answered = approval.decisions.iter().any(|decision| decision.by == *approver);
     let name = &approval.release.application;
@@ -28,8 +28,9 @@ pub(crate) fn approval(approval: &Approval, approver: &EmailAddress, nonce: &str
         &title,
         &html! {
             (decisions(approval, status))
+            (steps(progress))
             (facts(approval, status == Status::Pending))
-            @if status == Status::Pending && !answered { (question(nonce)) }
+            @if status == Status::Pending && !answered { (question(approval, nonce)) }
             p.small { "This link was issued to " (approver) ". It shows that a person had the mail, not who they are: do not pass it on." }
         },
     )
@@ -116,10 +117,23 @@ fn figures(Verified { verification, .. }: &Verified) -> String {
     )
 }
 
-fn question(nonce: &str) -> Markup {
+fn steps(progress: &[Progress]) -> Markup {
+    html! {
+        @if !progress.is_empty() {
+            h2 { "What happened then" }
+            ol.steps { @for step in progress { li { (step.words) " " (time(step.at)) } } }
+        }
+    }
+}
+
+fn question(approval: &Approval, nonce: &str) -> Markup {
     html! {
         form method="post" {
             input type="hidden" name="nonce" value=(nonce);
+            @if approval.confirm_digest {
+                label for="digest" { "To approve, type the last six characters of the digest above" }
+                input id="digest" name="digest" type="text" maxlength="6" autocomplete="off" autocapitalize="none" spellcheck="false";
+            }
             label for="reason" { "Reason " span.small { "(optional; everybody who was asked can read it)" } }
             textarea id="reason" name="reason" rows="3" maxlength="500" {}
             div.buttons {
@@ -145,6 +159,17 @@ pub(crate) fn unknown() -> Markup {
 pub(crate) fn bad_form(problem: FormProblem) -> Markup {
     let title = if problem.status() == StatusCode::FORBIDDEN { "This form is of another link" } else { "This form was not taken" };
     layout(title, &html! { p { "Nothing was changed: " (problem) "." } p { "Open the link in your mail again, and use its form." } })
+}
+
+/// The page for characters that are not the digest's.
+pub(crate) fn wrong_digest() -> Markup {
+    layout(
+        "Those are not the digest's characters",
+        &html! {
+            p { "Nothing was decided. Compare the digest with the one that you expect: if it is another one, do not approve." }
+            p { "Open the link in your mail again to answer." }
+        },
+    )
 }
 
 /// The page for when AWS could not be asked.
@@ -216,17 +241,23 @@ mod tests {
                 tag: tag.into(),
             },
         };
-        let policy = ApprovalPolicy { approvers: vec![ana()], quorum: 1, expires_after: "1h".parse().expect("a span") };
+        let policy = ApprovalPolicy {
+            approvers: vec![ana()],
+            quorum: 1,
+            expires_after: "1h".parse().expect("a span"),
+            remind_before: None,
+            confirm_digest: false,
+        };
         Approval::open(release, StageName::new("production").expect("a name"), &policy, Baseline::default(), vec![], second(0))
     }
 
     #[test]
     fn the_form_is_there_only_while_the_person_may_answer() {
-        let before = approval(&open("v2"), &ana(), "nonce", second(1)).0;
+        let before = approval(&open("v2"), &[], &ana(), "nonce", second(1)).0;
         assert!(before.contains(r#"value="approve""#) && before.contains(r#"value="nonce""#), "{before}");
 
         let decided = open("v2").decide(&ana(), Verdict::Rejected, "no", second(1)).expect("it counts");
-        for after in [approval(&decided, &ana(), "nonce", second(2)).0, approval(&open("v2"), &ana(), "nonce", second(3600)).0] {
+        for after in [approval(&decided, &[], &ana(), "nonce", second(2)).0, approval(&open("v2"), &[], &ana(), "nonce", second(3600)).0] {
             assert!(!after.contains("<form") && !after.contains("nonce"), "{after}");
         }
     }
@@ -235,7 +266,7 @@ mod tests {
     fn whatever_is_shown_is_escaped() {
         let reason = r#"<script>alert("1")</script>"#;
         let decided = open("<b>v2</b>").decide(&ana(), Verdict::Rejected, reason, second(1)).expect("it counts");
-        let shown = approval(&decided, &ana(), "nonce", second(2)).0;
+        let shown = approval(&decided, &[], &ana(), "nonce", second(2)).0;
         assert!(!shown.contains("<script>") && !shown.contains("<b>"), "{shown}");
         assert!(shown.contains("&lt;script&gt;"), "{shown}");
     }

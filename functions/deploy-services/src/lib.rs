@@ -6,14 +6,14 @@
 use serde_json::Value;
 use slipway_aws::{Aws, Key, Table};
 use slipway_core::application::{Stage, StageService};
-use slipway_core::approval::{Approval, ApprovalId};
+use slipway_core::approval::{Approval, ApprovalId, Progress};
 use slipway_core::deployment::ServiceView;
 use slipway_core::name::{ClusterName, TaskDefinitionArn};
 use slipway_core::release::Release;
 use slipway_core::rollback::ServiceBaseline;
 use slipway_core::step::{DeployServicesInput, Deployed};
 use slipway_core::wait::DeployedService;
-use slipway_runtime::{Config, StepError, abort_of, begin_writing, count, newest_after, parse, stop_writing};
+use slipway_runtime::{Config, StepError, abort_of, begin_writing, count, newest_after, now, parse, stop_writing};
 
 /// One service, what it ran, and what it runs now.
 struct Subject<'a> {
@@ -114,6 +114,10 @@ async fn deploy(aws: &Aws, config: &Config, input: &DeployServicesInput) -> Resu
     // From here on the stage changes.
     if let Err(lost) = begin_writing(&table, release, *generation).await? {
         return Ok(Deployed::Blocked { reason: lost.to_string() });
+    }
+    if stage.approval.is_some() {
+        let progress = Progress { at: now(), words: format!("{} is being changed.", stage.name) };
+        table.put_new(&Key::progress(&ApprovalId::of(release, &stage.name), "1-DEPLOYING"), &progress).await?;
     }
     let services = change(aws, stage, subjects, revisions).await;
     stop_writing(&table, release, *generation).await?;

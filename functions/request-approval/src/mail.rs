@@ -1,7 +1,8 @@
 //! The mail that asks for an approval: plain text that reads well on a phone.
 
+use jiff::Timestamp;
 use slipway_aws::Mail;
-use slipway_core::approval::Approval;
+use slipway_core::approval::{Approval, Status, Verdict};
 use slipway_core::name::EmailAddress;
 use slipway_core::rollback::ServiceBaseline;
 
@@ -41,6 +42,43 @@ pub(crate) fn request(approval: &Approval, approver: &EmailAddress, url: &str) -
         text += &format!("{} of {} people have to approve.\n", approval.quorum, approval.approvers.len());
     }
     Mail { subject: format!("Approve {} {} for {stage}?", release.application, image.tag), text, approver: Some(approver.to_string()) }
+}
+
+/// The reminder to an approver who has not answered, with a further link of their own.
+pub(crate) fn reminder(approval: &Approval, approver: &EmailAddress, url: &str) -> Mail {
+    let asked = request(approval, approver, url);
+    let text = format!("Nobody has decided yet, and after {:.0} it is too late.\n\n{}", approval.expires_at, asked.text);
+    Mail { subject: format!("Reminder: {}", asked.subject), text, approver: asked.approver }
+}
+
+/// What became of an approval, to every approver.
+pub(crate) fn receipt(approval: &Approval, approver: &EmailAddress, now: Timestamp) -> Mail {
+    let Approval { release, stage, .. } = approval;
+    let name = format!("{} {}", release.application, release.image.tag);
+    let because = || approval.closed_because.as_deref().map_or_else(String::new, |because| format!(": {because}"));
+    let (word, what) = match approval.status_at(now) {
+        Status::Pending => ("waits", format!("{name} still waits for approval.")),
+        Status::Approved => ("approved", format!("{name} was approved and goes to {stage}.")),
+        Status::Rejected => ("rejected", format!("{name} was rejected and does not go to {stage}.")),
+        Status::Expired => ("expired", format!("Nobody decided before {:.0}: {name} does not go to {stage}.", approval.expires_at)),
+        Status::Superseded => ("superseded", format!("{name} does not go to {stage}{}.", because())),
+        Status::Withdrawn => ("ended", format!("{name} does not go to {stage}{}.", because())),
+    };
+    let mut text = format!("{what}\n");
+    for decision in &approval.decisions {
+        let word = match decision.verdict {
+            Verdict::Approved => "Approved",
+            Verdict::Rejected => "Rejected",
+        };
+        text += &format!("\n{word} by the link issued to {}, {:.0}\n", decision.by, decision.at);
+        if !decision.reason.is_empty() {
+            text += &format!("  {}\n", decision.reason);
+        }
+    }
+    let image = &release.image;
+    text += &format!("\nImage    {}@{}\nTag      {}\nRelease  {}\n", image.repository, image.digest, image.tag, release.id);
+    text += "\nYour link shows this, too. There is nothing left to do.\n";
+    Mail { subject: format!("{name} {word} for {stage}"), text, approver: Some(approver.to_string()) }
 }
 
 /// The repository and the first digits of the digest.
@@ -83,7 +121,13 @@ mod tests {
             desired_count: 1,
             image_gone: false,
         };
-        let policy = ApprovalPolicy { approvers: vec![ana.clone()], quorum: 1, expires_after: "1h".parse().expect("a span") };
+        let policy = ApprovalPolicy {
+            approvers: vec![ana.clone()],
+            quorum: 1,
+            expires_after: "1h".parse().expect("a span"),
+            remind_before: None,
+            confirm_digest: false,
+        };
         let baseline = Baseline { services: vec![service], alarms: vec![] };
         let at = jiff::Timestamp::from_second(0).expect("in range");
         let approval = Approval::open(release, StageName::new("production").expect("a name"), &policy, baseline, vec![], at);

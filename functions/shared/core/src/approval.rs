@@ -55,8 +55,13 @@ pub struct Approval {
     pub quorum: u16,
     /// When they were asked.
     pub requested_at: Timestamp,
+    /// From when on those who have not answered are reminded.
+    pub remind_at: Timestamp,
     /// From when on no answer counts.
     pub expires_at: Timestamp,
+    /// Whether who approves types the digest's last six characters.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub confirm_digest: bool,
     /// What they said, in order.
     pub decisions: Vec<Decision>,
     /// What that comes to.
@@ -73,6 +78,15 @@ pub struct Verified {
     pub stage: StageName,
     /// Its service's verification.
     pub verification: Verification,
+}
+
+/// A step of a release after its approval, as the page of the link shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// When.
+    pub at: Timestamp,
+    /// What, in words.
+    pub words: String,
 }
 
 /// What a link stands for. It is found by the hash of its locator, which is not stored itself.
@@ -137,9 +151,12 @@ pub enum Refusal {
     /// This person answered before.
     #[error("this link was already used")]
     Used,
-    /// This person is not asked.
+    /// This person is not asked, or not any more.
     #[error("this person is not among the approvers")]
     NotAsked,
+    /// The digest that was typed is not this one.
+    #[error("the characters that were typed are not the digest's last six")]
+    WrongDigest,
 }
 
 impl Approval {
@@ -162,7 +179,9 @@ impl Approval {
             approvers: policy.approvers.clone(),
             quorum: policy.quorum,
             requested_at: now,
+            remind_at: now + SignedDuration::from_secs(i64::from(policy.expires_after.seconds() - policy.remind_before_seconds())),
             expires_at: now + SignedDuration::from_secs(i64::from(policy.expires_after.seconds())),
+            confirm_digest: policy.confirm_digest,
             decisions: Vec::new(),
             status: Status::Pending,
             closed_because: None,
@@ -173,6 +192,18 @@ impl Approval {
     #[must_use]
     pub fn status_at(&self, now: Timestamp) -> Status {
         if self.status == Status::Pending && now >= self.expires_at { Status::Expired } else { self.status }
+    }
+
+    /// Those who have not answered yet.
+    pub fn unanswered(&self) -> impl Iterator<Item = &EmailAddress> {
+        self.approvers.iter().filter(|approver| !self.decisions.iter().any(|decision| decision.by == **approver))
+    }
+
+    /// What an approver types where the digest is to be confirmed: its last six characters.
+    #[must_use]
+    pub fn digest_end(&self) -> &str {
+        let hex = self.release.image.digest.hex();
+        &hex[hex.len() - 6..]
     }
 
     /// The approval with one more answer.
@@ -261,7 +292,7 @@ fn clean(reason: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
@@ -288,11 +319,13 @@ mod tests {
         }
     }
 
-    fn approval(quorum: u16) -> Approval {
+    pub(crate) fn approval(quorum: u16) -> Approval {
         let policy = ApprovalPolicy {
             approvers: vec![person("ana"), person("bo"), person("cy")],
             quorum,
             expires_after: "60s".parse().expect("a span"),
+            remind_before: None,
+            confirm_digest: false,
         };
         let stage = StageName::new("production").expect("a name");
         Approval::open(release(), stage, &policy, Baseline::default(), vec![], second(0))

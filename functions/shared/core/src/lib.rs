@@ -6,6 +6,7 @@
 pub mod alarm;
 pub mod application;
 pub mod approval;
+pub mod audit;
 pub mod deployment;
 pub mod failure;
 pub mod image;

@@ -134,6 +134,8 @@ pub enum WaitResult {
         /// Who and why.
         reason: String,
     },
+    /// Nobody has decided, and there is time yet: those who have not answered are to be reminded.
+    Undecided {},
     /// Someone rejected.
     Rejected {
         /// In words, with who it was.
