@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 use slipway_aws::{Aws, Key, Stored, Table};
 use slipway_core::approval::{Approval, Link, Progress, Refusal, Verdict};
 use slipway_core::audit::{Happening, What};
+use slipway_core::pusher::Pushers;
 use slipway_runtime::{ConfigurationError, Environment, StepError, applications, audit, count, next_entry, now};
 
 pub use form::{Form, FormProblem, nonce};
@@ -127,16 +128,18 @@ async fn decide(aws: &Aws, config: &Config, table: &Table, locator: &str, reques
     };
     for _ in 0..RACES {
         let Some(found) = find(table, locator).await? else { return Ok(unknown()) };
-        let decided = match still_asked(aws, config, &found).await?.and_then(|()| answered(&found, &form)) {
+        let pushers = pushers(table, &found.approval).await?;
+        let decided = match still_asked(aws, config, &found).await?.and_then(|()| answered(&found, &form, pushers.as_ref())) {
             Ok(decided) => decided,
             Err(refusal) => {
                 count("DecisionRefused", &[("Reason", label(refusal))]);
                 write_down(table, &found, What::Refused, refusal.to_string()).await?;
-                if refusal == Refusal::WrongDigest {
-                    return Ok(answer::page(StatusCode::UNPROCESSABLE_ENTITY, &page::wrong_digest()));
-                }
-                // The page shows what was decided, or that the time is over.
-                return page_of(table, &found.approval, &found.link, locator, StatusCode::CONFLICT).await;
+                return match refusal {
+                    Refusal::WrongDigest => Ok(answer::page(StatusCode::UNPROCESSABLE_ENTITY, &page::wrong_digest())),
+                    Refusal::PusherUnknown => Ok(answer::page(StatusCode::CONFLICT, &page::pusher_unknown())),
+                    // The page shows what was decided, or that the time is over.
+                    _ => page_of(table, &found.approval, &found.link, locator, StatusCode::CONFLICT).await,
+                };
             }
         };
         let Some(decision) = decided.decisions.last() else { continue };
@@ -156,11 +159,20 @@ async fn decide(aws: &Aws, config: &Config, table: &Table, locator: &str, reques
 }
 
 /// The approval with this form's answer.
-fn answered(found: &Found, form: &Form) -> Result<Approval, Refusal> {
+fn answered(found: &Found, form: &Form, pushers: Option<&Pushers>) -> Result<Approval, Refusal> {
     let Found { link, approval, .. } = found;
-    let decided = approval.decide(&link.approver, form.verdict, &form.reason, now())?;
+    let decided = approval.decide(&link.approver, form.verdict, &form.reason, pushers, now())?;
     let confirmed = !approval.confirm_digest || form.verdict == Verdict::Rejected || form.digest == approval.digest_end();
     if confirmed { Ok(decided) } else { Err(Refusal::WrongDigest) }
+}
+
+/// Who pushed the image, where the approval asks and CloudTrail has told it.
+async fn pushers(table: &Table, approval: &Approval) -> Result<Option<Pushers>, StepError> {
+    if !approval.other_than_pusher {
+        return Ok(None);
+    }
+    let image = &approval.release.image;
+    Ok(table.get::<Pushers>(&Key::pushers(&image.repository, &image.digest)).await?.map(|stored| stored.document))
 }
 
 /// Whether the person is among the stage's approvers still: someone who has left the team may have the mail.
@@ -189,6 +201,7 @@ const fn label(refusal: Refusal) -> &'static str {
         Refusal::Decided => "Decided",
         Refusal::Used => "Used",
         Refusal::NotAsked => "NotAsked",
+        Refusal::PusherUnknown => "PusherUnknown",
         Refusal::WrongDigest => "WrongDigest",
     }
 }

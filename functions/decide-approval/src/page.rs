@@ -23,6 +23,7 @@ pub(crate) fn approval(approval: &Approval, progress: &[Progress], approver: &Em
         Status::Expired => format!("The approval of {name} {tag} has expired"),
         Status::Superseded => format!("{name} {tag} was superseded by a newer push"),
         Status::Withdrawn => format!("{name} {tag} does not wait any more"),
+        Status::Voided => format!("{name} {tag}: {} has changed, and you were asked again", approval.stage),
     };
     layout(
         &title,
@@ -40,6 +41,13 @@ fn decisions(approval: &Approval, status: Status) -> Markup {
     html! {
         @if status == Status::Expired {
             p.notice { "Nobody may decide any more since " (time(approval.expires_at)) ". Nothing was changed by this link." }
+        }
+        @if status == Status::Voided {
+            p.notice {
+                "This approval does not count"
+                @if let Some(because) = &approval.closed_because { ": " (because) }
+                ". Your newest mail has the link to the one that does."
+            }
         }
         @if matches!(status, Status::Superseded | Status::Withdrawn) {
             p.notice {
@@ -62,6 +70,9 @@ fn decisions(approval: &Approval, status: Status) -> Markup {
         @if status == Status::Pending && approval.quorum > 1 {
             p { (approval.quorum) " of " (approval.approvers.len()) " people have to approve." }
         }
+        @if status == Status::Pending && approval.other_than_pusher {
+            p { "One of those who approve must be someone who did not push the image." }
+        }
     }
 }
 
@@ -72,6 +83,7 @@ fn facts(approval: &Approval, asking: bool) -> Markup {
             dt { "Application" } dd { (approval.release.application) }
             dt { "Tag" } dd { (image.tag) }
             dt { "Image" } dd.digest { (image.repository) "@" (image.digest) }
+            @if let Some(pushed_at) = approval.pushed_at { dt { "Pushed" } dd { (time(pushed_at)) } }
             dt { "Stage" } dd { (approval.stage) }
             @for service in &approval.baseline.services {
                 dt { (service.service) @if asking { " runs now" } @else { " ran when people were asked" } } dd.digest { (runs_now(service)) }
@@ -81,6 +93,10 @@ fn facts(approval: &Approval, asking: bool) -> Markup {
             }
             @for alarm in &approval.baseline.alarms {
                 dt { "Alarm " (alarm.name) } dd { (format!("{:?}", alarm.state)) }
+            }
+            @if !approval.changes.is_empty() {
+                dt { "Changes with it" }
+                dd { ul.changes { @for change in &approval.changes { li { (change) } } } }
             }
             dt { "Rollback" }
             dd {
@@ -161,6 +177,17 @@ pub(crate) fn bad_form(problem: FormProblem) -> Markup {
     layout(title, &html! { p { "Nothing was changed: " (problem) "." } p { "Open the link in your mail again, and use its form." } })
 }
 
+/// The page while nobody knows who pushed the image, where that must be known.
+pub(crate) fn pusher_unknown() -> Markup {
+    layout(
+        "It is not known who pushed the image",
+        &html! {
+            p { "Nothing was decided: somebody who did not push the image has to approve, and CloudTrail has not told who did." }
+            p { "Its record may come some minutes after the push: open the link in your mail again then. Rejecting is possible at once." }
+        },
+    )
+}
+
 /// The page for characters that are not the digest's.
 pub(crate) fn wrong_digest() -> Markup {
     layout(
@@ -189,6 +216,7 @@ pub(crate) const fn word(status: Status) -> &'static str {
         Status::Expired => "Expired",
         Status::Superseded => "Superseded",
         Status::Withdrawn => "Withdrawn",
+        Status::Voided => "Voided",
     }
 }
 
@@ -247,6 +275,7 @@ mod tests {
             expires_after: "1h".parse().expect("a span"),
             remind_before: None,
             confirm_digest: false,
+            other_than_pusher: false,
         };
         Approval::open(release, StageName::new("production").expect("a name"), &policy, Baseline::default(), vec![], second(0))
     }
@@ -256,7 +285,7 @@ mod tests {
         let before = approval(&open("v2"), &[], &ana(), "nonce", second(1)).0;
         assert!(before.contains(r#"value="approve""#) && before.contains(r#"value="nonce""#), "{before}");
 
-        let decided = open("v2").decide(&ana(), Verdict::Rejected, "no", second(1)).expect("it counts");
+        let decided = open("v2").decide(&ana(), Verdict::Rejected, "no", None, second(1)).expect("it counts");
         for after in [approval(&decided, &[], &ana(), "nonce", second(2)).0, approval(&open("v2"), &[], &ana(), "nonce", second(3600)).0] {
             assert!(!after.contains("<form") && !after.contains("nonce"), "{after}");
         }
@@ -265,7 +294,7 @@ mod tests {
     #[test]
     fn whatever_is_shown_is_escaped() {
         let reason = r#"<script>alert("1")</script>"#;
-        let decided = open("<b>v2</b>").decide(&ana(), Verdict::Rejected, reason, second(1)).expect("it counts");
+        let decided = open("<b>v2</b>").decide(&ana(), Verdict::Rejected, reason, None, second(1)).expect("it counts");
         let shown = approval(&decided, &[], &ana(), "nonce", second(2)).0;
         assert!(!shown.contains("<script>") && !shown.contains("<b>"), "{shown}");
         assert!(shown.contains("&lt;script&gt;"), "{shown}");

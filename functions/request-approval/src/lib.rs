@@ -11,10 +11,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use slipway_aws::{Aws, Key, Table};
+use slipway_aws::{Aws, Key, Stored, Table};
 use slipway_core::application::{ApprovalPolicy, Stage};
 use slipway_core::approval::{Approval, ApprovalId, GRACE_SECONDS, Link, Verified};
 use slipway_core::audit::{Happening, What};
+use slipway_core::definition;
 use slipway_core::name::EmailAddress;
 use slipway_core::release::Release;
 use slipway_core::rollback::Baseline;
@@ -77,26 +78,30 @@ async fn request(
     let Some(policy) = &stage.approval else {
         return Err(StepError::InvalidInput { field: "ask.stage.approval".into(), problem: "the stage asks for no approval".into() });
     };
-    let confirmed = aws.topic(&config.approval_topic_arn).confirmed().await?;
-    if let Some(reason) = cannot_decide(policy, &confirmed) {
+    let id = ApprovalId::of(&release, &stage.name, baseline.round);
+    let is_open = table.get::<Approval>(&Key::approval(&id)).await?.is_some();
+    if !is_open && let Some(reason) = cannot_decide(policy, &aws.topic(&config.approval_topic_arn).confirmed().await?) {
         tracing::warn!(release.id = %release.id, stage = %stage.name, "nobody can approve {} for {}: {reason}", release.id, stage.name);
         count("ApprovalImpossible", &[("Application", release.application.as_str())]);
         return Ok(ApprovalRequested::Blocked { reason });
     }
-    table.put(&Key::asked(&release.id, &stage.name), &ApprovalId::of(&release, &stage.name)).await?;
-    let approval = open(table, release, &stage, policy, baseline).await?;
+    table.put(&Key::asked(&release.id, &stage.name), &id).await?;
+    for earlier in 1..baseline.round {
+        void(table, &ApprovalId::of(&release, &stage.name, earlier), &stage).await?;
+    }
+    let approval = open(aws, table, release, &stage, policy, baseline).await?;
     for approver in &approval.approvers {
         ask(aws, config, table, &approval, approver).await?;
     }
     let now = now();
-    if now >= approval.remind_at {
+    let remind_at = approval.remind_at.unwrap_or(approval.expires_at);
+    if now >= remind_at {
         for approver in approval.unanswered() {
             remind(aws, config, table, &approval, approver).await?;
         }
     }
     let lives = |until: Timestamp| u32::try_from(until.duration_since(now).as_secs()).unwrap_or(0);
-    let timeout_seconds =
-        if now < approval.remind_at { lives(approval.remind_at).max(1) } else { lives(approval.expires_at).saturating_add(GRACE_SECONDS) };
+    let timeout_seconds = if now < remind_at { lives(remind_at).max(1) } else { lives(approval.expires_at).saturating_add(GRACE_SECONDS) };
     Ok(ApprovalRequested::Asked { approval: approval.id, expires_at: approval.expires_at, timeout_seconds })
 }
 
@@ -117,12 +122,53 @@ fn cannot_decide(policy: &ApprovalPolicy, confirmed: &[String]) -> Option<String
     })
 }
 
+/// An approval of the stage as it was before: whoever gave it agreed to replace something else.
+async fn void(table: &Table, id: &ApprovalId, stage: &Stage) -> Result<(), StepError> {
+    let key = Key::approval(id);
+    // Each round that fails is one in which someone else wrote the approval, or the next entry of the audit.
+    while let Some(Stored { document: approval, version }) = table.get::<Approval>(&key).await? {
+        let voided = approval.voided(&format!("{} was changed by someone else meanwhile", stage.name));
+        if voided.status == approval.status {
+            break;
+        }
+        let words = voided.closed_because.clone().unwrap_or_default();
+        let (entry, sealed) = next_entry(table, &voided, &Happening { at: now(), what: What::Voided, person: None, words }).await?;
+        if table.replace_and_put_new(&key, &voided, version, &entry, &sealed).await? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// What changes besides the image, line by line, for each service: what it runs now against the template of what is next.
+async fn changes(aws: &Aws, table: &Table, approval: &Approval, stage: &Stage) -> Result<Vec<String>, StepError> {
+    let mut lines = Vec::new();
+    for service in &approval.baseline.services {
+        let name = &service.service;
+        let recorded = table.get::<Value>(&Key::definition(&approval.release.id, &stage.name, name, approval.baseline.round)).await?;
+        let (Some(before), Some(after)) = (recorded, aws.ecs().task_definition(&stage.families(name).template).await?) else {
+            continue;
+        };
+        lines.extend(definition::changes(&before.document, &after.document).into_iter().map(|line| format!("{name}: {line}")));
+    }
+    Ok(lines)
+}
+
 /// The approval as it is open, or a new one, written together with its entry of the audit.
-async fn open(table: &Table, release: Release, stage: &Stage, policy: &ApprovalPolicy, baseline: Baseline) -> Result<Approval, StepError> {
-    let key = Key::approval(&ApprovalId::of(&release, &stage.name));
+async fn open(
+    aws: &Aws,
+    table: &Table,
+    release: Release,
+    stage: &Stage,
+    policy: &ApprovalPolicy,
+    baseline: Baseline,
+) -> Result<Approval, StepError> {
+    let key = Key::approval(&ApprovalId::of(&release, &stage.name, baseline.round));
     let partition = Key::release(&release.id).pk;
     let verified: Vec<Verified> = table.list(&partition, "VERIFIED#").await?.into_iter().map(|(_, stored)| stored.document).collect();
-    let opened = Approval::open(release, stage.name.clone(), policy, baseline, verified, now());
+    let mut opened = Approval::open(release, stage.name.clone(), policy, baseline, verified, now());
+    opened.changes = changes(aws, table, &opened, stage).await?;
+    opened.pushed_at = aws.repositories().find(&opened.release.image).await?.map(|found| found.pushed_at);
     let people: Vec<_> = opened.approvers.iter().map(EmailAddress::as_str).collect();
     let happening = Happening { at: opened.requested_at, what: What::Requested, person: None, words: people.join(", ") };
     // Each round that fails is one in which someone else wrote the approval, or the next entry of the audit.

@@ -11,6 +11,9 @@ pub(crate) fn request(approval: &Approval, approver: &EmailAddress, url: &str) -
     let Approval { release, stage, .. } = approval;
     let image = &release.image;
     let mut text = format!("{} {} waits for your approval to go to {stage}.\n\n", release.application, image.tag);
+    if approval.baseline.round > 1 {
+        text += &format!("{stage} has changed since you were asked before: that approval does not count, whoever gave it.\n\n");
+    }
     text += &format!("Image    {}@{}\nTag      {}\nRelease  {}\n", image.repository, image.digest, image.tag, release.id);
     for service in &approval.baseline.services {
         let now = if service.ran_nothing() {
@@ -19,6 +22,15 @@ pub(crate) fn request(approval: &Approval, approver: &EmailAddress, url: &str) -
             short(&service.image)
         };
         text += &format!("\n{stage} runs now\n  {}: {now}\n", service.service);
+    }
+    if let Some(pushed_at) = approval.pushed_at {
+        text += &format!("\nPushed   {pushed_at:.0}\n");
+    }
+    if !approval.changes.is_empty() {
+        text += "\nChanges with it\n";
+        for change in &approval.changes {
+            text += &format!("  {change}\n");
+        }
     }
     for why in approval.baseline.services.iter().filter(|service| service.image_gone).filter_map(ServiceBaseline::no_way_back) {
         text += &format!("\nNo rollback is possible: {why}.\n");
@@ -38,6 +50,12 @@ pub(crate) fn request(approval: &Approval, approver: &EmailAddress, url: &str) -
     }
     text += &format!("\nLook at it, and approve or reject:\n{url}\n\n");
     text += &format!("The link is yours alone; do not pass it on. It can be used until {:.0}.\n", approval.expires_at);
+    if approval.confirm_digest {
+        text += "To approve, you type the last six characters of the digest.\n";
+    }
+    if approval.other_than_pusher {
+        text += "One of those who approve must be someone who did not push the image.\n";
+    }
     if approval.quorum > 1 {
         text += &format!("{} of {} people have to approve.\n", approval.quorum, approval.approvers.len());
     }
@@ -62,6 +80,7 @@ pub(crate) fn receipt(approval: &Approval, approver: &EmailAddress, now: Timesta
         Status::Rejected => ("rejected", format!("{name} was rejected and does not go to {stage}.")),
         Status::Expired => ("expired", format!("Nobody decided before {:.0}: {name} does not go to {stage}.", approval.expires_at)),
         Status::Superseded => ("superseded", format!("{name} does not go to {stage}{}.", because())),
+        Status::Voided => ("asked again", format!("The approval of {name} does not count{}.", because())),
         Status::Withdrawn => ("ended", format!("{name} does not go to {stage}{}.", because())),
     };
     let mut text = format!("{what}\n");
@@ -127,8 +146,9 @@ mod tests {
             expires_after: "1h".parse().expect("a span"),
             remind_before: None,
             confirm_digest: false,
+            other_than_pusher: false,
         };
-        let baseline = Baseline { services: vec![service], alarms: vec![] };
+        let baseline = Baseline { services: vec![service], alarms: vec![], round: 1 };
         let at = jiff::Timestamp::from_second(0).expect("in range");
         let approval = Approval::open(release, StageName::new("production").expect("a name"), &policy, baseline, vec![], at);
 

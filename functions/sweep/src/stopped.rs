@@ -15,7 +15,7 @@ pub(crate) async fn ending(aws: &Aws, table: &Table, release: &Release, applicat
     let mut last = None;
     let mut runs = Vec::new();
     for stage in &application.stages {
-        let begun = table.get::<Baseline>(&Key::baseline(&release.id, &stage.name)).await?.is_some();
+        let begun = table.get::<Baseline>(&Key::baseline(&release.id, &stage.name, 1)).await?.is_some();
         let changed = look_at(aws, table, release, stage, &mut runs).await?;
         if begun {
             last = Some((stage.name.clone(), changed));
@@ -55,7 +55,8 @@ pub(crate) async fn withdraw_approvals(
     ending: &Ending,
 ) -> Result<(), StepError> {
     for stage in &application.stages {
-        let key = Key::approval(&ApprovalId::of(release, &stage.name));
+        let Some(asked) = table.get::<ApprovalId>(&Key::asked(&release.id, &stage.name)).await? else { continue };
+        let key = Key::approval(&asked.document);
         // Each round that fails is one in which a decision was written, which has no effect, or an entry of the audit.
         while let Some(Stored { document: approval, version }) = table.get::<Approval>(&key).await? {
             let withdrawn = approval.withdrawn(&format!("the release has ended {}", ending.outcome));

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use slipway_core::approval::ApprovalId;
 use slipway_core::image::Digest;
-use slipway_core::name::{ApplicationName, ReleaseId, ServiceName, StageName};
+use slipway_core::name::{ApplicationName, ReleaseId, RepositoryName, ServiceName, StageName};
 use slipway_core::release::Started;
 use slipway_core::wait::Signal;
 
@@ -95,16 +95,16 @@ impl Key {
         Self::of(format!("RELEASE#{id}"), "ENDING")
     }
 
-    /// What a stage ran before the release.
+    /// What a stage ran before the release, as it was found in a round.
     #[must_use]
-    pub fn baseline(id: &ReleaseId, stage: &StageName) -> Self {
-        Self::of(format!("RELEASE#{id}"), format!("BASELINE#{stage}"))
+    pub fn baseline(id: &ReleaseId, stage: &StageName, round: u32) -> Self {
+        Self::of(format!("RELEASE#{id}"), format!("BASELINE#{stage}{}", later(round)))
     }
 
-    /// The whole document of the task definition that a service ran before the release.
+    /// The whole document of the task definition that a service ran before the release, as it was found in a round.
     #[must_use]
-    pub fn definition(id: &ReleaseId, stage: &StageName, service: &ServiceName) -> Self {
-        Self::of(format!("RELEASE#{id}"), format!("DEFINITION#{stage}#{service}"))
+    pub fn definition(id: &ReleaseId, stage: &StageName, service: &ServiceName, round: u32) -> Self {
+        Self::of(format!("RELEASE#{id}"), format!("DEFINITION#{stage}#{service}{}", later(round)))
     }
 
     /// The copy of a service's baseline that its rollback had to register.
@@ -182,6 +182,12 @@ impl Key {
         Self::of(format!("APPROVAL#{}", id.as_str()), format!("MAILED#{approver}"))
     }
 
+    /// Who pushed an image.
+    #[must_use]
+    pub fn pushers(repository: &RepositoryName, digest: &Digest) -> Self {
+        Self::of(format!("PUSHER#{repository}@{digest}"), "PUSHER")
+    }
+
     /// An entry of an application's audit, counted from 1.
     #[must_use]
     pub fn audit(application: &ApplicationName, sequence: u64) -> Self {
@@ -217,6 +223,11 @@ impl Key {
     pub fn reminded(id: &ApprovalId, approver: &str) -> Self {
         Self::of(format!("APPROVAL#{}", id.as_str()), format!("REMINDED#{approver}"))
     }
+}
+
+/// The first round needs no number.
+fn later(round: u32) -> String {
+    if round <= 1 { String::new() } else { format!("#{round}") }
 }
 
 /// No stage's name is a hyphen.

@@ -88,6 +88,10 @@ pub struct ApprovalPolicy {
     /// Whether an approver types the digest's last six characters to approve; not when it is not given.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub confirm_digest: bool,
+    /// Whether one of those who approve must be someone who did not push the image; not when it is not given. Where it is not
+    /// known who pushed it, nobody can approve.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub other_than_pusher: bool,
 }
 
 impl ApprovalPolicy {

@@ -55,6 +55,10 @@ pub enum What {
     Superseded,
     /// A person ended the release.
     Withdrawn,
+    /// The stage changed, and people were asked again.
+    Voided,
+    /// The release began to change the stage with it.
+    Used,
 }
 
 impl What {
@@ -71,6 +75,8 @@ impl What {
             Self::Expired => "EXPIRED",
             Self::Superseded => "SUPERSEDED",
             Self::Withdrawn => "WITHDRAWN",
+            Self::Voided => "VOIDED",
+            Self::Used => "USED",
         }
     }
 }

@@ -94,6 +94,8 @@ pub struct CaptureBaselineInput {
     pub application: Application,
     /// Which of its stages is next, counted from 0.
     pub position: usize,
+    /// Which look at the stage this is, counted from 1.
+    pub round: u32,
 }
 
 /// What `capture-baseline` answers.
@@ -192,6 +194,11 @@ pub enum Deployed {
     /// Nothing was changed, and nothing may be.
     Blocked {
         /// Why.
+        reason: String,
+    },
+    /// Nothing was changed: the stage does not run any more what it ran when people were asked. They are asked again.
+    Outdated {
+        /// What it runs.
         reason: String,
     },
     /// Nothing was changed: a newer push has taken the release's place.
