@@ -150,7 +150,7 @@ async fn decide(aws: &Aws, config: &Config, table: &Table, locator: &str, reques
         let happening = Happening { at: decision.at, what, person: Some(decision.by.clone()), words: decision.reason.clone() };
         let (entry, sealed) = next_entry(table, &decided, &happening).await?;
         if table.replace_and_put_new(&Key::approval(&decided.id), &decided, found.version, &entry, &sealed).await? {
-            tracing::info!(release.id = %decided.release.id, stage = %decided.stage, status = ?decided.status, "a decision about {} in {} was written", decided.release.id, decided.stage);
+            tracing::info!(release.id = %decided.release.id, stage = %decided.stage, audit.hash = sealed.hash, status = ?decided.status, "a decision about {} in {} was written", decided.release.id, decided.stage);
             count("Decision", &[("Status", page::word(decided.status))]);
             return page_of(table, &decided, &found.link, locator, StatusCode::OK).await;
         }

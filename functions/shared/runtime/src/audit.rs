@@ -38,6 +38,8 @@ pub async fn audit(table: &Table, approval: &Approval, happening: &Happening) ->
     loop {
         let (key, sealed) = next_entry(table, approval, happening).await?;
         if table.put_new(&key, &sealed).await? {
+            // A log that is kept elsewhere shows when the end of a chain was cut off.
+            tracing::info!(audit.hash = sealed.hash, "the audit of {} has one more entry, {}", approval.release.application, key.sk);
             return Ok(());
         }
     }
