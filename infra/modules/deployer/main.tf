@@ -48,7 +48,7 @@ locals {
             name           = stage.name
             cluster        = stage.cluster
             deploy_timeout = stage.deploy_timeout
-            approval       = stage.approval
+            approval       = stage.approval == null ? null : { for field, value in stage.approval : field => value if value != null }
             bake           = stage.bake
 
             services = [
