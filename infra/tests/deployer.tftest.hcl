@@ -247,6 +247,15 @@ run "only_one_function_may_see_task_tokens" {
   }
 
   assert {
+    condition = [
+      for function, statements in local.statements : function if anytrue([
+        for statement in statements : anytrue([for action in statement.actions : contains(["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"], action)])
+      ])
+    ] == ["resume-release"]
+    error_message = "The table's stream carries every item, with the waits, and no condition holds there."
+  }
+
+  assert {
     condition = length(setsubtract(
       [for action in flatten(values(local.statements)[*][*].actions) : action if startswith(action, "dynamodb:")],
       [
@@ -255,6 +264,58 @@ run "only_one_function_may_see_task_tokens" {
       ],
     )) == 0
     error_message = "An action that names no partition, such as a scan, would pass the condition."
+  }
+}
+
+run "the_page_writes_decisions_and_nothing_else" {
+  command = plan
+
+  module {
+    source = "./modules/deployer"
+  }
+
+  assert {
+    condition = toset(flatten(local.statements["decide-approval"][*].actions)) == toset([
+      "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem", "ssm:GetParametersByPath",
+    ])
+    error_message = "The function that everyone can reach ends no wait (states), tells nobody (sns), and does nothing else that is not written here."
+  }
+
+  assert {
+    condition = toset(flatten([
+      for statement in local.statements["decide-approval"] : [for condition in statement.conditions : condition.values]
+      if anytrue([for action in statement.actions : contains(["dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], action)])
+    ])) == toset(["APPROVAL#*", "AUDIT#*"])
+    error_message = "It writes approvals and the audit alone."
+  }
+
+  assert {
+    condition     = local.environments["decide-approval"] == { SLIPWAY_APPLICATIONS_PATH = "/slipway/applications" }
+    error_message = "It reads again who may approve, and knows neither the workflow nor a topic."
+  }
+}
+
+run "nobody_removes_approvals_or_the_audit" {
+  command = plan
+
+  module {
+    source = "./modules/deployer"
+  }
+
+  assert {
+    condition = alltrue(flatten([
+      for statements in values(local.statements) : [
+        for statement in statements : length(statement.conditions) > 0 && alltrue([
+          for value in flatten(statement.conditions[*].values) : contains(["OPEN", "SIGNAL#*", "WAIT#*"], value)
+        ]) if contains(statement.actions, "dynamodb:DeleteItem")
+      ]
+    ]))
+    error_message = "Only waits, their signals and the list of open releases are removed."
+  }
+
+  assert {
+    condition     = aws_dynamodb_table.this.point_in_time_recovery[0].enabled && aws_dynamodb_table.this.server_side_encryption[0].enabled
+    error_message = "The table can be had back as it was, and KMS encrypts it: disabled would be a key of AWS's that no log shows."
   }
 }
 
