@@ -319,6 +319,57 @@ run "nobody_removes_approvals_or_the_audit" {
   }
 }
 
+run "cloudtrail_tells_who_pushed" {
+  command = plan
+
+  module {
+    source = "./modules/deployer"
+  }
+
+  assert {
+    condition = jsondecode(aws_cloudwatch_event_rule.this["push-record"].event_pattern) == {
+      source        = ["aws.ecr"]
+      account       = ["123456789012"]
+      "detail-type" = ["AWS API Call via CloudTrail"]
+      detail = {
+        eventSource       = ["ecr.amazonaws.com"]
+        eventName         = ["PutImage"]
+        errorCode         = [{ exists = false }]
+        requestParameters = { repositoryName = ["web"] }
+      }
+    }
+    error_message = "Pushes to the applications' repositories that did not fail."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_event_target.this["push-record"].target_id == "receive-push" && length(aws_cloudwatch_event_target.this["push-record"].dead_letter_config) == 1
+    error_message = "They wake receive-push, and those that cannot be handed over are kept."
+  }
+}
+
+run "more_repositories_than_a_rule_has_room_for_are_not_named" {
+  command = plan
+
+  module {
+    source = "./modules/deployer"
+  }
+
+  variables {
+    applications = {
+      for number in range(100) : "application-${number}" => {
+        repository = "some-team/application-${number}"
+        tags       = ["v*"]
+        stages     = [{ name = "production", cluster = "cluster-${number}", services = [{ service = "web", health = { path = "/" } }] }]
+      }
+    }
+  }
+
+  assert {
+    condition     = length(aws_cloudwatch_event_rule.this["push-record"].event_pattern) <= 2048 && !can(jsondecode(aws_cloudwatch_event_rule.this["push-record"].event_pattern).detail.requestParameters)
+    error_message = "EventBridge refuses a longer pattern."
+  }
+}
+
 run "a_definition_that_is_not_there_is_refused" {
   command = plan
 
