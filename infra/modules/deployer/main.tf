@@ -253,5 +253,7 @@ module "approval" {
   key_arn                    = aws_kms_key.messages.arn
   decide_approval_name       = module.function["decide-approval"].name
   decide_approval_invoke_arn = module.function["decide-approval"].invoke_arn
+  domain                     = var.approval_domain
+  sign_in                    = var.approval_sign_in
   log_retention_days         = var.log_retention_days
 }
