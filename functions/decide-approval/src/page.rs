@@ -83,6 +83,7 @@ fn facts(approval: &Approval, asking: bool) -> Markup {
             dt { "Application" } dd { (approval.release.application) }
             dt { "Tag" } dd { (image.tag) }
             dt { "Image" } dd.digest { (image.repository) "@" (image.digest) }
+            @if let Some(revision) = &approval.revision { dt { "Commit" } dd.digest { (revision) } }
             @if let Some(pushed_at) = approval.pushed_at { dt { "Pushed" } dd { (time(pushed_at)) } }
             dt { "Stage" } dd { (approval.stage) }
             @for service in &approval.baseline.services {

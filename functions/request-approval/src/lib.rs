@@ -168,6 +168,7 @@ async fn open(
     let verified: Vec<Verified> = table.list(&partition, "VERIFIED#").await?.into_iter().map(|(_, stored)| stored.document).collect();
     let mut opened = Approval::open(release, stage.name.clone(), policy, baseline, verified, now());
     opened.changes = changes(aws, table, &opened, stage).await?;
+    opened.revision = aws.repositories().revision(&opened.release.image).await?;
     opened.pushed_at = aws.repositories().find(&opened.release.image).await?.map(|found| found.pushed_at);
     let people: Vec<_> = opened.approvers.iter().map(EmailAddress::as_str).collect();
     let happening = Happening { at: opened.requested_at, what: What::Requested, person: None, words: people.join(", ") };

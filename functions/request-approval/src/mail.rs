@@ -15,6 +15,12 @@ pub(crate) fn request(approval: &Approval, approver: &EmailAddress, url: &str) -
         text += &format!("{stage} has changed since you were asked before: that approval does not count, whoever gave it.\n\n");
     }
     text += &format!("Image    {}@{}\nTag      {}\nRelease  {}\n", image.repository, image.digest, image.tag, release.id);
+    if let Some(revision) = &approval.revision {
+        text += &format!("Commit   {revision}\n");
+    }
+    if let Some(pushed_at) = approval.pushed_at {
+        text += &format!("Pushed   {pushed_at:.0}\n");
+    }
     for service in &approval.baseline.services {
         let now = if service.ran_nothing() {
             "nothing yet: this is its first release, and a rollback can only stop it".to_owned()
@@ -22,9 +28,6 @@ pub(crate) fn request(approval: &Approval, approver: &EmailAddress, url: &str) -
             short(&service.image)
         };
         text += &format!("\n{stage} runs now\n  {}: {now}\n", service.service);
-    }
-    if let Some(pushed_at) = approval.pushed_at {
-        text += &format!("\nPushed   {pushed_at:.0}\n");
     }
     if !approval.changes.is_empty() {
         text += "\nChanges with it\n";

@@ -70,6 +70,9 @@ pub struct Approval {
     /// What else changes with the image, line by line: in the task definition.
     #[serde(default)]
     pub changes: Vec<String>,
+    /// The commit that the image was built from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
     /// When the image was pushed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pushed_at: Option<Timestamp>,
@@ -200,6 +203,7 @@ impl Approval {
             confirm_digest: policy.confirm_digest,
             other_than_pusher: policy.other_than_pusher,
             changes: Vec::new(),
+            revision: None,
             pushed_at: None,
             decisions: Vec::new(),
             status: Status::Pending,
