@@ -2,6 +2,7 @@
 //!
 //! IAM is enforced in all of them. They share one application, so they take turns.
 
+mod approvals;
 mod faults;
 mod releases;
 mod schedules;
