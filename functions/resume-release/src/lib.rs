@@ -86,7 +86,15 @@ async fn park(place: &Place<'_>, waiting: Waiting) -> Result<(), StepError> {
         place.table.put(&Key::signal(&signal, &release.id, stage.as_ref()), &pointer).await?;
     }
     tracing::info!(%release.id, stage = in_words(stage.as_ref()), kind = wait.kind(), "{} waits: {}", release.id, wait.kind());
-    resume_if_over(place, &waiting).await
+    match look::at(place, release, wait).await? {
+        // The wait is removed first: whatever fails here, the workflow parks it again. Nobody comes back for one whose token was
+        // used.
+        Some(result) => {
+            forget(&place.table, &waiting).await?;
+            deliver(place, &waiting, &result).await
+        }
+        None => Ok(()),
+    }
 }
 
 /// Looks at every wait that this signal may end.
@@ -158,12 +166,17 @@ async fn resume_if_over(place: &Place<'_>, waiting: &Waiting) -> Result<(), Step
 }
 
 async fn resume(place: &Place<'_>, waiting: &Waiting, result: &WaitResult) -> Result<(), StepError> {
+    deliver(place, waiting, result).await?;
+    // Removed afterwards: whoever brought the signal brings it again when something fails before.
+    forget(&place.table, waiting).await
+}
+
+async fn deliver(place: &Place<'_>, waiting: &Waiting, result: &WaitResult) -> Result<(), StepError> {
     let Waiting { token, release, stage, wait } = waiting;
-    let delivery = place.aws.executions().resume(token, result).await?;
-    if delivery == Delivery::Delivered {
+    if place.aws.executions().resume(token, result).await? == Delivery::Delivered {
         tracing::info!(%release.id, stage = in_words(stage.as_ref()), kind = wait.kind(), "the wait of {} is over: {}", release.id, wait.kind());
     }
-    forget(&place.table, waiting).await
+    Ok(())
 }
 
 /// Removes a wait that is over, and then what points to it: a run that dies in between is made up for by the next signal.

@@ -1,5 +1,6 @@
 //! Looks at the truth behind a wait.
 
+use jiff::SignedDuration;
 use slipway_aws::{Aws, Key, Stored, Table};
 use slipway_core::alarm::ringing;
 use slipway_core::approval::{Approval, ApprovalId, Status};
@@ -127,14 +128,16 @@ async fn view(aws: &Aws, service: &DeployedService) -> Result<Option<ServiceView
     Ok(aws.ecs().services(service.cluster.as_str(), &[service.service.as_str()]).await?.into_iter().next())
 }
 
-/// ECS's reason, why its tasks stopped, and its last message about the service.
+/// ECS's reason, why its tasks stopped, and its last message about the service since they were created: an older one is about an
+/// earlier deployment. While no task has stopped, what ECS said in the last hour counts.
 async fn why(aws: &Aws, service: &DeployedService, view: &ServiceView, reason: &str) -> Result<String, StepError> {
     let mut words = vec![reason.trim_end_matches('.').to_owned()];
-    let stopped = aws.ecs().stopped_reasons(service.cluster.as_str(), service.service.as_str(), &service.task_definition).await?;
-    if !stopped.is_empty() {
-        words.push(format!("its tasks stopped: {}", stopped.join("; ")));
+    let stopped = aws.ecs().stopped_tasks(service.cluster.as_str(), service.service.as_str(), &service.task_definition).await?;
+    if !stopped.reasons.is_empty() {
+        words.push(format!("its tasks stopped: {}", stopped.reasons.join("; ")));
     }
-    if let Some(message) = view.trouble(now()) {
+    let since = stopped.since.unwrap_or_else(|| now() - SignedDuration::from_hours(1));
+    if let Some(message) = view.trouble(since) {
         words.push(format!("ECS says: {}", message.trim_end_matches('.')));
     }
     Ok(words.join("; "))

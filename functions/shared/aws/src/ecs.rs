@@ -3,6 +3,7 @@
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::types::{self, DeploymentRolloutState, DesiredStatus, TaskDefinitionField};
 use aws_smithy_types::body::SdkBody;
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use slipway_core::definition::OF_THE_REVISION;
 use slipway_core::deployment::{Deployment, Rollout, ServiceEvent, ServiceView, TaskView};
@@ -41,6 +42,15 @@ pub struct TaskDefinition {
     pub release: Option<String>,
     /// Whether a service may be told to run it: not once it was deregistered.
     pub active: bool,
+}
+
+/// What ECS still knows of the stopped tasks of one task definition.
+#[derive(Clone, Debug, Default)]
+pub struct StoppedTasks {
+    /// Why the newest stopped, in ECS's words, each reason once.
+    pub reasons: Vec<String>,
+    /// When the first of them was created.
+    pub since: Option<Timestamp>,
 }
 
 impl Ecs {
@@ -180,26 +190,31 @@ impl Ecs {
         tasks.iter().filter(|task| task.last_status() == Some("RUNNING")).map(task_view).collect()
     }
 
-    /// Why the newest stopped tasks of a task definition stopped, in ECS's words, each reason once.
+    /// The stopped tasks of a task definition that ECS still knows.
     ///
     /// # Errors
     ///
     /// When ECS cannot be asked.
-    pub async fn stopped_reasons(&self, cluster: &str, service: &str, of: &TaskDefinitionArn) -> Result<Vec<String>, AwsError> {
+    pub async fn stopped_tasks(&self, cluster: &str, service: &str, of: &TaskDefinitionArn) -> Result<StoppedTasks, AwsError> {
         // ECS lists them in no order, and cannot be asked for one task definition's: a full page, sorted here.
         let request = self.client.list_tasks().cluster(cluster).service_name(service).desired_status(DesiredStatus::Stopped);
         let answer = request.send().await.map_err(|error| AwsError::from_sdk("ecs:ListTasks", error))?;
         let mut tasks = self.describe_tasks(cluster, answer.task_arns()).await?;
         tasks.sort_by_key(|task| std::cmp::Reverse(task.stopped_at().map_or(0, aws_sdk_ecs::primitives::DateTime::secs)));
-        let mut reasons = Vec::new();
+        let mut stopped = StoppedTasks::default();
         for task in tasks {
             let view = task_view(&task)?;
-            if let Some(reason) = view.stopped_reason.filter(|reason| view.task_definition == *of && !reasons.contains(reason)) {
-                reasons.push(reason);
+            if view.task_definition != *of {
+                continue;
+            }
+            let created_at = task.created_at().and_then(|at| Timestamp::from_second(at.secs()).ok());
+            stopped.since = [stopped.since, created_at].into_iter().flatten().min();
+            if let Some(reason) = view.stopped_reason.filter(|reason| !stopped.reasons.contains(reason)) {
+                stopped.reasons.push(reason);
             }
         }
-        reasons.truncate(STOPPED_REASONS);
-        Ok(reasons)
+        stopped.reasons.truncate(STOPPED_REASONS);
+        Ok(stopped)
     }
 
     async fn describe_tasks(&self, cluster: &str, arns: &[String]) -> Result<Vec<types::Task>, AwsError> {
@@ -262,7 +277,7 @@ fn service_view(service: &types::Service) -> Option<ServiceView> {
 }
 
 fn service_event(event: &types::ServiceEvent) -> Option<ServiceEvent> {
-    let at = jiff::Timestamp::from_second(event.created_at()?.secs()).ok()?;
+    let at = Timestamp::from_second(event.created_at()?.secs()).ok()?;
     Some(ServiceEvent { at, message: event.message()?.to_owned() })
 }
 

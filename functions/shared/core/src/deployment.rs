@@ -1,12 +1,9 @@
 //! What ECS says of a service, and whether that is what a release wanted.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::image::Digest;
 use crate::name::{ServiceArn, TaskDefinitionArn};
-
-/// How long ECS's messages count, in seconds: as long as it keeps the tasks that stopped.
-const MESSAGES_COUNT_SECONDS: i64 = 60 * 60;
 
 /// A service as ECS describes it at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,10 +34,11 @@ pub struct ServiceEvent {
 }
 
 impl ServiceView {
-    /// ECS's newest message that tells what is wrong, else the one that the deployment failed; the others tell of its progress.
+    /// ECS's newest message since then that tells what is wrong, else the one that the deployment failed; the others tell of its
+    /// progress.
     #[must_use]
-    pub fn trouble(&self, now: Timestamp) -> Option<&str> {
-        let recent = self.events.iter().filter(|event| event.at > now - SignedDuration::from_secs(MESSAGES_COUNT_SECONDS));
+    pub fn trouble(&self, since: Timestamp) -> Option<&str> {
+        let recent = self.events.iter().filter(|event| event.at >= since);
         let messages: Vec<_> = recent.map(|event| event.message.as_str()).collect();
         let cause = messages.iter().find(|message| message.contains("unhealthy") || message.contains("unable"));
         cause.or_else(|| messages.iter().find(|message| message.contains("deployment failed"))).copied()
@@ -202,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trouble_is_the_newest_message_of_one_and_not_yesterdays() {
+    fn a_trouble_is_the_newest_message_of_one_and_not_an_earlier_deployments() {
         let at = |seconds: i64, message: &str| ServiceEvent {
             at: Timestamp::from_second(seconds).expect("in range"),
             message: message.to_owned(),
@@ -215,11 +213,10 @@ mod tests {
             at(700, "unable to place a task"),
         ];
 
-        assert_eq!(web.trouble(Timestamp::from_second(1_000).expect("in range")), Some("is unhealthy in tg"));
-        let later = Timestamp::from_second(800 + MESSAGES_COUNT_SECONDS).expect("in range");
-        assert_eq!(web.trouble(later), Some("deployment failed"));
-        web.events.retain(|event| event.at < later - SignedDuration::from_secs(MESSAGES_COUNT_SECONDS));
-        assert_eq!(web.trouble(later), None);
+        let since = |seconds| Timestamp::from_second(seconds).expect("in range");
+        assert_eq!(web.trouble(since(800)), Some("is unhealthy in tg"));
+        assert_eq!(web.trouble(since(801)), Some("deployment failed"));
+        assert_eq!(web.trouble(since(901)), None);
     }
 
     #[test]
