@@ -65,7 +65,7 @@ fn flat(document: &Value) -> BTreeMap<String, String> {
             leaf(field, value, &mut leaves);
         }
     }
-    leaves.retain(|name, _| !(name.starts_with("containerDefinitions.") && name.ends_with(".image")));
+    leaves.retain(|name, _| !(name.starts_with("containerDefinitions.") && name.rsplit('.').next() == Some("image")));
     leaves
 }
 

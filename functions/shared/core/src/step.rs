@@ -125,6 +125,7 @@ pub enum Captured {
 /// What `request-approval` is given.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each invocation")]
 pub enum RequestApprovalInput {
     /// Ask people; once the time has come, remind those who have not answered.
     Ask {

@@ -245,7 +245,7 @@ async fn a_release_that_nobody_can_approve_fails_at_once_and_says_who_must_confi
     world.has_a_good_release().await;
     world
         .configure(|application| {
-            application["stages"][1]["approval"] = json!({ "approvers": [ANA, "new@example.com"], "quorum": 2, "expires_after": "1h" })
+            application["stages"][1]["approval"] = json!({ "approvers": [ANA, "new@example.com"], "quorum": 2, "expires_after": "1h" });
         })
         .await;
 
