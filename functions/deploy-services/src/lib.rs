@@ -5,6 +5,7 @@
 
 use serde_json::Value;
 use slipway_aws::{Aws, Key, Table};
+use slipway_core::alarm::disquiet;
 use slipway_core::application::{Stage, StageService};
 use slipway_core::approval::{Approval, ApprovalId, Progress};
 use slipway_core::audit::{Happening, What};
@@ -97,6 +98,12 @@ async fn deploy(aws: &Aws, config: &Config, input: &DeployServicesInput) -> Resu
         }
         if let Some(newer) = newest_after(&table, release).await? {
             return Ok(Deployed::Superseded { reason: newer.supersedes() });
+        }
+        // People may have taken a day to answer.
+        let wanted = stage.bake.as_ref().map(|bake| bake.alarms.as_slice()).unwrap_or_default();
+        let readings = if wanted.is_empty() { Vec::new() } else { aws.alarms().read(wanted).await? };
+        if let Some(reason) = disquiet(wanted, &readings) {
+            return Ok(Deployed::Blocked { reason });
         }
         match aws.repositories().find(&release.image).await? {
             None => {

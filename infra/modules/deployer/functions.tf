@@ -19,7 +19,7 @@ locals {
   notify            = { sid = "Notify", actions = ["sns:Publish"], resources = [aws_sns_topic.notifications.arn] }
 
   # CloudWatch leaves composite alarms out of its answer where less than all is allowed.
-  read_alarms = { sid = "ReadAlarms", actions = ["cloudwatch:DescribeAlarms"], resources = ["*"] }
+  read_alarms = { sid = "ReadAlarms", actions = ["cloudwatch:DescribeAlarms", "cloudwatch:DescribeAlarmHistory"], resources = ["*"] }
 
   # ECS has no permission for one task definition's description: all or none.
   describe_task_definitions = { sid = "DescribeTaskDefinitions", actions = ["ecs:DescribeTaskDefinition"], resources = ["*"] }
@@ -154,7 +154,7 @@ locals {
     ]
 
     deploy-services = [
-      local.describe_task_definitions, local.pass_task_roles, local.find_images, local.register_revisions, local.tag_revisions,
+      local.describe_task_definitions, local.pass_task_roles, local.find_images, local.read_alarms, local.register_revisions, local.tag_revisions,
       { sid = "UpdateServices", actions = ["ecs:DescribeServices", "ecs:UpdateService"], resources = local.service_arns },
       { sid = "RecordDeployment", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["deploy-services"] },
     ]

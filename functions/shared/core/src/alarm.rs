@@ -1,5 +1,6 @@
 //! CloudWatch alarms, read before a stage changes and while it bakes.
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +25,15 @@ pub struct AlarmReading {
     /// Its state.
     pub state: AlarmState,
     /// CloudWatch's reason for the state.
+    pub reason: String,
+}
+
+/// That an alarm rang, as CloudWatch's history has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ring {
+    /// When.
+    pub at: Timestamp,
+    /// CloudWatch's reason; empty where the history gives none.
     pub reason: String,
 }
 

@@ -29,10 +29,14 @@ pub enum Wait {
         /// The approval.
         approval: ApprovalId,
     },
-    /// One of these alarms rings. That the time passes without it is the good end, and is the state's time-out.
+    /// One of these alarms rings, or has rung since the stage began to change. That the time passes without it is the good
+    /// end, and is the state's time-out.
     Bake {
         /// The alarms' names.
         alarms: Vec<String>,
+        /// When the stage began to change.
+        #[schemars(with = "String")]
+        since: Timestamp,
     },
 }
 
@@ -59,7 +63,7 @@ impl Wait {
                 services.iter().map(|service| Signal::Service(service.arn.clone())).collect()
             }
             Self::Decision { .. } => vec![Signal::Push(application.clone())],
-            Self::Bake { alarms } => alarms.iter().cloned().map(Signal::Alarm).collect(),
+            Self::Bake { alarms, .. } => alarms.iter().cloned().map(Signal::Alarm).collect(),
         }
     }
 }
