@@ -13,7 +13,8 @@ use slipway_core::image::{Image, digest_of};
 use slipway_core::release::Release;
 use slipway_core::rollback::{Baseline, ServiceBaseline};
 use slipway_core::step::{CaptureBaselineInput, Captured};
-use slipway_runtime::{Config, StepError, abort_of, has_turn, newest_after, parse};
+use slipway_core::timeline::Step;
+use slipway_runtime::{Config, StepError, abort_of, happened, has_turn, newest_after, parse};
 
 /// Records the stage's baseline, or says what keeps the stage from changing.
 ///
@@ -27,13 +28,28 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Captured
     };
     let captured = capture(aws, config, &release, generation, Look { stage, earlier, round }).await?;
     match &captured {
-        Captured::Ready { .. } => tracing::info!(release.id = %release.id, %stage.name, "{} may change", stage.name),
+        Captured::Ready { baseline, .. } => {
+            tracing::info!(release.id = %release.id, %stage.name, "{} may change", stage.name);
+            let round = if round > 1 { round.to_string() } else { String::new() };
+            happened(&aws.table(&config.table), &release.id, Some(&stage.name), (Step::Captured, &round), found(baseline)).await?;
+        }
         Captured::Superseded { reason } => tracing::info!(release.id = %release.id, %stage.name, reason, "{} is {reason}", release.id),
         Captured::Blocked { reason } => {
             tracing::warn!(release.id = %release.id, %stage.name, reason, "{} may not change: {reason}", stage.name);
         }
     }
     Ok(captured)
+}
+
+/// What was found, in words.
+fn found(baseline: &Baseline) -> String {
+    let runs = baseline.services.iter().map(|service| {
+        let image = service.image.rsplit('/').next().unwrap_or_default();
+        if service.ran_nothing() { format!("{} runs nothing yet", service.service) } else { format!("{} runs {image}", service.service) }
+    });
+    let quiet: Vec<_> = baseline.alarms.iter().map(|alarm| alarm.name.as_str()).collect();
+    let quiet = if quiet.is_empty() { String::new() } else { format!("; quiet: {}", quiet.join(", ")) };
+    format!("{}{quiet}", runs.collect::<Vec<_>>().join("; "))
 }
 
 /// What is looked at: a stage, behind others, for the first time or again.

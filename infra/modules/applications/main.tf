@@ -8,7 +8,7 @@ locals {
     service     = { required = ["service", "health"], optional = ["desired_count"] }
     health      = { required = ["path"], optional = ["url"] }
     approval    = { required = ["approvers", "expires_after"], optional = ["quorum", "remind_before", "confirm_digest", "other_than_pusher"] }
-    bake        = { required = ["for", "alarms"], optional = [] }
+    bake        = { required = ["for", "alarms"], optional = ["watch_for"] }
   }
 
   slug       = "^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
@@ -115,6 +115,7 @@ locals {
     [for object in local.approval_objects : { path = "${object.path}.expires_after", value = try(object.value.expires_after, null), example = "24h" }],
     [for object in local.approval_objects : { path = "${object.path}.remind_before", value = try(object.value.remind_before, null), example = "2h" }],
     [for object in local.bake_objects : { path = "${object.path}.for", value = try(object.value["for"], null), example = "15m" }],
+    [for object in local.bake_objects : { path = "${object.path}.watch_for", value = try(object.value.watch_for, null), example = "24h" }],
   )
 
   # Both in hours, which only spans have.
@@ -220,6 +221,8 @@ locals {
           bake = try(stage.bake, null) == null ? null : {
             "for"  = tostring(stage.bake["for"])
             alarms = [for alarm in stage.bake.alarms : tostring(alarm)]
+
+            watch_for = try(tostring(stage.bake.watch_for), null)
           }
         }
       ]

@@ -40,7 +40,7 @@ pub struct Ring {
 
 /// The `detail` of a `CloudWatch Alarm State Change`, as far as it is read ("Alarm events and EventBridge", Amazon
 /// CloudWatch user guide).
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AlarmChange {
     /// The alarm's name.
@@ -56,7 +56,7 @@ pub struct AlarmChange {
 }
 
 /// An alarm's state and its reason.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct State {
     /// The state.
@@ -73,7 +73,7 @@ pub struct State {
 }
 
 /// An alarm's configuration, as far as it is told to people.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Configuration {
     /// What its owner says that it means.
     #[serde(default)]

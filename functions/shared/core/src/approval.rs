@@ -94,15 +94,6 @@ pub struct Verified {
     pub verification: Verification,
 }
 
-/// A step of a release after its approval, as the page of the link shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Progress {
-    /// When.
-    pub at: Timestamp,
-    /// What, in words.
-    pub words: String,
-}
-
 /// What a link stands for. It is found by the hash of its locator, which is not stored itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
