@@ -156,6 +156,8 @@ module "deployer" {
   definition_path     = "${path.module}/../statemachine/release.asl.json"
   task_role_arns      = local.task_role_arns
   notification_emails = var.notification_emails
+  approval_domain     = var.approval_domain
+  approval_sign_in    = var.approval_sign_in
   sweep_every         = var.sweep_every
   log_retention_days  = var.log_retention_days
   log_level           = var.log_level

@@ -3,6 +3,11 @@ output "approval_url" {
   value       = module.deployer.approval_url
 }
 
+output "approval_domain_target" {
+  description = "The name of API Gateway's that the approval page's own name is an alias of; null without one"
+  value       = module.deployer.approval_domain_target
+}
+
 output "state_machine_arn" {
   description = "The workflow that each release is an execution of"
   value       = module.deployer.state_machine_arn

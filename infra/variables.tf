@@ -129,6 +129,53 @@ variable "notification_emails" {
   }
 }
 
+variable "approval_domain" {
+  description = "The approval page's own name, which the links in mails then begin with, its certificate of ACM in the same region, and its hosted zone in Route 53. Without hosted_zone_id, point the name at the output approval_domain_target yourself, or at what signs people in"
+  type = object({
+    name            = string
+    certificate_arn = string
+    hosted_zone_id  = optional(string)
+  })
+  default = null
+
+  validation {
+    condition     = var.approval_domain == null || can(regex("^([a-z0-9]([a-z0-9-]*[a-z0-9])?\\.)+[a-z]{2,}$", var.approval_domain.name)) && try(length(var.approval_domain.name) <= 253, false)
+    error_message = "Write a name in lower-case letters without https:// and without a path, such as { name = \"approvals.example.com\", certificate_arn = \"arn:aws:acm:...\" }."
+  }
+
+  validation {
+    condition     = var.approval_domain == null || can(regex("^arn:[a-z-]+:acm:[a-z0-9-]+:[0-9]{12}:certificate/.+$", var.approval_domain.certificate_arn))
+    error_message = "Write the ARN of a certificate in ACM, such as arn:aws:acm:eu-central-1:123456789012:certificate/12345678-1234-1234-1234-123456789012."
+  }
+}
+
+variable "approval_sign_in" {
+  description = "Whose tokens (JWT) let people see the approval page: issuer, audience and, if asked for, scopes. A browser that opens a link sends none, so put what signs people in before the name of approval_domain: a proxy that speaks OpenID Connect (such as oauth2-proxy, or CloudFront with a function at its edge), adds each person's token as the header of identity_source, and passes the name on as Host"
+  type = object({
+    issuer          = string
+    audience        = list(string)
+    scopes          = optional(list(string), [])
+    identity_source = optional(string, "$request.header.Authorization")
+  })
+  default = null
+
+  validation {
+    condition     = var.approval_sign_in == null || can(regex("^https://[^/\\s?#]+(/[^\\s?#]*)?$", var.approval_sign_in.issuer))
+    error_message = "Write the issuer as its tokens name it: https:// and a host, such as https://login.example.com."
+  }
+
+  validation {
+    condition     = var.approval_sign_in == null || try(length(var.approval_sign_in.audience) > 0, false)
+    error_message = "Write at least one audience, such as [\"slipway\"]: without one, a token for any other application of the issuer would do."
+  }
+
+  # A token in the query would be in the browser's history.
+  validation {
+    condition     = var.approval_sign_in == null || can(regex("^\\$request\\.header\\.[A-Za-z0-9-]+$", var.approval_sign_in.identity_source))
+    error_message = "Write a header, such as $request.header.Authorization."
+  }
+}
+
 variable "pipelines" {
   description = "The GitHub repositories whose pipelines push images, by application: each gets a role that can push to the application's registry and do nothing else; modules/github-oidc/README.md says how"
   type = map(object({

@@ -496,6 +496,87 @@ run "no_approvers_are_refused" {
   expect_failures = [output.applications]
 }
 
+run "what_an_approval_may_ask_for_is_kept" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [
+      { name = "staging", services = [{ service = "web", health = { path = "/" } }], approval = { approvers = ["ana@example.com"], expires_after = "2h" } },
+      { name = "production", services = [{ service = "web", health = { path = "/" } }], approval = { approvers = ["ana@example.com"], expires_after = "2h", remind_before = "90m", confirm_digest = true, other_than_pusher = true } },
+    ] } }
+  }
+
+  assert {
+    condition     = output.applications.web.stages[0].approval.remind_before == null && !output.applications.web.stages[0].approval.confirm_digest && !output.applications.web.stages[0].approval.other_than_pusher
+    error_message = "Nothing of it unless it is asked for."
+  }
+
+  assert {
+    condition     = output.applications.web.stages[1].approval.remind_before == "90m" && output.applications.web.stages[1].approval.confirm_digest && output.applications.web.stages[1].approval.other_than_pusher
+    error_message = "What is given is kept."
+  }
+}
+
+run "a_reminder_in_words_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "production", services = [{ service = "web", health = { path = "/" } }], approval = { approvers = ["ana@example.com"], expires_after = "2h", remind_before = "half an hour" } }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_reminder_after_the_end_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "production", services = [{ service = "web", health = { path = "/" } }], approval = { approvers = ["ana@example.com"], expires_after = "2h", remind_before = "120m" } }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_switch_in_words_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "production", services = [{ service = "web", health = { path = "/" } }], approval = { approvers = ["ana@example.com"], expires_after = "2h", confirm_digest = "always" } }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_pusher_by_name_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "production", services = [{ service = "web", health = { path = "/" } }], approval = { approvers = ["ana@example.com"], expires_after = "2h", other_than_pusher = "bo@example.com" } }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
 run "a_quorum_above_the_approvers_is_refused" {
   command = plan
 

@@ -71,7 +71,7 @@ run "the_parameter_holds_what_was_asked_for_and_nothing_else" {
         cluster        = "production"
         deploy_timeout = "30m"
         services       = [{ service = "web", desired_count = 1, health = { path = "/health" } }]
-        approval       = { approvers = ["ana@example.com", "bo@example.com"], quorum = 1, expires_after = "24h" }
+        approval       = { approvers = ["ana@example.com", "bo@example.com"], quorum = 1, expires_after = "24h", confirm_digest = false, other_than_pusher = false }
       }]
     }
     error_message = "The parameter is the configuration with its defaults, without what was not given."
@@ -80,6 +80,36 @@ run "the_parameter_holds_what_was_asked_for_and_nothing_else" {
   assert {
     condition     = aws_ssm_parameter.application["web"].name == "/slipway/applications/web"
     error_message = "The parameter lies where receive-push looks."
+  }
+}
+
+run "what_an_approval_asks_for_is_in_the_parameter" {
+  command = plan
+
+  module {
+    source = "./modules/deployer"
+  }
+
+  variables {
+    applications = {
+      web = {
+        repository = "web"
+        tags       = ["v*"]
+
+        stages = [{
+          name     = "production"
+          services = [{ service = "web", health = { path = "/health" } }]
+          approval = { approvers = ["ana@example.com", "bo@example.com"], quorum = 2, expires_after = "24h", remind_before = "30m", confirm_digest = true, other_than_pusher = true }
+        }]
+      }
+    }
+  }
+
+  assert {
+    condition = jsondecode(aws_ssm_parameter.application["web"].value).stages[0].approval == {
+      approvers = ["ana@example.com", "bo@example.com"], quorum = 2, expires_after = "24h", remind_before = "30m", confirm_digest = true, other_than_pusher = true
+    }
+    error_message = "The fields have the names that slipway-core reads."
   }
 }
 
@@ -217,6 +247,15 @@ run "only_one_function_may_see_task_tokens" {
   }
 
   assert {
+    condition = [
+      for function, statements in local.statements : function if anytrue([
+        for statement in statements : anytrue([for action in statement.actions : contains(["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"], action)])
+      ])
+    ] == ["resume-release"]
+    error_message = "The table's stream carries every item, with the waits, and no condition holds there."
+  }
+
+  assert {
     condition = length(setsubtract(
       [for action in flatten(values(local.statements)[*][*].actions) : action if startswith(action, "dynamodb:")],
       [
@@ -225,6 +264,109 @@ run "only_one_function_may_see_task_tokens" {
       ],
     )) == 0
     error_message = "An action that names no partition, such as a scan, would pass the condition."
+  }
+}
+
+run "the_page_writes_decisions_and_nothing_else" {
+  command = plan
+
+  module {
+    source = "./modules/deployer"
+  }
+
+  assert {
+    condition = toset(flatten(local.statements["decide-approval"][*].actions)) == toset([
+      "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem", "ssm:GetParametersByPath",
+    ])
+    error_message = "The function that everyone can reach ends no wait (states), tells nobody (sns), and does nothing else that is not written here."
+  }
+
+  assert {
+    condition = toset(flatten([
+      for statement in local.statements["decide-approval"] : [for condition in statement.conditions : condition.values]
+      if anytrue([for action in statement.actions : contains(["dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], action)])
+    ])) == toset(["APPROVAL#*", "AUDIT#*"])
+    error_message = "It writes approvals and the audit alone."
+  }
+
+  assert {
+    condition     = local.environments["decide-approval"] == { SLIPWAY_APPLICATIONS_PATH = "/slipway/applications" }
+    error_message = "It reads again who may approve, and knows neither the workflow nor a topic."
+  }
+}
+
+run "nobody_removes_approvals_or_the_audit" {
+  command = plan
+
+  module {
+    source = "./modules/deployer"
+  }
+
+  assert {
+    condition = alltrue(flatten([
+      for statements in values(local.statements) : [
+        for statement in statements : length(statement.conditions) > 0 && alltrue([
+          for value in flatten(statement.conditions[*].values) : contains(["OPEN", "SIGNAL#*", "WAIT#*"], value)
+        ]) if contains(statement.actions, "dynamodb:DeleteItem")
+      ]
+    ]))
+    error_message = "Only waits, their signals and the list of open releases are removed."
+  }
+
+  assert {
+    condition     = aws_dynamodb_table.this.point_in_time_recovery[0].enabled && aws_dynamodb_table.this.server_side_encryption[0].enabled
+    error_message = "The table can be had back as it was, and KMS encrypts it: disabled would be a key of AWS's that no log shows."
+  }
+}
+
+run "cloudtrail_tells_who_pushed" {
+  command = plan
+
+  module {
+    source = "./modules/deployer"
+  }
+
+  assert {
+    condition = jsondecode(aws_cloudwatch_event_rule.this["push-record"].event_pattern) == {
+      source        = ["aws.ecr"]
+      account       = ["123456789012"]
+      "detail-type" = ["AWS API Call via CloudTrail"]
+      detail = {
+        eventSource       = ["ecr.amazonaws.com"]
+        eventName         = ["PutImage"]
+        errorCode         = [{ exists = false }]
+        requestParameters = { repositoryName = ["web"] }
+      }
+    }
+    error_message = "Pushes to the applications' repositories that did not fail."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_event_target.this["push-record"].target_id == "receive-push" && length(aws_cloudwatch_event_target.this["push-record"].dead_letter_config) == 1
+    error_message = "They wake receive-push, and those that cannot be handed over are kept."
+  }
+}
+
+run "more_repositories_than_a_rule_has_room_for_are_not_named" {
+  command = plan
+
+  module {
+    source = "./modules/deployer"
+  }
+
+  variables {
+    applications = {
+      for number in range(100) : "application-${number}" => {
+        repository = "some-team/application-${number}"
+        tags       = ["v*"]
+        stages     = [{ name = "production", cluster = "cluster-${number}", services = [{ service = "web", health = { path = "/" } }] }]
+      }
+    }
+  }
+
+  assert {
+    condition     = length(aws_cloudwatch_event_rule.this["push-record"].event_pattern) <= 2048 && !can(jsondecode(aws_cloudwatch_event_rule.this["push-record"].event_pattern).detail.requestParameters)
+    error_message = "EventBridge refuses a longer pattern."
   }
 }
 

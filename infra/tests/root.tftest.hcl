@@ -132,6 +132,39 @@ run "an_unknown_architecture_is_refused" {
   expect_failures = [var.architecture]
 }
 
+run "links_begin_with_the_pages_own_name" {
+  command = plan
+
+  variables {
+    approval_domain = { name = "approvals.example.com", certificate_arn = "arn:aws:acm:eu-central-1:123456789012:certificate/1", hosted_zone_id = "Z1" }
+  }
+
+  assert {
+    condition     = output.approval_url == "https://approvals.example.com"
+    error_message = "The mails name it, not API Gateway's."
+  }
+}
+
+run "a_page_with_a_scheme_in_its_name_is_refused" {
+  command = plan
+
+  variables {
+    approval_domain = { name = "https://approvals.example.com", certificate_arn = "arn:aws:acm:eu-central-1:123456789012:certificate/1" }
+  }
+
+  expect_failures = [var.approval_domain]
+}
+
+run "tokens_for_any_application_are_refused" {
+  command = plan
+
+  variables {
+    approval_sign_in = { issuer = "https://login.example.com", audience = [] }
+  }
+
+  expect_failures = [var.approval_sign_in]
+}
+
 run "an_address_that_is_no_address_is_refused" {
   command = plan
 

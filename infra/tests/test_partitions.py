@@ -50,9 +50,9 @@ def used():
             for folder in (ROOT / "functions").glob("*/src")}
 
 
-def allowed():
+def allowed(name="partitions"):
     text = (ROOT / "infra/modules/deployer/functions.tf").read_text()
-    block = re.search(r"^  partitions = \{\n(.*?)^  \}", text, re.S | re.M)[1]
+    block = re.search(rf"^  {name} = \{{\n(.*?)^  \}}", text, re.S | re.M)[1]
     return {name: re.findall(r'"([^"]+)"', values) for name, values in re.findall(r"^    ([a-z-]+) += \[(.*)\]$", block, re.M)}
 
 
@@ -70,3 +70,9 @@ def test_no_function_may_use_a_partition_that_its_source_does_not_name():
 
 def test_only_resume_release_may_see_task_tokens():
     assert [function for function, partitions in allowed().items() if any(one.startswith(("WAIT", "*")) for one in partitions)] == ["resume-release"]
+
+
+def test_what_a_function_may_write_or_remove_is_among_its_partitions():
+    beyond = [f"{function}: {one}" for kind in ("written", "removed") for function, partitions in allowed(kind).items()
+              for one in partitions if one not in allowed()[function]]
+    assert not beyond

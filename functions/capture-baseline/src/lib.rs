@@ -21,11 +21,11 @@ use slipway_runtime::{Config, StepError, abort_of, has_turn, newest_after, parse
 ///
 /// When the input does not parse, or AWS cannot be asked.
 pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Captured, StepError> {
-    let CaptureBaselineInput { release, generation, application, position } = parse(input)?;
+    let CaptureBaselineInput { release, generation, application, position, round } = parse(input)?;
     let Some((stage, earlier)) = application.stages.get(..=position).and_then(<[Stage]>::split_last) else {
         return Err(StepError::InvalidInput { field: "position".into(), problem: format!("the application has no stage {position}") });
     };
-    let captured = capture(aws, config, &release, generation, stage, earlier).await?;
+    let captured = capture(aws, config, &release, generation, Look { stage, earlier, round }).await?;
     match &captured {
         Captured::Ready { .. } => tracing::info!(release.id = %release.id, %stage.name, "{} may change", stage.name),
         Captured::Superseded { reason } => tracing::info!(release.id = %release.id, %stage.name, reason, "{} is {reason}", release.id),
@@ -36,14 +36,15 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Captured
     Ok(captured)
 }
 
-async fn capture(
-    aws: &Aws,
-    config: &Config,
-    release: &Release,
-    generation: u64,
-    stage: &Stage,
-    earlier: &[Stage],
-) -> Result<Captured, StepError> {
+/// What is looked at: a stage, behind others, for the first time or again.
+struct Look<'a> {
+    stage: &'a Stage,
+    earlier: &'a [Stage],
+    round: u32,
+}
+
+async fn capture(aws: &Aws, config: &Config, release: &Release, generation: u64, look: Look<'_>) -> Result<Captured, StepError> {
+    let Look { stage, earlier, round } = look;
     let table = aws.table(&config.table);
     for before in earlier {
         for service in &before.services {
@@ -53,7 +54,7 @@ async fn capture(
         }
     }
     // A second run may look at a stage that the first one's successors have changed: what the first one saw counts.
-    let key = Key::baseline(&release.id, &stage.name);
+    let key = Key::baseline(&release.id, &stage.name, round);
     if let Some(recorded) = table.get(&key).await? {
         return Ok(ready(stage, recorded.document));
     }
@@ -99,7 +100,7 @@ async fn capture(
             None => false,
         };
         // The document first: a rollback that finds the revision gone registers it again.
-        table.put_new(&Key::definition(&release.id, &stage.name, name), &running.document).await?;
+        table.put_new(&Key::definition(&release.id, &stage.name, name, round), &running.document).await?;
         services.push(ServiceBaseline {
             service: name.clone(),
             arn: view.arn.clone(),
@@ -114,7 +115,7 @@ async fn capture(
     if let Some(reason) = alarm::disquiet(wanted, &alarms) {
         return blocked(reason);
     }
-    let baseline = Baseline { services, alarms };
+    let baseline = Baseline { services, alarms, round };
     let gone = baseline.services.iter().filter(|service| service.image_gone).filter_map(ServiceBaseline::no_way_back);
     for (index, why) in gone.enumerate() {
         tracing::warn!(release.id = %release.id, %stage.name, "{} has no way back: {why}", stage.name);

@@ -18,6 +18,8 @@ pub struct Form {
     pub verdict: Verdict,
     /// Their words, as sent.
     pub reason: String,
+    /// The characters of the digest that they typed; empty when they typed none.
+    pub digest: String,
 }
 
 /// Why a form is not taken.
@@ -66,6 +68,8 @@ struct Fields {
     decision: Choice,
     #[serde(default)]
     reason: String,
+    #[serde(default)]
+    digest: String,
 }
 
 #[derive(Deserialize)]
@@ -104,7 +108,7 @@ impl Form {
             Choice::Approve => Verdict::Approved,
             Choice::Reject => Verdict::Rejected,
         };
-        Ok(Self { verdict, reason: fields.reason })
+        Ok(Self { verdict, reason: fields.reason, digest: fields.digest.trim().to_lowercase() })
     }
 }
 
@@ -124,7 +128,7 @@ mod tests {
     #[test]
     fn a_form_of_the_link_is_read() {
         let body = format!("nonce={}&decision=reject&reason=not+today", nonce("locator"));
-        assert_eq!(read(FORM, &body), Ok(Form { verdict: Verdict::Rejected, reason: "not today".into() }));
+        assert_eq!(read(FORM, &body), Ok(Form { verdict: Verdict::Rejected, reason: "not today".into(), digest: String::new() }));
     }
 
     #[test]

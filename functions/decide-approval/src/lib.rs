@@ -11,30 +11,48 @@ use std::future::Future;
 
 use lambda_http::http::{Method, StatusCode};
 use lambda_http::{Request, Response};
-use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use slipway_aws::{Aws, Key, Stored, Table};
-use slipway_core::approval::{Approval, Decision, Link, Refusal};
-use slipway_runtime::{Config, StepError, count, now};
+use slipway_core::approval::{Approval, Link, Progress, Refusal, Verdict};
+use slipway_core::audit::{Happening, What};
+use slipway_core::pusher::Pushers;
+use slipway_runtime::{ConfigurationError, Environment, StepError, applications, audit, count, next_entry, now};
 
 pub use form::{Form, FormProblem, nonce};
 
-/// How often a decision is tried again when another one was written at the same moment.
-const RACES: usize = 5;
+/// How often a decision is tried again when another one, or an entry of the audit, was written at the same moment.
+const RACES: usize = 20;
 
-/// An entry of the audit trail: one decision, written together with what it changed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Audited {
-    /// The approval.
-    pub approval: slipway_core::approval::ApprovalId,
-    /// The decision.
-    pub decision: Decision,
+/// What the function is told by its environment.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The table's name.
+    pub table: String,
+    /// The SSM path that the applications' parameters are below: who may approve is read again with each form.
+    pub applications_path: String,
+}
+
+impl Config {
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    ///
+    /// When a variable is not set.
+    pub fn read(environment: &Environment<'_>) -> Result<Self, ConfigurationError> {
+        Ok(Self { table: environment.table()?, applications_path: environment.applications_path()? })
+    }
+}
+
+/// Whose link, to which approval, and what became of it since.
+struct Found {
+    link: Link,
+    approval: Approval,
+    version: u64,
 }
 
 /// Answers a request of a browser. What goes wrong inside is logged, and answered with a page that says to try again.
 pub async fn handle(aws: &Aws, config: &Config, request: Request) -> Response<String> {
-    let table = aws.table(&config.table);
-    match route(&table, &request).await {
+    match route(aws, config, &request).await {
         Ok(response) => response,
         Err(error) => {
             tracing::error!(error.name = error.name(), "the approval page could not be answered: {error}");
@@ -43,17 +61,18 @@ pub async fn handle(aws: &Aws, config: &Config, request: Request) -> Response<St
     }
 }
 
-fn route<'a>(table: &'a Table, request: &'a Request) -> impl Future<Output = Result<Response<String>, StepError>> + 'a {
+fn route<'a>(aws: &'a Aws, config: &'a Config, request: &'a Request) -> impl Future<Output = Result<Response<String>, StepError>> + 'a {
     let path = request.uri().path();
+    let table = aws.table(&config.table);
     async move {
         match (request.method(), path) {
             (&Method::GET | &Method::HEAD, "/style.css") => Ok(answer::stylesheet()),
             (&Method::GET | &Method::HEAD, _) => match locator(path) {
-                Some(locator) => show(table, locator).await,
+                Some(locator) => show(&table, locator, request.method() == Method::GET).await,
                 None => Ok(unknown()),
             },
             (&Method::POST, _) => match locator(path) {
-                Some(locator) => decide(table, locator, request).await,
+                Some(locator) => decide(aws, config, &table, locator, request).await,
                 None => Ok(unknown()),
             },
             _ => Ok(answer::page(StatusCode::METHOD_NOT_ALLOWED, &page::unknown())),
@@ -68,47 +87,107 @@ fn locator(path: &str) -> Option<&str> {
     fits.then_some(locator)
 }
 
-async fn find(table: &Table, locator: &str) -> Result<Option<(Link, Stored<Approval>)>, StepError> {
+async fn find(table: &Table, locator: &str) -> Result<Option<Found>, StepError> {
     let hash = hex::encode(Sha256::digest(locator.as_bytes()));
     let Some(link) = table.get::<Link>(&Key::link(&hash)).await? else { return Ok(None) };
-    let approval = table.get(&Key::approval(&link.document.approval)).await?;
-    Ok(approval.map(|approval| (link.document, approval)))
+    let stored = table.get(&Key::approval(&link.document.approval)).await?;
+    Ok(stored.map(|Stored { document, version }| Found { link: link.document, approval: document, version }))
 }
 
-async fn show(table: &Table, locator: &str) -> Result<Response<String>, StepError> {
-    let Some((link, stored)) = find(table, locator).await? else { return Ok(unknown()) };
-    Ok(answer::page(StatusCode::OK, &page::approval(&stored.document, &link.approver, &form::nonce(locator), now())))
+/// Shows the approval as it is. That it was opened is written down; nothing else is.
+async fn show(table: &Table, locator: &str, opened: bool) -> Result<Response<String>, StepError> {
+    let Some(found) = find(table, locator).await? else { return Ok(unknown()) };
+    if opened {
+        write_down(table, &found, What::Opened, String::new()).await?;
+    }
+    page_of(table, &found.approval, &found.link, locator, StatusCode::OK).await
 }
 
-async fn decide(table: &Table, locator: &str, request: &Request) -> Result<Response<String>, StepError> {
+async fn page_of(
+    table: &Table,
+    approval: &Approval,
+    link: &Link,
+    locator: &str,
+    status: StatusCode,
+) -> Result<Response<String>, StepError> {
+    let steps = table.list::<Progress>(&Key::approval(&approval.id).pk, "PROGRESS#").await?;
+    let steps: Vec<_> = steps.into_iter().map(|(_, stored)| stored.document).collect();
+    Ok(answer::page(status, &page::approval(approval, &steps, &link.approver, &form::nonce(locator), now())))
+}
+
+async fn decide(aws: &Aws, config: &Config, table: &Table, locator: &str, request: &Request) -> Result<Response<String>, StepError> {
     let form = match Form::read(request, locator) {
         Ok(form) => form,
         Err(problem) => {
             count("DecisionRefused", &[("Reason", problem.label())]);
+            if let Some(found) = find(table, locator).await? {
+                write_down(table, &found, What::Refused, problem.to_string()).await?;
+            }
             return Ok(answer::page(problem.status(), &page::bad_form(problem)));
         }
     };
     for _ in 0..RACES {
-        let Some((link, stored)) = find(table, locator).await? else { return Ok(unknown()) };
-        let approval = stored.document;
-        let decided = match approval.decide(&link.approver, form.verdict, &form.reason, now()) {
+        let Some(found) = find(table, locator).await? else { return Ok(unknown()) };
+        let pushers = pushers(table, &found.approval).await?;
+        let decided = match still_asked(aws, config, &found).await?.and_then(|()| answered(&found, &form, pushers.as_ref())) {
             Ok(decided) => decided,
             Err(refusal) => {
                 count("DecisionRefused", &[("Reason", label(refusal))]);
-                // The page shows what was decided, or that the time is over.
-                return Ok(answer::page(StatusCode::CONFLICT, &page::approval(&approval, &link.approver, &form::nonce(locator), now())));
+                write_down(table, &found, What::Refused, refusal.to_string()).await?;
+                return match refusal {
+                    Refusal::WrongDigest => Ok(answer::page(StatusCode::UNPROCESSABLE_ENTITY, &page::wrong_digest())),
+                    Refusal::PusherUnknown => Ok(answer::page(StatusCode::CONFLICT, &page::pusher_unknown())),
+                    // The page shows what was decided, or that the time is over.
+                    _ => page_of(table, &found.approval, &found.link, locator, StatusCode::CONFLICT).await,
+                };
             }
         };
-        let Some(decision) = decided.decisions.last().cloned() else { continue };
-        let audited = Audited { approval: decided.id.clone(), decision };
-        let audit = Key::audit(&decided.id, stored.version + 1);
-        if table.replace_and_put_new(&Key::approval(&decided.id), &decided, stored.version, &audit, &audited).await? {
-            tracing::info!(release.id = %decided.release.id, stage = %decided.stage, status = ?decided.status, "a decision about {} in {} was written", decided.release.id, decided.stage);
+        let Some(decision) = decided.decisions.last() else { continue };
+        let what = match decision.verdict {
+            Verdict::Approved => What::Approved,
+            Verdict::Rejected => What::Rejected,
+        };
+        let happening = Happening { at: decision.at, what, person: Some(decision.by.clone()), words: decision.reason.clone() };
+        let (entry, sealed) = next_entry(table, &decided, &happening).await?;
+        if table.replace_and_put_new(&Key::approval(&decided.id), &decided, found.version, &entry, &sealed).await? {
+            tracing::info!(release.id = %decided.release.id, stage = %decided.stage, audit.hash = sealed.hash, status = ?decided.status, "a decision about {} in {} was written", decided.release.id, decided.stage);
             count("Decision", &[("Status", page::word(decided.status))]);
-            return Ok(answer::page(StatusCode::OK, &page::approval(&decided, &link.approver, &form::nonce(locator), now())));
+            return page_of(table, &decided, &found.link, locator, StatusCode::OK).await;
         }
     }
     Ok(answer::page(StatusCode::SERVICE_UNAVAILABLE, &page::try_again()))
+}
+
+/// The approval with this form's answer.
+fn answered(found: &Found, form: &Form, pushers: Option<&Pushers>) -> Result<Approval, Refusal> {
+    let Found { link, approval, .. } = found;
+    let decided = approval.decide(&link.approver, form.verdict, &form.reason, pushers, now())?;
+    let confirmed = !approval.confirm_digest || form.verdict == Verdict::Rejected || form.digest == approval.digest_end();
+    if confirmed { Ok(decided) } else { Err(Refusal::WrongDigest) }
+}
+
+/// Who pushed the image, where the approval asks and CloudTrail has told it.
+async fn pushers(table: &Table, approval: &Approval) -> Result<Option<Pushers>, StepError> {
+    if !approval.other_than_pusher {
+        return Ok(None);
+    }
+    let image = &approval.release.image;
+    Ok(table.get::<Pushers>(&Key::pushers(&image.repository, &image.digest)).await?.map(|stored| stored.document))
+}
+
+/// Whether the person is among the stage's approvers still: someone who has left the team may have the mail.
+async fn still_asked(aws: &Aws, config: &Config, found: &Found) -> Result<Result<(), Refusal>, StepError> {
+    let Found { link, approval, .. } = found;
+    let configured = applications(aws, &config.applications_path).await?;
+    let application = configured.iter().find(|configured| configured.application.name == approval.release.application);
+    let stage = application.and_then(|configured| configured.application.stages.iter().find(|stage| stage.name == approval.stage));
+    let asked = stage.and_then(|stage| stage.approval.as_ref()).is_some_and(|policy| policy.approvers.contains(&link.approver));
+    Ok(if asked { Ok(()) } else { Err(Refusal::NotAsked) })
+}
+
+async fn write_down(table: &Table, found: &Found, what: What, words: String) -> Result<(), StepError> {
+    let happening = Happening { at: now(), what, person: Some(found.link.approver.clone()), words };
+    audit(table, &found.approval, &happening).await
 }
 
 fn unknown() -> Response<String> {
@@ -122,6 +201,8 @@ const fn label(refusal: Refusal) -> &'static str {
         Refusal::Decided => "Decided",
         Refusal::Used => "Used",
         Refusal::NotAsked => "NotAsked",
+        Refusal::PusherUnknown => "PusherUnknown",
+        Refusal::WrongDigest => "WrongDigest",
     }
 }
 

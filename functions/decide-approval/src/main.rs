@@ -2,10 +2,10 @@
 
 use std::convert::Infallible;
 
-use decide_approval::handle;
+use decide_approval::{Config, handle};
 use lambda_http::service_fn;
 use slipway_aws::Aws;
-use slipway_runtime::{Config, Environment};
+use slipway_runtime::Environment;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {

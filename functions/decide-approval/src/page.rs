@@ -3,14 +3,14 @@
 use jiff::Timestamp;
 use lambda_http::http::StatusCode;
 use maud::{DOCTYPE, Markup, html};
-use slipway_core::approval::{Approval, Status, Verdict, Verified};
+use slipway_core::approval::{Approval, Progress, Status, Verdict, Verified};
 use slipway_core::name::EmailAddress;
 use slipway_core::rollback::ServiceBaseline;
 
 use crate::form::FormProblem;
 
 /// The approval as this person sees it now: with the form while they may answer, with what was decided afterwards.
-pub(crate) fn approval(approval: &Approval, approver: &EmailAddress, nonce: &str, now: Timestamp) -> Markup {
+pub(crate) fn approval(approval: &Approval, progress: &[Progress], approver: &EmailAddress, nonce: &str, now: Timestamp) -> Markup {
     let status = approval.status_at(now);
     let answered = approval.decisions.iter().any(|decision| decision.by == *approver);
     let name = &approval.release.application;
@@ -23,13 +23,15 @@ pub(crate) fn approval(approval: &Approval, approver: &EmailAddress, nonce: &str
         Status::Expired => format!("The approval of {name} {tag} has expired"),
         Status::Superseded => format!("{name} {tag} was superseded by a newer push"),
         Status::Withdrawn => format!("{name} {tag} does not wait any more"),
+        Status::Voided => format!("{name} {tag}: {} has changed, and you were asked again", approval.stage),
     };
     layout(
         &title,
         &html! {
             (decisions(approval, status))
+            (steps(progress))
             (facts(approval, status == Status::Pending))
-            @if status == Status::Pending && !answered { (question(nonce)) }
+            @if status == Status::Pending && !answered { (question(approval, nonce)) }
             p.small { "This link was issued to " (approver) ". It shows that a person had the mail, not who they are: do not pass it on." }
         },
     )
@@ -39,6 +41,13 @@ fn decisions(approval: &Approval, status: Status) -> Markup {
     html! {
         @if status == Status::Expired {
             p.notice { "Nobody may decide any more since " (time(approval.expires_at)) ". Nothing was changed by this link." }
+        }
+        @if status == Status::Voided {
+            p.notice {
+                "This approval does not count"
+                @if let Some(because) = &approval.closed_because { ": " (because) }
+                ". Your newest mail has the link to the one that does."
+            }
         }
         @if matches!(status, Status::Superseded | Status::Withdrawn) {
             p.notice {
@@ -61,6 +70,9 @@ fn decisions(approval: &Approval, status: Status) -> Markup {
         @if status == Status::Pending && approval.quorum > 1 {
             p { (approval.quorum) " of " (approval.approvers.len()) " people have to approve." }
         }
+        @if status == Status::Pending && approval.other_than_pusher {
+            p { "One of those who approve must be someone who did not push the image." }
+        }
     }
 }
 
@@ -71,6 +83,8 @@ fn facts(approval: &Approval, asking: bool) -> Markup {
             dt { "Application" } dd { (approval.release.application) }
             dt { "Tag" } dd { (image.tag) }
             dt { "Image" } dd.digest { (image.repository) "@" (image.digest) }
+            @if let Some(revision) = &approval.revision { dt { "Commit" } dd.digest { (revision) } }
+            @if let Some(pushed_at) = approval.pushed_at { dt { "Pushed" } dd { (time(pushed_at)) } }
             dt { "Stage" } dd { (approval.stage) }
             @for service in &approval.baseline.services {
                 dt { (service.service) @if asking { " runs now" } @else { " ran when people were asked" } } dd.digest { (runs_now(service)) }
@@ -80,6 +94,10 @@ fn facts(approval: &Approval, asking: bool) -> Markup {
             }
             @for alarm in &approval.baseline.alarms {
                 dt { "Alarm " (alarm.name) } dd { (format!("{:?}", alarm.state)) }
+            }
+            @if !approval.changes.is_empty() {
+                dt { "Changes with it" }
+                dd { ul.changes { @for change in &approval.changes { li { (change) } } } }
             }
             dt { "Rollback" }
             dd {
@@ -116,10 +134,23 @@ fn figures(Verified { verification, .. }: &Verified) -> String {
     )
 }
 
-fn question(nonce: &str) -> Markup {
+fn steps(progress: &[Progress]) -> Markup {
+    html! {
+        @if !progress.is_empty() {
+            h2 { "What happened then" }
+            ol.steps { @for step in progress { li { (step.words) " " (time(step.at)) } } }
+        }
+    }
+}
+
+fn question(approval: &Approval, nonce: &str) -> Markup {
     html! {
         form method="post" {
             input type="hidden" name="nonce" value=(nonce);
+            @if approval.confirm_digest {
+                label for="digest" { "To approve, type the last six characters of the digest above" }
+                input id="digest" name="digest" type="text" maxlength="6" autocomplete="off" autocapitalize="none" spellcheck="false";
+            }
             label for="reason" { "Reason " span.small { "(optional; everybody who was asked can read it)" } }
             textarea id="reason" name="reason" rows="3" maxlength="500" {}
             div.buttons {
@@ -147,6 +178,28 @@ pub(crate) fn bad_form(problem: FormProblem) -> Markup {
     layout(title, &html! { p { "Nothing was changed: " (problem) "." } p { "Open the link in your mail again, and use its form." } })
 }
 
+/// The page while nobody knows who pushed the image, where that must be known.
+pub(crate) fn pusher_unknown() -> Markup {
+    layout(
+        "It is not known who pushed the image",
+        &html! {
+            p { "Nothing was decided: somebody who did not push the image has to approve, and CloudTrail has not told who did." }
+            p { "Its record may come some minutes after the push: open the link in your mail again then. Rejecting is possible at once." }
+        },
+    )
+}
+
+/// The page for characters that are not the digest's.
+pub(crate) fn wrong_digest() -> Markup {
+    layout(
+        "Those are not the digest's characters",
+        &html! {
+            p { "Nothing was decided. Compare the digest with the one that you expect: if it is another one, do not approve." }
+            p { "Open the link in your mail again to answer." }
+        },
+    )
+}
+
 /// The page for when AWS could not be asked.
 pub(crate) fn try_again() -> Markup {
     layout(
@@ -164,6 +217,7 @@ pub(crate) const fn word(status: Status) -> &'static str {
         Status::Expired => "Expired",
         Status::Superseded => "Superseded",
         Status::Withdrawn => "Withdrawn",
+        Status::Voided => "Voided",
     }
 }
 
@@ -216,17 +270,24 @@ mod tests {
                 tag: tag.into(),
             },
         };
-        let policy = ApprovalPolicy { approvers: vec![ana()], quorum: 1, expires_after: "1h".parse().expect("a span") };
+        let policy = ApprovalPolicy {
+            approvers: vec![ana()],
+            quorum: 1,
+            expires_after: "1h".parse().expect("a span"),
+            remind_before: None,
+            confirm_digest: false,
+            other_than_pusher: false,
+        };
         Approval::open(release, StageName::new("production").expect("a name"), &policy, Baseline::default(), vec![], second(0))
     }
 
     #[test]
     fn the_form_is_there_only_while_the_person_may_answer() {
-        let before = approval(&open("v2"), &ana(), "nonce", second(1)).0;
+        let before = approval(&open("v2"), &[], &ana(), "nonce", second(1)).0;
         assert!(before.contains(r#"value="approve""#) && before.contains(r#"value="nonce""#), "{before}");
 
-        let decided = open("v2").decide(&ana(), Verdict::Rejected, "no", second(1)).expect("it counts");
-        for after in [approval(&decided, &ana(), "nonce", second(2)).0, approval(&open("v2"), &ana(), "nonce", second(3600)).0] {
+        let decided = open("v2").decide(&ana(), Verdict::Rejected, "no", None, second(1)).expect("it counts");
+        for after in [approval(&decided, &[], &ana(), "nonce", second(2)).0, approval(&open("v2"), &[], &ana(), "nonce", second(3600)).0] {
             assert!(!after.contains("<form") && !after.contains("nonce"), "{after}");
         }
     }
@@ -234,8 +295,8 @@ mod tests {
     #[test]
     fn whatever_is_shown_is_escaped() {
         let reason = r#"<script>alert("1")</script>"#;
-        let decided = open("<b>v2</b>").decide(&ana(), Verdict::Rejected, reason, second(1)).expect("it counts");
-        let shown = approval(&decided, &ana(), "nonce", second(2)).0;
+        let decided = open("<b>v2</b>").decide(&ana(), Verdict::Rejected, reason, None, second(1)).expect("it counts");
+        let shown = approval(&decided, &[], &ana(), "nonce", second(2)).0;
         assert!(!shown.contains("<script>") && !shown.contains("<b>"), "{shown}");
         assert!(shown.contains("&lt;script&gt;"), "{shown}");
     }

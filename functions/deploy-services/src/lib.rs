@@ -6,20 +6,23 @@
 use serde_json::Value;
 use slipway_aws::{Aws, Key, Table};
 use slipway_core::application::{Stage, StageService};
-use slipway_core::approval::{Approval, ApprovalId};
+use slipway_core::approval::{Approval, ApprovalId, Progress};
+use slipway_core::audit::{Happening, What};
 use slipway_core::deployment::ServiceView;
 use slipway_core::name::{ClusterName, TaskDefinitionArn};
 use slipway_core::release::Release;
 use slipway_core::rollback::ServiceBaseline;
 use slipway_core::step::{DeployServicesInput, Deployed};
 use slipway_core::wait::DeployedService;
-use slipway_runtime::{Config, StepError, abort_of, begin_writing, count, newest_after, parse, stop_writing};
+use slipway_runtime::{Config, StepError, abort_of, audit, begin_writing, count, newest_after, now, parse, stop_writing};
 
 /// One service, what it ran, and what it runs now.
 struct Subject<'a> {
     configured: &'a StageService,
     baseline: &'a ServiceBaseline,
     view: ServiceView,
+    /// Whether it runs what the release deployed, in an earlier run of this function.
+    ours: bool,
 }
 
 /// Deploys the stage's services.
@@ -38,7 +41,7 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Deployed
             }
         }
         Deployed::Superseded { reason } => tracing::info!(release.id = %release.id, %stage.name, reason, "{} is {reason}", release.id),
-        Deployed::Blocked { reason } => {
+        Deployed::Blocked { reason } | Deployed::Outdated { reason } => {
             tracing::warn!(release.id = %release.id, %stage.name, reason, "{} was not changed: {reason}", stage.name);
         }
     }
@@ -48,20 +51,22 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Deployed
 async fn deploy(aws: &Aws, config: &Config, input: &DeployServicesInput) -> Result<Deployed, StepError> {
     let DeployServicesInput { release, generation, stage, baseline } = input;
     let table = aws.table(&config.table);
+    let mut approved = None;
     if stage.approval.is_some() {
-        let approval = table.get::<Approval>(&Key::approval(&ApprovalId::of(release, &stage.name))).await?;
-        let covered = approval.map_or_else(
-            || Err("nobody was asked for an approval".to_owned()),
-            |stored| stored.document.covers(release, &stage.name, baseline),
-        );
-        if let Err(reason) = covered {
+        let approval = table.get::<Approval>(&Key::approval(&ApprovalId::of(release, &stage.name, baseline.round))).await?;
+        let Some(stored) = approval else {
+            return Ok(Deployed::Blocked { reason: "nobody was asked for an approval".to_owned() });
+        };
+        if let Err(reason) = stored.document.covers(release, &stage.name, baseline) {
             return Ok(Deployed::Blocked { reason });
         }
+        approved = Some(stored.document);
     }
 
     let names: Vec<_> = stage.services.iter().map(|service| service.service.as_str()).collect();
     let views = aws.ecs().services(stage.cluster(), &names).await?;
     let mut subjects = Vec::with_capacity(names.len());
+    let mut strangers = Vec::new();
     for configured in &stage.services {
         let Some(baseline) = baseline.services.iter().find(|baseline| baseline.service == configured.service) else {
             return Ok(Deployed::Blocked { reason: format!("{} has no recorded baseline", configured.service) });
@@ -71,16 +76,21 @@ async fn deploy(aws: &Aws, config: &Config, input: &DeployServicesInput) -> Resu
         };
         let ours: Option<TaskDefinitionArn> =
             table.get(&Key::deployed(&release.id, &stage.name, &configured.service)).await?.map(|stored| stored.document);
-        if view.task_definition != baseline.task_definition && ours.as_ref() != Some(&view.task_definition) {
-            return Ok(Deployed::Blocked {
-                reason: format!("someone else deployed {} to {} since the release looked at it", view.task_definition, configured.service),
-            });
+        let ours = view.task_definition != baseline.task_definition && ours.as_ref() == Some(&view.task_definition);
+        if view.task_definition != baseline.task_definition && !ours {
+            strangers
+                .push(format!("someone else deployed {} to {} since the release looked at it", view.task_definition, configured.service));
         }
-        subjects.push(Subject { configured, baseline, view });
+        subjects.push(Subject { configured, baseline, view, ours });
     }
 
     // The newest push wins until a stage begins to change; what has begun is finished.
-    let begun = subjects.iter().any(|subject| subject.view.task_definition != subject.baseline.task_definition);
+    let begun = subjects.iter().any(|subject| subject.ours);
+    if !strangers.is_empty() {
+        let reason = strangers.join("; ");
+        // People agreed to replace something else. They are asked again where nothing has changed yet.
+        return Ok(if stage.approval.is_some() && !begun { Deployed::Outdated { reason } } else { Deployed::Blocked { reason } });
+    }
     if !begun {
         if let Some(abort) = abort_of(&table, &release.id).await? {
             return Ok(Deployed::Blocked { reason: abort.in_words() });
@@ -115,9 +125,26 @@ async fn deploy(aws: &Aws, config: &Config, input: &DeployServicesInput) -> Resu
     if let Err(lost) = begin_writing(&table, release, *generation).await? {
         return Ok(Deployed::Blocked { reason: lost.to_string() });
     }
-    let services = change(aws, stage, subjects, revisions).await;
+    let services = match use_up(&table, approved.as_ref(), &revisions).await {
+        Ok(()) => change(aws, stage, subjects, revisions).await,
+        Err(error) => Err(error),
+    };
     stop_writing(&table, release, *generation).await?;
     Ok(Deployed::Started { services: services?, timeout_seconds: stage.deploy_timeout_seconds() })
+}
+
+/// Writes down, once, that the stage changes with this approval, where it needs one.
+async fn use_up(table: &Table, approval: Option<&Approval>, revisions: &[TaskDefinitionArn]) -> Result<(), StepError> {
+    let Some(approval) = approval else { return Ok(()) };
+    let key = Key::progress(&approval.id, "1-DEPLOYING");
+    if table.get::<Progress>(&key).await?.is_some() {
+        return Ok(());
+    }
+    let revisions: Vec<_> = revisions.iter().map(TaskDefinitionArn::as_str).collect();
+    audit(table, approval, &Happening { at: now(), what: What::Used, person: None, words: revisions.join(", ") }).await?;
+    let progress = Progress { at: now(), words: format!("{} is being changed.", approval.stage) };
+    table.put_new(&key, &progress).await?;
+    Ok(())
 }
 
 /// Tells ECS to run the revisions, where it does not run them already.
@@ -130,7 +157,7 @@ async fn change(
     let cluster = ClusterName::new(stage.cluster())
         .map_err(|error| StepError::InvalidInput { field: "stage.cluster".into(), problem: error.to_string() })?;
     let mut services = Vec::with_capacity(subjects.len());
-    for (Subject { configured, baseline, view }, task_definition) in subjects.into_iter().zip(revisions) {
+    for (Subject { configured, baseline, view, .. }, task_definition) in subjects.into_iter().zip(revisions) {
         let first = baseline.ran_nothing().then(|| u32::from(configured.desired_count.unwrap_or(1)));
         if view.task_definition != task_definition {
             aws.ecs().update(stage.cluster(), &configured.service, &task_definition, first).await?;

@@ -3,6 +3,8 @@
 //! Woken by EventBridge with `ECR Image Action`. ECR's events are best effort and may come twice: the release's id comes
 //! from the image's digest, so a second event finds the first one's execution.
 //!
+//! CloudTrail's record of ECR's `PutImage` tells who pushed an image. It comes later than the push, if at all.
+//!
 //! What a person asks for comes the same way, with the source `slipway`: `Release Requested`, `Abort Requested` and
 //! `Quarantine Lift Requested`.
 
@@ -17,10 +19,16 @@ use slipway_core::application::Application;
 use slipway_core::image::{Digest, Image};
 use slipway_core::name::ReleaseId;
 use slipway_core::push::{self, Ignored, ImageAction};
+use slipway_core::pusher::{Pushers, PutImage};
 use slipway_core::quarantine::Quarantine;
 use slipway_core::release::{Release, Started};
 use slipway_core::request::{Request, SOURCE};
 use slipway_runtime::{Begun, ConfigurationError, Environment, StepError, applications, begin, count, now, parse, parse_at};
+
+/// The source of ECR's events, and of CloudTrail's about ECR.
+const ECR: &str = "aws.ecr";
+/// The type of CloudTrail's events.
+const CLOUDTRAIL: &str = "AWS API Call via CloudTrail";
 
 /// What the function is told by its environment.
 #[derive(Clone, Debug)]
@@ -79,6 +87,11 @@ pub enum Received {
         /// Its id.
         release: ReleaseId,
     },
+    /// Who pushed an image was kept.
+    Noted {
+        /// The image's digest.
+        digest: Digest,
+    },
     /// An image is not quarantined any more.
     Lifted {
         /// Its digest.
@@ -90,6 +103,7 @@ pub enum Received {
 enum Event {
     Push { image: Result<Image, Ignored>, at: Timestamp },
     Request { request: Request, id: String, at: Timestamp },
+    Record(PutImage),
 }
 
 /// Starts the release that a push or a person asks for, or does what else a person asks for.
@@ -102,6 +116,7 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Received
         Event::Push { image: Ok(image), at } => push(aws, config, image, at).await,
         Event::Push { image: Err(ignored), .. } => Ok(ignore(&ignored)),
         Event::Request { request, id, at } => request::handle(aws, config, request, &id, at).await,
+        Event::Record(record) => note_pusher(aws, config, &record).await,
     }
 }
 
@@ -113,10 +128,31 @@ fn read(config: &Config, input: Value) -> Result<Event, StepError> {
         let id = event.id.unwrap_or_default();
         return Ok(Event::Request { request, id, at });
     }
+    if event.detail_type == CLOUDTRAIL && event.source == ECR {
+        return Ok(Event::Record(parse_at("detail", event.detail)?));
+    }
     let action: ImageAction = parse_at("detail", event.detail)?;
     let home = config.is_home(event.account.as_deref(), event.region.as_deref());
     let image = if home { push::image_of(&action) } else { Err(Ignored::Elsewhere) };
     Ok(Event::Push { image, at })
+}
+
+/// Keeps who pushed an image, for approvals that ask for somebody else.
+async fn note_pusher(aws: &Aws, config: &Config, record: &PutImage) -> Result<Received, StepError> {
+    let Some((repository, digest, identity)) = record.pushed() else {
+        return Ok(ignore(&Ignored::NotSuccessful("CloudTrail's record names no image, or nobody".to_owned())));
+    };
+    let table = aws.table(&config.table);
+    let key = Key::pushers(repository, digest);
+    // Each round that fails is one in which the record of another push was written.
+    loop {
+        let stored = table.get::<Pushers>(&key).await?;
+        let (known, version) = stored.map_or((Pushers::default(), None), |stored| (stored.document, Some(stored.version)));
+        if table.write(&key, &known.and(identity), version).await? {
+            tracing::info!(image.digest = %digest, "{repository}@{digest} was pushed by {identity}");
+            return Ok(Received::Noted { digest: digest.clone() });
+        }
+    }
 }
 
 async fn push(aws: &Aws, config: &Config, image: Image, at: Timestamp) -> Result<Received, StepError> {

@@ -1,4 +1,5 @@
-//! Asks people: opens the approval, and sends each approver a mail with a link of their own.
+//! Asks people: opens the approval, and sends each approver a mail with a link of their own. Reminds those who have not
+//! answered, and tells all of them in the end what became of it.
 //!
 //! A link carries a locator of 32 random bytes; the table keeps only its hash. A second run sends mails only to those who
 //! were not sent one, with new links to the same approval.
@@ -7,13 +8,19 @@ mod mail;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use slipway_aws::{Aws, Key, Table};
+use slipway_aws::{Aws, Key, Stored, Table};
+use slipway_core::application::{ApprovalPolicy, Stage};
 use slipway_core::approval::{Approval, ApprovalId, GRACE_SECONDS, Link, Verified};
+use slipway_core::audit::{Happening, What};
+use slipway_core::definition;
 use slipway_core::name::EmailAddress;
+use slipway_core::release::Release;
+use slipway_core::rollback::Baseline;
 use slipway_core::step::{ApprovalRequested, RequestApprovalInput};
-use slipway_runtime::{ConfigurationError, Environment, StepError, count, now, parse};
+use slipway_runtime::{ConfigurationError, Environment, StepError, audit, count, next_entry, now, parse};
 
 /// What the function is told by its environment.
 #[derive(Clone, Debug)]
@@ -44,57 +51,189 @@ impl Config {
     }
 }
 
-/// Asks for the stage's approval.
+/// Asks for the stage's approval, or tells the approvers what became of it.
 ///
 /// # Errors
 ///
 /// When the input does not parse, or AWS cannot be asked.
 pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<ApprovalRequested, StepError> {
-    let RequestApprovalInput { release, stage, baseline } = parse(input)?;
-    let Some(policy) = &stage.approval else {
-        return Err(StepError::InvalidInput { field: "stage.approval".into(), problem: "the stage asks for no approval".into() });
-    };
     let table = aws.table(&config.table);
-    let key = Key::approval(&ApprovalId::of(&release, &stage.name));
-    let approval = if let Some(open) = table.get::<Approval>(&key).await? {
-        open.document
-    } else {
-        let partition = Key::release(&release.id).pk;
-        let verified: Vec<Verified> = table.list(&partition, "VERIFIED#").await?.into_iter().map(|(_, stored)| stored.document).collect();
-        let opened = Approval::open(release, stage.name.clone(), policy, baseline, verified, now());
-        if table.put_new(&key, &opened).await? {
+    match parse(input)? {
+        RequestApprovalInput::Ask { release, stage, baseline } => request(aws, config, &table, release, stage, baseline).await,
+        RequestApprovalInput::Tell { approval } => {
+            tell(aws, config, &table, &approval).await?;
+            Ok(ApprovalRequested::Told {})
+        }
+    }
+}
+
+async fn request(
+    aws: &Aws,
+    config: &Config,
+    table: &Table,
+    release: Release,
+    stage: Stage,
+    baseline: Baseline,
+) -> Result<ApprovalRequested, StepError> {
+    let Some(policy) = &stage.approval else {
+        return Err(StepError::InvalidInput { field: "ask.stage.approval".into(), problem: "the stage asks for no approval".into() });
+    };
+    let id = ApprovalId::of(&release, &stage.name, baseline.round);
+    let is_open = table.get::<Approval>(&Key::approval(&id)).await?.is_some();
+    if !is_open && let Some(reason) = cannot_decide(policy, &aws.topic(&config.approval_topic_arn).confirmed().await?) {
+        tracing::warn!(release.id = %release.id, stage = %stage.name, "nobody can approve {} for {}: {reason}", release.id, stage.name);
+        count("ApprovalImpossible", &[("Application", release.application.as_str())]);
+        return Ok(ApprovalRequested::Blocked { reason });
+    }
+    table.put(&Key::asked(&release.id, &stage.name), &id).await?;
+    for earlier in 1..baseline.round {
+        void(table, &ApprovalId::of(&release, &stage.name, earlier), &stage).await?;
+    }
+    let approval = open(aws, table, release, &stage, policy, baseline).await?;
+    for approver in &approval.approvers {
+        ask(aws, config, table, &approval, approver).await?;
+    }
+    let now = now();
+    let remind_at = approval.remind_at.unwrap_or(approval.expires_at);
+    if now >= remind_at {
+        for approver in approval.unanswered() {
+            remind(aws, config, table, &approval, approver).await?;
+        }
+    }
+    let lives = |until: Timestamp| u32::try_from(until.duration_since(now).as_secs()).unwrap_or(0);
+    let timeout_seconds = if now < remind_at { lives(remind_at).max(1) } else { lives(approval.expires_at).saturating_add(GRACE_SECONDS) };
+    Ok(ApprovalRequested::Asked { approval: approval.id, expires_at: approval.expires_at, timeout_seconds })
+}
+
+/// Why too few people can answer, where that is so: SNS sends nothing to an address that has not confirmed.
+fn cannot_decide(policy: &ApprovalPolicy, confirmed: &[String]) -> Option<String> {
+    let (can, cannot): (Vec<_>, Vec<_>) =
+        policy.approvers.iter().partition(|approver| confirmed.iter().any(|address| address.eq_ignore_ascii_case(approver.as_str())));
+    (can.len() < usize::from(policy.quorum)).then(|| {
+        let cannot: Vec<_> = cannot.iter().map(|approver| approver.as_str()).collect();
+        format!(
+            "nobody can approve: {} of {} approvers have confirmed their subscription, and {} must approve. {} must confirm it by the link \
+             in the mail that SNS sent them, or subscribe again",
+            can.len(),
+            policy.approvers.len(),
+            policy.quorum,
+            cannot.join(" and ")
+        )
+    })
+}
+
+/// An approval of the stage as it was before: whoever gave it agreed to replace something else.
+async fn void(table: &Table, id: &ApprovalId, stage: &Stage) -> Result<(), StepError> {
+    let key = Key::approval(id);
+    // Each round that fails is one in which someone else wrote the approval, or the next entry of the audit.
+    while let Some(Stored { document: approval, version }) = table.get::<Approval>(&key).await? {
+        let voided = approval.voided(&format!("{} was changed by someone else meanwhile", stage.name));
+        if voided.status == approval.status {
+            break;
+        }
+        let words = voided.closed_because.clone().unwrap_or_default();
+        let (entry, sealed) = next_entry(table, &voided, &Happening { at: now(), what: What::Voided, person: None, words }).await?;
+        if table.replace_and_put_new(&key, &voided, version, &entry, &sealed).await? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// What changes besides the image, line by line, for each service: what it runs now against the template of what is next.
+async fn changes(aws: &Aws, table: &Table, approval: &Approval, stage: &Stage) -> Result<Vec<String>, StepError> {
+    let mut lines = Vec::new();
+    for service in &approval.baseline.services {
+        let name = &service.service;
+        let recorded = table.get::<Value>(&Key::definition(&approval.release.id, &stage.name, name, approval.baseline.round)).await?;
+        let (Some(before), Some(after)) = (recorded, aws.ecs().task_definition(&stage.families(name).template).await?) else {
+            continue;
+        };
+        lines.extend(definition::changes(&before.document, &after.document).into_iter().map(|line| format!("{name}: {line}")));
+    }
+    Ok(lines)
+}
+
+/// The approval as it is open, or a new one, written together with its entry of the audit.
+async fn open(
+    aws: &Aws,
+    table: &Table,
+    release: Release,
+    stage: &Stage,
+    policy: &ApprovalPolicy,
+    baseline: Baseline,
+) -> Result<Approval, StepError> {
+    let key = Key::approval(&ApprovalId::of(&release, &stage.name, baseline.round));
+    let partition = Key::release(&release.id).pk;
+    let verified: Vec<Verified> = table.list(&partition, "VERIFIED#").await?.into_iter().map(|(_, stored)| stored.document).collect();
+    let mut opened = Approval::open(release, stage.name.clone(), policy, baseline, verified, now());
+    opened.changes = changes(aws, table, &opened, stage).await?;
+    opened.revision = aws.repositories().revision(&opened.release.image).await?;
+    opened.pushed_at = aws.repositories().find(&opened.release.image).await?.map(|found| found.pushed_at);
+    let people: Vec<_> = opened.approvers.iter().map(EmailAddress::as_str).collect();
+    let happening = Happening { at: opened.requested_at, what: What::Requested, person: None, words: people.join(", ") };
+    // Each round that fails is one in which someone else wrote the approval, or the next entry of the audit.
+    loop {
+        if let Some(open) = table.get::<Approval>(&key).await? {
+            return Ok(open.document);
+        }
+        let (entry, sealed) = next_entry(table, &opened, &happening).await?;
+        if table.put_both_new(&key, &opened, &entry, &sealed).await? {
             tracing::info!(release.id = %opened.release.id, stage = %opened.stage, approvers = opened.approvers.len(), quorum = opened.quorum, "people are asked to approve {} for {}", opened.release.id, opened.stage);
             count("ApprovalRequested", &[("Application", opened.release.application.as_str())]);
-            opened
-        } else {
-            table.get::<Approval>(&key).await?.map_or(opened, |first| first.document)
+            return Ok(opened);
         }
-    };
-    for approver in &approval.approvers {
-        ask(aws, config, &table, &approval, approver).await?;
     }
-    let lives = approval.expires_at.duration_since(now()).as_secs();
-    Ok(ApprovalRequested {
-        approval: approval.id,
-        expires_at: approval.expires_at,
-        timeout_seconds: u32::try_from(lives).unwrap_or(0).saturating_add(GRACE_SECONDS),
-    })
 }
 
 /// Sends one approver a mail, if none was sent before. An answer of SNS that is lost may mean a second mail, with another
 /// link to the same approval.
 async fn ask(aws: &Aws, config: &Config, table: &Table, approval: &Approval, approver: &EmailAddress) -> Result<(), StepError> {
     let mailed = Key::mailed(&approval.id, approver.as_str());
-    if table.get::<jiff::Timestamp>(&mailed).await?.is_some() {
+    if table.get::<Timestamp>(&mailed).await?.is_some() {
         return Ok(());
     }
-    let locator = new_locator()?;
-    let hash = hex::encode(Sha256::digest(locator.as_bytes()));
-    table.put_new(&Key::link(&hash), &Link { approval: approval.id.clone(), approver: approver.clone() }).await?;
-    let url = format!("{}/approvals/{locator}", config.approval_url);
+    let url = new_link(config, table, approval, approver).await?;
     aws.topic(&config.approval_topic_arn).publish(mail::request(approval, approver, &url)).await?;
     table.put(&mailed, &now()).await?;
     Ok(())
+}
+
+/// Reminds one approver once, with a further link: the first one's locator is not kept anywhere.
+async fn remind(aws: &Aws, config: &Config, table: &Table, approval: &Approval, approver: &EmailAddress) -> Result<(), StepError> {
+    let reminded = Key::reminded(&approval.id, approver.as_str());
+    if table.get::<Timestamp>(&reminded).await?.is_some() {
+        return Ok(());
+    }
+    let url = new_link(config, table, approval, approver).await?;
+    aws.topic(&config.approval_topic_arn).publish(mail::reminder(approval, approver, &url)).await?;
+    if table.put_new(&reminded, &now()).await? {
+        let happening = Happening { at: now(), what: What::Reminded, person: Some(approver.clone()), words: String::new() };
+        audit(table, approval, &happening).await?;
+    }
+    Ok(())
+}
+
+/// Tells every approver what became of the approval, once.
+async fn tell(aws: &Aws, config: &Config, table: &Table, id: &ApprovalId) -> Result<(), StepError> {
+    let Some(stored) = table.get::<Approval>(&Key::approval(id)).await? else {
+        return Err(StepError::InvalidInput { field: "tell.approval".into(), problem: format!("there is no approval {}", id.as_str()) });
+    };
+    for approver in &stored.document.approvers {
+        let told = Key::told(id, approver.as_str());
+        if table.get::<Timestamp>(&told).await?.is_none() {
+            aws.topic(&config.approval_topic_arn).publish(mail::receipt(&stored.document, approver, now())).await?;
+            table.put(&told, &now()).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn new_link(config: &Config, table: &Table, approval: &Approval, approver: &EmailAddress) -> Result<String, StepError> {
+    let locator = new_locator()?;
+    let hash = hex::encode(Sha256::digest(locator.as_bytes()));
+    table.put_new(&Key::link(&hash), &Link { approval: approval.id.clone(), approver: approver.clone() }).await?;
+    Ok(format!("{}/approvals/{locator}", config.approval_url))
 }
 
 /// 32 random bytes of the system's, as text that is safe in a URL.
@@ -107,6 +246,19 @@ fn new_locator() -> Result<String, StepError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn too_few_confirmed_subscriptions_are_told_with_the_names() {
+        let policy: ApprovalPolicy = serde_json::from_value(serde_json::json!({
+            "approvers": ["ana@example.com", "bo@example.com", "cy@example.com"], "quorum": 2, "expires_after": "1h",
+        }))
+        .expect("it fits");
+        let confirmed = |addresses: &[&str]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>();
+
+        assert_eq!(cannot_decide(&policy, &confirmed(&["ana@example.com", "Bo@Example.com", "eve@example.com"])), None);
+        let reason = cannot_decide(&policy, &confirmed(&["cy@example.com", "eve@example.com"])).expect("one is not two");
+        assert!(reason.contains("1 of 3 approvers") && reason.contains("ana@example.com and bo@example.com must confirm"), "{reason}");
+    }
 
     #[test]
     fn every_locator_is_another_one_of_32_bytes() {

@@ -1,7 +1,8 @@
 //! The mail that asks for an approval: plain text that reads well on a phone.
 
+use jiff::Timestamp;
 use slipway_aws::Mail;
-use slipway_core::approval::Approval;
+use slipway_core::approval::{Approval, Status, Verdict};
 use slipway_core::name::EmailAddress;
 use slipway_core::rollback::ServiceBaseline;
 
@@ -10,7 +11,16 @@ pub(crate) fn request(approval: &Approval, approver: &EmailAddress, url: &str) -
     let Approval { release, stage, .. } = approval;
     let image = &release.image;
     let mut text = format!("{} {} waits for your approval to go to {stage}.\n\n", release.application, image.tag);
+    if approval.baseline.round > 1 {
+        text += &format!("{stage} has changed since you were asked before: that approval does not count, whoever gave it.\n\n");
+    }
     text += &format!("Image    {}@{}\nTag      {}\nRelease  {}\n", image.repository, image.digest, image.tag, release.id);
+    if let Some(revision) = &approval.revision {
+        text += &format!("Commit   {revision}\n");
+    }
+    if let Some(pushed_at) = approval.pushed_at {
+        text += &format!("Pushed   {pushed_at:.0}\n");
+    }
     for service in &approval.baseline.services {
         let now = if service.ran_nothing() {
             "nothing yet: this is its first release, and a rollback can only stop it".to_owned()
@@ -18,6 +28,12 @@ pub(crate) fn request(approval: &Approval, approver: &EmailAddress, url: &str) -
             short(&service.image)
         };
         text += &format!("\n{stage} runs now\n  {}: {now}\n", service.service);
+    }
+    if !approval.changes.is_empty() {
+        text += "\nChanges with it\n";
+        for change in &approval.changes {
+            text += &format!("  {change}\n");
+        }
     }
     for why in approval.baseline.services.iter().filter(|service| service.image_gone).filter_map(ServiceBaseline::no_way_back) {
         text += &format!("\nNo rollback is possible: {why}.\n");
@@ -37,10 +53,54 @@ pub(crate) fn request(approval: &Approval, approver: &EmailAddress, url: &str) -
     }
     text += &format!("\nLook at it, and approve or reject:\n{url}\n\n");
     text += &format!("The link is yours alone; do not pass it on. It can be used until {:.0}.\n", approval.expires_at);
+    if approval.confirm_digest {
+        text += "To approve, you type the last six characters of the digest.\n";
+    }
+    if approval.other_than_pusher {
+        text += "One of those who approve must be someone who did not push the image.\n";
+    }
     if approval.quorum > 1 {
         text += &format!("{} of {} people have to approve.\n", approval.quorum, approval.approvers.len());
     }
     Mail { subject: format!("Approve {} {} for {stage}?", release.application, image.tag), text, approver: Some(approver.to_string()) }
+}
+
+/// The reminder to an approver who has not answered, with a further link of their own.
+pub(crate) fn reminder(approval: &Approval, approver: &EmailAddress, url: &str) -> Mail {
+    let asked = request(approval, approver, url);
+    let text = format!("Nobody has decided yet, and after {:.0} it is too late.\n\n{}", approval.expires_at, asked.text);
+    Mail { subject: format!("Reminder: {}", asked.subject), text, approver: asked.approver }
+}
+
+/// What became of an approval, to every approver.
+pub(crate) fn receipt(approval: &Approval, approver: &EmailAddress, now: Timestamp) -> Mail {
+    let Approval { release, stage, .. } = approval;
+    let name = format!("{} {}", release.application, release.image.tag);
+    let because = || approval.closed_because.as_deref().map_or_else(String::new, |because| format!(": {because}"));
+    let (word, what) = match approval.status_at(now) {
+        Status::Pending => ("waits", format!("{name} still waits for approval.")),
+        Status::Approved => ("approved", format!("{name} was approved and goes to {stage}.")),
+        Status::Rejected => ("rejected", format!("{name} was rejected and does not go to {stage}.")),
+        Status::Expired => ("expired", format!("Nobody decided before {:.0}: {name} does not go to {stage}.", approval.expires_at)),
+        Status::Superseded => ("superseded", format!("{name} does not go to {stage}{}.", because())),
+        Status::Voided => ("asked again", format!("The approval of {name} does not count{}.", because())),
+        Status::Withdrawn => ("ended", format!("{name} does not go to {stage}{}.", because())),
+    };
+    let mut text = format!("{what}\n");
+    for decision in &approval.decisions {
+        let word = match decision.verdict {
+            Verdict::Approved => "Approved",
+            Verdict::Rejected => "Rejected",
+        };
+        text += &format!("\n{word} by the link issued to {}, {:.0}\n", decision.by, decision.at);
+        if !decision.reason.is_empty() {
+            text += &format!("  {}\n", decision.reason);
+        }
+    }
+    let image = &release.image;
+    text += &format!("\nImage    {}@{}\nTag      {}\nRelease  {}\n", image.repository, image.digest, image.tag, release.id);
+    text += "\nYour link shows this, too. There is nothing left to do.\n";
+    Mail { subject: format!("{name} {word} for {stage}"), text, approver: Some(approver.to_string()) }
 }
 
 /// The repository and the first digits of the digest.
@@ -83,8 +143,15 @@ mod tests {
             desired_count: 1,
             image_gone: false,
         };
-        let policy = ApprovalPolicy { approvers: vec![ana.clone()], quorum: 1, expires_after: "1h".parse().expect("a span") };
-        let baseline = Baseline { services: vec![service], alarms: vec![] };
+        let policy = ApprovalPolicy {
+            approvers: vec![ana.clone()],
+            quorum: 1,
+            expires_after: "1h".parse().expect("a span"),
+            remind_before: None,
+            confirm_digest: false,
+            other_than_pusher: false,
+        };
+        let baseline = Baseline { services: vec![service], alarms: vec![], round: 1 };
         let at = jiff::Timestamp::from_second(0).expect("in range");
         let approval = Approval::open(release, StageName::new("production").expect("a name"), &policy, baseline, vec![], at);
 

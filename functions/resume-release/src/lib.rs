@@ -200,7 +200,7 @@ async fn forget_pointer(table: &Table, key: &Key, kind: &str) -> Result<(), Step
 /// The wait's time is over: the truth once more, and where it still says nothing, the time-out's own result.
 async fn settle(place: &Place<'_>, release: &Release, wait: &Wait) -> Result<WaitResult, StepError> {
     if let Wait::Decision { approval } = wait {
-        return look::close(&place.table, approval).await;
+        return look::settled(&place.table, approval).await;
     }
     if let Some(result) = look::at(place, release, wait).await? {
         return Ok(result);

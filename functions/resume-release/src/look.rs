@@ -3,12 +3,13 @@
 use jiff::SignedDuration;
 use slipway_aws::{Aws, Key, Stored, Table};
 use slipway_core::alarm::ringing;
-use slipway_core::approval::{Approval, ApprovalId};
+use slipway_core::approval::{Approval, ApprovalId, Status};
+use slipway_core::audit::{Happening, What};
 use slipway_core::deployment::{Progress, ServiceView, judge, together};
 use slipway_core::release::Release;
 use slipway_core::turn::{Claim, Life, Turn};
 use slipway_core::wait::{DeployedService, Wait, WaitResult, decision};
-use slipway_runtime::{StepError, abort_of, newest_after, now};
+use slipway_runtime::{StepError, abort_of, newest_after, next_entry, now};
 
 use crate::Place;
 
@@ -49,35 +50,43 @@ async fn turn(place: &Place<'_>, release: &Release) -> Result<Option<WaitResult>
 /// What people decided, or why they need not decide any more.
 async fn decided(table: &Table, id: &ApprovalId) -> Result<Option<WaitResult>, StepError> {
     let key = Key::approval(id);
-    let Some(Stored { document: approval, version }) = table.get::<Approval>(&key).await? else { return Ok(None) };
-    if let Some(decided) = decision(&approval, now()) {
-        return Ok(Some(decided));
-    }
-    let closed = if let Some(abort) = abort_of(table, &approval.release.id).await? {
-        approval.withdrawn(&abort.in_words())
-    } else if let Some(newer) = newest_after(table, &approval.release).await? {
-        approval.superseded(&newer.supersedes())
-    } else {
-        return Ok(None);
-    };
-    // Where a decision comes in between, it counts: its own change of the table is the next look.
-    let first = table.replace(&key, &closed, version).await?;
-    Ok(first.then(|| decision(&closed, now())).flatten())
-}
-
-/// Ends an approval for good: what nobody decided is expired, and a later click finds it so.
-pub(crate) async fn close(table: &Table, id: &ApprovalId) -> Result<WaitResult, StepError> {
-    let key = Key::approval(id);
+    // Each round that fails is one in which a decision was written, or the next entry of the audit.
     loop {
-        let Some(stored) = table.get::<Approval>(&key).await? else {
-            return Ok(WaitResult::Expired { reason: "the approval is not there".to_owned() });
+        let Some(Stored { document: approval, version }) = table.get::<Approval>(&key).await? else { return Ok(None) };
+        let closed = if let Some(abort) = abort_of(table, &approval.release.id).await? {
+            approval.withdrawn(&abort.in_words())
+        } else if let Some(newer) = newest_after(table, &approval.release).await? {
+            approval.superseded(&newer.supersedes())
+        } else if approval.status_at(now()) == Status::Expired {
+            approval.closed()
+        } else {
+            approval.clone()
         };
-        let closed = stored.document.closed();
-        // When a decision came in between, it counts: read it.
-        if closed.status == stored.document.status || table.replace(&key, &closed, stored.version).await? {
-            return Ok(decision(&closed, now()).unwrap_or_else(|| WaitResult::Expired { reason: "nobody decided".to_owned() }));
+        if closed.status == approval.status || write_down(table, &closed, version).await? {
+            return Ok(decision(&closed, now()));
         }
     }
+}
+
+/// An approval that is over without people having decided, together with its entry of the audit.
+async fn write_down(table: &Table, closed: &Approval, version: u64) -> Result<bool, StepError> {
+    let what = match closed.status {
+        Status::Superseded => What::Superseded,
+        Status::Withdrawn => What::Withdrawn,
+        _ => What::Expired,
+    };
+    let words = closed.closed_because.clone().unwrap_or_default();
+    let (entry, sealed) = next_entry(table, closed, &Happening { at: now(), what, person: None, words }).await?;
+    Ok(table.replace_and_put_new(&Key::approval(&closed.id), closed, version, &entry, &sealed).await?)
+}
+
+/// The wait for people timed out: what they decided, that their time is over, or that it is time to remind them.
+pub(crate) async fn settled(table: &Table, id: &ApprovalId) -> Result<WaitResult, StepError> {
+    Ok(match decided(table, id).await? {
+        Some(result) => result,
+        None if table.get::<Approval>(&Key::approval(id)).await?.is_some() => WaitResult::Undecided {},
+        None => WaitResult::Expired { reason: "the approval is not there".to_owned() },
+    })
 }
 
 async fn deployment(aws: &Aws, services: &[DeployedService]) -> Result<Option<WaitResult>, StepError> {

@@ -60,7 +60,7 @@ async fn restore(aws: &Aws, table: &Table, input: &DeployServicesInput) -> Resul
                 tracing::info!(release.id = %release.id, %stage.name, ecs.service = %name, "{name} of {} runs its baseline already", stage.name);
             }
             Restoration::PutBack => {
-                match runnable(aws, table, release, *generation, stage, before, copy).await? {
+                match runnable(aws, table, release, *generation, stage, (before, baseline.round), copy).await? {
                     Ok(runnable) => target = runnable,
                     Err(problem) => {
                         problems.push(problem);
@@ -107,7 +107,7 @@ async fn runnable(
     release: &Release,
     generation: u64,
     stage: &Stage,
-    before: &ServiceBaseline,
+    (before, round): (&ServiceBaseline, u32),
     copy: Option<TaskDefinitionArn>,
 ) -> Result<Result<TaskDefinitionArn, String>, StepError> {
     if let Some(copy) = copy {
@@ -117,7 +117,7 @@ async fn runnable(
     if aws.ecs().task_definition(before.task_definition.as_str()).await?.is_some_and(|found| found.active) {
         return Ok(Ok(before.task_definition.clone()));
     }
-    let Some(document) = table.get::<Value>(&Key::definition(&release.id, &stage.name, name)).await? else {
+    let Some(document) = table.get::<Value>(&Key::definition(&release.id, &stage.name, name, round)).await? else {
         return Ok(Err(format!("{} of {name} cannot be run any more, and was not recorded", before.task_definition)));
     };
     let family = stage.families(name).release;

@@ -1,20 +1,21 @@
 //! What a release whose execution is dead has left behind.
 
-use slipway_aws::{Aws, Key, Table};
+use slipway_aws::{Aws, Key, Stored, Table};
 use slipway_core::application::{Application, Stage};
 use slipway_core::approval::{Approval, ApprovalId};
+use slipway_core::audit::{Happening, What};
 use slipway_core::failure;
 use slipway_core::name::TaskDefinitionArn;
 use slipway_core::release::{Ending, Release};
 use slipway_core::rollback::Baseline;
-use slipway_runtime::StepError;
+use slipway_runtime::{StepError, next_entry, now};
 
 /// The ending, from what the stages run now.
 pub(crate) async fn ending(aws: &Aws, table: &Table, release: &Release, application: &Application) -> Result<Ending, StepError> {
     let mut last = None;
     let mut runs = Vec::new();
     for stage in &application.stages {
-        let begun = table.get::<Baseline>(&Key::baseline(&release.id, &stage.name)).await?.is_some();
+        let begun = table.get::<Baseline>(&Key::baseline(&release.id, &stage.name, 1)).await?.is_some();
         let changed = look_at(aws, table, release, stage, &mut runs).await?;
         if begun {
             last = Some((stage.name.clone(), changed));
@@ -54,12 +55,19 @@ pub(crate) async fn withdraw_approvals(
     ending: &Ending,
 ) -> Result<(), StepError> {
     for stage in &application.stages {
-        let key = Key::approval(&ApprovalId::of(release, &stage.name));
-        if let Some(stored) = table.get::<Approval>(&key).await? {
-            let withdrawn = stored.document.withdrawn(&format!("the release has ended {}", ending.outcome));
-            if withdrawn.status != stored.document.status {
-                // Where a decision comes in between, it has no effect: nothing waits for it.
-                table.replace(&key, &withdrawn, stored.version).await?;
+        let Some(asked) = table.get::<ApprovalId>(&Key::asked(&release.id, &stage.name)).await? else { continue };
+        let key = Key::approval(&asked.document);
+        // Each round that fails is one in which a decision was written, which has no effect, or an entry of the audit.
+        while let Some(Stored { document: approval, version }) = table.get::<Approval>(&key).await? {
+            let withdrawn = approval.withdrawn(&format!("the release has ended {}", ending.outcome));
+            if withdrawn.status == approval.status {
+                break;
+            }
+            let words = withdrawn.closed_because.clone().unwrap_or_default();
+            let happening = Happening { at: now(), what: What::Withdrawn, person: None, words };
+            let (entry, sealed) = next_entry(table, &withdrawn, &happening).await?;
+            if table.replace_and_put_new(&key, &withdrawn, version, &entry, &sealed).await? {
+                break;
             }
         }
     }

@@ -7,7 +7,7 @@ locals {
     stage       = { required = ["name", "services"], optional = ["cluster", "deploy_timeout", "approval", "bake"] }
     service     = { required = ["service", "health"], optional = ["desired_count"] }
     health      = { required = ["path"], optional = ["url"] }
-    approval    = { required = ["approvers", "expires_after"], optional = ["quorum"] }
+    approval    = { required = ["approvers", "expires_after"], optional = ["quorum", "remind_before", "confirm_digest", "other_than_pusher"] }
     bake        = { required = ["for", "alarms"], optional = [] }
   }
 
@@ -113,8 +113,24 @@ locals {
   spans = concat(
     [for object in local.stage_objects : { path = "${object.path}.deploy_timeout", value = try(object.value.deploy_timeout, null), example = "30m" }],
     [for object in local.approval_objects : { path = "${object.path}.expires_after", value = try(object.value.expires_after, null), example = "24h" }],
+    [for object in local.approval_objects : { path = "${object.path}.remind_before", value = try(object.value.remind_before, null), example = "2h" }],
     [for object in local.bake_objects : { path = "${object.path}.for", value = try(object.value["for"], null), example = "15m" }],
   )
+
+  # Both in hours, which only spans have.
+  reminders = [
+    for object in local.approval_objects : {
+      path    = "${object.path}.remind_before"
+      before  = try(tonumber(substr(object.value.remind_before, 0, length(object.value.remind_before) - 1)) * local.unit_hours[substr(object.value.remind_before, -1, 1)], null)
+      expires = try(tonumber(substr(object.value.expires_after, 0, length(object.value.expires_after) - 1)) * local.unit_hours[substr(object.value.expires_after, -1, 1)], null)
+    }
+  ]
+
+  switches = flatten([
+    for object in local.approval_objects : [
+      for field in ["confirm_digest", "other_than_pusher"] : { path = "${object.path}.${field}", value = try(object.value[field], null) }
+    ]
+  ])
 
   people = flatten([
     for object in local.approval_objects : [
@@ -140,6 +156,8 @@ locals {
     [for it in local.people : "${it.path} does not fit: write an e-mail address, such as ana@example.com" if !(can(regex(local.email, it.value)) && length(it.value) <= 254)],
     [for it in local.approval_objects : "${it.path}.approvers names someone twice: write each address once" if try(length(distinct(it.value.approvers)) < length(it.value.approvers), false)],
     [for it in local.approval_objects : "${it.path}.quorum does not fit: write a number from 1 to the number of approvers" if try(it.value.quorum, null) != null && !try(it.value.quorum >= 1 && it.value.quorum <= length(it.value.approvers) && floor(it.value.quorum) == it.value.quorum, false)],
+    [for it in local.reminders : "${it.path} does not fit: write a time shorter than expires_after" if try(it.before >= it.expires, false)],
+    [for it in local.switches : "${it.path} does not fit: write true or false" if it.value != null && !can(tobool(it.value))],
   )
 }
 
@@ -191,9 +209,12 @@ locals {
           ]
 
           approval = try(stage.approval, null) == null ? null : {
-            approvers     = [for approver in stage.approval.approvers : tostring(approver)]
-            quorum        = tonumber(coalesce(try(stage.approval.quorum, null), 1))
-            expires_after = tostring(stage.approval.expires_after)
+            approvers         = [for approver in stage.approval.approvers : tostring(approver)]
+            quorum            = tonumber(coalesce(try(stage.approval.quorum, null), 1))
+            expires_after     = tostring(stage.approval.expires_after)
+            remind_before     = try(tostring(stage.approval.remind_before), null)
+            confirm_digest    = tobool(coalesce(try(stage.approval.confirm_digest, null), false))
+            other_than_pusher = tobool(coalesce(try(stage.approval.other_than_pusher, null), false))
           }
 
           bake = try(stage.bake, null) == null ? null : {

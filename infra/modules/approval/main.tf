@@ -1,6 +1,9 @@
 locals {
   # The page, its form and its style. Nothing else of this API reaches a function.
   routes = toset(["GET /approvals/{locator}", "POST /approvals/{locator}", "GET /style.css"])
+
+  # The style says nothing about anybody, and the page for those who are not signed in may need it.
+  signed_in_routes = var.sign_in == null ? toset([]) : setsubtract(local.routes, ["GET /style.css"])
 }
 
 # The mails. SNS sends a message to every subscriber of a topic, so each approver's subscription takes only the
@@ -26,6 +29,9 @@ resource "aws_apigatewayv2_api" "this" {
   name          = "${var.name}-approvals"
   description   = "The page on which people approve or reject a release"
   protocol_type = "HTTP"
+
+  # With a name of its own there is one way in, and what stands before that name cannot be walked around by the other one.
+  disable_execute_api_endpoint = var.domain != null
 }
 
 resource "aws_cloudwatch_log_group" "access" {
@@ -46,7 +52,7 @@ resource "aws_apigatewayv2_stage" "this" {
     throttling_burst_limit = var.requests_burst
   }
 
-  # No path, query or address: the path is the secret of a link.
+  # No path, query or address: the path is the secret of a link. The route key is "GET /approvals/{locator}", as it is written above.
   access_log_settings {
     destination_arn = aws_cloudwatch_log_group.access.arn
     format = jsonencode({
@@ -70,9 +76,64 @@ resource "aws_apigatewayv2_route" "this" {
 
   for_each = local.routes
 
-  api_id    = aws_apigatewayv2_api.this.id
-  route_key = each.key
-  target    = "integrations/${aws_apigatewayv2_integration.decide_approval.id}"
+  api_id               = aws_apigatewayv2_api.this.id
+  route_key            = each.key
+  target               = "integrations/${aws_apigatewayv2_integration.decide_approval.id}"
+  authorization_type   = contains(local.signed_in_routes, each.key) ? "JWT" : "NONE"
+  authorizer_id        = contains(local.signed_in_routes, each.key) ? one(values(aws_apigatewayv2_authorizer.this)).id : null
+  authorization_scopes = contains(local.signed_in_routes, each.key) ? var.sign_in.scopes : null
+}
+
+# Signing in, for teams to whom a link in a mail is not enough.
+
+resource "aws_apigatewayv2_authorizer" "this" {
+  for_each = var.sign_in == null ? {} : { sign-in = var.sign_in }
+
+  api_id           = aws_apigatewayv2_api.this.id
+  name             = each.key
+  authorizer_type  = "JWT"
+  identity_sources = [each.value.identity_source]
+
+  jwt_configuration {
+    issuer   = each.value.issuer
+    audience = each.value.audience
+  }
+}
+
+# A name of its own.
+
+resource "aws_apigatewayv2_domain_name" "this" {
+  for_each = var.domain == null ? {} : { (var.domain.name) = var.domain }
+
+  domain_name = each.key
+
+  domain_name_configuration {
+    certificate_arn = each.value.certificate_arn
+    endpoint_type   = "REGIONAL"
+    security_policy = "TLS_1_2"
+  }
+}
+
+resource "aws_apigatewayv2_api_mapping" "this" {
+  for_each = aws_apigatewayv2_domain_name.this
+
+  api_id      = aws_apigatewayv2_api.this.id
+  domain_name = each.value.domain_name
+  stage       = aws_apigatewayv2_stage.this.id
+}
+
+resource "aws_route53_record" "this" {
+  for_each = { for name, domain in { this = var.domain } : domain.name => domain if try(domain.hosted_zone_id, null) != null }
+
+  zone_id = each.value.hosted_zone_id
+  name    = each.key
+  type    = "A"
+
+  alias {
+    name                   = aws_apigatewayv2_domain_name.this[each.key].domain_name_configuration[0].target_domain_name
+    zone_id                = aws_apigatewayv2_domain_name.this[each.key].domain_name_configuration[0].hosted_zone_id
+    evaluate_target_health = false
+  }
 }
 
 resource "aws_lambda_permission" "page" {

@@ -1,6 +1,11 @@
 output "url" {
   description = "The address that approval links begin with, without a slash at its end"
-  value       = aws_apigatewayv2_api.this.api_endpoint
+  value       = var.domain == null ? aws_apigatewayv2_api.this.api_endpoint : "https://${var.domain.name}"
+}
+
+output "domain_target" {
+  description = "The name of API Gateway's that the page's own name is an alias of; null without one"
+  value       = one([for domain in aws_apigatewayv2_domain_name.this : domain.domain_name_configuration[0].target_domain_name])
 }
 
 output "topic_arn" {

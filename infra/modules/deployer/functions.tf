@@ -38,7 +38,8 @@ locals {
     conditions = [{ test = "ArnEquals", variable = "ecs:cluster", values = local.cluster_arns }]
   }
 
-  find_images = { sid = "FindImages", actions = ["ecr:DescribeImages"], resources = local.repository_arns }
+  find_images    = { sid = "FindImages", actions = ["ecr:DescribeImages"], resources = local.repository_arns }
+  read_manifests = { sid = "ReadManifests", actions = ["ecr:BatchGetImage"], resources = local.repository_arns }
 
   # Whether the holder of a turn, or a release without an outcome, still runs.
   describe_releases = { sid = "DescribeReleases", actions = ["states:DescribeExecution"], resources = ["${replace(local.state_machine_arn, ":stateMachine:", ":execution:")}:*"] }
@@ -75,6 +76,7 @@ locals {
     take-turn        = { SLIPWAY_STATE_MACHINE_ARN = local.state_machine_arn }
     resume-release   = { SLIPWAY_STATE_MACHINE_ARN = local.state_machine_arn }
     request-approval = { SLIPWAY_APPROVAL_TOPIC_ARN = module.approval.topic_arn, SLIPWAY_APPROVAL_URL = module.approval.url }
+    decide-approval  = { SLIPWAY_APPLICATIONS_PATH = local.applications_path }
     finish-release   = { SLIPWAY_NOTIFICATION_TOPIC_ARN = aws_sns_topic.notifications.arn }
     watch-alarms     = { SLIPWAY_APPLICATIONS_PATH = local.applications_path, SLIPWAY_NOTIFICATION_TOPIC_ARN = aws_sns_topic.notifications.arn }
 
@@ -87,29 +89,39 @@ locals {
 
   # Whose items each function reads and writes. Task tokens are in WAIT#, which resume-release alone may see.
   partitions = {
-    receive-push     = ["ABORT#*", "APPLICATION#*", "OPEN", "QUARANTINE#*", "RELEASE#*"]
+    receive-push     = ["ABORT#*", "APPLICATION#*", "OPEN", "PUSHER#*", "QUARANTINE#*", "RELEASE#*"]
     take-turn        = ["ABORT#*", "APPLICATION#*", "RELEASE#*", "TURN#*"]
     capture-baseline = ["ABORT#*", "APPLICATION#*", "RELEASE#*", "TURN#*"]
-    request-approval = ["APPROVAL#*", "LINK#*", "RELEASE#*"]
-    decide-approval  = ["APPROVAL#*", "AUDIT#*", "LINK#*"]
-    deploy-services  = ["ABORT#*", "APPLICATION#*", "APPROVAL#*", "RELEASE#*", "TURN#*"]
+    request-approval = ["APPROVAL#*", "AUDIT#*", "LINK#*", "RELEASE#*"]
+    decide-approval  = ["APPROVAL#*", "AUDIT#*", "LINK#*", "PUSHER#*"]
+    deploy-services  = ["ABORT#*", "APPLICATION#*", "APPROVAL#*", "AUDIT#*", "RELEASE#*", "TURN#*"]
     verify-service   = ["RELEASE#*"]
     roll-back        = ["APPLICATION#*", "RELEASE#*", "TURN#*"]
-    finish-release   = ["OPEN", "QUARANTINE#*", "RELEASE#*", "TURN#*"]
-    resume-release   = ["ABORT#*", "APPLICATION#*", "APPROVAL#*", "RELEASE#*", "SIGNAL#*", "TURN#*", "WAIT#*"]
+    finish-release   = ["APPROVAL#*", "OPEN", "QUARANTINE#*", "RELEASE#*", "TURN#*"]
+    resume-release   = ["ABORT#*", "APPLICATION#*", "APPROVAL#*", "AUDIT#*", "RELEASE#*", "SIGNAL#*", "TURN#*", "WAIT#*"]
     watch-alarms     = ["APPLICATION#*", "SIGNAL#ALARM#*"]
-    sweep            = ["APPLICATION#*", "APPROVAL#*", "OPEN", "QUARANTINE#*", "RELEASE#*", "SIGNAL#SWEEP", "SWEEP#*", "TURN#*"]
+    sweep            = ["APPLICATION#*", "APPROVAL#*", "AUDIT#*", "OPEN", "QUARANTINE#*", "RELEASE#*", "SIGNAL#SWEEP", "SWEEP#*", "TURN#*"]
+  }
+
+  # Of these, what a function may write where that is not all of them. The page writes decisions and nothing else.
+  written = {
+    decide-approval = ["APPROVAL#*", "AUDIT#*"]
+  }
+
+  # And what it may remove: no approval and no entry of the audit ever is.
+  removed = {
+    finish-release = ["OPEN"]
+    resume-release = ["SIGNAL#*", "WAIT#*"]
+    sweep          = ["OPEN"]
   }
 
   # ForAllValues holds where a request names no partition at all, so no function may have an action that can do without one, such as
-  # dynamodb:Scan. WARM-UP is what a function asks for while it starts, and is never there.
-  in_partitions = {
-    for function, partitions in local.partitions : function => [{
-      test     = "ForAllValues:StringLike"
-      variable = "dynamodb:LeadingKeys"
-      values   = concat(partitions, ["WARM-UP"])
-    }]
-  }
+  # dynamodb:Scan. WARM-UP is what a function asks for while it starts, and is never there. A transaction may be asked about all its
+  # partitions for each of its parts: those of one transaction are in one list.
+  in_partitions = { for function, partitions in local.partitions : function => [merge(local.leading_keys, { values = concat(partitions, ["WARM-UP"]) })] }
+  in_written    = { for function, partitions in local.written : function => [merge(local.leading_keys, { values = partitions })] }
+  in_removed    = { for function, partitions in local.removed : function => [merge(local.leading_keys, { values = partitions })] }
+  leading_keys  = { test = "ForAllValues:StringLike", variable = "dynamodb:LeadingKeys" }
 
   statements = {
     receive-push = [
@@ -129,13 +141,16 @@ locals {
     ]
 
     request-approval = [
-      local.use_topic_key,
-      { sid = "RecordApproval", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["request-approval"] },
-      { sid = "AskApprovers", actions = ["sns:Publish"], resources = [module.approval.topic_arn] },
+      local.describe_task_definitions, local.find_images, local.read_manifests, local.use_topic_key,
+      { sid = "RecordApproval", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["request-approval"] },
+      { sid = "AskApprovers", actions = ["sns:ListSubscriptionsByTopic", "sns:Publish"], resources = [module.approval.topic_arn] },
     ]
 
+    # The one function that everyone can reach. It tells nobody and ends no wait: the table's stream brings its decisions to resume-release.
     decide-approval = [
-      { sid = "RecordDecision", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["decide-approval"] },
+      local.read_applications,
+      { sid = "ReadApproval", actions = ["dynamodb:GetItem", "dynamodb:Query"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["decide-approval"] },
+      { sid = "RecordDecision", actions = ["dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_written["decide-approval"] },
     ]
 
     deploy-services = [
@@ -162,17 +177,19 @@ locals {
 
     finish-release = [
       local.notify, local.use_topic_key,
-      { sid = "RecordOutcome", actions = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["finish-release"] },
+      { sid = "RecordOutcome", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["finish-release"] },
+      { sid = "CloseRelease", actions = ["dynamodb:DeleteItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_removed["finish-release"] },
     ]
 
     resume-release = [
       local.describe_services, local.list_tasks, local.describe_tasks, local.read_alarms, local.describe_releases,
       {
         sid        = "KeepWaits"
-        actions    = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
+        actions    = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
         resources  = [aws_dynamodb_table.this.arn]
         conditions = local.in_partitions["resume-release"]
       },
+      { sid = "RemoveWaits", actions = ["dynamodb:DeleteItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_removed["resume-release"] },
       {
         sid       = "ReadDecisions"
         actions   = ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"]
@@ -194,10 +211,11 @@ locals {
       { sid = "StartRelease", actions = ["states:StartExecution"], resources = [local.state_machine_arn] },
       {
         sid        = "RecordWhatWasFound"
-        actions    = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
+        actions    = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
         resources  = [aws_dynamodb_table.this.arn]
         conditions = local.in_partitions["sweep"]
       },
+      { sid = "CloseReleases", actions = ["dynamodb:DeleteItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_removed["sweep"] },
     ]
   }
 }

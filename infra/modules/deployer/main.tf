@@ -48,7 +48,7 @@ locals {
             name           = stage.name
             cluster        = stage.cluster
             deploy_timeout = stage.deploy_timeout
-            approval       = stage.approval
+            approval       = stage.approval == null ? null : { for field, value in stage.approval : field => value if value != null }
             bake           = stage.bake
 
             services = [
@@ -87,7 +87,7 @@ resource "aws_ssm_parameter" "application" {
 # What is known about releases: turns, waits, signals, approvals and the audit.
 
 resource "aws_dynamodb_table" "this" {
-  #checkov:skip=CKV_AWS_119:DynamoDB encrypts with its own key; links and tokens of decided approvals are worthless, and losing a key would lose the turn of every release
+  #checkov:skip=CKV_AWS_119:KMS encrypts it with the account's key for DynamoDB (aws/dynamodb), which nobody can delete; losing a key of ours would lose the turn of every release
 
   name                        = var.name
   billing_mode                = "PAY_PER_REQUEST"
@@ -253,5 +253,7 @@ module "approval" {
   key_arn                    = aws_kms_key.messages.arn
   decide_approval_name       = module.function["decide-approval"].name
   decide_approval_invoke_arn = module.function["decide-approval"].invoke_arn
+  domain                     = var.approval_domain
+  sign_in                    = var.approval_sign_in
   log_retention_days         = var.log_retention_days
 }

@@ -3,6 +3,11 @@ output "approval_url" {
   value       = module.approval.url
 }
 
+output "approval_domain_target" {
+  description = "The name of API Gateway's that the approval page's own name is an alias of; null without one"
+  value       = module.approval.domain_target
+}
+
 output "approval_topic_arn" {
   description = "The topic that asks approvers"
   value       = module.approval.topic_arn

@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_ecs::types::TaskDefinitionField;
 use jiff::Timestamp;
 use slipway_core::application::Application;
+use slipway_core::audit::Sealed;
 use slipway_local::Cloud;
 use slipway_local::cloud::APPLICATION;
 use slipway_local::releases::{self, Execution};
@@ -105,8 +106,15 @@ impl Reader {
         items.extend(self.query(&format!("WAIT#{id}"), None).await?);
         items.extend(self.item("OPEN", &format!("{APPLICATION}#{id}")).await?);
         for stage in stages.iter().filter(|stage| stage.asks) {
-            items.extend(self.query(&format!("APPROVAL#{id}/{}", stage.name), None).await?);
-            items.extend(self.query(&format!("AUDIT#{id}/{}", stage.name), None).await?);
+            let first = format!("APPROVAL#{id}/{}", stage.name);
+            items.extend(self.query(&first, None).await?);
+            for round in 2.. {
+                let again = self.query(&format!("{first}/{round}"), None).await?;
+                if again.is_empty() {
+                    break;
+                }
+                items.extend(again);
+            }
         }
         let mut record = ReleaseRecord::read(id, &items)?;
         if let Some(execution) = self.execution(id).await? {
@@ -114,6 +122,16 @@ impl Reader {
             record.told_by_execution = execution.outcome().map(ToOwned::to_owned);
         }
         Ok(record)
+    }
+
+    /// The application's audit.
+    ///
+    /// # Errors
+    ///
+    /// When DynamoDB does not answer, or an entry does not parse.
+    pub async fn audit(&self) -> anyhow::Result<Vec<Sealed>> {
+        let items = self.query(&format!("AUDIT#{APPLICATION}"), None).await?;
+        items.iter().map(Item::document).collect()
     }
 
     /// Whether a release has begun.

@@ -125,6 +125,7 @@ impl Stand {
             before,
             services: self.reader.services(&self.stages).await?,
             mails: inbox.mails()?,
+            audit: self.reader.audit().await?,
             found,
             ..Record::default()
         };

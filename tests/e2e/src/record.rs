@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use slipway_core::approval::Approval;
+use slipway_core::audit::Sealed;
 use slipway_core::release::{Ended, Started};
 use slipway_core::rollback::Baseline;
 use slipway_core::turn::Turn;
@@ -31,6 +32,8 @@ pub struct Record {
     pub revisions: BTreeMap<String, Revision>,
     /// The mails that people got.
     pub mails: Vec<Mail>,
+    /// The application's audit, from its first entry on.
+    pub audit: Vec<Sealed>,
     /// What the last sweep found, when nothing should have been left to find.
     pub found: Vec<String>,
 }
@@ -78,10 +81,8 @@ pub struct ReleaseRecord {
     pub restored: BTreeMap<String, String>,
     /// The services that were verified.
     pub verified: BTreeSet<String>,
-    /// What people were asked for each stage.
+    /// What people were asked for each stage, the last time that they were.
     pub approvals: BTreeMap<String, Approval>,
-    /// How many decisions the audit trail holds for each stage.
-    pub audited: BTreeMap<String, usize>,
     /// The waits that are parked still.
     pub waits: Vec<String>,
 }
@@ -111,13 +112,13 @@ pub struct Change<'a> {
 }
 
 impl Item {
-    fn document<T: DeserializeOwned>(&self) -> anyhow::Result<T> {
+    pub(crate) fn document<T: DeserializeOwned>(&self) -> anyhow::Result<T> {
         serde_json::from_str(&self.document).with_context(|| format!("{} {} does not parse: {}", self.pk, self.sk, self.document))
     }
 }
 
 impl ReleaseRecord {
-    /// Reads the items of a release: those below `RELEASE#`, `APPROVAL#`, `AUDIT#`, `WAIT#` and `OPEN` that are its own.
+    /// Reads the items of a release: those below `RELEASE#`, `APPROVAL#`, `WAIT#` and `OPEN` that are its own.
     ///
     /// # Errors
     ///
@@ -137,10 +138,6 @@ impl ReleaseRecord {
                 ("APPROVAL", "APPROVAL") => {
                     let approval: Approval = item.document()?;
                     record.approvals.insert(approval.stage.to_string(), approval);
-                }
-                ("AUDIT", _) => {
-                    let stage = item.pk.rsplit('/').next().unwrap_or_default();
-                    *record.audited.entry(stage.to_owned()).or_default() += 1;
                 }
                 ("WAIT", _) => record.waits.push(item.sk.clone()),
                 ("OPEN", _) => record.is_open = true,

@@ -7,6 +7,7 @@ use aws_config::SdkConfig;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::de::DeserializeOwned;
 use slipway_core::{
+    audit::Sealed,
     image::{Digest, Image},
     quarantine::Quarantine,
     release::{Ended, Outcome, Release, Started},
@@ -150,6 +151,16 @@ impl Past {
     pub fn outcome(&self) -> Option<Outcome> {
         self.ended.as_ref().map(|ended| ended.ending.outcome)
     }
+}
+
+/// The entries of an application's audit, in order.
+///
+/// # Errors
+///
+/// When the table cannot be read.
+pub async fn audit(sdk: &SdkConfig, application: &str) -> anyhow::Result<Vec<Sealed>> {
+    let entries = list(&aws_sdk_dynamodb::Client::new(sdk), &format!("AUDIT#{application}")).await?;
+    Ok(entries.into_iter().map(|(_, sealed)| sealed).collect())
 }
 
 async fn list<T: DeserializeOwned>(table: &aws_sdk_dynamodb::Client, pk: &str) -> anyhow::Result<Vec<(String, T)>> {

@@ -5,6 +5,7 @@
 //! ([`mail`]). Between the functions and it stands the [`wire`], which can break a call. It applies the real
 //! Terraform, and gives people commands ([`commands`]) and tests an interface ([`Cloud`]) to it.
 
+pub mod browser;
 pub mod client;
 pub mod clock;
 pub mod cloud;

@@ -85,6 +85,13 @@ impl Page {
         Ok(Self { status, text: words(&html), html })
     }
 
+    /// Whether the page has an element of this name.
+    #[must_use]
+    pub fn has_element(&self, name: &str) -> bool {
+        let document = Html::parse_document(&self.html);
+        Selector::parse(name).is_ok_and(|selector| document.select(&selector).next().is_some())
+    }
+
     /// The form that has the answer's button, with its hidden fields, the reason and that button.
     fn form(&self, answer: Answer, reason: Option<&str>) -> Option<Form> {
         let document = Html::parse_document(&self.html);

@@ -4,10 +4,19 @@ use aws_sdk_ecr::Client;
 use aws_sdk_ecr::operation::describe_images::DescribeImagesError;
 use aws_sdk_ecr::types::{DescribeImagesFilter, ImageDetail, ImageIdentifier, TagStatus};
 use jiff::Timestamp;
+use serde_json::Value;
 use slipway_core::image::{Digest, Image};
 use slipway_core::name::RepositoryName;
 
 use crate::AwsError;
+
+/// The kinds of manifests that are read.
+const MANIFESTS: [&str; 4] = [
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+];
 
 /// ECR's repositories.
 #[derive(Clone, Debug)]
@@ -49,6 +58,32 @@ impl Repositories {
         }
     }
 
+    /// The commit that an image was built from, where its manifest says so: its annotation `org.opencontainers.image.revision`
+    /// (OCI image specification, "Annotations"). Of an index without one the first image in it is asked.
+    ///
+    /// # Errors
+    ///
+    /// When ECR cannot be asked.
+    pub async fn revision(&self, image: &Image) -> Result<Option<String>, AwsError> {
+        let Some(manifest) = self.manifest(&image.repository, image.digest.as_str()).await? else { return Ok(None) };
+        if let Some(revision) = annotated(&manifest) {
+            return Ok(Some(revision));
+        }
+        match manifest["manifests"][0]["digest"].as_str() {
+            Some(first) => Ok(self.manifest(&image.repository, first).await?.as_ref().and_then(annotated)),
+            None => Ok(None),
+        }
+    }
+
+    async fn manifest(&self, repository: &RepositoryName, digest: &str) -> Result<Option<Value>, AwsError> {
+        const OPERATION: &str = "ecr:BatchGetImage";
+        let id = ImageIdentifier::builder().image_digest(digest).build();
+        let request = self.client.batch_get_image().repository_name(repository.as_str()).image_ids(id);
+        let request = MANIFESTS.iter().fold(request, |request, media_type| request.accepted_media_types(*media_type));
+        let answer = request.send().await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
+        Ok(answer.images().first().and_then(|image| image.image_manifest()).and_then(|text| serde_json::from_str(text).ok()))
+    }
+
     /// The repository's images that have a tag. None where there is no such repository.
     ///
     /// # Errors
@@ -79,6 +114,15 @@ impl Repositories {
     }
 }
 
+/// A revision is a name of a commit: what else somebody wrote there is not shown.
+fn annotated(manifest: &Value) -> Option<String> {
+    let revision = manifest["annotations"]["org.opencontainers.image.revision"].as_str()?;
+    let fits = !revision.is_empty()
+        && revision.len() <= 64
+        && revision.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte));
+    fits.then(|| revision.to_owned())
+}
+
 fn tagged(operation: &'static str, detail: &ImageDetail) -> Result<Tagged, AwsError> {
     let unusable = |what: &str| AwsError::unusable(operation, format!("an image without {what}"));
     let digest = detail.image_digest().and_then(|digest| Digest::new(digest).ok()).ok_or_else(|| unusable("digest"))?;
@@ -94,6 +138,7 @@ fn tagged(operation: &'static str, detail: &ImageDetail) -> Result<Tagged, AwsEr
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_ecr::operation::batch_get_image::BatchGetImageOutput;
     use aws_sdk_ecr::operation::describe_images::{DescribeImagesError, DescribeImagesOutput};
     use aws_sdk_ecr::types::ImageDetail;
     use aws_sdk_ecr::types::error::ImageNotFoundException;
@@ -119,6 +164,27 @@ mod tests {
         let repositories = Repositories::new(answering!(aws_sdk_ecr, [&unknown]));
 
         assert_eq!(repositories.find(&image()).await.expect("an answer"), None);
+    }
+
+    fn manifest(text: &'static str) -> BatchGetImageOutput {
+        BatchGetImageOutput::builder().images(aws_sdk_ecr::types::Image::builder().image_manifest(text).build()).build()
+    }
+
+    #[tokio::test]
+    async fn the_commit_is_the_manifests_annotation_or_that_of_the_first_image_of_an_index() {
+        let index = mock!(aws_sdk_ecr::Client::batch_get_image)
+            .match_requests(|request| request.image_ids()[0].image_digest() == Some(image().digest.as_str()))
+            .then_output(|| manifest(r#"{"manifests":[{"digest":"sha256:b"},{"digest":"sha256:c"}]}"#));
+        let first = mock!(aws_sdk_ecr::Client::batch_get_image)
+            .match_requests(|request| request.image_ids()[0].image_digest() == Some("sha256:b"))
+            .then_output(|| manifest(r#"{"annotations":{"org.opencontainers.image.revision":"4f5c0a1b"}}"#));
+        let repositories = Repositories::new(answering!(aws_sdk_ecr, [&index, &first]));
+        assert_eq!(repositories.revision(&image()).await.expect("an answer").as_deref(), Some("4f5c0a1b"));
+
+        let strange = mock!(aws_sdk_ecr::Client::batch_get_image)
+            .then_output(|| manifest(r#"{"annotations":{"org.opencontainers.image.revision":"click http://example.com"}}"#));
+        let repositories = Repositories::new(answering!(aws_sdk_ecr, [&strange]));
+        assert_eq!(repositories.revision(&image()).await.expect("an answer"), None);
     }
 
     #[tokio::test]

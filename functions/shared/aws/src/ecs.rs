@@ -5,6 +5,7 @@ use aws_sdk_ecs::types::{self, DeploymentRolloutState, DesiredStatus, TaskDefini
 use aws_smithy_types::body::SdkBody;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
+use slipway_core::definition::OF_THE_REVISION;
 use slipway_core::deployment::{Deployment, Rollout, ServiceEvent, ServiceView, TaskView};
 use slipway_core::image::digest_of;
 use slipway_core::name::{ReleaseId, ServiceArn, ServiceName, TaskDefinitionArn};
@@ -16,18 +17,6 @@ use crate::answer::Answer;
 const RELEASE_TAG: &str = "slipway:release";
 /// The tag that names the generation it was registered in.
 const GENERATION_TAG: &str = "slipway:generation";
-/// What ECS says of a revision and does not take back in a registration.
-const OF_THE_REVISION: [&str; 9] = [
-    "taskDefinitionArn",
-    "revision",
-    "status",
-    "requiresAttributes",
-    "compatibilities",
-    "registeredAt",
-    "registeredBy",
-    "deregisteredAt",
-    "deleteRequestedAt",
-];
 /// How many of ECS's messages about a service are kept.
 const EVENTS: usize = 10;
 /// How many different reasons of stopped tasks are told. ECS forgets a stopped task after an hour.

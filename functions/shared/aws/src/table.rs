@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use slipway_core::approval::ApprovalId;
 use slipway_core::image::Digest;
-use slipway_core::name::{ApplicationName, ReleaseId, ServiceName, StageName};
+use slipway_core::name::{ApplicationName, ReleaseId, RepositoryName, ServiceName, StageName};
 use slipway_core::release::Started;
 use slipway_core::wait::Signal;
 
@@ -95,16 +95,16 @@ impl Key {
         Self::of(format!("RELEASE#{id}"), "ENDING")
     }
 
-    /// What a stage ran before the release.
+    /// What a stage ran before the release, as it was found in a round.
     #[must_use]
-    pub fn baseline(id: &ReleaseId, stage: &StageName) -> Self {
-        Self::of(format!("RELEASE#{id}"), format!("BASELINE#{stage}"))
+    pub fn baseline(id: &ReleaseId, stage: &StageName, round: u32) -> Self {
+        Self::of(format!("RELEASE#{id}"), format!("BASELINE#{stage}{}", later(round)))
     }
 
-    /// The whole document of the task definition that a service ran before the release.
+    /// The whole document of the task definition that a service ran before the release, as it was found in a round.
     #[must_use]
-    pub fn definition(id: &ReleaseId, stage: &StageName, service: &ServiceName) -> Self {
-        Self::of(format!("RELEASE#{id}"), format!("DEFINITION#{stage}#{service}"))
+    pub fn definition(id: &ReleaseId, stage: &StageName, service: &ServiceName, round: u32) -> Self {
+        Self::of(format!("RELEASE#{id}"), format!("DEFINITION#{stage}#{service}{}", later(round)))
     }
 
     /// The copy of a service's baseline that its rollback had to register.
@@ -182,11 +182,52 @@ impl Key {
         Self::of(format!("APPROVAL#{}", id.as_str()), format!("MAILED#{approver}"))
     }
 
-    /// An entry of an approval's audit trail, numbered by the version of the approval that it made.
+    /// Who pushed an image.
     #[must_use]
-    pub fn audit(id: &ApprovalId, version: u64) -> Self {
-        Self::of(format!("AUDIT#{}", id.as_str()), format!("{version:010}"))
+    pub fn pushers(repository: &RepositoryName, digest: &Digest) -> Self {
+        Self::of(format!("PUSHER#{repository}@{digest}"), "PUSHER")
     }
+
+    /// An entry of an application's audit, counted from 1.
+    #[must_use]
+    pub fn audit(application: &ApplicationName, sequence: u64) -> Self {
+        Self::of(Self::audits(application), format!("{sequence:012}"))
+    }
+
+    /// The partition of an application's audit.
+    #[must_use]
+    pub fn audits(application: &ApplicationName) -> String {
+        format!("AUDIT#{application}")
+    }
+
+    /// That the approvers were told what became of an approval.
+    #[must_use]
+    pub fn told(id: &ApprovalId, approver: &str) -> Self {
+        Self::of(format!("APPROVAL#{}", id.as_str()), format!("TOLD#{approver}"))
+    }
+
+    /// That a stage of a release asked for an approval.
+    #[must_use]
+    pub fn asked(id: &ReleaseId, stage: &StageName) -> Self {
+        Self::of(Self::release(id).pk, format!("ASKED#{stage}"))
+    }
+
+    /// A step of the release after its approval; later ones sort behind earlier ones.
+    #[must_use]
+    pub fn progress(id: &ApprovalId, step: &str) -> Self {
+        Self::of(format!("APPROVAL#{}", id.as_str()), format!("PROGRESS#{step}"))
+    }
+
+    /// That an approver was reminded.
+    #[must_use]
+    pub fn reminded(id: &ApprovalId, approver: &str) -> Self {
+        Self::of(format!("APPROVAL#{}", id.as_str()), format!("REMINDED#{approver}"))
+    }
+}
+
+/// The first round needs no number.
+fn later(round: u32) -> String {
+    if round <= 1 { String::new() } else { format!("#{round}") }
 }
 
 /// No stage's name is a hyphen.
@@ -268,17 +309,34 @@ impl Table {
             }
             let answer = request.send().await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
             for item in answer.items() {
-                let sk = item
-                    .get("sk")
-                    .and_then(|sk| sk.as_s().ok())
-                    .ok_or_else(|| AwsError::unusable(OPERATION, "an item without sort key"))?;
-                found.push((Key::of(pk, sk), stored(OPERATION, item)?));
+                found.push((key_of(OPERATION, pk, item)?, stored(OPERATION, item)?));
             }
             start = answer.last_evaluated_key().cloned();
             if start.is_none() {
                 return Ok(found);
             }
         }
+    }
+
+    /// The last item of a partition, in the order of the sort keys.
+    ///
+    /// # Errors
+    ///
+    /// When DynamoDB cannot be asked, or the item is not what it should be.
+    pub async fn last<T: DeserializeOwned>(&self, pk: &str) -> Result<Option<(Key, Stored<T>)>, AwsError> {
+        const OPERATION: &str = "dynamodb:Query";
+        let request = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", text(pk))
+            .consistent_read(true)
+            .scan_index_forward(false)
+            .limit(1);
+        let answer = request.send().await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
+        let Some(item) = answer.items().first() else { return Ok(None) };
+        Ok(Some((key_of(OPERATION, pk, item)?, stored(OPERATION, item)?)))
     }
 
     /// Writes an item if there is none. `false` when there was one, which stays as it is.
@@ -390,15 +448,37 @@ impl Table {
             .build();
         let update = update.map_err(|error| AwsError::unusable(OPERATION, error.to_string()))?;
         let put = put.map_err(|error| AwsError::unusable(OPERATION, error.to_string()))?;
-        let request = self
-            .client
-            .transact_write_items()
-            .transact_items(TransactWriteItem::builder().update(update).build())
-            .transact_items(TransactWriteItem::builder().put(put).build());
-        match request.send().await {
+        let items = [TransactWriteItem::builder().update(update).build(), TransactWriteItem::builder().put(put).build()];
+        self.transact(OPERATION, items).await
+    }
+
+    /// Writes two items that are not there, both or neither. `false` when one of them was.
+    ///
+    /// # Errors
+    ///
+    /// When DynamoDB cannot be asked.
+    pub async fn put_both_new(
+        &self,
+        key: &Key,
+        document: &(impl Serialize + Sync),
+        beside: &Key,
+        entry: &(impl Serialize + Sync),
+    ) -> Result<bool, AwsError> {
+        const OPERATION: &str = "dynamodb:PutItem";
+        let new = |item| {
+            let put = Put::builder().table_name(&self.name).set_item(Some(item)).condition_expression("attribute_not_exists(pk)").build();
+            put.map(|put| TransactWriteItem::builder().put(put).build()).map_err(|error| AwsError::unusable(OPERATION, error.to_string()))
+        };
+        let items = [new(item(OPERATION, key, document, 1)?)?, new(item(OPERATION, beside, entry, 1)?)?];
+        self.transact(OPERATION, items).await
+    }
+
+    /// The permissions that a transaction needs are those of its parts; `operation` names one of them.
+    async fn transact(&self, operation: &'static str, items: [TransactWriteItem; 2]) -> Result<bool, AwsError> {
+        match self.client.transact_write_items().set_transact_items(Some(items.into())).send().await {
             Ok(_) => Ok(true),
             Err(error) if error.as_service_error().is_some_and(lost_the_race) => Ok(false),
-            Err(error) => Err(AwsError::from_sdk(OPERATION, error)),
+            Err(error) => Err(AwsError::from_sdk(operation, error)),
         }
     }
 
@@ -483,6 +563,11 @@ fn replacement(operation: &'static str, document: &impl Serialize, version: u64)
         (":version".to_owned(), AttributeValue::N(version.to_string())),
         (":next".to_owned(), AttributeValue::N((version + 1).to_string())),
     ]))
+}
+
+fn key_of(operation: &'static str, pk: &str, item: &HashMap<String, AttributeValue>) -> Result<Key, AwsError> {
+    let sk = item.get("sk").and_then(|sk| sk.as_s().ok()).ok_or_else(|| AwsError::unusable(operation, "an item without sort key"))?;
+    Ok(Key::of(pk, sk))
 }
 
 fn stored<T: DeserializeOwned>(operation: &'static str, item: &HashMap<String, AttributeValue>) -> Result<Stored<T>, AwsError> {

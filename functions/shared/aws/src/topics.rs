@@ -31,6 +31,28 @@ impl Topic {
         Self { client, arn: arn.to_owned() }
     }
 
+    /// The addresses that have confirmed their subscription by e-mail. A subscription that is pending has no ARN yet, only
+    /// the word `PendingConfirmation` (`ListSubscriptionsByTopic`, Amazon SNS API reference).
+    ///
+    /// # Errors
+    ///
+    /// When SNS cannot be asked, or refuses.
+    pub async fn confirmed(&self) -> Result<Vec<String>, AwsError> {
+        let mut confirmed = Vec::new();
+        let mut next = None;
+        loop {
+            let answer = self.client.list_subscriptions_by_topic().topic_arn(&self.arn).set_next_token(next).send().await;
+            let answer = answer.map_err(|error| AwsError::from_sdk("sns:ListSubscriptionsByTopic", error))?;
+            let by_mail = answer.subscriptions().iter().filter(|subscription| subscription.protocol() == Some("email"));
+            let there = by_mail.filter(|subscription| subscription.subscription_arn().is_some_and(|arn| arn.starts_with("arn:")));
+            confirmed.extend(there.filter_map(|subscription| subscription.endpoint().map(ToOwned::to_owned)));
+            next = answer.next_token().filter(|token| !token.is_empty()).map(ToOwned::to_owned);
+            if next.is_none() {
+                return Ok(confirmed);
+            }
+        }
+    }
+
     /// Publishes a mail. A second call sends a second mail.
     ///
     /// # Errors
@@ -55,7 +77,29 @@ fn subject(words: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_sns::operation::list_subscriptions_by_topic::ListSubscriptionsByTopicOutput;
+    use aws_sdk_sns::types::Subscription;
+    use aws_smithy_mocks::mock;
+
     use super::*;
+    use crate::answering::answering;
+
+    #[tokio::test]
+    async fn only_who_confirmed_the_subscription_can_be_asked() {
+        let listed = mock!(aws_sdk_sns::Client::list_subscriptions_by_topic).then_output(|| {
+            let subscription = |endpoint: &str, protocol: &str, arn: &str| {
+                Subscription::builder().endpoint(endpoint).protocol(protocol).subscription_arn(arn).build()
+            };
+            ListSubscriptionsByTopicOutput::builder()
+                .subscriptions(subscription("ana@example.com", "email", "arn:aws:sns:eu-central-1:111122223333:slipway-approvals:1"))
+                .subscriptions(subscription("bo@example.com", "email", "PendingConfirmation"))
+                .subscriptions(subscription("https://example.com", "https", "arn:aws:sns:eu-central-1:111122223333:slipway-approvals:2"))
+                .build()
+        });
+        let topic = Topic::new(answering!(aws_sdk_sns, [&listed]), "arn:aws:sns:eu-central-1:111122223333:slipway-approvals");
+
+        assert_eq!(topic.confirmed().await.expect("SNS answers"), ["ana@example.com"]);
+    }
 
     #[test]
     fn a_subject_is_one_line_of_ascii() {

@@ -82,6 +82,24 @@ pub struct ApprovalPolicy {
     pub quorum: u16,
     /// How long they have.
     pub expires_after: Span,
+    /// How long before the end those who have not answered are reminded; a quarter of the time when it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remind_before: Option<Span>,
+    /// Whether an approver types the digest's last six characters to approve; not when it is not given.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub confirm_digest: bool,
+    /// Whether one of those who approve must be someone who did not push the image; not when it is not given. Where it is not
+    /// known who pushed it, nobody can approve.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub other_than_pusher: bool,
+}
+
+impl ApprovalPolicy {
+    /// How long before the end people are reminded, in seconds: as configured, else a quarter of the time.
+    #[must_use]
+    pub fn remind_before_seconds(&self) -> u32 {
+        self.remind_before.as_ref().map_or(self.expires_after.seconds() / 4, Span::seconds)
+    }
 }
 
 /// The time after a stage serves in which one of its alarms undoes the release.
@@ -170,6 +188,9 @@ impl Application {
                 if approval.quorum == 0 || usize::from(approval.quorum) > people.len() {
                     return wrong(at("approval.quorum"), "write a number from 1 to the number of approvers");
                 }
+                if approval.remind_before_seconds() >= approval.expires_after.seconds() {
+                    return wrong(at("approval.remind_before"), "write a time shorter than expires_after");
+                }
             }
             if let Some(bake) = &stage.bake
                 && (bake.alarms.is_empty() || bake.alarms.iter().any(String::is_empty))
@@ -254,6 +275,7 @@ mod tests {
             (r#""quorum": 1"#, r#""quorum": 3"#, "stages[1].approval.quorum"),
             (r#""quorum": 1"#, r#""quorum": 0"#, "stages[1].approval.quorum"),
             (r#""24h""#, r#""tomorrow""#, "stages[1].approval.expires_after"),
+            (r#""24h""#, r#""24h", "remind_before": "24h""#, "stages[1].approval.remind_before"),
             (r#""bo@example.com""#, r#""bo""#, "stages[1].approval.approvers[1]"),
             (r#""bo@example.com""#, r#""ana@example.com""#, "stages[1].approval.approvers"),
             (r#"["web-production-5xx"]"#, "[]", "stages[1].bake.alarms"),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::application::ApprovalPolicy;
 use crate::name::{EmailAddress, StageName};
+use crate::pusher::Pushers;
 use crate::release::Release;
 use crate::rollback::Baseline;
 use crate::verification::Verification;
@@ -17,16 +18,16 @@ pub const GRACE_SECONDS: u32 = 5;
 /// The longest reason that is kept, in characters.
 pub const LONGEST_REASON: usize = 500;
 
-/// The id of an approval: one for each release and stage, so that asking twice makes one.
+/// The id of an approval: one for each release, stage and round, so that asking twice makes one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct ApprovalId(String);
 
 impl ApprovalId {
-    /// The id of this release's approval for this stage.
+    /// The id of this release's approval for this stage; in a later round for the stage as it was found then.
     #[must_use]
-    pub fn of(release: &Release, stage: &StageName) -> Self {
-        Self(format!("{}/{stage}", release.id))
+    pub fn of(release: &Release, stage: &StageName, round: u32) -> Self {
+        if round <= 1 { Self(format!("{}/{stage}", release.id)) } else { Self(format!("{}/{stage}/{round}", release.id)) }
     }
 
     /// The id as text.
@@ -55,8 +56,26 @@ pub struct Approval {
     pub quorum: u16,
     /// When they were asked.
     pub requested_at: Timestamp,
+    /// From when on those who have not answered are reminded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remind_at: Option<Timestamp>,
     /// From when on no answer counts.
     pub expires_at: Timestamp,
+    /// Whether who approves types the digest's last six characters.
+    #[serde(default)]
+    pub confirm_digest: bool,
+    /// Whether one of those who approve must be someone who did not push the image.
+    #[serde(default)]
+    pub other_than_pusher: bool,
+    /// What else changes with the image, line by line: in the task definition.
+    #[serde(default)]
+    pub changes: Vec<String>,
+    /// The commit that the image was built from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// When the image was pushed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pushed_at: Option<Timestamp>,
     /// What they said, in order.
     pub decisions: Vec<Decision>,
     /// What that comes to.
@@ -73,6 +92,15 @@ pub struct Verified {
     pub stage: StageName,
     /// Its service's verification.
     pub verification: Verification,
+}
+
+/// A step of a release after its approval, as the page of the link shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// When.
+    pub at: Timestamp,
+    /// What, in words.
+    pub words: String,
 }
 
 /// What a link stands for. It is found by the hash of its locator, which is not stored itself.
@@ -123,6 +151,8 @@ pub enum Status {
     Superseded,
     /// A person ended the release before enough of them approved.
     Withdrawn,
+    /// The stage changed before the release began to change it, and people were asked again.
+    Voided,
 }
 
 /// Why an answer changes nothing.
@@ -137,9 +167,15 @@ pub enum Refusal {
     /// This person answered before.
     #[error("this link was already used")]
     Used,
-    /// This person is not asked.
+    /// This person is not asked, or not any more.
     #[error("this person is not among the approvers")]
     NotAsked,
+    /// Someone who did not push the image must approve, and nobody knows who did.
+    #[error("one who did not push the image must approve, and CloudTrail has not told who pushed it")]
+    PusherUnknown,
+    /// The digest that was typed is not this one.
+    #[error("the characters that were typed are not the digest's last six")]
+    WrongDigest,
 }
 
 impl Approval {
@@ -154,7 +190,7 @@ impl Approval {
         now: Timestamp,
     ) -> Self {
         Self {
-            id: ApprovalId::of(&release, &stage),
+            id: ApprovalId::of(&release, &stage, baseline.round),
             release,
             stage,
             baseline,
@@ -162,7 +198,13 @@ impl Approval {
             approvers: policy.approvers.clone(),
             quorum: policy.quorum,
             requested_at: now,
+            remind_at: Some(now + SignedDuration::from_secs(i64::from(policy.expires_after.seconds() - policy.remind_before_seconds()))),
             expires_at: now + SignedDuration::from_secs(i64::from(policy.expires_after.seconds())),
+            confirm_digest: policy.confirm_digest,
+            other_than_pusher: policy.other_than_pusher,
+            changes: Vec::new(),
+            revision: None,
+            pushed_at: None,
             decisions: Vec::new(),
             status: Status::Pending,
             closed_because: None,
@@ -175,15 +217,34 @@ impl Approval {
         if self.status == Status::Pending && now >= self.expires_at { Status::Expired } else { self.status }
     }
 
-    /// The approval with one more answer.
+    /// Those who have not answered yet.
+    pub fn unanswered(&self) -> impl Iterator<Item = &EmailAddress> {
+        self.approvers.iter().filter(|approver| !self.decisions.iter().any(|decision| decision.by == **approver))
+    }
+
+    /// What an approver types where the digest is to be confirmed: its last six characters.
+    #[must_use]
+    pub fn digest_end(&self) -> &str {
+        let hex = self.release.image.digest.hex();
+        &hex[hex.len() - 6..]
+    }
+
+    /// The approval with one more answer. `pushers` are those who pushed the image, where CloudTrail has told it.
     ///
     /// # Errors
     ///
     /// [`Refusal`], when the answer does not count. Nothing changes then.
-    pub fn decide(&self, by: &EmailAddress, verdict: Verdict, reason: &str, now: Timestamp) -> Result<Self, Refusal> {
+    pub fn decide(
+        &self,
+        by: &EmailAddress,
+        verdict: Verdict,
+        reason: &str,
+        pushers: Option<&Pushers>,
+        now: Timestamp,
+    ) -> Result<Self, Refusal> {
         match self.status_at(now) {
             Status::Expired => return Err(Refusal::Expired),
-            Status::Approved | Status::Rejected | Status::Superseded | Status::Withdrawn => return Err(Refusal::Decided),
+            Status::Approved | Status::Rejected | Status::Superseded | Status::Withdrawn | Status::Voided => return Err(Refusal::Decided),
             Status::Pending => {}
         }
         if !self.approvers.contains(by) {
@@ -194,10 +255,15 @@ impl Approval {
         }
         let mut decided = self.clone();
         decided.decisions.push(Decision { by: by.clone(), verdict, reason: clean(reason), at: now });
-        let approved = decided.decisions.iter().filter(|decision| decision.verdict == Verdict::Approved).count();
+        if self.other_than_pusher && verdict == Verdict::Approved && pushers.is_none() {
+            return Err(Refusal::PusherUnknown);
+        }
+        let approved: Vec<_> = decided.decisions.iter().filter(|decision| decision.verdict == Verdict::Approved).collect();
+        let independent =
+            !self.other_than_pusher || pushers.is_some_and(|pushers| approved.iter().any(|decision| !pushers.include(&decision.by)));
         decided.status = match verdict {
             Verdict::Rejected => Status::Rejected,
-            Verdict::Approved if approved >= usize::from(decided.quorum) => Status::Approved,
+            Verdict::Approved if approved.len() >= usize::from(decided.quorum) && independent => Status::Approved,
             Verdict::Approved => Status::Pending,
         };
         Ok(decided)
@@ -223,6 +289,17 @@ impl Approval {
     #[must_use]
     pub fn withdrawn(&self, because: &str) -> Self {
         self.ended_as(Status::Withdrawn, because)
+    }
+
+    /// The approval once the stage has changed since people were asked, given or not: they are asked again.
+    #[must_use]
+    pub fn voided(&self, because: &str) -> Self {
+        let mut voided = self.clone();
+        if matches!(voided.status, Status::Pending | Status::Approved) {
+            voided.status = Status::Voided;
+            voided.closed_because = Some(because.to_owned());
+        }
+        voided
     }
 
     fn ended_as(&self, status: Status, because: &str) -> Self {
@@ -261,7 +338,7 @@ fn clean(reason: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
@@ -288,11 +365,14 @@ mod tests {
         }
     }
 
-    fn approval(quorum: u16) -> Approval {
+    pub(crate) fn approval(quorum: u16) -> Approval {
         let policy = ApprovalPolicy {
             approvers: vec![person("ana"), person("bo"), person("cy")],
             quorum,
             expires_after: "60s".parse().expect("a span"),
+            remind_before: None,
+            confirm_digest: false,
+            other_than_pusher: false,
         };
         let stage = StageName::new("production").expect("a name");
         Approval::open(release(), stage, &policy, Baseline::default(), vec![], second(0))
@@ -300,46 +380,46 @@ mod tests {
 
     #[test]
     fn a_quorum_is_of_distinct_people() {
-        let one = approval(2).decide(&person("ana"), Verdict::Approved, "", second(1)).expect("counts");
+        let one = approval(2).decide(&person("ana"), Verdict::Approved, "", None, second(1)).expect("counts");
         assert_eq!(one.status, Status::Pending);
-        assert_eq!(one.decide(&person("ana"), Verdict::Approved, "", second(2)), Err(Refusal::Used));
+        assert_eq!(one.decide(&person("ana"), Verdict::Approved, "", None, second(2)), Err(Refusal::Used));
 
-        let two = one.decide(&person("bo"), Verdict::Approved, "", second(2)).expect("counts");
+        let two = one.decide(&person("bo"), Verdict::Approved, "", None, second(2)).expect("counts");
         assert_eq!(two.status, Status::Approved);
     }
 
     #[test]
     fn the_first_rejection_ends_it_and_nothing_changes_that() {
-        let rejected = approval(1).decide(&person("bo"), Verdict::Rejected, "not\r\ntoday", second(1)).expect("counts");
+        let rejected = approval(1).decide(&person("bo"), Verdict::Rejected, "not\r\ntoday", None, second(1)).expect("counts");
         assert_eq!(rejected.status, Status::Rejected);
         assert_eq!(rejected.decisions[0].reason, "not  today");
-        assert_eq!(rejected.decide(&person("ana"), Verdict::Approved, "", second(2)), Err(Refusal::Decided));
+        assert_eq!(rejected.decide(&person("ana"), Verdict::Approved, "", None, second(2)), Err(Refusal::Decided));
     }
 
     #[test]
     fn it_expires_at_its_second_and_stays_expired() {
-        assert!(approval(1).decide(&person("ana"), Verdict::Approved, "", second(59)).is_ok());
-        assert_eq!(approval(1).decide(&person("ana"), Verdict::Approved, "", second(60)), Err(Refusal::Expired));
-        assert_eq!(approval(1).closed().decide(&person("ana"), Verdict::Approved, "", second(1)), Err(Refusal::Expired));
+        assert!(approval(1).decide(&person("ana"), Verdict::Approved, "", None, second(59)).is_ok());
+        assert_eq!(approval(1).decide(&person("ana"), Verdict::Approved, "", None, second(60)), Err(Refusal::Expired));
+        assert_eq!(approval(1).closed().decide(&person("ana"), Verdict::Approved, "", None, second(1)), Err(Refusal::Expired));
     }
 
     #[test]
     fn a_superseded_approval_takes_no_answer_and_a_given_one_stays_given() {
-        let given = approval(1).decide(&person("ana"), Verdict::Approved, "", second(1)).expect("counts");
+        let given = approval(1).decide(&person("ana"), Verdict::Approved, "", None, second(1)).expect("counts");
         assert_eq!(given.superseded("by v3").status, Status::Approved);
         for ended in [approval(1).superseded("by v3"), approval(1).withdrawn("aborted")] {
-            assert_eq!(ended.decide(&person("ana"), Verdict::Approved, "", second(1)), Err(Refusal::Decided));
+            assert_eq!(ended.decide(&person("ana"), Verdict::Approved, "", None, second(1)), Err(Refusal::Decided));
         }
     }
 
     #[test]
     fn strangers_have_no_say() {
-        assert_eq!(approval(1).decide(&person("eve"), Verdict::Approved, "", second(1)), Err(Refusal::NotAsked));
+        assert_eq!(approval(1).decide(&person("eve"), Verdict::Approved, "", None, second(1)), Err(Refusal::NotAsked));
     }
 
     #[test]
     fn it_covers_only_what_was_approved() {
-        let given = approval(1).decide(&person("ana"), Verdict::Approved, "", second(1)).expect("counts");
+        let given = approval(1).decide(&person("ana"), Verdict::Approved, "", None, second(1)).expect("counts");
         let other = Release { id: ReleaseId::new("web-b2").expect("an id"), ..release() };
 
         assert_eq!(given.covers(&release(), &given.stage, &Baseline::default()), Ok(()));
@@ -358,7 +438,7 @@ mod tests {
             let mut now = approval(quorum);
             for (who, yes, at) in answers {
                 let verdict = if yes { Verdict::Approved } else { Verdict::Rejected };
-                if let Ok(next) = now.decide(&person(people[who]), verdict, "", second(at)) {
+                if let Ok(next) = now.decide(&person(people[who]), verdict, "", None, second(at)) {
                     prop_assert_eq!(now.status, Status::Pending);
                     prop_assert!(at < 60 && who < 3);
                     now = next;

@@ -3,9 +3,13 @@
 use std::fmt;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::IntoDeserializer as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::name::RepositoryName;
+
+/// The longest tag, in characters.
+const LONGEST_TAG: usize = 128;
 
 /// The digest of an image's manifest or index: `sha256:` and 64 hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -79,7 +83,30 @@ pub struct Image {
     /// The digest of the manifest, or of the index of a multi-architecture image.
     pub digest: Digest,
     /// The tag that was pushed. For reading only: it is never deployed.
+    #[serde(deserialize_with = "tag")]
     pub tag: String,
+}
+
+/// A tag as ECR has it (`PutImage`, Amazon ECR API reference): it is shown to people, in mails and on pages.
+fn tag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let tag = String::deserialize(deserializer)?;
+    let fits = tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+    if fits && !tag.is_empty() && tag.len() <= LONGEST_TAG && !tag.starts_with(['.', '-']) {
+        Ok(tag)
+    } else {
+        Err(serde::de::Error::custom(format!(
+            "{tag:?} is no tag: write up to {LONGEST_TAG} letters, digits, dots, hyphens and underscores"
+        )))
+    }
+}
+
+/// A tag that may be left out.
+pub(crate) fn tag_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    match Option::<String>::deserialize(deserializer)? {
+        None => Ok(None),
+        Some(text) if text.is_empty() => Ok(None),
+        Some(text) => tag(text.into_deserializer()).map(Some),
+    }
 }
 
 impl Image {

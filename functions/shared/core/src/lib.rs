@@ -6,11 +6,14 @@
 pub mod alarm;
 pub mod application;
 pub mod approval;
+pub mod audit;
+pub mod definition;
 pub mod deployment;
 pub mod failure;
 pub mod image;
 pub mod name;
 pub mod push;
+pub mod pusher;
 pub mod quarantine;
 pub mod release;
 pub mod request;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::application::Application;
-use crate::image::{Digest, Image};
+use crate::image::{self, Digest, Image};
 use crate::name::{ApplicationName, ReleaseId};
 use crate::push::release_id;
 use crate::release::Release;
@@ -33,7 +33,7 @@ pub struct ReleaseRequested {
     /// The image's digest.
     pub digest: Digest,
     /// The tag that people know it by; the digest's first digits when it is not given.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "image::tag_or_none")]
     pub tag: Option<String>,
     /// Who asks, in their own words; the account's trail of API calls knows for certain.
     #[serde(default)]

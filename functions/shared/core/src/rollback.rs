@@ -15,6 +15,19 @@ pub struct Baseline {
     pub services: Vec<ServiceBaseline>,
     /// Its alarms as they were read.
     pub alarms: Vec<AlarmReading>,
+    /// Which look at the stage this was, counted from 1: it is looked at again where someone changed it while people were
+    /// asked.
+    #[serde(default = "first", skip_serializing_if = "is_first")]
+    pub round: u32,
+}
+
+const fn first() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+const fn is_first(round: &u32) -> bool {
+    *round <= 1
 }
 
 /// What one service ran.

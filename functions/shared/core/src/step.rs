@@ -15,13 +15,14 @@ use crate::rollback::Baseline;
 use crate::wait::{DeployedService, Wait};
 
 /// The workflow's tasks and the functions that do them. A test holds this and `statemachine/release.asl.json` together.
-pub const TASKS: [(&str, &str); 17] = [
+pub const TASKS: [(&str, &str); 18] = [
     ("TakeTurn", "take-turn"),
     ("AwaitTurn", "resume-release"),
     ("CaptureBaseline", "capture-baseline"),
     ("RequestApproval", "request-approval"),
     ("AwaitDecision", "resume-release"),
     ("SettleDecision", "resume-release"),
+    ("TellApprovers", "request-approval"),
     ("DeployServices", "deploy-services"),
     ("AwaitDeployment", "resume-release"),
     ("SettleDeployment", "resume-release"),
@@ -93,6 +94,8 @@ pub struct CaptureBaselineInput {
     pub application: Application,
     /// Which of its stages is next, counted from 0.
     pub position: usize,
+    /// Which look at the stage this is, counted from 1.
+    pub round: u32,
 }
 
 /// What `capture-baseline` answers.
@@ -121,27 +124,47 @@ pub enum Captured {
 
 /// What `request-approval` is given.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RequestApprovalInput {
-    /// The release.
-    pub release: Release,
-    /// The stage that is to change.
-    pub stage: Stage,
-    /// What it runs now.
-    pub baseline: Baseline,
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each invocation")]
+pub enum RequestApprovalInput {
+    /// Ask people; once the time has come, remind those who have not answered.
+    Ask {
+        /// The release.
+        release: Release,
+        /// The stage that is to change.
+        stage: Stage,
+        /// What it runs now.
+        baseline: Baseline,
+    },
+    /// Tell all of them what became of it.
+    Tell {
+        /// The approval.
+        approval: ApprovalId,
+    },
 }
 
 /// What `request-approval` answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ApprovalRequested {
-    /// The approval that is waited for.
-    pub approval: ApprovalId,
-    /// From when on no answer counts.
-    #[schemars(with = "String")]
-    pub expires_at: Timestamp,
-    /// How long the workflow waits, in seconds: a little longer than the approval lives.
-    pub timeout_seconds: u32,
+#[serde(tag = "result", rename_all = "SCREAMING_SNAKE_CASE", deny_unknown_fields)]
+pub enum ApprovalRequested {
+    /// People were asked.
+    Asked {
+        /// The approval that is waited for.
+        approval: ApprovalId,
+        /// From when on no answer counts.
+        #[schemars(with = "String")]
+        expires_at: Timestamp,
+        /// How long the workflow waits, in seconds: until people are reminded, and then a little longer than the approval
+        /// lives.
+        timeout_seconds: u32,
+    },
+    /// Not enough people can be asked.
+    Blocked {
+        /// Who, and what they have to do.
+        reason: String,
+    },
+    /// People were told.
+    Told {},
 }
 
 /// What `deploy-services` is given.
@@ -172,6 +195,11 @@ pub enum Deployed {
     /// Nothing was changed, and nothing may be.
     Blocked {
         /// Why.
+        reason: String,
+    },
+    /// Nothing was changed: the stage does not run any more what it ran when people were asked. They are asked again.
+    Outdated {
+        /// What it runs.
         reason: String,
     },
     /// Nothing was changed: a newer push has taken the release's place.

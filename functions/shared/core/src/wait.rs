@@ -134,6 +134,8 @@ pub enum WaitResult {
         /// Who and why.
         reason: String,
     },
+    /// Nobody has decided, and there is time yet: those who have not answered are to be reminded.
+    Undecided {},
     /// Someone rejected.
     Rejected {
         /// In words, with who it was.
@@ -179,6 +181,7 @@ pub fn decision(approval: &Approval, now: Timestamp) -> Option<WaitResult> {
             Some(WaitResult::Rejected { reason })
         }
         Status::Superseded => Some(WaitResult::Superseded { reason: closed_because("superseded by a newer push") }),
+        Status::Voided => Some(WaitResult::Expired { reason: closed_because("the stage changed, and people were asked again") }),
         Status::Withdrawn => Some(WaitResult::Aborted { reason: closed_because("aborted by a person") }),
         Status::Expired => Some(WaitResult::Expired { reason: format!("nobody decided before {:.0}", approval.expires_at) }),
     }

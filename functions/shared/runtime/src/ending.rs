@@ -2,6 +2,7 @@
 //! telling may fail without changing what is told.
 
 use slipway_aws::{Aws, Key, Mail, Table};
+use slipway_core::approval::{ApprovalId, Progress};
 use slipway_core::quarantine::Quarantine;
 use slipway_core::release::{Ended, Ending, Outcome, Release, Started};
 use slipway_core::turn::Turn;
@@ -29,6 +30,10 @@ pub async fn finish(aws: &Aws, table: &Table, topic_arn: &str, release: &Release
     }
     quarantine(table, release, &ended).await?;
     give_turn_back(table, release).await?;
+    for (_, asked) in table.list::<ApprovalId>(&Key::release(&release.id).pk, "ASKED#").await? {
+        let words = format!("The release ended {}: {}", ended.ending.outcome, ended.ending.reason);
+        table.put(&Key::progress(&asked.document, "9-ENDED"), &Progress { at: ended.at, words }).await?;
+    }
     let notes: Vec<String> =
         table.list(&Key::release(&release.id).pk, "NOTE#").await?.into_iter().map(|(_, stored)| stored.document).collect();
     aws.topic(topic_arn).publish(notification(release, &ended, &notes)).await?;

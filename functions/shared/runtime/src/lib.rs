@@ -2,6 +2,7 @@
 //! the clock, and the loop that serves invocations.
 
 mod applications;
+mod audit;
 mod beginning;
 mod clock;
 mod configuration;
@@ -18,6 +19,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub use applications::{Configured, applications};
+pub use audit::{audit, next_entry};
 pub use beginning::{Begun, Open, begin};
 pub use clock::now;
 pub use configuration::{Config, ConfigurationError, Environment};

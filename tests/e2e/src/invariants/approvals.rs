@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use slipway_core::approval::{Approval, Status, Verdict};
+use slipway_core::audit::{self, Entry, What};
 
 use crate::record::{Record, ReleaseRecord, Stage};
 
@@ -48,25 +49,34 @@ fn is_a_baseline(record: &Record, service: &str, revision: &str) -> bool {
     record.releases.iter().any(|release| release.baselines_of(service).any(|baseline| baseline == revision))
 }
 
-/// Nobody is counted twice, every decision is in the audit trail once, and the outcome is what was decided.
+/// The audit is one whole chain: no entry was changed, taken out or put in.
+pub(super) fn the_audit_is_whole(record: &Record) -> Vec<String> {
+    audit::read(&record.audit).err().map(|broken| broken.to_string()).into_iter().collect()
+}
+
+/// Nobody is counted twice, every question and every decision is in the audit once, and the outcome is what was decided.
 pub(super) fn a_decision_counts_once(record: &Record) -> Vec<String> {
+    let entries: Vec<Entry> = record.audit.iter().filter_map(|sealed| serde_json::from_str(&sealed.entry).ok()).collect();
     record
         .releases
         .iter()
-        .flat_map(|release| release.approvals.iter().filter_map(|(stage, approval)| decided(release, stage, approval)))
+        .flat_map(|release| release.approvals.iter().filter_map(|(stage, approval)| decided(release, stage, approval, &entries)))
         .collect()
 }
 
-fn decided(release: &ReleaseRecord, stage: &str, approval: &Approval) -> Option<String> {
+fn decided(release: &ReleaseRecord, stage: &str, approval: &Approval, audit: &[Entry]) -> Option<String> {
     let id = &release.id;
     let people: BTreeSet<_> = approval.decisions.iter().map(|decision| decision.by.as_str()).collect();
-    let audited = release.audited.get(stage).copied().unwrap_or_default();
+    let count = |kinds: &[What]| audit.iter().filter(|entry| entry.approval == approval.id && kinds.contains(&entry.what)).count();
+    let (asked, audited) = (count(&[What::Requested]), count(&[What::Approved, What::Rejected]));
     let outcome = release.outcome();
     let changed = release.deployed.keys().any(|service| service.starts_with(&format!("{stage}/")));
     if people.len() != approval.decisions.len() {
         Some(format!("{id} counts a person twice"))
+    } else if asked != 1 {
+        Some(format!("{id} asked for {stage}, and the audit says {asked} times"))
     } else if audited != approval.decisions.len() {
-        Some(format!("{id} has {} decisions and {audited} in its audit trail", approval.decisions.len()))
+        Some(format!("{id} has {} decisions and {audited} in the audit", approval.decisions.len()))
     } else if matches!(approval.status, Status::Approved | Status::Rejected) && counted(approval) != approval.status {
         Some(format!("{id} is {:?} by {:?}", approval.status, approval.decisions))
     } else if approval.status == Status::Rejected && outcome != "REJECTED" {

@@ -13,7 +13,7 @@ use crate::record::Record;
 pub type Invariant = (&'static str, fn(&Record) -> Vec<String>);
 
 /// All of them.
-pub const INVARIANTS: [Invariant; 11] = [
+pub const INVARIANTS: [Invariant; 12] = [
     ("a stage that asks people runs only what they approved, or its baseline", approvals::only_what_was_approved_runs),
     ("at most one release changes the application at a time", turns::one_release_changes_at_a_time),
     ("every release that began has one outcome, which its execution shares", endings::every_release_has_one_outcome),
@@ -21,6 +21,7 @@ pub const INVARIANTS: [Invariant; 11] = [
     ("the turn is free", turns::the_turn_is_free),
     ("what is released was verified, every service of every stage", endings::what_is_released_was_verified),
     ("a decision counts once", approvals::a_decision_counts_once),
+    ("the audit is one whole chain", approvals::the_audit_is_whole),
     ("after a failure the services run their baseline, or a person is asked for", revisions::a_failure_leaves_the_baseline),
     ("no wait of an ended release is parked", endings::nothing_waits),
     ("a release uses one revision for a service", revisions::one_revision_is_used),

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde_json::json;
+use slipway_core::audit::{Happening, Sealed, What as Kind};
 use slipway_core::turn::{Holder, Turn};
 use slipway_local::Mail;
 use slipway_local::wire::{Call, Entry, Fault, What};
@@ -53,7 +54,6 @@ fn items(id: &str, letter: &str, ends: i64, outcome: &str, stage: Option<&str>) 
         item(&own, "ENDING", &json!({ "ending": { "outcome": outcome, "stage": stage, "reason": "so it is" }, "at": at(ends) })),
         item(&format!("APPROVAL#{id}/production"), "APPROVAL", &approval),
         item(&format!("APPROVAL#{id}/production"), "MAILED#ana@example.com", &json!(at(0))),
-        item(&format!("AUDIT#{id}/production"), "0000000002", &json!({})),
     ];
     for stage in ["staging", "production"] {
         items.push(item(&own, &format!("BASELINE#{stage}"), &baseline(stage, 1)));
@@ -78,11 +78,26 @@ fn mail(id: &str, outcome: &str) -> Mail {
     Mail { to: "team@example.com".to_owned(), subject: format!("web a {outcome}"), body, topic: String::new(), at: 0 }
 }
 
+/// The audit of a release that was approved.
+fn audit(release: &ReleaseRecord) -> Vec<Sealed> {
+    let mut chain = Vec::new();
+    append(&mut chain, release);
+    chain
+}
+
+fn append(chain: &mut Vec<Sealed>, release: &ReleaseRecord) {
+    for (number, what) in (chain.len() as u64..).zip([Kind::Requested, Kind::Opened, Kind::Approved]) {
+        let happening = Happening { at: at(0), what, person: None, words: String::new() };
+        chain.push(Sealed::after(chain.last().map(|last| (number, last)), &release.approvals["production"], &happening).1);
+    }
+}
+
 /// A good release from the first to the last second of ten.
 fn good() -> Record {
     let mut web = ReleaseRecord::read("web-a", &items("web-a", "a", 10, "RELEASED", None)).expect("the items parse");
     web.execution = Some("SUCCEEDED".to_owned());
     web.told_by_execution = Some("RELEASED".to_owned());
+    let audit = audit(&web);
     let revision = |letter: &str, release: Option<&str>| Revision {
         image: format!("web@{}", digest(letter)),
         release: release.map(ToOwned::to_owned),
@@ -109,6 +124,7 @@ fn good() -> Record {
             })
             .collect(),
         mails: vec![mail("web-a", "RELEASED")],
+        audit,
         ..Record::default()
     }
 }
@@ -121,7 +137,7 @@ fn owned((name, value): (&str, &str)) -> (String, String) {
 fn rolled_back() -> Record {
     let mut record = good();
     let web = ReleaseRecord::read("web-a", &items("web-a", "a", 10, "ROLLED_BACK", Some("staging"))).expect("the items parse");
-    record.releases = vec![ReleaseRecord { execution: Some("SUCCEEDED".to_owned()), approvals: [].into(), audited: [].into(), ..web }];
+    record.releases = vec![ReleaseRecord { execution: Some("SUCCEEDED".to_owned()), approvals: [].into(), ..web }];
     record.trace = vec![told("deploy-services", "staging/web", "staging-web:2", 1), told("roll-back", "staging/web", "staging-web:1", 5)];
     record.services.clone_from(&record.before);
     record.mails = vec![mail("web-a", "ROLLED_BACK")];
@@ -139,7 +155,7 @@ fn breaks_only(record: &Record, words: &str) {
 fn a_good_release_and_a_rollback_break_nothing() {
     assert_eq!(broken(&good()), [""; 0]);
     assert_eq!(broken(&rolled_back()), [""; 0]);
-    assert_eq!(INVARIANTS.len(), 11, "each has a test below");
+    assert_eq!(INVARIANTS.len(), 12, "each has a test below");
 }
 
 #[test]
@@ -155,7 +171,6 @@ fn production_that_changes_without_a_yes_is_noticed_even_when_it_was_put_back() 
 
     let mut for_a_moment = good();
     for_a_moment.releases[0].approvals.clear();
-    for_a_moment.releases[0].audited.clear();
     for_a_moment.services.clone_from(&for_a_moment.before);
     breaks_only(&for_a_moment, approved);
 }
@@ -164,7 +179,6 @@ fn production_that_changes_without_a_yes_is_noticed_even_when_it_was_put_back() 
 fn a_lost_answer_counts_as_a_change_and_a_refused_call_does_not() {
     let mut record = good();
     record.releases[0].approvals.clear();
-    record.releases[0].audited.clear();
     record.services.clone_from(&record.before);
     let broken_by = |record: &mut Record, wanted: Fault| {
         if let What::Call { status, fault, .. } = &mut record.trace[1].what {
@@ -183,6 +197,7 @@ fn two_releases_that_change_services_at_the_same_time_are_noticed() {
     let mut other = ReleaseRecord::read("web-b", &items("web-b", "b", 15, "RELEASED", None)).expect("the items parse");
     other.execution = Some("SUCCEEDED".to_owned());
     other.deployed = [("staging/web", "staging-web:3"), ("production/web", "production-web:3")].map(owned).into();
+    append(&mut record.audit, &other);
     record.releases.push(other);
     record.mails.push(mail("web-b", "RELEASED"));
     record.trace.push(told("deploy-services", "staging/web", "staging-web:3", 9));
@@ -254,12 +269,24 @@ fn a_decision_that_counts_twice_is_noticed() {
     breaks_only(&twice, once);
 
     let mut unaudited = good();
-    unaudited.releases[0].audited.clear();
+    unaudited.audit.pop();
     breaks_only(&unaudited, once);
+
+    let mut unasked = good();
+    unasked.audit.clear();
+    breaks_only(&unasked, once);
 
     let mut other = good();
     other.releases[0].approvals.get_mut("production").expect("it was asked").status = slipway_core::approval::Status::Rejected;
     assert!(broken(&other).iter().any(|violation| violation.starts_with(once)));
+}
+
+#[test]
+fn an_entry_that_is_gone_from_the_audit_is_noticed() {
+    let mut record = good();
+    record.audit.remove(1);
+
+    breaks_only(&record, "the audit is one whole chain");
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //!
 //! IAM is enforced in all of them. They share one application, so they take turns.
 
+mod approvals;
+mod browser;
 mod faults;
 mod releases;
 mod schedules;

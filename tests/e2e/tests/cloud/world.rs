@@ -244,6 +244,117 @@ impl World {
         ssm.put_parameter().name(name).value(application.to_string()).overwrite(true).send().await.expect("it is written");
     }
 
+    /// The application's configuration as it is now.
+    pub(crate) async fn configured(&self) -> Value {
+        let ssm = aws_sdk_ssm::Client::new(self.cloud.sdk());
+        let answer = ssm.get_parameter().name("/slipway/applications/web").send().await.expect("SSM answers");
+        let text = answer.parameter.and_then(|parameter| parameter.value).expect("it is there");
+        serde_json::from_str(&text).expect("it is JSON")
+    }
+
+    /// Subscribes a person to the approvals' topic, as Terraform does, once.
+    pub(crate) async fn subscribe(&self, person: &str) {
+        let sns = aws_sdk_sns::Client::new(self.cloud.sdk());
+        let topics = sns.list_topics().send().await.expect("SNS answers").topics.unwrap_or_default();
+        let arn = topics.iter().filter_map(|topic| topic.topic_arn()).find(|arn| arn.ends_with("slipway-approvals"));
+        let arn = arn.unwrap_or_else(|| panic!("there is the approvals' topic among {topics:?}"));
+        let there = sns.list_subscriptions_by_topic().topic_arn(arn).send().await.expect("SNS answers");
+        if there.subscriptions().iter().all(|subscription| subscription.endpoint() != Some(person)) {
+            let filter = serde_json::json!({ "approver": [person] }).to_string();
+            let request = sns.subscribe().topic_arn(arn).protocol("email").endpoint(person).attributes("FilterPolicy", filter);
+            request.send().await.expect("it is subscribed");
+        }
+    }
+
+    /// The task token of a wait that is parked.
+    pub(crate) async fn token(&self, release: &str, kind: &str) -> String {
+        let items = self.partition(&format!("WAIT#{release}")).await;
+        let (_, wait) = items.into_iter().find(|(sk, _)| sk.ends_with(&format!("#{kind}"))).expect("it waits");
+        let wait: Value = serde_json::from_str(&wait).expect("a document is JSON");
+        wait["token"].as_str().expect("it has a token").to_owned()
+    }
+
+    /// The sort keys and documents of a partition.
+    async fn partition(&self, pk: &str) -> Vec<(String, String)> {
+        use aws_sdk_dynamodb::types::AttributeValue::S;
+        let dynamodb = aws_sdk_dynamodb::Client::new(self.cloud.sdk());
+        let query = dynamodb.query().table_name("slipway").key_condition_expression("pk = :pk");
+        let answer = query.expression_attribute_values(":pk", S(pk.to_owned())).send().await.expect("DynamoDB answers");
+        let text = |item: &std::collections::HashMap<String, aws_sdk_dynamodb::types::AttributeValue>, name: &str| {
+            item.get(name).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default()
+        };
+        answer.items().iter().map(|item| (text(item, "sk"), text(item, "document"))).collect()
+    }
+
+    /// Whatever a release has left behind: every log, with the metrics in them, the execution's input, output and history, and
+    /// the items that the public function can read; each with its place.
+    pub(crate) async fn everything_written(&self, ended: &Execution) -> Vec<(String, String)> {
+        let mut written = Vec::new();
+        let logs = aws_sdk_cloudwatchlogs::Client::new(self.cloud.sdk());
+        let groups = logs.describe_log_groups().send().await.expect("CloudWatch Logs answers").log_groups.unwrap_or_default();
+        assert!(groups.len() > 3, "there are logs to look through");
+        for group in groups.iter().filter_map(|group| group.log_group_name()) {
+            let mut pages = logs.filter_log_events().log_group_name(group).into_paginator().send();
+            while let Some(page) = pages.next().await {
+                for event in page.expect("CloudWatch Logs answers").events() {
+                    written.push((format!("log {group}"), event.message().unwrap_or_default().to_owned()));
+                }
+            }
+        }
+        let states = aws_sdk_sfn::Client::new(self.cloud.sdk());
+        let mut pages = states.get_execution_history().execution_arn(&ended.arn).include_execution_data(true).into_paginator().send();
+        while let Some(page) = pages.next().await {
+            for event in page.expect("Step Functions answers").events() {
+                written.push((format!("history {:?}", event.r#type()), format!("{event:?}")));
+            }
+        }
+        let id = &ended.name;
+        for pk in [format!("APPROVAL#{id}/production"), "AUDIT#web".to_owned()] {
+            written.extend(self.partition(&pk).await.into_iter().map(|(sk, document)| (format!("item {pk} {sk}"), document)));
+        }
+        let dynamodb = aws_sdk_dynamodb::Client::new(self.cloud.sdk());
+        let scan = dynamodb.scan().table_name("slipway").filter_expression("begins_with(pk, :pk)");
+        let scan = scan.expression_attribute_values(":pk", aws_sdk_dynamodb::types::AttributeValue::S("LINK#".into()));
+        let mut items = scan.into_paginator().items().send();
+        while let Some(item) = items.next().await {
+            written.push(("item LINK#".to_owned(), format!("{:?}", item.expect("DynamoDB answers"))));
+        }
+        written
+    }
+
+    /// The SDK's configuration with a function's role. For this the role trusts the account for a moment.
+    pub(crate) async fn role(&self, function: &str) -> aws_config::SdkConfig {
+        let iam = aws_sdk_iam::Client::new(self.cloud.sdk());
+        let name = format!("slipway-{function}");
+        let role = iam.get_role().role_name(&name).send().await.expect("IAM answers").role.expect("there is such a role");
+        let trust = percent_decoded(role.assume_role_policy_document().expect("it trusts Lambda"));
+        let anybody = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"sts:AssumeRole"}]}"#;
+        iam.update_assume_role_policy().role_name(&name).policy_document(anybody).send().await.expect("it is written");
+        let provider = aws_config::sts::AssumeRoleProvider::builder(role.arn()).session_name("test").configure(self.cloud.sdk());
+        let provider = provider.build().await;
+        let credentials = aws_sdk_sfn::config::ProvideCredentials::provide_credentials(&provider).await;
+        iam.update_assume_role_policy().role_name(&name).policy_document(trust).send().await.expect("it is written");
+        let credentials = credentials.expect("the role is taken");
+        let provider = aws_sdk_sfn::config::SharedCredentialsProvider::new(credentials);
+        self.cloud.sdk().clone().into_builder().credentials_provider(provider).build()
+    }
+
+    /// Puts an item as a role; the error in words.
+    pub(crate) async fn put_as(&self, role: &aws_config::SdkConfig, pk: &str, sk: &str) -> Result<(), String> {
+        use aws_sdk_dynamodb::types::AttributeValue::S;
+        let dynamodb = aws_sdk_dynamodb::Client::new(role);
+        let request = dynamodb.put_item().table_name("slipway").item("pk", S(pk.to_owned())).item("sk", S(sk.to_owned()));
+        request.send().await.map(drop).map_err(|error| format!("{error:?}"))
+    }
+
+    /// Reads an item as a role; the error in words.
+    pub(crate) async fn get_as(&self, role: &aws_config::SdkConfig, pk: &str, sk: &str) -> Result<(), String> {
+        use aws_sdk_dynamodb::types::AttributeValue::S;
+        let dynamodb = aws_sdk_dynamodb::Client::new(role);
+        let request = dynamodb.get_item().table_name("slipway").key("pk", S(pk.to_owned())).key("sk", S(sk.to_owned()));
+        request.send().await.map(drop).map_err(|error| format!("{error:?}"))
+    }
+
     /// Takes an action away from a function's role, and gives back what the role had.
     pub(crate) async fn take_permission_away(&self, function: &str, action: &str) -> String {
         let iam = aws_sdk_iam::Client::new(self.cloud.sdk());

@@ -2,6 +2,7 @@
 
 mod abort;
 mod alarm;
+mod audit;
 mod decide;
 mod demo;
 mod down;
@@ -74,6 +75,8 @@ enum Command {
     Status,
     /// Show all releases of an application, what is quarantined, and who has the turn.
     History(history::Arguments),
+    /// Check the audit of approvals, and show who let what into which stage.
+    Audit(audit::Arguments),
     /// Show what the functions logged.
     Logs(logs::Arguments),
     /// Print the variables that let other tools use the local cloud: `eval "$(cargo local env)"`.
@@ -123,6 +126,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<()> {
         Command::Send(arguments) => send::run(&settings, &arguments).await,
         Command::Status => status::run(&settings).await,
         Command::History(arguments) => history::run(&settings, &arguments).await,
+        Command::Audit(arguments) => audit::run(&settings, &arguments).await,
         Command::Logs(arguments) => logs::run(&settings, &arguments).await,
         Command::Env => env::run(&settings).await,
         Command::Demo(arguments) => demo::run(&settings, &arguments).await,

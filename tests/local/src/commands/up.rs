@@ -61,17 +61,33 @@ pub async fn bring_up(settings: &Settings, port: u16, pace: Pace) -> anyhow::Res
     if TcpListener::bind(("127.0.0.1", port)).is_err() {
         bail!("port {port} is taken: stop what uses it, or name another one with `--port`");
     }
-    state.create()?;
-
-    let outcome = tokio::select! {
-        outcome = set_up(settings, port, pace) => outcome,
-        () = process::interrupted() => Err(anyhow::anyhow!("interrupted; nothing is left running")),
+    let attempt = || async {
+        state.create()?;
+        let outcome = tokio::select! {
+            outcome = set_up(settings, port, pace) => outcome,
+            () = process::interrupted() => Err(anyhow::anyhow!("interrupted; nothing is left running")),
+        };
+        if outcome.is_err() {
+            keep_logs(settings, &state);
+            take_down(settings).await?;
+        }
+        outcome
     };
-    if outcome.is_err() {
-        keep_logs(settings, &state);
-        take_down(settings).await?;
+    match attempt().await {
+        Err(error) if met_itself(&error) => {
+            note(format!("{error:#}"));
+            note("Terraform's provider lost an answer, called again and met what its first call had made: once more from nothing");
+            attempt().await
+        }
+        outcome => outcome,
     }
-    outcome
+}
+
+/// Whether something was there already: on a cloud that was empty, the provider's own second call finds it.
+fn met_itself(error: &anyhow::Error) -> bool {
+    let text = format!("{error:#}");
+    text.contains("terraform apply")
+        && ["AlreadyExists", "already exists", "Duplicate", "not idempotent"].iter().any(|word| text.contains(word))
 }
 
 async fn set_up(settings: &Settings, port: u16, pace: Pace) -> anyhow::Result<Cloud> {
@@ -138,5 +154,21 @@ fn keep_logs(settings: &Settings, state: &StateFolder) {
         .count();
     if copied > 0 {
         eprintln!("  the logs are kept in {}", kept.display());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_call_that_met_its_own_first_try_is_made_again_from_nothing() {
+        let failed = |text: &str| anyhow::anyhow!("`terraform apply` failed (exit status: 1); its output is in a file\n{text}");
+
+        assert!(met_itself(&failed("EntityAlreadyExists: Role with name slipway-schedule already exists.")));
+        assert!(met_itself(&failed("DuplicateLoadBalancerName: A load balancer with that name exists")));
+        assert!(met_itself(&failed("InvalidParameterException: Creation of service was not idempotent.")));
+        assert!(!met_itself(&failed("AccessDenied: User is not authorized")));
+        assert!(!met_itself(&anyhow::anyhow!("port 4566 already exists as something else")));
     }
 }

@@ -510,7 +510,7 @@ impl World {
         let person = EmailAddress::new(["ana@example.com", "bo@example.com"][person]).expect("an address");
         let verdict = if yes { Verdict::Approved } else { Verdict::Rejected };
         let before = approval.status_at(time(self.now));
-        if let Ok(decided) = approval.decide(&person, verdict, "", time(self.now)) {
+        if let Ok(decided) = approval.decide(&person, verdict, "", None, time(self.now)) {
             if before != Status::Pending {
                 return Err(format!("an answer counted when the approval of {release} was {before:?}"));
             }
@@ -619,5 +619,5 @@ fn baseline(runs: u32) -> Baseline {
         desired_count: 1,
         image_gone: false,
     };
-    Baseline { services: vec![service], alarms: vec![] }
+    Baseline { services: vec![service], alarms: vec![], round: 1 }
 }

@@ -1,0 +1,374 @@
+//! Approvals: who is asked, what counts, what does not, and what is left of it.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use slipway_core::audit::{self, Entry, What};
+use slipway_local::{Answer, Mail, PushOptions, history};
+
+use crate::world::{RawAnswer, World};
+
+const ANA: &str = "ana@example.com";
+const BO: &str = "bo@example.com";
+const CY: &str = "cy@example.com";
+const FORM: &str = "application/x-www-form-urlencoded";
+/// How often two people answer at the same moment.
+const RACES: usize = 50;
+
+/// An approval of nothing that runs: people are asked as the workflow asks, and no release waits for it.
+struct Asked {
+    id: String,
+    mails: Vec<Mail>,
+}
+
+impl Asked {
+    fn link(&self, person: &str) -> &str {
+        let mail = self.mails.iter().find(|mail| mail.to == person).unwrap_or_else(|| panic!("{person} got a mail"));
+        mail.approval_link().expect("it has a link")
+    }
+}
+
+impl World {
+    /// Production's approval, as the configuration has it, changed.
+    async fn approval_is(&self, change: impl FnOnce(&mut Value)) {
+        self.configure(|application| {
+            let approval = &mut application["stages"][1]["approval"];
+            *approval = json!({ "approvers": [ANA, BO, CY], "quorum": 1, "expires_after": "1h" });
+            change(approval);
+        })
+        .await;
+        for person in [BO, CY] {
+            self.subscribe(person).await;
+        }
+    }
+
+    /// Asks as the workflow does.
+    async fn ask_for(&self, tag: &str, change: impl FnOnce(&mut Value)) -> Asked {
+        let mut event = self.event("request-approval.json");
+        let digest = self.new_digest();
+        let id = format!("web-{}", &digest[digest.len() - 32..]);
+        let ask = &mut event["ask"];
+        ask["release"] = json!({ "id": id, "application": "web", "image": { "repository": "web", "digest": digest, "tag": tag } });
+        ask["stage"]["approval"] = self.configured().await["stages"][1]["approval"].clone();
+        change(ask);
+        let people = ask["stage"]["approval"]["approvers"].as_array().expect("approvers").len();
+        let known = self.cloud.inbox().expect("the inbox").len();
+        let asked = self.invoke("request-approval", &event).await.expect("it asks");
+        assert_eq!(asked["result"], "ASKED", "{asked}");
+        let id = asked["approval"].as_str().expect("an id").to_owned();
+        self.until("everybody has a mail", async || self.cloud.inbox().expect("the inbox").len() >= known + people).await;
+        Asked { id, mails: self.cloud.inbox().expect("the inbox").split_off(known) }
+    }
+
+    /// Sends the form as a browser would, without looking at the page before.
+    async fn send(&self, link: &str, fields: &str) -> RawAnswer {
+        let locator = link.rsplit('/').next().expect("a locator");
+        self.request("POST", link, Some(FORM), &format!("nonce={}&{fields}", self.nonce(locator))).await
+    }
+
+    async fn approval(&self, id: &str) -> Value {
+        self.item(&format!("APPROVAL#{id}"), "APPROVAL").await.expect("there is such an approval")
+    }
+
+    /// What the audit says of an approval. The chain holds whenever it is looked at.
+    async fn audited(&self, id: &str) -> Vec<Entry> {
+        let chain = history::audit(self.cloud.sdk(), "web").await.expect("the table answers");
+        let entries = audit::read(&chain).expect("the chain holds");
+        entries.into_iter().filter(|entry| entry.approval.as_str() == id).collect()
+    }
+
+    async fn happened(&self, id: &str) -> Vec<What> {
+        self.audited(id).await.into_iter().map(|entry| entry.what).collect()
+    }
+}
+
+#[tokio::test]
+async fn two_people_who_answer_at_the_same_moment_never_both_decide() {
+    let world = World::enter().await;
+    world.approval_is(|_| {}).await;
+    for race in 0..RACES {
+        let asked = world.ask_for("v1", |_| {}).await;
+        let (yes, no) = tokio::join!(
+            world.send(asked.link(ANA), "decision=approve&reason=yes"),
+            world.send(asked.link(BO), "decision=reject&reason=no"),
+        );
+        let approval = world.approval(&asked.id).await;
+        let happened = world.happened(&asked.id).await;
+
+        let mut statuses = [yes.status, no.status];
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 409], "race {race}: one counts, and the other one is told so");
+        assert_eq!(approval["decisions"].as_array().map(Vec::len), Some(1), "race {race}: {approval}");
+        let first = if yes.status == 200 { ("APPROVED", What::Approved) } else { ("REJECTED", What::Rejected) };
+        assert_eq!(approval["status"], first.0, "race {race}");
+        assert!(happened.contains(&first.1) && happened.contains(&What::Refused), "race {race}: {happened:?}");
+    }
+    world.configure(|_| {}).await;
+}
+
+#[tokio::test]
+async fn two_of_three_must_approve_and_the_same_person_counts_once() {
+    let world = World::enter().await;
+    world.approval_is(|approval| approval["quorum"] = json!(2)).await;
+    for race in 0..5 {
+        let asked = world.ask_for("v1", |_| {}).await;
+        let (ana, bo) = tokio::join!(world.send(asked.link(ANA), "decision=approve"), world.send(asked.link(BO), "decision=approve"));
+        assert_eq!((ana.status, bo.status), (200, 200), "race {race}: both count");
+        assert_eq!(world.approval(&asked.id).await["status"], "APPROVED", "race {race}");
+    }
+
+    let asked = world.ask_for("v1", |_| {}).await;
+    let (first, second) = tokio::join!(world.send(asked.link(ANA), "decision=approve"), world.send(asked.link(ANA), "decision=approve"));
+    let mut statuses = [first.status, second.status];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 409], "a double click counts once");
+    assert_eq!(world.approval(&asked.id).await["status"], "PENDING", "one person is not two");
+    assert_eq!(world.send(asked.link(CY), "decision=reject").await.status, 200);
+    assert_eq!(world.approval(&asked.id).await["status"], "REJECTED", "the first rejection ends it");
+    assert_eq!(world.send(asked.link(BO), "decision=approve").await.status, 409);
+    world.configure(|_| {}).await;
+}
+
+#[tokio::test]
+async fn forms_that_are_swapped_replayed_late_or_of_another_release_change_nothing() {
+    let world = World::enter().await;
+    world.approval_is(|_| {}).await;
+    let (one, other) = (world.ask_for("v1", |_| {}).await, world.ask_for("v2", |_| {}).await);
+
+    let strange = world.nonce(other.link(ANA).rsplit('/').next().expect("a locator"));
+    let swapped = world.request("POST", one.link(ANA), Some(FORM), &format!("nonce={strange}&decision=approve")).await;
+    assert_eq!(swapped.status, 403, "the nonce of another release's link");
+    let strange = world.nonce(one.link(BO).rsplit('/').next().expect("a locator"));
+    let swapped = world.request("POST", one.link(ANA), Some(FORM), &format!("nonce={strange}&decision=approve")).await;
+    assert_eq!(swapped.status, 403, "the nonce of another person's link");
+    assert_eq!(world.approval(&one.id).await["status"], "PENDING");
+
+    assert_eq!(world.send(one.link(ANA), "decision=approve").await.status, 200);
+    assert_eq!(world.send(one.link(ANA), "decision=approve").await.status, 409, "replayed");
+    assert_eq!(world.send(one.link(ANA), "decision=reject").await.status, 409, "turned round");
+    assert_eq!(world.approval(&one.id).await["status"], "APPROVED");
+
+    let short = world.ask_for("v3", |ask| ask["stage"]["approval"]["expires_after"] = json!("1s")).await;
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    assert_eq!(world.send(short.link(ANA), "decision=approve").await.status, 409, "a second too late");
+    assert_eq!(world.approval(&short.id).await["decisions"], json!([]));
+
+    // Someone who is not an approver any more has the mail still.
+    world.approval_is(|approval| approval["approvers"] = json!([BO, CY])).await;
+    assert_eq!(world.send(other.link(ANA), "decision=approve").await.status, 409, "has left");
+    assert_eq!(world.approval(&other.id).await["status"], "PENDING");
+    assert_eq!(world.send(other.link(BO), "decision=approve").await.status, 200, "is there still");
+    world.configure(|_| {}).await;
+}
+
+#[tokio::test]
+async fn a_scanner_that_opens_every_link_with_every_method_decides_nothing() {
+    let world = World::enter().await;
+    world.approval_is(|_| {}).await;
+    let asked = world.ask_for("v1", |_| {}).await;
+    for mail in &asked.mails {
+        for link in mail.links() {
+            for method in ["GET", "HEAD", "OPTIONS", "GET"] {
+                let answer = world.request(method, link, None, "").await;
+                assert!(answer.status < 500, "{method}: {}", answer.status);
+                assert!(answer.header("set-cookie").is_empty(), "{method} leaves nothing behind");
+            }
+        }
+    }
+    let approval = world.approval(&asked.id).await;
+    assert_eq!((&approval["status"], &approval["decisions"]), (&json!("PENDING"), &json!([])));
+    let happened = world.happened(&asked.id).await;
+    assert!(happened.iter().all(|what| matches!(what, What::Requested | What::Opened)), "{happened:?}");
+    assert!(happened.contains(&What::Opened), "that it was opened is written down");
+    world.configure(|_| {}).await;
+}
+
+#[tokio::test]
+async fn html_and_headers_in_what_is_shown_stay_text() {
+    let world = World::enter().await;
+    world.approval_is(|_| {}).await;
+    let mut event = world.event("request-approval.json");
+    event["ask"]["release"]["image"]["tag"] = json!("v1<script>alert(1)</script>\r\nBcc: eve@example.com");
+    let refused = world.invoke("request-approval", &event).await.expect_err("that is no tag");
+    assert!(refused.to_string().contains("ask.release.image.tag"), "{refused}");
+    let asked = world
+        .ask_for("v1", |ask| {
+            ask["baseline"]["services"][0]["image"] = json!("web<img src=x onerror=alert(1)>@sha256:0");
+            ask["baseline"]["alarms"][0]["name"] = json!("<b>alarm</b>");
+        })
+        .await;
+    for mail in &asked.mails {
+        assert!(!mail.subject.contains(['\r', '\n']), "{:?}", mail.subject);
+        assert!(!mail.body.lines().any(|line| line.starts_with("Bcc:")), "{}", mail.body);
+    }
+    assert_eq!(
+        world.send(asked.link(ANA), "decision=reject&reason=%3Cscript%3Ealert(2)%3C%2Fscript%3E%0D%0ASet-Cookie%3A+a%3Db").await.status,
+        200
+    );
+    let page = world.cloud.open(asked.link(BO)).await.expect("a page");
+    assert!(page.text.contains("<script>alert(2)</script>"), "as words: {}", page.text);
+    for tag in ["script", "img", "b"] {
+        assert!(!page.has_element(tag), "{tag} is no element of the page");
+    }
+    world.configure(|_| {}).await;
+}
+
+#[tokio::test]
+async fn an_approval_is_void_and_asked_again_when_production_changed_meanwhile() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let release = world.push(&PushOptions::light(&world.version())).await;
+    let old = world.link(&release).await;
+    let mails = world.cloud.inbox().expect("the inbox").len();
+    let runs = world.service("production").await;
+    let stranger = world.deploy_a_strangers_revision("production", &runs).await;
+
+    world.cloud.decide(&old, Answer::Approve, None).await.expect("it counts");
+    let again = world.cloud.wait_for_mail(mails, Duration::from_secs(30), |mail| mail.approval_link().is_some()).await.expect("a mail");
+    assert_eq!(world.service("production").await.task_definition, stranger, "nothing was deployed over it");
+    assert!(again.body.contains("production has changed since you were asked"), "{}", again.body);
+    let page = world.cloud.open(&old).await.expect("a page");
+    assert!(page.text.contains("does not count"), "{}", page.text);
+
+    world.cloud.decide(again.approval_link().expect("a link"), Answer::Approve, None).await.expect("it counts");
+    let ended = world.ended(&release).await;
+    assert_eq!(ended.outcome(), Some("RELEASED"), "{ended:?}");
+    assert_eq!(world.digest_in("production").await, release.digest);
+    let id = world.id_of(&release).await;
+    assert!(world.happened(&format!("{id}/production")).await.contains(&What::Voided));
+    assert!(world.happened(&format!("{id}/production/2")).await.contains(&What::Used));
+}
+
+#[tokio::test]
+async fn a_release_that_nobody_can_approve_fails_at_once_and_says_who_must_confirm() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    world
+        .configure(|application| {
+            application["stages"][1]["approval"] = json!({ "approvers": [ANA, "new@example.com"], "quorum": 2, "expires_after": "1h" });
+        })
+        .await;
+
+    let release = world.push(&PushOptions::light(&world.version())).await;
+    let ended = world.ended(&release).await;
+    world.configure(|_| {}).await;
+
+    assert_eq!((ended.outcome(), ended.stage()), (Some("FAILED"), Some("production")), "{ended:?}");
+    let reason = ended.reason().expect("a reason");
+    assert!(reason.contains("1 of 2 approvers") && reason.contains("new@example.com must confirm"), "{reason}");
+}
+
+#[tokio::test]
+async fn those_who_have_not_answered_are_reminded_and_all_are_told_what_became_of_it() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    world
+        .approval_is(|approval| {
+            approval["quorum"] = json!(2);
+            approval["remind_before"] = json!("3597s");
+        })
+        .await;
+
+    let release = world.push(&PushOptions::light(&world.version())).await;
+    let first = world.link(&release).await;
+    world.cloud.decide(&first, Answer::Approve, Some("fine")).await.expect("it counts");
+    let reminders = || world.mails_since(&release).into_iter().filter(|mail| mail.subject.starts_with("Reminder")).collect::<Vec<_>>();
+    world.until("two people are reminded", async || reminders().len() == 2).await;
+    let reminder = reminders().remove(0);
+    world.cloud.decide(reminder.approval_link().expect("a link"), Answer::Approve, None).await.expect("it counts");
+    let ended = world.ended(&release).await;
+    world.configure(|_| {}).await;
+
+    assert_eq!(ended.outcome(), Some("RELEASED"), "{ended:?}");
+    assert_eq!(reminders().len(), 2, "once each, and not those who had answered");
+    let receipts: Vec<_> =
+        world.mails_since(&release).into_iter().filter(|mail| mail.subject.contains("approved for production")).collect();
+    let mut people: Vec<_> = receipts.iter().map(|mail| mail.to.as_str()).collect();
+    people.sort_unstable();
+    assert_eq!(people, [ANA, BO, CY], "everybody is told, once");
+    assert!(receipts[0].body.contains("Approved by the link issued to"), "{}", receipts[0].body);
+    let page = world.cloud.open(&first).await.expect("a page");
+    assert!(page.text.contains("fine") && page.text.contains("The release ended RELEASED"), "{}", page.text);
+    assert!(world.happened(&format!("{}/production", world.id_of(&release).await)).await.ends_with(&[What::Used, What::Opened]));
+}
+
+#[tokio::test]
+async fn one_who_pushed_the_image_does_not_approve_alone_and_nobody_approves_where_that_is_not_known() {
+    let world = World::enter().await;
+    world.approval_is(|approval| approval["other_than_pusher"] = json!(true)).await;
+    let asked = world.ask_for("v1", |_| {}).await;
+    let digest = world.approval(&asked.id).await["release"]["image"]["digest"].clone();
+
+    assert_eq!(world.send(asked.link(ANA), "decision=approve").await.status, 409, "nobody knows who pushed it");
+    assert_eq!(world.approval(&asked.id).await["decisions"], json!([]));
+
+    let mut record = world.event("image-put.json");
+    record["detail"]["responseElements"]["image"]["imageId"]["imageDigest"] = digest;
+    world.deliver(&record).await;
+    world.until("the record has come", async || world.send(asked.link(ANA), "decision=approve").await.status == 200).await;
+    assert_eq!(world.approval(&asked.id).await["status"], "PENDING", "she pushed it herself");
+    assert_eq!(world.send(asked.link(BO), "decision=approve").await.status, 200);
+    assert_eq!(world.approval(&asked.id).await["status"], "APPROVED");
+    world.configure(|_| {}).await;
+}
+
+#[tokio::test]
+async fn an_approval_that_asks_for_the_digest_is_given_only_with_its_last_characters() {
+    let world = World::enter().await;
+    world.approval_is(|approval| approval["confirm_digest"] = json!(true)).await;
+    let asked = world.ask_for("v1", |_| {}).await;
+    let approval = world.approval(&asked.id).await;
+    let digest = approval["release"]["image"]["digest"].as_str().expect("a digest");
+    let end = &digest[digest.len() - 6..];
+
+    assert!(world.cloud.open(asked.link(ANA)).await.expect("a page").text.contains("last six characters"));
+    for wrong in ["decision=approve", "decision=approve&digest=ffffff", "decision=approve&digest="] {
+        assert_eq!(world.send(asked.link(ANA), wrong).await.status, 422, "{wrong}");
+    }
+    assert_eq!(world.approval(&asked.id).await["status"], "PENDING");
+    assert_eq!(world.send(asked.link(ANA), &format!("decision=approve&digest={}", end.to_uppercase())).await.status, 200);
+    assert_eq!(world.approval(&asked.id).await["status"], "APPROVED");
+    world.configure(|_| {}).await;
+}
+
+#[tokio::test]
+async fn nothing_that_is_written_lets_one_approve_and_the_public_function_reads_no_token() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let release = world.push(&PushOptions::light(&world.version())).await;
+    let link = world.link(&release).await;
+    let id = world.id_of(&release).await;
+    world.until("it waits", async || world.waits_for(&release, "DECISION").await).await;
+    let token = world.token(&id, "DECISION").await;
+    world.cloud.decide(&link, Answer::Approve, Some("fine")).await.expect("it counts");
+    let ended = world.ended(&release).await;
+    assert_eq!(ended.outcome(), Some("RELEASED"), "{ended:?}");
+
+    let locator = link.rsplit('/').next().expect("a locator");
+    let nonce = world.nonce(locator);
+    for (place, text) in world.everything_written(&ended).await {
+        assert!(!text.contains(locator), "{place} has the locator of a link");
+        assert!(!text.contains(&nonce), "{place} has the nonce of a link");
+        // The history of an execution has its tokens; who may read it may send them anyhow.
+        assert!(place.starts_with("history") || !text.contains(&token), "{place} has a task token");
+    }
+}
+
+#[tokio::test]
+async fn the_public_functions_role_can_write_approvals_and_nothing_else() {
+    let world = World::enter().await;
+    let role = world.role("decide-approval").await;
+
+    let states = aws_sdk_sfn::Client::new(&role);
+    let refused = states.send_task_success().task_token("x").output("{}").send().await.expect_err("it is refused");
+    assert!(format!("{refused:?}").contains("AccessDenied"), "{refused:?}");
+    for (pk, sk) in [("TURN#web", "TURN"), ("RELEASE#web-1", "RELEASE"), ("WAIT#web-1", "x"), ("LINK#x", "LINK"), ("PUSHER#x", "PUSHER")] {
+        let refused = world.put_as(&role, pk, sk).await.expect_err(pk);
+        assert!(refused.contains("AccessDenied"), "{pk}: {refused}");
+    }
+    for pk in ["WAIT#web-1", "TURN#web", "RELEASE#web-1"] {
+        let refused = world.get_as(&role, pk, "x").await.expect_err(pk);
+        assert!(refused.contains("AccessDenied"), "{pk}: {refused}");
+    }
+    world.get_as(&role, "APPROVAL#web-1/production", "APPROVAL").await.expect("approvals are its own");
+}
