@@ -41,7 +41,7 @@ impl Wire {
         let (number, fault) = self.arrived(call);
         let content_type = incoming.headers.get(header::CONTENT_TYPE).cloned();
         if fault == Some(Fault::KillBefore) {
-            kill(peer, call);
+            self.kill(peer, call);
             peer.cut();
             return status(StatusCode::BAD_GATEWAY);
         }
@@ -55,12 +55,19 @@ impl Wire {
             Some(Fault::Delay) => tokio::time::sleep(HELD).await,
             Some(Fault::LoseAnswer) => peer.cut(),
             Some(Fault::KillAfter) => {
-                kill(peer, call);
+                self.kill(peer, call);
                 peer.cut();
             }
             _ => {}
         }
         answer
+    }
+
+    fn kill(&self, peer: &Peer, call: &Call) {
+        match caller::kill_process(peer.address(), self.0.address) {
+            Ok(process) => tracing::info!(%call, process, "the wire killed a function"),
+            Err(error) => tracing::error!(%call, "the function could not be killed: {error:#}"),
+        }
     }
 
     /// Writes a call down, and says how it is to be broken.
@@ -90,13 +97,6 @@ impl Wire {
             tracing::warn!("the endpoint did not answer a call: {error:#}");
             status(StatusCode::BAD_GATEWAY)
         })
-    }
-}
-
-fn kill(peer: &Peer, call: &Call) {
-    match caller::kill_process(peer.address()) {
-        Ok(process) => tracing::info!(%call, process, "the wire killed a function"),
-        Err(error) => tracing::error!(%call, "the function could not be killed: {error:#}"),
     }
 }
 
