@@ -30,6 +30,7 @@ pub(crate) fn approval(approval: &Approval, progress: &[Moment], approver: &Emai
     layout(
         &title,
         &html! {
+            @if let Some(asked) = &approval.asked { p.notice { (asked.in_words()) "." } }
             (decisions(approval, status))
             (steps(progress))
             (facts(approval, status == Status::Pending))

@@ -15,7 +15,7 @@ use slipway_core::audit::{Happening, What};
 use slipway_core::definition;
 use slipway_core::name::EmailAddress;
 use slipway_core::notification::Notification;
-use slipway_core::release::Release;
+use slipway_core::release::{Release, Started};
 use slipway_core::rollback::Baseline;
 use slipway_core::step::{ApprovalRequested, RequestApprovalInput};
 use slipway_core::timeline::Step;
@@ -173,6 +173,7 @@ async fn open(
     let mut opened = Approval::open(release, stage.name.clone(), policy, baseline, verified, now());
     opened.changes = changes(aws, table, &opened, stage).await?;
     opened.revision = aws.repositories().revision(&opened.release.image).await?;
+    opened.asked = table.get::<Started>(&Key::release(&opened.release.id)).await?.and_then(|started| started.document.asked);
     opened.pushed_at = aws.repositories().find(&opened.release.image).await?.map(|found| found.pushed_at);
     let people: Vec<_> = opened.approvers.iter().map(EmailAddress::as_str).collect();
     let happening = Happening { at: opened.requested_at, what: What::Requested, person: None, words: people.join(", ") };

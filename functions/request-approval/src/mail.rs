@@ -14,6 +14,9 @@ pub(crate) fn request(approval: &Approval, approver: &EmailAddress, url: &str) -
     if approval.baseline.round > 1 {
         text += &format!("{stage} has changed since you were asked before: that approval does not count, whoever gave it.\n\n");
     }
+    if let Some(asked) = &approval.asked {
+        text += &format!("{}.\n\n", asked.in_words());
+    }
     text += &format!("Image    {}@{}\nTag      {}\nRelease  {}\n", image.repository, image.digest, image.tag, release.id);
     if let Some(revision) = &approval.revision {
         text += &format!("Commit   {revision}\n");

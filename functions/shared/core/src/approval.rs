@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::application::ApprovalPolicy;
 use crate::name::{EmailAddress, StageName};
 use crate::pusher::Pushers;
-use crate::release::Release;
+use crate::release::{Asked, Release};
 use crate::rollback::Baseline;
 use crate::verification::Verification;
 
@@ -76,6 +76,9 @@ pub struct Approval {
     /// When the image was pushed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pushed_at: Option<Timestamp>,
+    /// Who asked for the release, where no push started it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
     /// What they said, in order.
     pub decisions: Vec<Decision>,
     /// What that comes to.
@@ -196,6 +199,7 @@ impl Approval {
             changes: Vec::new(),
             revision: None,
             pushed_at: None,
+            asked: None,
             decisions: Vec::new(),
             status: Status::Pending,
             closed_because: None,

@@ -207,14 +207,7 @@ impl Notification {
     pub fn started(started: &Started, stages: &[&StageName]) -> Self {
         let Started { release, asked, .. } = started;
         let stages: Vec<_> = stages.iter().map(|stage| stage.as_str()).collect();
-        let why = asked.as_ref().map_or_else(
-            || "Its push started it.".to_owned(),
-            |asked| {
-                let by = if asked.by.is_empty() { "a person" } else { &asked.by };
-                let reason = if asked.reason.is_empty() { String::new() } else { format!(": {}", asked.reason) };
-                format!("{by} asked for it{reason}.")
-            },
-        );
+        let why = asked.as_ref().map_or_else(|| "Its push started it.".to_owned(), |asked| format!("{}.", asked.in_words()));
         Self {
             kind: Kind::Started,
             application: release.application.clone(),
