@@ -157,7 +157,7 @@ async fn use_up(
         audit(table, approval, &Happening { at: now(), what: What::Used, person: None, words: names.join(", ") }).await?;
     }
     let revisions: Vec<_> = names.iter().map(|name| name.rsplit('/').next().unwrap_or_default()).collect();
-    let words = format!("{stage} is being changed to {}", revisions.join(", "));
+    let words = format!("Changing to {}", revisions.join(", "));
     happened(table, &release.id, Some(stage), (Step::Deploying, ""), words).await?;
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Holds the documents between states, the workflow and the Rust types together. Needs no cloud.
 
+mod picture;
 mod workflow;
 
 use std::collections::BTreeSet;
@@ -66,6 +67,18 @@ fn every_document_between_states_has_its_schema_and_an_example() {
     hold::<WaitResult>("resume-release.output");
     hold::<FinishReleaseInput>("finish-release.input");
     hold::<Ending>("finish-release.output");
+}
+
+#[test]
+fn the_picture_in_the_readme_is_the_workflow() {
+    let (begin, end) = ("<!-- made from release.asl.json -->\n```mermaid\n", "```\n<!-- end of the picture -->");
+    let machine = fs::read_to_string(statemachine().join("release.asl.json")).expect("the workflow");
+    let machine: Value = serde_json::from_str(&machine).expect("the workflow is JSON");
+    let readme = fs::read_to_string(statemachine().join("README.md")).expect("the README");
+    let (before, rest) = readme.split_once(begin).expect("the README has a place for the picture");
+    let (_, after) = rest.split_once(end).expect("the picture ends");
+
+    expectorate::assert_contents(statemachine().join("README.md"), &format!("{before}{begin}{}{end}{after}", picture::of(&machine)));
 }
 
 #[test]

@@ -49,7 +49,7 @@ impl Asked {
     pub fn in_words(&self) -> String {
         let by = if self.by.is_empty() { "a person" } else { &self.by };
         let reason = if self.reason.is_empty() { String::new() } else { format!(": {}", self.reason) };
-        format!("{by} asked for it{reason}")
+        format!("Asked for by {by}{reason}")
     }
 }
 

@@ -30,7 +30,7 @@ pub async fn finish(aws: &Aws, table: &Table, channels: &Channels, release: &Rel
     quarantine(table, release, &ended).await?;
     give_turn_back(table, release).await?;
     let Ended { ending: Ending { outcome, stage, reason }, .. } = &ended;
-    happened(table, &release.id, None, (Step::Ended, ""), format!("Ended {outcome}: {reason}")).await?;
+    happened(table, &release.id, None, (Step::Ended, ""), format!("The release ended {outcome}: {reason}")).await?;
     let notes: Vec<String> =
         table.list(&Key::release(&release.id).pk, "NOTE#").await?.into_iter().map(|(_, stored)| stored.document).collect();
     let before = match stage {

@@ -146,6 +146,8 @@ async fn many_changes_at_once_are_told_together() {
     world.move_back("FLOOD#web", "FLOOD", "since", jiff::SignedDuration::from_mins(11)).await;
     world.sweep().await;
     let together = world.cloud.wait_for_mail(mails, PATIENCE, |mail| mail.subject.contains("more changes")).await.expect("they are told");
+    world.decide_after(mails, Answer::Reject).await;
+    world.quiet().await;
     world.configure(|_| {}).await;
 
     assert_eq!(alone, 6);
@@ -172,9 +174,13 @@ async fn everybody_hears_that_a_release_began_waits_and_ended_and_can_read_how_i
     assert_eq!(chats, 1, "programs are told, too");
     let link = told.links().find(|link| link.contains("/releases/")).expect("a link to the release").to_owned();
     let page = browser::look(&browser, &link, "release").await;
-    for words in
-        [ended.name.as_str(), &release.digest, "Ended RELEASED", "tasks serve", "Approved through the links issued to ana@example.com"]
-    {
+    for words in [
+        ended.name.as_str(),
+        &release.digest,
+        "The release ended RELEASED",
+        "tasks serve",
+        "Approved through the links issued to ana@example.com",
+    ] {
         assert!(page.words.contains(words), "{words}: {}", page.words);
     }
     assert!(!page.tree.contains("button"), "nothing can be done there: {}", page.tree);

@@ -74,9 +74,21 @@ fn change(value: &str, reason: &str, data: &Value) -> AlarmChange {
     }))
 }
 
+/// The same with the fields of every object in the alphabet's order, whatever the map of this build keeps.
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let fields: std::collections::BTreeMap<_, _> = fields.iter().map(|(name, value)| (name, sorted(value))).collect();
+            fields.into_iter().map(|(name, value)| (name.clone(), value)).collect()
+        }
+        Value::Array(values) => values.iter().map(sorted).collect(),
+        other => other.clone(),
+    }
+}
+
 /// The mail, the message for a chat and the event, in one text.
 fn shown(notification: &Notification) -> String {
-    let pretty = |value: &Value| serde_json::to_string_pretty(value).expect("plain values");
+    let pretty = |value: &Value| serde_json::to_string_pretty(&sorted(value)).expect("plain values");
     format!(
         "Subject: {}\n\n{}\n──────── chat\n{}\n\n──────── event\n{}\n",
         notification.title,
