@@ -108,16 +108,23 @@ fn edges(picture: &mut String, name: &str, state: &Value, states: &Map<String, V
         line(picture, &format!("{from} -->|\"{}\"| {}", conditions.join("<br/>"), id(next)));
     }
     for catch in state["Catch"].as_array().into_iter().flatten() {
-        if catch["ErrorEquals"] == json!(["States.Timeout"]) {
-            line(
-                picture,
-                &format!("{from} -.->|time-out| {}", id(come_to(states, catch["Next"].as_str().expect("a catch leads somewhere")))),
-            );
+        let next = come_to(states, catch["Next"].as_str().expect("a catch leads somewhere"));
+        let error = if catch["ErrorEquals"] == json!(["States.Timeout"]) { "time-out" } else { "any error" };
+        if error == "time-out" || !is_led_to(states, next) {
+            line(picture, &format!("{from} -.->|{error}| {}", id(next)));
         }
     }
 }
 
-/// A condition without what JSONata needs around it.
+/// Whether a state is come to without an error, too.
+fn is_led_to(states: &Map<String, Value>, name: &str) -> bool {
+    states.values().any(|state| {
+        let choices = state["Choices"].as_array().into_iter().flatten().map(|choice| &choice["Next"]);
+        choices.chain([&state["Next"], &state["Default"]]).filter_map(Value::as_str).any(|next| come_to(states, next) == name)
+    })
+}
+
+/// A condition without what `JSONata` needs around it.
 fn condition(jsonata: &str) -> String {
     let text = jsonata.trim_start_matches("{%").trim_end_matches("%}").trim().replace(['$', '"'], "");
     let text = text.split_once(".result = ").map_or_else(|| text.clone(), |(_, result)| result.to_owned());
