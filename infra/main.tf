@@ -186,6 +186,16 @@ module "pipeline" {
   registry_arn  = module.registry[each.key].arn
 }
 
+module "notifications" {
+  source = "./modules/notifications"
+
+  name      = var.name
+  topic_arn = module.deployer.chat_topic_arn
+  slack     = var.chats.slack
+  teams     = var.chats.teams
+  webhook   = var.webhook
+}
+
 module "observability" {
   source = "./modules/observability"
 

@@ -129,6 +129,37 @@ variable "notification_emails" {
   }
 }
 
+variable "chats" {
+  description = "The Slack and Microsoft Teams channels that are told what happens, each by a name of your own; modules/notifications/README.md says what a person has to do once"
+  type = object({
+    slack = optional(map(object({ workspace_id = string, channel_id = string })), {})
+    teams = optional(map(object({ tenant_id = string, team_id = string, channel_id = string })), {})
+  })
+  default = {}
+
+  validation {
+    condition     = alltrue([for channel in values(var.chats.slack) : can(regex("^T[A-Z0-9]+$", channel.workspace_id)) && can(regex("^[CGD][A-Z0-9]+$", channel.channel_id))])
+    error_message = "Write a Slack workspace's id, such as T0123ABCD, and a channel's, such as C0123ABCD: the names that people see are others."
+  }
+}
+
+variable "webhook" {
+  description = "An HTTPS address that gets each notification as JSON in a POST, and the header that it knows Slipway by, such as { url = \"https://hooks.example.com/slipway\", header = \"X-Api-Key\", value = \"…\" }"
+  type        = object({ url = string, header = string, value = string })
+  default     = null
+  sensitive   = true
+
+  validation {
+    condition     = var.webhook == null || can(regex("^https://[^\\s*]+$", var.webhook.url))
+    error_message = "Write webhook.url as https:// and a host, such as https://hooks.example.com/slipway: EventBridge calls nothing else."
+  }
+
+  validation {
+    condition     = var.webhook == null || (can(regex("^[A-Za-z0-9-]+$", var.webhook.header)) && try(length(var.webhook.value) > 0, false))
+    error_message = "Write webhook.header as a header's name, such as X-Api-Key, and webhook.value as the secret that the address knows: without one, anybody could tell it what is not so."
+  }
+}
+
 variable "approval_domain" {
   description = "The approval page's own name, which the links in mails then begin with, its certificate of ACM in the same region, and its hosted zone in Route 53. Without hosted_zone_id, point the name at the output approval_domain_target yourself, or at what signs people in"
   type = object({
