@@ -186,6 +186,25 @@ fn every_fault_has_its_test_or_says_why_not() {
 }
 
 #[test]
+fn the_runbook_says_what_to_do_for_every_alarm_and_every_outcome() {
+    let read = |file: &str| fs::read_to_string(statemachine().join("..").join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+    let (runbook, alarms) = (read("docs/runbook.md"), read("infra/modules/observability/alarms.tf"));
+
+    // "${var.name}-${function}-errors" = { and "${var.name}-no-sweep" => {: what follows the last placeholder.
+    let names = alarms.lines().filter(|line| line.ends_with("= {") || line.ends_with("=> {")).filter_map(|line| line.split('"').nth(1));
+    let suffixes: BTreeSet<&str> = names.filter_map(|name| Some(name.rsplit_once('}')?.1)).filter(|suffix| !suffix.is_empty()).collect();
+    let missing: Vec<_> = suffixes.iter().filter(|suffix| !runbook.contains(&format!("{suffix}`"))).collect();
+    assert!(suffixes.len() > 10, "{suffixes:?}");
+    assert!(missing.is_empty(), "the runbook does not have {missing:?}");
+
+    let headings: Vec<_> = runbook.lines().filter(|line| line.starts_with("## ")).collect();
+    for outcome in ["RELEASED", "ROLLED_BACK", "REJECTED", "EXPIRED", "SUPERSEDED", "FAILED", "STUCK"] {
+        assert!(headings.iter().any(|heading| heading.contains(outcome)), "the runbook has no section for {outcome}");
+    }
+    assert_eq!(headings.get(1), Some(&"## STUCK"), "the worst comes first");
+}
+
+#[test]
 fn templates_leave_jsonata_alone() {
     let text = fs::read_to_string(Workflow::path()).expect("the workflow");
     assert!(!text.contains("%{"), "Terraform's templates read a per cent sign before a brace as their own");
