@@ -131,6 +131,7 @@ async fn many_changes_at_once_are_told_together() {
     world.has_a_good_release().await;
     world.alarm(ALARM, "OK").await;
     world.configure(|application| application["stages"][1]["bake"] = json!({ "for": "1s", "alarms": [ALARM] })).await;
+    world.quiet().await;
     world.forget("FLOOD#web", "FLOOD").await;
     let mails = world.cloud.inbox().expect("the inbox").len();
 
