@@ -29,6 +29,7 @@ variable "services" {
     writable_paths                    = optional(list(string))
     health_check_grace_period_seconds = optional(number)
     deregistration_delay_seconds      = optional(number)
+    deployment_alarms                 = optional(list(string))
   }))
   default = {}
 

@@ -128,9 +128,8 @@ async fn an_alarm_after_a_release_has_people_asked_and_their_click_puts_producti
 #[tokio::test]
 async fn many_changes_at_once_are_told_together() {
     let world = World::enter().await;
-    world.has_a_good_release().await;
-    world.alarm(ALARM, "OK").await;
-    world.configure(|application| application["stages"][1]["bake"] = json!({ "for": "1s", "alarms": [ALARM] })).await;
+    let release = baking(&world, &json!({ "for": "1s", "alarms": [ALARM] })).await;
+    assert_eq!(world.ended(&release).await.outcome(), Some("RELEASED"));
     world.quiet().await;
     world.forget("FLOOD#web", "FLOOD").await;
     let mails = world.cloud.inbox().expect("the inbox").len();
@@ -138,6 +137,7 @@ async fn many_changes_at_once_are_told_together() {
     for _ in 0..6 {
         for value in ["ALARM", "OK"] {
             let mut event = world.event("alarm-rings.json");
+            event["id"] = json!(release.tag);
             event["detail"]["alarmName"] = json!(ALARM);
             event["detail"]["state"]["value"] = json!(value);
             world.invoke("watch-alarms", &event).await.expect("it is watched");
