@@ -12,7 +12,7 @@ use std::future::Future;
 use lambda_http::http::{Method, StatusCode};
 use lambda_http::{Request, Response};
 use slipway_aws::{Aws, Key, Stored, Table};
-use slipway_core::approval::{Approval, Link, Refusal, Verdict};
+use slipway_core::approval::{Approval, Decision, Link, Refusal, Verdict};
 use slipway_core::audit::{Happening, What};
 use slipway_core::pusher::Pushers;
 use slipway_core::timeline::{Step, View};
@@ -151,6 +151,7 @@ async fn decide(aws: &Aws, config: &Config, table: &Table, locator: &str, reques
                 write_down(table, &found, What::Refused, refusal.to_string()).await?;
                 return match refusal {
                     Refusal::WrongDigest => Ok(answer::page(StatusCode::UNPROCESSABLE_ENTITY, &page::wrong_digest())),
+                    Refusal::NotOverridden => Ok(answer::page(StatusCode::UNPROCESSABLE_ENTITY, &page::not_overridden())),
                     Refusal::PusherUnknown => Ok(answer::page(StatusCode::CONFLICT, &page::pusher_unknown())),
                     // The page shows what was decided, or that the time is over.
                     _ => page_of(table, &found.approval, &found.link, locator, StatusCode::CONFLICT).await,
@@ -162,7 +163,7 @@ async fn decide(aws: &Aws, config: &Config, table: &Table, locator: &str, reques
             Verdict::Approved => What::Approved,
             Verdict::Rejected => What::Rejected,
         };
-        let happening = Happening { at: decision.at, what, person: Some(decision.by.clone()), words: decision.reason.clone() };
+        let happening = Happening { at: decision.at, what, person: Some(decision.by.clone()), words: words(&decided, decision) };
         let (entry, sealed) = next_entry(table, &decided, &happening).await?;
         if table.replace_and_put_new(&Key::approval(&decided.id), &decided, found.version, &entry, &sealed).await? {
             tracing::info!(release.id = %decided.release.id, stage = %decided.stage, audit.hash = sealed.hash, status = ?decided.status, "a decision about {} in {} was written", decided.release.id, decided.stage);
@@ -173,12 +174,25 @@ async fn decide(aws: &Aws, config: &Config, table: &Table, locator: &str, reques
     Ok(answer::page(StatusCode::SERVICE_UNAVAILABLE, &page::try_again()))
 }
 
+/// A decision in the audit: with what an approval overrides.
+fn words(approval: &Approval, decision: &Decision) -> String {
+    match (approval.baseline.in_spite_of(), decision.verdict) {
+        (Some(disquiet), Verdict::Approved) => format!("{} (in spite of: {disquiet})", decision.reason).trim_start().to_owned(),
+        _ => decision.reason.clone(),
+    }
+}
+
 /// The approval with this form's answer.
 fn answered(found: &Found, form: &Form, pushers: Option<&Pushers>) -> Result<Approval, Refusal> {
     let Found { link, approval, .. } = found;
     let decided = approval.decide(&link.approver, form.verdict, &form.reason, pushers, now())?;
     let confirmed = !approval.confirm_digest || form.verdict == Verdict::Rejected || form.digest == approval.digest_end();
-    if confirmed { Ok(decided) } else { Err(Refusal::WrongDigest) }
+    let overridden = approval.baseline.not_quiet.is_empty() || form.verdict == Verdict::Rejected || form.overrides;
+    match (confirmed, overridden) {
+        (true, true) => Ok(decided),
+        (false, _) => Err(Refusal::WrongDigest),
+        (true, false) => Err(Refusal::NotOverridden),
+    }
 }
 
 /// Who pushed the image, where the approval asks and CloudTrail has told it.
@@ -218,6 +232,7 @@ const fn label(refusal: Refusal) -> &'static str {
         Refusal::NotAsked => "NotAsked",
         Refusal::PusherUnknown => "PusherUnknown",
         Refusal::WrongDigest => "WrongDigest",
+        Refusal::NotOverridden => "NotOverridden",
     }
 }
 

@@ -192,6 +192,13 @@ fn question(approval: &Approval, nonce: &str) -> Markup {
                 label for="digest" { "To approve, type the last six characters of the digest above" }
                 input id="digest" name="digest" type="text" maxlength="6" autocomplete="off" autocapitalize="none" spellcheck="false";
             }
+            @if let Some(disquiet) = approval.baseline.in_spite_of() {
+                p.notice { "Not quiet: " (disquiet) "." }
+                label.choice for="override" {
+                    input id="override" name="override" type="checkbox" value="alarms";
+                    " To approve: let " (approval.stage) " change in spite of " (approval.baseline.not_quiet.join(", "))
+                }
+            }
             label for="reason" { "Reason " span.small { "(optional; everybody who was asked can read it)" } }
             textarea id="reason" name="reason" rows="3" maxlength="500" {}
             div.buttons {
@@ -226,6 +233,17 @@ pub(crate) fn pusher_unknown() -> Markup {
         &html! {
             p { "Nothing was decided: somebody who did not push the image has to approve, and CloudTrail has not told who did." }
             p { "Its record may come some minutes after the push: open the link in your mail again then. Rejecting is possible at once." }
+        },
+    )
+}
+
+/// The page for an approval that does not say that it overrides the alarms.
+pub(crate) fn not_overridden() -> Markup {
+    layout(
+        "The alarms were not overridden",
+        &html! {
+            p { "Nothing was decided: alarms of the stage are not quiet, and the box that lets it change in spite of them was not ticked." }
+            p { "Open the link in your mail again to answer." }
         },
     )
 }
@@ -318,6 +336,7 @@ mod tests {
             remind_before: None,
             confirm_digest: false,
             other_than_pusher: false,
+            override_alarms: false,
         };
         Approval::open(release, StageName::new("production").expect("a name"), &policy, Baseline::default(), vec![], second(0))
     }

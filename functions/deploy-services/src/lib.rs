@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 use slipway_aws::{Aws, Key, Table};
-use slipway_core::alarm::disquiet;
+use slipway_core::alarm::{disquiet, unquiet};
 use slipway_core::application::{Stage, StageService};
 use slipway_core::approval::{Approval, ApprovalId};
 use slipway_core::audit::{Happening, What};
@@ -103,7 +103,9 @@ async fn deploy(aws: &Aws, config: &Config, input: &DeployServicesInput) -> Resu
         // People may have taken a day to answer.
         let wanted = stage.bake.as_ref().map(|bake| bake.alarms.as_slice()).unwrap_or_default();
         let readings = if wanted.is_empty() { Vec::new() } else { aws.alarms().read(wanted).await? };
-        if let Some(reason) = disquiet(wanted, &readings) {
+        // What was not quiet when people were asked is what they may have overridden.
+        let unexpected: Vec<_> = unquiet(wanted, &readings).into_iter().filter(|alarm| !baseline.not_quiet.contains(alarm)).collect();
+        if let Some(reason) = disquiet(&unexpected, &readings) {
             return Ok(Deployed::Blocked { reason });
         }
         match aws.repositories().find(&release.image).await? {

@@ -7,7 +7,7 @@ locals {
     stage       = { required = ["name", "services"], optional = ["cluster", "deploy_timeout", "approval", "bake"] }
     service     = { required = ["service", "health"], optional = ["desired_count"] }
     health      = { required = ["path"], optional = ["url"] }
-    approval    = { required = ["approvers", "expires_after"], optional = ["quorum", "remind_before", "confirm_digest", "other_than_pusher"] }
+    approval    = { required = ["approvers", "expires_after"], optional = ["quorum", "remind_before", "confirm_digest", "other_than_pusher", "override_alarms"] }
     bake        = { required = ["for", "alarms"], optional = ["watch_for"] }
   }
 
@@ -129,7 +129,7 @@ locals {
 
   switches = flatten([
     for object in local.approval_objects : [
-      for field in ["confirm_digest", "other_than_pusher"] : { path = "${object.path}.${field}", value = try(object.value[field], null) }
+      for field in ["confirm_digest", "other_than_pusher", "override_alarms"] : { path = "${object.path}.${field}", value = try(object.value[field], null) }
     ]
   ])
 
@@ -215,6 +215,7 @@ locals {
             expires_after     = tostring(stage.approval.expires_after)
             remind_before     = try(tostring(stage.approval.remind_before), null)
             confirm_digest    = tobool(coalesce(try(stage.approval.confirm_digest, null), false))
+            override_alarms   = tobool(coalesce(try(stage.approval.override_alarms, null), false))
             other_than_pusher = tobool(coalesce(try(stage.approval.other_than_pusher, null), false))
           }
 

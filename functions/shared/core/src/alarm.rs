@@ -169,6 +169,12 @@ pub fn disquiet(wanted: &[String], readings: &[AlarmReading]) -> Option<String> 
     (!problems.is_empty()).then(|| problems.join("; "))
 }
 
+/// The wanted alarms that are not quiet, by name.
+#[must_use]
+pub fn unquiet(wanted: &[String], readings: &[AlarmReading]) -> Vec<String> {
+    wanted.iter().filter(|name| disquiet(std::slice::from_ref(name), readings).is_some()).cloned().collect()
+}
+
 /// The first of the wanted alarms that rings.
 #[must_use]
 pub fn ringing<'a>(wanted: &[String], readings: &'a [AlarmReading]) -> Option<&'a AlarmReading> {
@@ -193,6 +199,7 @@ mod tests {
             (vec![reading("b", AlarmState::Ok)], "does not exist"),
         ] {
             assert!(disquiet(&wanted, &readings).expect("not quiet").contains(word));
+            assert_eq!(unquiet(&["a".to_owned(), "b".to_owned()], &readings)[0], "a");
         }
     }
 

@@ -92,6 +92,10 @@ pub struct ApprovalPolicy {
     /// known who pushed it, nobody can approve.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub other_than_pusher: bool,
+    /// Whether an approver may let the stage change although its alarms are not quiet, by saying so on the page; not when it is not
+    /// given, and then such a stage stops before anybody is asked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub override_alarms: bool,
 }
 
 impl ApprovalPolicy {

@@ -170,6 +170,9 @@ pub enum Refusal {
     /// The digest that was typed is not this one.
     #[error("the characters that were typed are not the digest's last six")]
     WrongDigest,
+    /// Alarms are not quiet, and the approval does not say that it overrides them.
+    #[error("the alarms that are not quiet were not overridden")]
+    NotOverridden,
 }
 
 impl Approval {
@@ -368,6 +371,7 @@ pub(crate) mod tests {
             remind_before: None,
             confirm_digest: false,
             other_than_pusher: false,
+            override_alarms: false,
         };
         let stage = StageName::new("production").expect("a name");
         Approval::open(release(), stage, &policy, Baseline::default(), vec![], second(0))

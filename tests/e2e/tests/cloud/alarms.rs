@@ -90,6 +90,39 @@ async fn an_alarm_that_begins_to_ring_while_people_are_asked_stops_the_stage_bef
 }
 
 #[tokio::test]
+async fn a_stage_whose_alarm_rings_changes_only_when_an_approver_says_by_name_that_it_may() {
+    let (world, browser) = browser::enter().await;
+    world.has_a_good_release().await;
+    let production = world.service("production").await;
+    world.alarm(ALARM, "ALARM").await;
+    world
+        .configure(|application| {
+            application["stages"][1]["bake"] = json!({ "for": "2s", "alarms": [ALARM] });
+            application["stages"][1]["approval"]["override_alarms"] = json!(true);
+        })
+        .await;
+
+    let release = world.push(&PushOptions::good(&world.version())).await;
+    let link = world.link(&release).await;
+    let page = browser::look(&browser, &link, "not-quiet").await;
+    let nonce = world.nonce(link.rsplit('/').next().expect("a locator"));
+    let form = Some("application/x-www-form-urlencoded");
+    let silent = world.request("POST", &link, form, &format!("nonce={nonce}&decision=approve")).await;
+    let unchanged = world.service("production").await;
+    let aloud = world.request("POST", &link, form, &format!("nonce={nonce}&decision=approve&override=alarms&reason=it+is+the+fix")).await;
+    let ended = world.ended(&release).await;
+    world.alarm(ALARM, "OK").await;
+    world.configure(|_| {}).await;
+
+    assert!(page.words.contains("Not quiet") && page.words.contains("a test says so"), "{}", page.words);
+    assert!(page.tree.contains(&format!("checkbox \"To approve: let production change in spite of {ALARM}\"")), "{}", page.tree);
+    assert_eq!((silent.status, unchanged), (422, production), "nothing is decided without the tick");
+    assert_eq!(aloud.status, 200);
+    assert_eq!(ended.outcome(), Some("RELEASED"), "the alarm that was overridden does not undo it: {ended:?}");
+    assert_eq!(world.digest_in("production").await, release.digest);
+}
+
+#[tokio::test]
 async fn an_alarm_after_a_release_has_people_asked_and_their_click_puts_production_back_alone() {
     let world = World::enter().await;
     world.has_a_good_release().await;
