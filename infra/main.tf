@@ -142,6 +142,7 @@ module "service" {
   writable_paths                    = try(var.services[each.key].writable_paths, null)
   health_check_grace_period_seconds = try(var.services[each.key].health_check_grace_period_seconds, null)
   deregistration_delay_seconds      = try(var.services[each.key].deregistration_delay_seconds, null)
+  deployment_alarms                 = try(var.services[each.key].deployment_alarms, null)
   log_retention_days                = var.log_retention_days
   deletion_protection               = var.deletion_protection
 }
@@ -184,6 +185,16 @@ module "pipeline" {
   environment   = each.value.environment
   branch        = each.value.branch
   registry_arn  = module.registry[each.key].arn
+}
+
+module "notifications" {
+  source = "./modules/notifications"
+
+  name      = var.name
+  topic_arn = module.deployer.chat_topic_arn
+  slack     = var.chats.slack
+  teams     = var.chats.teams
+  webhook   = var.webhook
 }
 
 module "observability" {

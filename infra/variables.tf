@@ -29,6 +29,7 @@ variable "services" {
     writable_paths                    = optional(list(string))
     health_check_grace_period_seconds = optional(number)
     deregistration_delay_seconds      = optional(number)
+    deployment_alarms                 = optional(list(string))
   }))
   default = {}
 
@@ -126,6 +127,37 @@ variable "notification_emails" {
   validation {
     condition     = alltrue([for email in var.notification_emails : can(regex("^[^@\\s,<>]+@[^@\\s,<>.]+(\\.[^@\\s,<>.]+)+$", email))])
     error_message = "Write e-mail addresses, such as [\"team@example.com\"]: ${join(", ", [for email in var.notification_emails : email if !can(regex("^[^@\\s,<>]+@[^@\\s,<>.]+(\\.[^@\\s,<>.]+)+$", email))])} does not look like one."
+  }
+}
+
+variable "chats" {
+  description = "The Slack and Microsoft Teams channels that are told what happens, each by a name of your own; modules/notifications/README.md says what a person has to do once"
+  type = object({
+    slack = optional(map(object({ workspace_id = string, channel_id = string })), {})
+    teams = optional(map(object({ tenant_id = string, team_id = string, channel_id = string })), {})
+  })
+  default = {}
+
+  validation {
+    condition     = alltrue([for channel in values(var.chats.slack) : can(regex("^T[A-Z0-9]+$", channel.workspace_id)) && can(regex("^[CGD][A-Z0-9]+$", channel.channel_id))])
+    error_message = "Write a Slack workspace's id, such as T0123ABCD, and a channel's, such as C0123ABCD: the names that people see are others."
+  }
+}
+
+variable "webhook" {
+  description = "An HTTPS address that gets each notification as JSON in a POST, and the header that it knows Slipway by, such as { url = \"https://hooks.example.com/slipway\", header = \"X-Api-Key\", value = \"…\" }"
+  type        = object({ url = string, header = string, value = string })
+  default     = null
+  sensitive   = true
+
+  validation {
+    condition     = var.webhook == null || can(regex("^https://[^\\s*]+$", var.webhook.url))
+    error_message = "Write webhook.url as https:// and a host, such as https://hooks.example.com/slipway: EventBridge calls nothing else."
+  }
+
+  validation {
+    condition     = var.webhook == null || (can(regex("^[A-Za-z0-9-]+$", var.webhook.header)) && try(length(var.webhook.value) > 0, false))
+    error_message = "Write webhook.header as a header's name, such as X-Api-Key, and webhook.value as the secret that the address knows: without one, anybody could tell it what is not so."
   }
 }
 

@@ -34,7 +34,7 @@ run "a_link_is_one_persons_and_in_no_log" {
   }
 
   assert {
-    condition     = toset(keys(aws_apigatewayv2_route.this)) == toset(["GET /approvals/{locator}", "POST /approvals/{locator}", "GET /style.css"])
+    condition     = toset(keys(aws_apigatewayv2_route.this)) == toset(["GET /approvals/{locator}", "POST /approvals/{locator}", "GET /releases/{locator}", "GET /style.css"])
     error_message = "The locator is a parameter of its route, so the route's key does not hold it."
   }
 
@@ -123,7 +123,7 @@ run "who_must_sign_in_needs_a_token_for_everything_but_the_style" {
   }
 
   assert {
-    condition     = { for key, route in aws_apigatewayv2_route.this : key => route.authorization_type } == { "GET /approvals/{locator}" = "JWT", "POST /approvals/{locator}" = "JWT", "GET /style.css" = "NONE" }
+    condition     = { for key, route in aws_apigatewayv2_route.this : key => route.authorization_type } == { "GET /approvals/{locator}" = "JWT", "POST /approvals/{locator}" = "JWT", "GET /releases/{locator}" = "JWT", "GET /style.css" = "NONE" }
     error_message = "The page and its form need a token, the style needs none."
   }
 

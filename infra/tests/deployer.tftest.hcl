@@ -71,7 +71,7 @@ run "the_parameter_holds_what_was_asked_for_and_nothing_else" {
         cluster        = "production"
         deploy_timeout = "30m"
         services       = [{ service = "web", desired_count = 1, health = { path = "/health" } }]
-        approval       = { approvers = ["ana@example.com", "bo@example.com"], quorum = 1, expires_after = "24h", confirm_digest = false, other_than_pusher = false }
+        approval       = { approvers = ["ana@example.com", "bo@example.com"], quorum = 1, expires_after = "24h", confirm_digest = false, other_than_pusher = false, override_alarms = false }
       }]
     }
     error_message = "The parameter is the configuration with its defaults, without what was not given."
@@ -99,7 +99,7 @@ run "what_an_approval_asks_for_is_in_the_parameter" {
         stages = [{
           name     = "production"
           services = [{ service = "web", health = { path = "/health" } }]
-          approval = { approvers = ["ana@example.com", "bo@example.com"], quorum = 2, expires_after = "24h", remind_before = "30m", confirm_digest = true, other_than_pusher = true }
+          approval = { approvers = ["ana@example.com", "bo@example.com"], quorum = 2, expires_after = "24h", remind_before = "30m", confirm_digest = true, other_than_pusher = true, override_alarms = true }
         }]
       }
     }
@@ -107,7 +107,7 @@ run "what_an_approval_asks_for_is_in_the_parameter" {
 
   assert {
     condition = jsondecode(aws_ssm_parameter.application["web"].value).stages[0].approval == {
-      approvers = ["ana@example.com", "bo@example.com"], quorum = 2, expires_after = "24h", remind_before = "30m", confirm_digest = true, other_than_pusher = true
+      approvers = ["ana@example.com", "bo@example.com"], quorum = 2, expires_after = "24h", remind_before = "30m", confirm_digest = true, other_than_pusher = true, override_alarms = true
     }
     error_message = "The fields have the names that slipway-core reads."
   }

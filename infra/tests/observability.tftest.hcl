@@ -160,8 +160,8 @@ run "there_is_a_dashboard_for_each_application_and_one_for_the_deployer" {
   }
 
   assert {
-    condition     = length(jsondecode(aws_cloudwatch_dashboard.this["slipway-web"].dashboard_body).widgets) == 12
-    error_message = "Six of the services, three of the database, three of releases."
+    condition     = length(jsondecode(aws_cloudwatch_dashboard.this["slipway-web"].dashboard_body).widgets) == 14
+    error_message = "Six of the services, three of the database, five of releases."
   }
 }
 

@@ -262,3 +262,20 @@ run "a_log_without_an_end_is_refused" {
 
   expect_failures = [var.log_retention_days]
 }
+
+run "ecs_watches_the_alarms_that_it_is_given" {
+  command = plan
+
+  module {
+    source = "./modules/service"
+  }
+
+  variables {
+    deployment_alarms = ["web-production-5xx"]
+  }
+
+  assert {
+    condition     = one(aws_ecs_service.this.alarms).alarm_names == toset(["web-production-5xx"]) && one(aws_ecs_service.this.alarms).rollback
+    error_message = "ECS rolls back by itself, too."
+  }
+}

@@ -13,7 +13,8 @@ use slipway_core::image::{Image, digest_of};
 use slipway_core::release::Release;
 use slipway_core::rollback::{Baseline, ServiceBaseline};
 use slipway_core::step::{CaptureBaselineInput, Captured};
-use slipway_runtime::{Config, StepError, abort_of, has_turn, newest_after, parse};
+use slipway_core::timeline::Step;
+use slipway_runtime::{Config, StepError, abort_of, happened, has_turn, newest_after, parse};
 
 /// Records the stage's baseline, or says what keeps the stage from changing.
 ///
@@ -27,13 +28,34 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Captured
     };
     let captured = capture(aws, config, &release, generation, Look { stage, earlier, round }).await?;
     match &captured {
-        Captured::Ready { .. } => tracing::info!(release.id = %release.id, %stage.name, "{} may change", stage.name),
+        Captured::Ready { baseline, .. } => {
+            tracing::info!(release.id = %release.id, %stage.name, "{} may change", stage.name);
+            let round = if round > 1 { round.to_string() } else { String::new() };
+            happened(&aws.table(&config.table), &release.id, Some(&stage.name), (Step::Captured, &round), found(baseline)).await?;
+        }
         Captured::Superseded { reason } => tracing::info!(release.id = %release.id, %stage.name, reason, "{} is {reason}", release.id),
         Captured::Blocked { reason } => {
             tracing::warn!(release.id = %release.id, %stage.name, reason, "{} may not change: {reason}", stage.name);
         }
     }
     Ok(captured)
+}
+
+/// What was found, in words.
+fn found(baseline: &Baseline) -> String {
+    let runs = baseline.services.iter().map(|service| {
+        let image = service.image.rsplit('/').next().unwrap_or_default();
+        if service.ran_nothing() { format!("{} runs nothing yet", service.service) } else { format!("{} runs {image}", service.service) }
+    });
+    let quiet: Vec<_> = baseline
+        .alarms
+        .iter()
+        .map(|alarm| alarm.name.as_str())
+        .filter(|name| !baseline.not_quiet.iter().any(|other| other == name))
+        .collect();
+    let quiet = if quiet.is_empty() { String::new() } else { format!("; quiet: {}", quiet.join(", ")) };
+    let loud = baseline.in_spite_of().map_or_else(String::new, |words| format!("; not quiet: {words}"));
+    format!("{}{quiet}{loud}", runs.collect::<Vec<_>>().join("; "))
 }
 
 /// What is looked at: a stage, behind others, for the first time or again.
@@ -112,10 +134,15 @@ async fn capture(aws: &Aws, config: &Config, release: &Release, generation: u64,
     }
     let wanted = stage.bake.as_ref().map(|bake| bake.alarms.as_slice()).unwrap_or_default();
     let alarms = if wanted.is_empty() { Vec::new() } else { aws.alarms().read(wanted).await? };
+    let mut not_quiet = Vec::new();
     if let Some(reason) = alarm::disquiet(wanted, &alarms) {
-        return blocked(reason);
+        if !stage.approval.as_ref().is_some_and(|policy| policy.override_alarms) {
+            return blocked(reason);
+        }
+        not_quiet = alarm::unquiet(wanted, &alarms);
+        tracing::warn!(release.id = %release.id, %stage.name, "{} changes only where an approver overrides it: {reason}", stage.name);
     }
-    let baseline = Baseline { services, alarms, round };
+    let baseline = Baseline { services, alarms, not_quiet, round };
     let gone = baseline.services.iter().filter(|service| service.image_gone).filter_map(ServiceBaseline::no_way_back);
     for (index, why) in gone.enumerate() {
         tracing::warn!(release.id = %release.id, %stage.name, "{} has no way back: {why}", stage.name);
@@ -131,7 +158,12 @@ async fn capture(aws: &Aws, config: &Config, release: &Release, generation: u64,
 }
 
 fn ready(stage: &Stage, baseline: Baseline) -> Captured {
-    Captured::Ready { baseline, bake_seconds: stage.bake.as_ref().map(|bake| bake.duration.seconds()) }
+    let watched = |alarms: &[String]| alarms.iter().filter(|alarm| !baseline.not_quiet.contains(alarm)).cloned().collect();
+    Captured::Ready {
+        bake_seconds: stage.bake.as_ref().map(|bake| bake.duration.seconds()),
+        bake_alarms: stage.bake.as_ref().map(|bake| watched(&bake.alarms)),
+        baseline,
+    }
 }
 
 async fn describe(aws: &Aws, stage: &Stage) -> Result<Vec<ServiceView>, AwsError> {

@@ -20,6 +20,8 @@ pub struct Form {
     pub reason: String,
     /// The characters of the digest that they typed; empty when they typed none.
     pub digest: String,
+    /// Whether they let the stage change although its alarms are not quiet.
+    pub overrides: bool,
 }
 
 /// Why a form is not taken.
@@ -70,6 +72,14 @@ struct Fields {
     reason: String,
     #[serde(default)]
     digest: String,
+    #[serde(default, rename = "override")]
+    overrides: Option<Override>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Override {
+    Alarms,
 }
 
 #[derive(Deserialize)]
@@ -108,7 +118,7 @@ impl Form {
             Choice::Approve => Verdict::Approved,
             Choice::Reject => Verdict::Rejected,
         };
-        Ok(Self { verdict, reason: fields.reason, digest: fields.digest.trim().to_lowercase() })
+        Ok(Self { verdict, reason: fields.reason, digest: fields.digest.trim().to_lowercase(), overrides: fields.overrides.is_some() })
     }
 }
 
@@ -128,7 +138,11 @@ mod tests {
     #[test]
     fn a_form_of_the_link_is_read() {
         let body = format!("nonce={}&decision=reject&reason=not+today", nonce("locator"));
-        assert_eq!(read(FORM, &body), Ok(Form { verdict: Verdict::Rejected, reason: "not today".into(), digest: String::new() }));
+        assert_eq!(
+            read(FORM, &body),
+            Ok(Form { verdict: Verdict::Rejected, reason: "not today".into(), digest: String::new(), overrides: false })
+        );
+        assert!(read(FORM, &format!("{body}&override=alarms")).is_ok_and(|form| form.overrides));
     }
 
     #[test]
@@ -140,6 +154,7 @@ mod tests {
             (FORM, format!("{good}&reason={}", "x".repeat(1_000_000)), FormProblem::TooLong),
             (FORM, good.replace("approve", "maybe"), FormProblem::Incomplete),
             (FORM, format!("{good}&extra=1"), FormProblem::Incomplete),
+            (FORM, format!("{good}&override=everything"), FormProblem::Incomplete),
             (FORM, format!("nonce={}", nonce("locator")), FormProblem::Incomplete),
             (FORM, "decision=approve".into(), FormProblem::Incomplete),
             (FORM, String::new(), FormProblem::Incomplete),

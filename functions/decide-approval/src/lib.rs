@@ -11,17 +11,21 @@ use std::future::Future;
 
 use lambda_http::http::{Method, StatusCode};
 use lambda_http::{Request, Response};
-use sha2::{Digest as _, Sha256};
 use slipway_aws::{Aws, Key, Stored, Table};
-use slipway_core::approval::{Approval, Link, Progress, Refusal, Verdict};
+use slipway_core::approval::{Approval, Decision, Link, Refusal, Verdict};
 use slipway_core::audit::{Happening, What};
 use slipway_core::pusher::Pushers;
-use slipway_runtime::{ConfigurationError, Environment, StepError, applications, audit, count, next_entry, now};
+use slipway_core::timeline::{Step, View};
+use slipway_runtime::{ConfigurationError, Environment, StepError, applications, audit, count, locator_hash, next_entry, now, timeline};
 
 pub use form::{Form, FormProblem, nonce};
 
 /// How often a decision is tried again when another one, or an entry of the audit, was written at the same moment.
 const RACES: usize = 20;
+/// Where approvals are.
+const APPROVALS: &str = "/approvals/";
+/// Where releases can be read.
+const RELEASES: &str = "/releases/";
 
 /// What the function is told by its environment.
 #[derive(Clone, Debug)]
@@ -67,11 +71,15 @@ fn route<'a>(aws: &'a Aws, config: &'a Config, request: &'a Request) -> impl Fut
     async move {
         match (request.method(), path) {
             (&Method::GET | &Method::HEAD, "/style.css") => Ok(answer::stylesheet()),
-            (&Method::GET | &Method::HEAD, _) => match locator(path) {
+            (&Method::GET | &Method::HEAD, _) if path.starts_with(RELEASES) => match locator(path, RELEASES) {
+                Some(locator) => release(&table, locator).await,
+                None => Ok(unknown()),
+            },
+            (&Method::GET | &Method::HEAD, _) => match locator(path, APPROVALS) {
                 Some(locator) => show(&table, locator, request.method() == Method::GET).await,
                 None => Ok(unknown()),
             },
-            (&Method::POST, _) => match locator(path) {
+            (&Method::POST, _) => match locator(path, APPROVALS) {
                 Some(locator) => decide(aws, config, &table, locator, request).await,
                 None => Ok(unknown()),
             },
@@ -80,16 +88,23 @@ fn route<'a>(aws: &'a Aws, config: &'a Config, request: &'a Request) -> impl Fut
     }
 }
 
-/// The locator of `/approvals/{locator}`: 32 bytes as 43 characters. Anything else is not looked up.
-fn locator(path: &str) -> Option<&str> {
-    let locator = path.strip_prefix("/approvals/")?;
+/// The locator of `/approvals/{locator}` or `/releases/{locator}`: 32 bytes as 43 characters. Anything else is not looked up.
+fn locator<'a>(path: &'a str, below: &str) -> Option<&'a str> {
+    let locator = path.strip_prefix(below)?;
     let fits = locator.len() == 43 && locator.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
     fits.then_some(locator)
 }
 
+/// Shows how a release went, or how far it is. Nothing can be done from there, and nothing is written.
+async fn release(table: &Table, locator: &str) -> Result<Response<String>, StepError> {
+    let Some(view) = table.get::<View>(&Key::view(&locator_hash(locator))).await? else { return Ok(unknown()) };
+    let release = view.document.release;
+    let moments = timeline(table, &release.id).await?;
+    Ok(answer::page(StatusCode::OK, &page::release(&release, &moments)))
+}
+
 async fn find(table: &Table, locator: &str) -> Result<Option<Found>, StepError> {
-    let hash = hex::encode(Sha256::digest(locator.as_bytes()));
-    let Some(link) = table.get::<Link>(&Key::link(&hash)).await? else { return Ok(None) };
+    let Some(link) = table.get::<Link>(&Key::link(&locator_hash(locator))).await? else { return Ok(None) };
     let stored = table.get(&Key::approval(&link.document.approval)).await?;
     Ok(stored.map(|Stored { document, version }| Found { link: link.document, approval: document, version }))
 }
@@ -110,8 +125,8 @@ async fn page_of(
     locator: &str,
     status: StatusCode,
 ) -> Result<Response<String>, StepError> {
-    let steps = table.list::<Progress>(&Key::approval(&approval.id).pk, "PROGRESS#").await?;
-    let steps: Vec<_> = steps.into_iter().map(|(_, stored)| stored.document).collect();
+    let mut steps = timeline(table, &approval.release.id).await?;
+    steps.retain(|moment| moment.at > approval.requested_at && moment.step != Step::Asked);
     Ok(answer::page(status, &page::approval(approval, &steps, &link.approver, &form::nonce(locator), now())))
 }
 
@@ -136,6 +151,7 @@ async fn decide(aws: &Aws, config: &Config, table: &Table, locator: &str, reques
                 write_down(table, &found, What::Refused, refusal.to_string()).await?;
                 return match refusal {
                     Refusal::WrongDigest => Ok(answer::page(StatusCode::UNPROCESSABLE_ENTITY, &page::wrong_digest())),
+                    Refusal::NotOverridden => Ok(answer::page(StatusCode::UNPROCESSABLE_ENTITY, &page::not_overridden())),
                     Refusal::PusherUnknown => Ok(answer::page(StatusCode::CONFLICT, &page::pusher_unknown())),
                     // The page shows what was decided, or that the time is over.
                     _ => page_of(table, &found.approval, &found.link, locator, StatusCode::CONFLICT).await,
@@ -147,7 +163,7 @@ async fn decide(aws: &Aws, config: &Config, table: &Table, locator: &str, reques
             Verdict::Approved => What::Approved,
             Verdict::Rejected => What::Rejected,
         };
-        let happening = Happening { at: decision.at, what, person: Some(decision.by.clone()), words: decision.reason.clone() };
+        let happening = Happening { at: decision.at, what, person: Some(decision.by.clone()), words: words(&decided, decision) };
         let (entry, sealed) = next_entry(table, &decided, &happening).await?;
         if table.replace_and_put_new(&Key::approval(&decided.id), &decided, found.version, &entry, &sealed).await? {
             tracing::info!(release.id = %decided.release.id, stage = %decided.stage, audit.hash = sealed.hash, status = ?decided.status, "a decision about {} in {} was written", decided.release.id, decided.stage);
@@ -158,12 +174,25 @@ async fn decide(aws: &Aws, config: &Config, table: &Table, locator: &str, reques
     Ok(answer::page(StatusCode::SERVICE_UNAVAILABLE, &page::try_again()))
 }
 
+/// A decision in the audit: with what an approval overrides.
+fn words(approval: &Approval, decision: &Decision) -> String {
+    match (approval.baseline.in_spite_of(), decision.verdict) {
+        (Some(disquiet), Verdict::Approved) => format!("{} (in spite of: {disquiet})", decision.reason).trim_start().to_owned(),
+        _ => decision.reason.clone(),
+    }
+}
+
 /// The approval with this form's answer.
 fn answered(found: &Found, form: &Form, pushers: Option<&Pushers>) -> Result<Approval, Refusal> {
     let Found { link, approval, .. } = found;
     let decided = approval.decide(&link.approver, form.verdict, &form.reason, pushers, now())?;
     let confirmed = !approval.confirm_digest || form.verdict == Verdict::Rejected || form.digest == approval.digest_end();
-    if confirmed { Ok(decided) } else { Err(Refusal::WrongDigest) }
+    let overridden = approval.baseline.not_quiet.is_empty() || form.verdict == Verdict::Rejected || form.overrides;
+    match (confirmed, overridden) {
+        (true, true) => Ok(decided),
+        (false, _) => Err(Refusal::WrongDigest),
+        (true, false) => Err(Refusal::NotOverridden),
+    }
 }
 
 /// Who pushed the image, where the approval asks and CloudTrail has told it.
@@ -203,6 +232,7 @@ const fn label(refusal: Refusal) -> &'static str {
         Refusal::NotAsked => "NotAsked",
         Refusal::PusherUnknown => "PusherUnknown",
         Refusal::WrongDigest => "WrongDigest",
+        Refusal::NotOverridden => "NotOverridden",
     }
 }
 
@@ -213,11 +243,11 @@ mod tests {
     #[test]
     fn only_43_characters_of_the_alphabet_are_looked_up() {
         let good = format!("/approvals/{}", "aZ09-_x".repeat(7).get(..43).expect("long enough"));
-        assert!(locator(&good).is_some());
+        assert!(locator(&good, APPROVALS).is_some());
         for bad in
             ["/", "/approvals/", &good[..20], &format!("{good}x"), &good.replace('Z', "."), &good.replace('Z', "%"), &format!("{good}/")]
         {
-            assert_eq!(locator(bad), None, "{bad}");
+            assert_eq!(locator(bad, APPROVALS), None, "{bad}");
         }
     }
 }

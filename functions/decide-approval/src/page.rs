@@ -3,14 +3,16 @@
 use jiff::Timestamp;
 use lambda_http::http::StatusCode;
 use maud::{DOCTYPE, Markup, html};
-use slipway_core::approval::{Approval, Progress, Status, Verdict, Verified};
+use slipway_core::approval::{Approval, Status, Verdict, Verified};
 use slipway_core::name::EmailAddress;
+use slipway_core::release::Release;
 use slipway_core::rollback::ServiceBaseline;
+use slipway_core::timeline::{Moment, Step};
 
 use crate::form::FormProblem;
 
 /// The approval as this person sees it now: with the form while they may answer, with what was decided afterwards.
-pub(crate) fn approval(approval: &Approval, progress: &[Progress], approver: &EmailAddress, nonce: &str, now: Timestamp) -> Markup {
+pub(crate) fn approval(approval: &Approval, progress: &[Moment], approver: &EmailAddress, nonce: &str, now: Timestamp) -> Markup {
     let status = approval.status_at(now);
     let answered = approval.decisions.iter().any(|decision| decision.by == *approver);
     let name = &approval.release.application;
@@ -28,6 +30,7 @@ pub(crate) fn approval(approval: &Approval, progress: &[Progress], approver: &Em
     layout(
         &title,
         &html! {
+            @if let Some(asked) = &approval.asked { p.notice { (asked.in_words()) "." } }
             (decisions(approval, status))
             (steps(progress))
             (facts(approval, status == Status::Pending))
@@ -123,24 +126,62 @@ fn runs_now(service: &ServiceBaseline) -> String {
 }
 
 fn figures(Verified { verification, .. }: &Verified) -> String {
-    format!(
-        "{}: {} of {} tasks serve, {} healthy, answers {}, slowest {} ms",
-        verification.service,
-        verification.tasks_running,
-        verification.tasks_desired,
-        verification.targets_healthy,
-        verification.answers.join(" "),
-        verification.slowest_ms
-    )
+    format!("{}: {}", verification.service, verification.in_words())
 }
 
-fn steps(progress: &[Progress]) -> Markup {
+fn steps(progress: &[Moment]) -> Markup {
     html! {
         @if !progress.is_empty() {
             h2 { "What happened then" }
-            ol.steps { @for step in progress { li { (step.words) " " (time(step.at)) } } }
+            (timeline(progress))
         }
     }
+}
+
+fn timeline(moments: &[Moment]) -> Markup {
+    html! {
+        ol.steps {
+            @for moment in moments {
+                li {
+                    (time(moment.at)) " "
+                    @if let Some(stage) = &moment.stage { strong { (stage) } ": " }
+                    (moment.words)
+                }
+            }
+        }
+    }
+}
+
+/// A release, for everybody who has the link: nothing can be decided there.
+pub(crate) fn release(release: &Release, moments: &[Moment]) -> Markup {
+    let image = &release.image;
+    let ended = moments.iter().find(|moment| moment.step == Step::Ended);
+    let began = moments.iter().find(|moment| moment.step == Step::Began);
+    layout(
+        &format!("{} {}", release.application, image.tag),
+        &html! {
+            p.notice {
+                @match (ended, moments.last()) {
+                    (Some(ended), _) => { (ended.words) }
+                    (None, Some(last)) => { "Under way: " (last.words) }
+                    (None, None) => { "Nothing is known of this release yet." }
+                }
+            }
+            dl {
+                dt { "Application" } dd { (release.application) }
+                dt { "Tag" } dd { (image.tag) }
+                dt { "Image" } dd.digest { (image.repository) "@" (image.digest) }
+                dt { "Release" } dd.digest { (release.id) }
+                @if let Some(began) = began { dt { "Began" } dd { (time(began.at)) } }
+                @if let Some(ended) = ended { dt { "Ended" } dd { (time(ended.at)) } }
+            }
+            @if !moments.is_empty() {
+                h2 { "What happened" }
+                (timeline(moments))
+            }
+            p.small { "This page can be read by everybody who has its link. Nothing can be done from here." }
+        },
+    )
 }
 
 fn question(approval: &Approval, nonce: &str) -> Markup {
@@ -150,6 +191,13 @@ fn question(approval: &Approval, nonce: &str) -> Markup {
             @if approval.confirm_digest {
                 label for="digest" { "To approve, type the last six characters of the digest above" }
                 input id="digest" name="digest" type="text" maxlength="6" autocomplete="off" autocapitalize="none" spellcheck="false";
+            }
+            @if let Some(disquiet) = approval.baseline.in_spite_of() {
+                p.notice { "Not quiet: " (disquiet) "." }
+                label.choice for="override" {
+                    input id="override" name="override" type="checkbox" value="alarms";
+                    " To approve: let " (approval.stage) " change in spite of " (approval.baseline.not_quiet.join(", "))
+                }
             }
             label for="reason" { "Reason " span.small { "(optional; everybody who was asked can read it)" } }
             textarea id="reason" name="reason" rows="3" maxlength="500" {}
@@ -185,6 +233,17 @@ pub(crate) fn pusher_unknown() -> Markup {
         &html! {
             p { "Nothing was decided: somebody who did not push the image has to approve, and CloudTrail has not told who did." }
             p { "Its record may come some minutes after the push: open the link in your mail again then. Rejecting is possible at once." }
+        },
+    )
+}
+
+/// The page for an approval that does not say that it overrides the alarms.
+pub(crate) fn not_overridden() -> Markup {
+    layout(
+        "The alarms were not overridden",
+        &html! {
+            p { "Nothing was decided: alarms of the stage are not quiet, and the box that lets it change in spite of them was not ticked." }
+            p { "Open the link in your mail again to answer." }
         },
     )
 }
@@ -277,6 +336,7 @@ mod tests {
             remind_before: None,
             confirm_digest: false,
             other_than_pusher: false,
+            override_alarms: false,
         };
         Approval::open(release, StageName::new("production").expect("a name"), &policy, Baseline::default(), vec![], second(0))
     }

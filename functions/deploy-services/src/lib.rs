@@ -5,16 +5,18 @@
 
 use serde_json::Value;
 use slipway_aws::{Aws, Key, Table};
+use slipway_core::alarm::{disquiet, unquiet};
 use slipway_core::application::{Stage, StageService};
-use slipway_core::approval::{Approval, ApprovalId, Progress};
+use slipway_core::approval::{Approval, ApprovalId};
 use slipway_core::audit::{Happening, What};
 use slipway_core::deployment::ServiceView;
-use slipway_core::name::{ClusterName, TaskDefinitionArn};
+use slipway_core::name::{ClusterName, StageName, TaskDefinitionArn};
 use slipway_core::release::Release;
 use slipway_core::rollback::ServiceBaseline;
 use slipway_core::step::{DeployServicesInput, Deployed};
+use slipway_core::timeline::{Moment, Step};
 use slipway_core::wait::DeployedService;
-use slipway_runtime::{Config, StepError, abort_of, audit, begin_writing, count, newest_after, now, parse, stop_writing};
+use slipway_runtime::{Config, StepError, abort_of, audit, begin_writing, count, happened, newest_after, now, parse, stop_writing};
 
 /// One service, what it ran, and what it runs now.
 struct Subject<'a> {
@@ -98,6 +100,14 @@ async fn deploy(aws: &Aws, config: &Config, input: &DeployServicesInput) -> Resu
         if let Some(newer) = newest_after(&table, release).await? {
             return Ok(Deployed::Superseded { reason: newer.supersedes() });
         }
+        // People may have taken a day to answer.
+        let wanted = stage.bake.as_ref().map(|bake| bake.alarms.as_slice()).unwrap_or_default();
+        let readings = if wanted.is_empty() { Vec::new() } else { aws.alarms().read(wanted).await? };
+        // What was not quiet when people were asked is what they may have overridden.
+        let unexpected: Vec<_> = unquiet(wanted, &readings).into_iter().filter(|alarm| !baseline.not_quiet.contains(alarm)).collect();
+        if let Some(reason) = disquiet(&unexpected, &readings) {
+            return Ok(Deployed::Blocked { reason });
+        }
         match aws.repositories().find(&release.image).await? {
             None => {
                 return Ok(Deployed::Blocked { reason: format!("the registry does not have the image {} any more", release.image) });
@@ -125,7 +135,7 @@ async fn deploy(aws: &Aws, config: &Config, input: &DeployServicesInput) -> Resu
     if let Err(lost) = begin_writing(&table, release, *generation).await? {
         return Ok(Deployed::Blocked { reason: lost.to_string() });
     }
-    let services = match use_up(&table, approved.as_ref(), &revisions).await {
+    let services = match use_up(&table, release, &stage.name, approved.as_ref(), &revisions).await {
         Ok(()) => change(aws, stage, subjects, revisions).await,
         Err(error) => Err(error),
     };
@@ -133,17 +143,24 @@ async fn deploy(aws: &Aws, config: &Config, input: &DeployServicesInput) -> Resu
     Ok(Deployed::Started { services: services?, timeout_seconds: stage.deploy_timeout_seconds() })
 }
 
-/// Writes down, once, that the stage changes with this approval, where it needs one.
-async fn use_up(table: &Table, approval: Option<&Approval>, revisions: &[TaskDefinitionArn]) -> Result<(), StepError> {
-    let Some(approval) = approval else { return Ok(()) };
-    let key = Key::progress(&approval.id, "1-DEPLOYING");
-    if table.get::<Progress>(&key).await?.is_some() {
+/// Writes down, once, that the stage changes, and with which approval, where it needs one.
+async fn use_up(
+    table: &Table,
+    release: &Release,
+    stage: &StageName,
+    approval: Option<&Approval>,
+    revisions: &[TaskDefinitionArn],
+) -> Result<(), StepError> {
+    if table.get::<Moment>(&Key::moment(&release.id, Some(stage), Step::Deploying, "")).await?.is_some() {
         return Ok(());
     }
-    let revisions: Vec<_> = revisions.iter().map(TaskDefinitionArn::as_str).collect();
-    audit(table, approval, &Happening { at: now(), what: What::Used, person: None, words: revisions.join(", ") }).await?;
-    let progress = Progress { at: now(), words: format!("{} is being changed.", approval.stage) };
-    table.put_new(&key, &progress).await?;
+    let names: Vec<_> = revisions.iter().map(TaskDefinitionArn::as_str).collect();
+    if let Some(approval) = approval {
+        audit(table, approval, &Happening { at: now(), what: What::Used, person: None, words: names.join(", ") }).await?;
+    }
+    let revisions: Vec<_> = names.iter().map(|name| name.rsplit('/').next().unwrap_or_default()).collect();
+    let words = format!("Changing to {}", revisions.join(", "));
+    happened(table, &release.id, Some(stage), (Step::Deploying, ""), words).await?;
     Ok(())
 }
 

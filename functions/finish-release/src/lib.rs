@@ -6,15 +6,15 @@ use slipway_aws::Aws;
 use slipway_core::failure::ending;
 use slipway_core::release::Ending;
 use slipway_core::step::FinishReleaseInput;
-use slipway_runtime::{ConfigurationError, Environment, StepError, finish, parse};
+use slipway_runtime::{Channels, ConfigurationError, Environment, StepError, finish, parse};
 
 /// What the function is told by its environment.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The table's name.
     pub table: String,
-    /// The ARN of the topic that tells people how releases end.
-    pub notification_topic_arn: String,
+    /// Where people are told how releases end.
+    pub channels: Channels,
 }
 
 impl Config {
@@ -24,7 +24,7 @@ impl Config {
     ///
     /// When a variable is not set.
     pub fn read(environment: &Environment<'_>) -> Result<Self, ConfigurationError> {
-        Ok(Self { table: environment.table()?, notification_topic_arn: environment.notification_topic_arn()? })
+        Ok(Self { table: environment.table()?, channels: Channels::read(environment)? })
     }
 }
 
@@ -37,6 +37,6 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Ending, 
     let FinishReleaseInput { release, failure } = parse(input)?;
     let (error, cause) = failure.map_or((None, None), |caught| (Some(caught.error), caught.cause));
     let ending = ending(error.as_deref(), cause.as_deref());
-    let ended = finish(aws, &aws.table(&config.table), &config.notification_topic_arn, &release, ending).await?;
+    let ended = finish(aws, &aws.table(&config.table), &config.channels, &release, ending).await?;
     Ok(ended.ending)
 }

@@ -23,7 +23,7 @@ use slipway_core::pusher::{Pushers, PutImage};
 use slipway_core::quarantine::Quarantine;
 use slipway_core::release::{Release, Started};
 use slipway_core::request::{Request, SOURCE};
-use slipway_runtime::{Begun, ConfigurationError, Environment, StepError, applications, begin, count, now, parse, parse_at};
+use slipway_runtime::{Begun, Channels, ConfigurationError, Environment, StepError, applications, begin, count, now, parse, parse_at};
 
 /// The source of ECR's events, and of CloudTrail's about ECR.
 const ECR: &str = "aws.ecr";
@@ -39,6 +39,8 @@ pub struct Config {
     pub state_machine_arn: String,
     /// The SSM path that the applications' parameters are below.
     pub applications_path: String,
+    /// Where people are told that a release has begun.
+    pub channels: Channels,
 }
 
 impl Config {
@@ -52,6 +54,7 @@ impl Config {
             table: environment.table()?,
             state_machine_arn: environment.state_machine_arn()?,
             applications_path: environment.applications_path()?,
+            channels: Channels::read(environment)?,
         })
     }
 
@@ -173,7 +176,7 @@ async fn start(aws: &Aws, config: &Config, started: Started, application: Applic
     if let Some(Quarantine { release, outcome, reason, .. }) = quarantine.filter(Quarantine::holds) {
         return Ok(ignore(&Ignored::Quarantined { release, outcome, reason }));
     }
-    match begin(aws, &table, &config.state_machine_arn, started, application).await? {
+    match begin(aws, &table, (&config.state_machine_arn, &config.channels), started, application).await? {
         Begun::Running => Ok(Received::Started { release }),
         Begun::Before => {
             tracing::info!(release.id = %release, image.digest = %digest, "the image was received before, as the release {release}");
@@ -203,6 +206,7 @@ mod tests {
             table: "slipway".into(),
             state_machine_arn: "arn:aws:states:eu-central-1:111122223333:stateMachine:slipway-release".into(),
             applications_path: "/slipway/applications".into(),
+            channels: Channels { mails: String::new(), chats: String::new(), pages: String::new() },
         };
         assert!(config.is_home(Some("111122223333"), Some("eu-central-1")));
         assert!(!config.is_home(Some("444455556666"), Some("eu-central-1")));

@@ -5,7 +5,7 @@ use serde_json::Value;
 use slipway_aws::{Aws, Key};
 use slipway_core::push::Ignored;
 use slipway_core::quarantine::{Lifted, Quarantine};
-use slipway_core::release::{Asked, Ended, Started};
+use slipway_core::release::{Asked, Ended, Outcome, Release, Started};
 use slipway_core::request::{Abort, AbortRequested, LiftRequested, ReleaseRequested, Request};
 use slipway_runtime::{StepError, count, now, parse_at};
 
@@ -41,8 +41,38 @@ async fn release(aws: &Aws, config: &Config, asked: ReleaseRequested, id: &str, 
         });
     };
     let release = asked.release(&application, id);
-    let ReleaseRequested { by, reason, .. } = asked;
+    let ReleaseRequested { stage, by, reason, .. } = asked;
+    let application = match stage {
+        None => application,
+        Some(stage) => {
+            let problem = if !was_released(aws, config, &release).await? {
+                format!("{} was never released: leave the stage out, and it goes through all of them", release.image)
+            } else if application.stages.iter().all(|one| one.name != stage) {
+                format!("{} has no stage {stage}", application.name)
+            } else {
+                String::new()
+            };
+            application
+                .only(&stage)
+                .filter(|_| problem.is_empty())
+                .ok_or(StepError::InvalidInput { field: "detail.stage".into(), problem })?
+        }
+    };
     start(aws, config, Started { release, at: now(), pushed_at: at, asked: Some(Asked { by, reason }) }, application).await
+}
+
+/// Whether the image went through all stages once.
+async fn was_released(aws: &Aws, config: &Config, release: &Release) -> Result<bool, StepError> {
+    let table = aws.table(&config.table);
+    for (_, stored) in table.list::<Started>(&Key::histories(&release.application), "").await? {
+        let Started { release: earlier, .. } = stored.document;
+        if earlier.image.digest == release.image.digest
+            && table.get::<Ended>(&Key::ending(&earlier.id)).await?.is_some_and(|ended| ended.document.ending.outcome == Outcome::Released)
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 async fn abort(aws: &Aws, config: &Config, asked: AbortRequested) -> Result<Received, StepError> {

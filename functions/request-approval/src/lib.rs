@@ -6,21 +6,23 @@
 
 mod mail;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 use slipway_aws::{Aws, Key, Stored, Table};
 use slipway_core::application::{ApprovalPolicy, Stage};
 use slipway_core::approval::{Approval, ApprovalId, GRACE_SECONDS, Link, Verified};
 use slipway_core::audit::{Happening, What};
 use slipway_core::definition;
 use slipway_core::name::EmailAddress;
-use slipway_core::release::Release;
+use slipway_core::notification::Notification;
+use slipway_core::release::{Release, Started};
 use slipway_core::rollback::Baseline;
 use slipway_core::step::{ApprovalRequested, RequestApprovalInput};
-use slipway_runtime::{ConfigurationError, Environment, StepError, audit, count, next_entry, now, parse};
+use slipway_core::timeline::Step;
+use slipway_runtime::{
+    Channels, ConfigurationError, Environment, StepError, audit, count, happened, locator_hash, new_locator, next_entry, now, parse,
+    tell_once,
+};
 
 /// What the function is told by its environment.
 #[derive(Clone, Debug)]
@@ -29,8 +31,8 @@ pub struct Config {
     pub table: String,
     /// The ARN of the topic that the approvers' subscriptions are on.
     pub approval_topic_arn: String,
-    /// Where the approval page is, without a slash at the end.
-    pub approval_url: String,
+    /// Where everybody is told that people are asked.
+    pub channels: Channels,
 }
 
 impl Config {
@@ -43,10 +45,7 @@ impl Config {
         Ok(Self {
             table: environment.table()?,
             approval_topic_arn: environment.require("SLIPWAY_APPROVAL_TOPIC_ARN", "the ARN of the approvals' SNS topic")?,
-            approval_url: environment
-                .require("SLIPWAY_APPROVAL_URL", "the address of the approval page's API")?
-                .trim_end_matches('/')
-                .to_owned(),
+            channels: Channels::read(environment)?,
         })
     }
 }
@@ -93,6 +92,11 @@ async fn request(
     for approver in &approval.approvers {
         ask(aws, config, table, &approval, approver).await?;
     }
+    let people: Vec<_> = approval.approvers.iter().map(EmailAddress::as_str).collect();
+    let round = if approval.baseline.round > 1 { approval.baseline.round.to_string() } else { String::new() };
+    let words = format!("Asked {} ({} must approve) until {:.0}", people.join(", "), approval.quorum, approval.expires_at);
+    happened(table, &approval.release.id, Some(&approval.stage), (Step::Asked, &round), words).await?;
+    tell_once(aws, table, &config.channels, &approval.release.id, Notification::waiting(&approval)).await?;
     let now = now();
     let remind_at = approval.remind_at.unwrap_or(approval.expires_at);
     if now >= remind_at {
@@ -169,6 +173,7 @@ async fn open(
     let mut opened = Approval::open(release, stage.name.clone(), policy, baseline, verified, now());
     opened.changes = changes(aws, table, &opened, stage).await?;
     opened.revision = aws.repositories().revision(&opened.release.image).await?;
+    opened.asked = table.get::<Started>(&Key::release(&opened.release.id)).await?.and_then(|started| started.document.asked);
     opened.pushed_at = aws.repositories().find(&opened.release.image).await?.map(|found| found.pushed_at);
     let people: Vec<_> = opened.approvers.iter().map(EmailAddress::as_str).collect();
     let happening = Happening { at: opened.requested_at, what: What::Requested, person: None, words: people.join(", ") };
@@ -231,16 +236,8 @@ async fn tell(aws: &Aws, config: &Config, table: &Table, id: &ApprovalId) -> Res
 
 async fn new_link(config: &Config, table: &Table, approval: &Approval, approver: &EmailAddress) -> Result<String, StepError> {
     let locator = new_locator()?;
-    let hash = hex::encode(Sha256::digest(locator.as_bytes()));
-    table.put_new(&Key::link(&hash), &Link { approval: approval.id.clone(), approver: approver.clone() }).await?;
-    Ok(format!("{}/approvals/{locator}", config.approval_url))
-}
-
-/// 32 random bytes of the system's, as text that is safe in a URL.
-fn new_locator() -> Result<String, StepError> {
-    let mut bytes = [0_u8; 32];
-    getrandom::fill(&mut bytes).map_err(|error| StepError::InvalidConfiguration(format!("the system gives no random bytes: {error}")))?;
-    Ok(URL_SAFE_NO_PAD.encode(bytes))
+    table.put_new(&Key::link(&locator_hash(&locator)), &Link { approval: approval.id.clone(), approver: approver.clone() }).await?;
+    Ok(format!("{}/approvals/{locator}", config.channels.pages))
 }
 
 #[cfg(test)]
@@ -258,12 +255,5 @@ mod tests {
         assert_eq!(cannot_decide(&policy, &confirmed(&["ana@example.com", "Bo@Example.com", "eve@example.com"])), None);
         let reason = cannot_decide(&policy, &confirmed(&["cy@example.com", "eve@example.com"])).expect("one is not two");
         assert!(reason.contains("1 of 3 approvers") && reason.contains("ana@example.com and bo@example.com must confirm"), "{reason}");
-    }
-
-    #[test]
-    fn every_locator_is_another_one_of_32_bytes() {
-        let locators: std::collections::HashSet<_> = (0..100).map(|_| new_locator().expect("random bytes")).collect();
-        assert_eq!(locators.len(), 100);
-        assert!(locators.iter().all(|locator| URL_SAFE_NO_PAD.decode(locator).is_ok_and(|bytes| bytes.len() == 32)));
     }
 }

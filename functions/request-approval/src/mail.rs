@@ -14,6 +14,9 @@ pub(crate) fn request(approval: &Approval, approver: &EmailAddress, url: &str) -
     if approval.baseline.round > 1 {
         text += &format!("{stage} has changed since you were asked before: that approval does not count, whoever gave it.\n\n");
     }
+    if let Some(asked) = &approval.asked {
+        text += &format!("{}.\n\n", asked.in_words());
+    }
     text += &format!("Image    {}@{}\nTag      {}\nRelease  {}\n", image.repository, image.digest, image.tag, release.id);
     if let Some(revision) = &approval.revision {
         text += &format!("Commit   {revision}\n");
@@ -37,6 +40,9 @@ pub(crate) fn request(approval: &Approval, approver: &EmailAddress, url: &str) -
     }
     for why in approval.baseline.services.iter().filter(|service| service.image_gone).filter_map(ServiceBaseline::no_way_back) {
         text += &format!("\nNo rollback is possible: {why}.\n");
+    }
+    if let Some(disquiet) = approval.baseline.in_spite_of() {
+        text += &format!("\nNOT QUIET: {disquiet}. Approving needs a tick beside it on the page.\n");
     }
     for verified in &approval.verified {
         let figures = &verified.verification;
@@ -150,8 +156,9 @@ mod tests {
             remind_before: None,
             confirm_digest: false,
             other_than_pusher: false,
+            override_alarms: false,
         };
-        let baseline = Baseline { services: vec![service], alarms: vec![], round: 1 };
+        let baseline = Baseline { services: vec![service], round: 1, ..Baseline::default() };
         let at = jiff::Timestamp::from_second(0).expect("in range");
         let approval = Approval::open(release, StageName::new("production").expect("a name"), &policy, baseline, vec![], at);
 

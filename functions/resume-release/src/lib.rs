@@ -13,7 +13,7 @@ use slipway_core::name::{ReleaseId, StageName};
 use slipway_core::release::Release;
 use slipway_core::step::WaitRequest;
 use slipway_core::wait::{Signal, Wait, WaitResult};
-use slipway_runtime::{ConfigurationError, Environment, StepError, parse};
+use slipway_runtime::{ConfigurationError, Environment, StepError, happened, parse};
 
 use signal::{Change, EcsEvent, Records, WaitPointer, Waiting};
 
@@ -69,6 +69,7 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Value, S
         }
         WaitRequest::Settle { release, stage, wait } => {
             let result = settle(&place, &release, &wait).await?;
+            remember(&place, &release, Some(&stage), &wait, &result).await?;
             if let Some(waiting) = place.table.get::<Waiting>(&Key::wait(&release.id, Some(&stage), wait.kind())).await? {
                 forget(&place.table, &waiting.document).await?;
             }
@@ -173,8 +174,23 @@ async fn resume(place: &Place<'_>, waiting: &Waiting, result: &WaitResult) -> Re
 
 async fn deliver(place: &Place<'_>, waiting: &Waiting, result: &WaitResult) -> Result<(), StepError> {
     let Waiting { token, release, stage, wait } = waiting;
+    remember(place, release, stage.as_ref(), wait, result).await?;
     if place.aws.executions().resume(token, result).await? == Delivery::Delivered {
         tracing::info!(%release.id, stage = in_words(stage.as_ref()), kind = wait.kind(), "the wait of {} is over: {}", release.id, wait.kind());
+    }
+    Ok(())
+}
+
+/// Keeps how a wait of a stage ended, for the release's history.
+async fn remember(
+    place: &Place<'_>,
+    release: &Release,
+    stage: Option<&StageName>,
+    wait: &Wait,
+    result: &WaitResult,
+) -> Result<(), StepError> {
+    if let Some((step, words)) = result.moment(wait) {
+        happened(&place.table, &release.id, stage, (step, ""), words).await?;
     }
     Ok(())
 }

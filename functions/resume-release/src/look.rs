@@ -1,8 +1,8 @@
 //! Looks at the truth behind a wait.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use slipway_aws::{Aws, Key, Stored, Table};
-use slipway_core::alarm::ringing;
+use slipway_core::alarm::{Ring, ringing};
 use slipway_core::approval::{Approval, ApprovalId, Status};
 use slipway_core::audit::{Happening, What};
 use slipway_core::deployment::{Progress, ServiceView, judge, together};
@@ -25,12 +25,22 @@ pub(crate) async fn at(place: &Place<'_>, release: &Release, wait: &Wait) -> Res
         Wait::Turn {} => turn(place, release).await,
         Wait::Deployment { services } | Wait::Rollback { services } => deployment(aws, services).await,
         Wait::Decision { approval } => decided(table, approval).await,
-        Wait::Bake { alarms } => {
-            let readings = aws.alarms().read(alarms).await?;
-            Ok(ringing(alarms, &readings)
-                .map(|alarm| WaitResult::Rang { reason: format!("the alarm {} rings: {}", alarm.name, alarm.reason) }))
+        Wait::Bake { alarms, since } => baking(aws, alarms, *since).await,
+    }
+}
+
+/// An alarm that rings, or has rung since the stage began to change and may be quiet again: its event may be lost.
+async fn baking(aws: &Aws, alarms: &[String], since: Timestamp) -> Result<Option<WaitResult>, StepError> {
+    let readings = aws.alarms().read(alarms).await?;
+    if let Some(alarm) = ringing(alarms, &readings) {
+        return Ok(Some(WaitResult::Rang { reason: format!("the alarm {} rings: {}", alarm.name, alarm.reason) }));
+    }
+    for alarm in alarms {
+        if let Some(Ring { at, reason }) = aws.alarms().first_ring(alarm, since).await? {
+            return Ok(Some(WaitResult::Rang { reason: format!("the alarm {alarm} rang at {at:.0}: {reason}") }));
         }
     }
+    Ok(None)
 }
 
 /// Whether the turn can be taken by now: it is free, or its holder is dead.

@@ -10,8 +10,9 @@ use slipway_core::name::{ClusterName, TaskDefinitionArn};
 use slipway_core::release::Release;
 use slipway_core::rollback::{Restoration, ServiceBaseline, restoration};
 use slipway_core::step::{DeployServicesInput, Restored};
+use slipway_core::timeline::Step;
 use slipway_core::wait::DeployedService;
-use slipway_runtime::{Config, StepError, begin_writing, deployer_after, parse, stop_writing};
+use slipway_runtime::{Config, StepError, begin_writing, deployer_after, happened, parse, stop_writing};
 
 /// Puts the baseline of the stage's services back. `Blocked` says that one of them cannot be: a person is needed.
 ///
@@ -26,6 +27,15 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Restored
     }
     let restored = restore(aws, &table, &input).await;
     stop_writing(&table, &input.release, input.generation).await?;
+    if let Ok(Restored::Restoring { services, touched: true, .. }) = &restored {
+        let services: Vec<_> = services
+            .iter()
+            .map(|service| {
+                format!("{} goes back to {}", service.service, service.task_definition.as_str().rsplit('/').next().unwrap_or_default())
+            })
+            .collect();
+        happened(&table, &input.release.id, Some(&input.stage.name), (Step::RollingBack, ""), services.join("; ")).await?;
+    }
     restored
 }
 

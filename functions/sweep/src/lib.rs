@@ -11,13 +11,17 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use slipway_aws::{Aws, Key, Stored, Table};
+use slipway_core::alarm::Flood;
 use slipway_core::application::Application;
 use slipway_core::image::Image;
-use slipway_core::name::ReleaseId;
+use slipway_core::name::{ApplicationName, ReleaseId};
+use slipway_core::notification::Notification;
 use slipway_core::push::{self, ImageAction};
 use slipway_core::release::{Ended, Outcome, Release, Started};
 use slipway_core::turn::{Life, Turn};
-use slipway_runtime::{Begun, ConfigurationError, Configured, Environment, Open, StepError, applications, begin, count, finish, now};
+use slipway_runtime::{
+    Begun, Channels, ConfigurationError, Configured, Environment, Open, StepError, applications, begin, count, finish, now, tell,
+};
 
 /// What the function is told by its environment.
 #[derive(Clone, Debug)]
@@ -28,8 +32,8 @@ pub struct Config {
     pub state_machine_arn: String,
     /// The SSM path that the applications' parameters are below.
     pub applications_path: String,
-    /// The ARN of the topic that tells people how releases end.
-    pub notification_topic_arn: String,
+    /// Where people are told how releases end.
+    pub channels: Channels,
 }
 
 impl Config {
@@ -43,7 +47,7 @@ impl Config {
             table: environment.table()?,
             state_machine_arn: environment.state_machine_arn()?,
             applications_path: environment.applications_path()?,
-            notification_topic_arn: environment.notification_topic_arn()?,
+            channels: Channels::read(environment)?,
         })
     }
 }
@@ -92,6 +96,10 @@ pub async fn handle(aws: &Aws, config: &Config, _input: Value) -> Result<Swept, 
         Ok(configured) => {
             for configured in configured {
                 let name = configured.application.name.clone();
+                if let Err(error) = tell_flood(aws, config, &table, &name).await {
+                    swept.problems.push(format!("{name}: {error}"));
+                    first_error.get_or_insert(error);
+                }
                 if let Err(error) = find_lost_push(aws, config, &table, configured, &mut swept).await {
                     swept.problems.push(format!("{name}: {error}"));
                     first_error.get_or_insert(error);
@@ -110,6 +118,16 @@ pub async fn handle(aws: &Aws, config: &Config, _input: Value) -> Result<Swept, 
     }
 }
 
+/// The changes of an application's alarms that came too fast to be told one by one.
+async fn tell_flood(aws: &Aws, config: &Config, table: &Table, application: &ApplicationName) -> Result<(), StepError> {
+    let key = Key::flood(application);
+    let Some(stored) = table.get::<Flood>(&key).await?.filter(|stored| stored.document.is_due(now())) else { return Ok(()) };
+    tell(aws, table, &config.channels, Notification::flood(application, &stored.document.held)).await?;
+    // Where one came meanwhile, all are told again, together with it.
+    table.replace(&key, &Flood::default(), stored.version).await?;
+    Ok(())
+}
+
 /// A release that has no outcome which was told: is its execution there, does it run, or is it dead?
 async fn look_after(aws: &Aws, config: &Config, table: &Table, open: Open, swept: &mut Swept) -> Result<(), StepError> {
     let Release { id, .. } = open.started.release.clone();
@@ -124,7 +142,7 @@ async fn look_after(aws: &Aws, config: &Config, table: &Table, open: Open, swept
             swept.ended.push(Told { release: id, outcome: ended.ending.outcome });
         }
         None => {
-            let begun = begin(aws, table, &config.state_machine_arn, open.started, open.application).await?;
+            let begun = begin(aws, table, (&config.state_machine_arn, &config.channels), open.started, open.application).await?;
             if begun == Begun::Running {
                 tracing::warn!(release.id = %id, "{id} had no execution");
                 count("SweepFound", &[("What", "NotStarted")]);
@@ -148,7 +166,7 @@ async fn end(aws: &Aws, config: &Config, table: &Table, open: &Open) -> Result<O
         None => stopped::ending(aws, table, release, &open.application).await?,
     };
     stopped::withdraw_approvals(table, release, &open.application, &ending).await?;
-    Ok(Some(finish(aws, table, &config.notification_topic_arn, release, ending).await?))
+    Ok(Some(finish(aws, table, &config.channels, release, ending).await?))
 }
 
 /// The newest push that an application waits for, if no event of it ever came.
@@ -162,7 +180,8 @@ async fn find_lost_push(aws: &Aws, config: &Config, table: &Table, configured: C
     }
     let id = release.id.clone();
     tracing::warn!(release.id = %id, image.tag = release.image.tag, "the push of {} was lost", release.image.tag);
-    begin(aws, table, &config.state_machine_arn, Started { release, at: now(), pushed_at, asked: None }, application).await?;
+    begin(aws, table, (&config.state_machine_arn, &config.channels), Started { release, at: now(), pushed_at, asked: None }, application)
+        .await?;
     count("SweepFound", &[("What", "LostPush")]);
     swept.begun.push(id);
     Ok(())

@@ -6,8 +6,9 @@ use serde_json::Value;
 use slipway_aws::{Aws, Key};
 use slipway_core::release::Release;
 use slipway_core::step::{TakeTurnInput, Turned};
+use slipway_core::timeline::Step;
 use slipway_core::turn::{Claim, Life, Turn};
-use slipway_runtime::{ConfigurationError, Environment, StepError, abort_of, newest_after, now, parse};
+use slipway_runtime::{ConfigurationError, Environment, StepError, abort_of, happened, newest_after, now, parse};
 
 /// After so long the turn is asked for again, should the news of its change be lost.
 const LONGEST_WAIT_SECONDS: u32 = 60 * 60;
@@ -43,6 +44,8 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Turned, 
     match &turned {
         Turned::Taken { generation } => {
             tracing::info!(release.id = %release.id, generation, "{} has the turn of {}", release.id, release.application);
+            let words = format!("It is {}'s turn to change (generation {generation})", release.image.tag);
+            happened(&aws.table(&config.table), &release.id, None, (Step::TookTurn, ""), words).await?;
         }
         Turned::Waiting { reason, .. } | Turned::Superseded { reason } | Turned::Blocked { reason } => {
             tracing::info!(release.id = %release.id, reason, "{} does not get the turn of {}: {reason}", release.id, release.application);

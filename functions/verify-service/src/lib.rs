@@ -12,9 +12,10 @@ use slipway_aws::{Aws, Key};
 use slipway_core::approval::Verified;
 use slipway_core::deployment::ServiceView;
 use slipway_core::step::{Proof, VerifyServiceInput};
+use slipway_core::timeline::Step;
 use slipway_core::verification::{Expected, Health, PROBES, Probe, Target, Verification, judge};
 use slipway_core::wait::DeployedService;
-use slipway_runtime::{Config, StepError, parse};
+use slipway_runtime::{Config, StepError, happened, parse};
 
 pub use probe::Prober;
 
@@ -57,6 +58,9 @@ pub async fn handle(aws: &Aws, config: &Config, prober: &Prober, input: Value) -
         let verified = Verified { stage: stage.clone(), verification: verification.clone() };
         aws.table(&config.table).put(&Key::verified(&release.id, stage, name), &verified).await?;
     }
+    let detail = if *proof == Proof::Release { name.to_string() } else { format!("{name}#AGAIN") };
+    let words = format!("{name}: {}", verification.in_words());
+    happened(&aws.table(&config.table), &release.id, Some(stage), (Step::Verified, &detail), words).await?;
     Ok(verification)
 }
 

@@ -1,26 +1,34 @@
-//! Follows the alarms of stages: an alarm that rings ends the bakes that watch it, and people are told of every change.
+//! Follows the alarms of stages: an alarm that rings ends the bakes that watch it; after a release has ended it has people
+//! asked whether to put back what ran before; and everybody is told of every change.
 //!
 //! Woken by EventBridge with `CloudWatch Alarm State Change`.
 
+mod links;
+mod live;
+
 use aws_lambda_events::eventbridge::EventBridgeEvent;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
-use slipway_aws::{Aws, Key, Mail, Stored};
-use slipway_core::alarm::AlarmState;
-use slipway_core::application::{Application, Stage};
-use slipway_core::release::Started;
+use slipway_aws::{Aws, Key, Stored, Table};
+use slipway_core::alarm::{AlarmChange, AlarmState, Flood};
+use slipway_core::application::Stage;
+use slipway_core::notification::{Kind, Notification};
 use slipway_core::wait::Signal;
-use slipway_runtime::{ConfigurationError, Configured, Environment, StepError, applications, count, parse};
+use slipway_runtime::{Channels, ConfigurationError, Configured, Environment, StepError, applications, count, now, parse, tell};
 
 /// What the function is told by its environment.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The table's name.
     pub table: String,
+    /// The workflow's ARN.
+    pub state_machine_arn: String,
     /// The SSM path that the applications' parameters are below.
     pub applications_path: String,
-    /// The ARN of the topic that tells people.
-    pub notification_topic_arn: String,
+    /// What the names of the applications' dashboards begin with.
+    pub dashboards: String,
+    /// Where people are told.
+    pub channels: Channels,
 }
 
 impl Config {
@@ -32,31 +40,12 @@ impl Config {
     pub fn read(environment: &Environment<'_>) -> Result<Self, ConfigurationError> {
         Ok(Self {
             table: environment.table()?,
+            state_machine_arn: environment.state_machine_arn()?,
             applications_path: environment.applications_path()?,
-            notification_topic_arn: environment.notification_topic_arn()?,
+            dashboards: environment.require("SLIPWAY_DASHBOARDS", "what the names of the CloudWatch dashboards begin with")?,
+            channels: Channels::read(environment)?,
         })
     }
-}
-
-/// The `detail` of a `CloudWatch Alarm State Change`, as far as it is read ("Alarm events and EventBridge", Amazon
-/// CloudWatch user guide).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct AlarmChange {
-    /// The alarm's name.
-    pub alarm_name: String,
-    /// What it is now.
-    pub state: State,
-}
-
-/// An alarm's state and its reason.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct State {
-    /// The state.
-    pub value: AlarmState,
-    /// CloudWatch's reason.
-    #[serde(default)]
-    pub reason: String,
 }
 
 /// What was done about a change.
@@ -66,6 +55,8 @@ pub struct Watched {
     pub bakes_ended: usize,
     /// How many stages watch the alarm.
     pub stages: usize,
+    /// The releases that were begun to put an earlier image back, once people agree.
+    pub offered: Vec<String>,
 }
 
 /// Acts on an alarm's change.
@@ -75,19 +66,35 @@ pub struct Watched {
 /// When the event does not parse, an application's configuration does not fit, or AWS cannot be asked.
 pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Watched, StepError> {
     let event: EventBridgeEvent<AlarmChange> = parse(input)?;
-    let AlarmChange { alarm_name, state } = event.detail;
-    let bakes_ended = if state.value == AlarmState::Alarm { end_bakes(aws, config, &alarm_name, &state.reason).await? } else { 0 };
+    let id = event.id.unwrap_or_default();
+    let change = event.detail;
+    let AlarmChange { alarm_name, state, .. } = &change;
+    let table = aws.table(&config.table);
+    let rings = state.value == AlarmState::Alarm;
+    let bakes_ended = if rings { end_bakes(&table, alarm_name, &state.reason).await? } else { 0 };
 
-    let mut stages = 0;
+    let (mut stages, mut offered) = (0, Vec::new());
     for Configured { application, .. } in applications(aws, &config.applications_path).await? {
-        for stage in application.stages.iter().filter(|stage| watches(stage, &alarm_name)) {
+        for stage in application.stages.iter().filter(|stage| watches(stage, alarm_name)) {
             stages += 1;
-            tell(aws, config, &application, stage, &alarm_name, &state).await?;
+            let live = live::newest(&table, &application.name).await?;
+            let offer = match &live {
+                Some(live) if rings && bakes_ended == 0 => {
+                    live::offer(aws, config, &table, (&application, stage), live, &change, &id).await?
+                }
+                _ => None,
+            };
+            let mut notification =
+                Notification::alarm(&application.name, &stage.name, &change, live.as_ref().map(|live| (&live.release, live.ended.at)));
+            notification.paragraphs.extend(offer.as_ref().map(live::Offer::in_words));
+            offered.extend(offer.and_then(|offer| offer.begun()));
+            notification.links.extend(links::of(aws.region(), &format!("{}-{}", config.dashboards, application.name), stage, alarm_name));
+            tell_or_hold(aws, config, &table, notification).await?;
         }
     }
-    tracing::info!(alarm = alarm_name, state = ?state.value, bakes_ended, stages, "the alarm {alarm_name} changed");
+    tracing::info!(alarm = alarm_name, state = ?state.value, bakes_ended, stages, ?offered, "the alarm {alarm_name} changed");
     count("AlarmChange", &[("Watched", if stages > 0 { "Yes" } else { "No" })]);
-    Ok(Watched { bakes_ended, stages })
+    Ok(Watched { bakes_ended, stages, offered })
 }
 
 fn watches(stage: &Stage, alarm: &str) -> bool {
@@ -95,8 +102,7 @@ fn watches(stage: &Stage, alarm: &str) -> bool {
 }
 
 /// Marks the waits that this alarm ends; the table's stream brings the marks to `resume-release`, which alone may end them.
-async fn end_bakes(aws: &Aws, config: &Config, alarm: &str, reason: &str) -> Result<usize, StepError> {
-    let table = aws.table(&config.table);
+async fn end_bakes(table: &Table, alarm: &str, reason: &str) -> Result<usize, StepError> {
     let pointers: Vec<(Key, Stored<Value>)> = table.list(&Key::signals(&Signal::Alarm(alarm.to_owned())), "").await?;
     let mut ended = 0;
     for (key, Stored { mut document, version }) in pointers {
@@ -111,52 +117,22 @@ async fn end_bakes(aws: &Aws, config: &Config, alarm: &str, reason: &str) -> Res
     Ok(ended)
 }
 
-async fn tell(aws: &Aws, config: &Config, application: &Application, stage: &Stage, alarm: &str, state: &State) -> Result<(), StepError> {
-    let history: Vec<(Key, Stored<Started>)> = aws.table(&config.table).list(&Key::histories(&application.name), "").await?;
-    let newest = history.last().map(|(_, stored)| &stored.document);
-    aws.topic(&config.notification_topic_arn).publish(notification(application, stage, alarm, state, newest)).await?;
-    Ok(())
-}
-
-fn notification(application: &Application, stage: &Stage, alarm: &str, state: &State, newest: Option<&Started>) -> Mail {
-    let (name, stage) = (&application.name, &stage.name);
-    let what = match state.value {
-        AlarmState::Alarm => "rings",
-        AlarmState::Ok => "is quiet again",
-        AlarmState::InsufficientData => "has too little data",
-    };
-    let release = newest.map_or_else(
-        || format!("{name} has had no release yet."),
-        |started| {
-            format!(
-                "The newest release of {name} is {} ({}@{}), begun {:.0}.",
-                started.release.image.tag, started.release.image.repository, started.release.image.digest, started.at
-            )
-        },
-    );
-    Mail {
-        subject: format!("{alarm} {what} ({name} {stage})"),
-        text: format!("The alarm {alarm} of {name}'s stage {stage} {what}.\n\n{}\n\n{release}\n", state.reason),
-        approver: None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn people_are_told_which_alarm_of_which_stage_and_which_release() {
-        let application = Application::parse(
-            r#"{"name":"web","repository":"web","tags":["v*"],"stages":[{"name":"production",
-                "services":[{"service":"web","health":{"path":"/health"}}],"bake":{"for":"15m","alarms":["web-5xx"]}}]}"#,
-        )
-        .expect("it fits");
-        let state = State { value: AlarmState::Alarm, reason: "Threshold Crossed".into() };
-
-        assert!(watches(&application.stages[0], "web-5xx") && !watches(&application.stages[0], "other"));
-        let mail = notification(&application, &application.stages[0], "web-5xx", &state, None);
-        assert_eq!(mail.subject, "web-5xx rings (web production)");
-        assert!(mail.text.contains("Threshold Crossed") && mail.text.contains("no release yet"), "{}", mail.text);
+/// Tells it alone; of many changes at once, the sweep tells the rest together.
+async fn tell_or_hold(aws: &Aws, config: &Config, table: &Table, notification: Notification) -> Result<(), StepError> {
+    let key = Key::flood(&notification.application);
+    let line = format!("{} {}", now().strftime("%H:%M:%S"), notification.title);
+    loop {
+        let stored = table.get::<Flood>(&key).await?;
+        let (flood, version) = stored.map_or((Flood::default(), None), |stored| (stored.document, Some(stored.version)));
+        let (flood, alone) = flood.and(&line, now());
+        // What asks people to act is told in any case.
+        let alone = alone
+            || (notification.kind == Kind::AlarmRings && notification.paragraphs.iter().any(|words| words.contains("was sent a link")));
+        if alone {
+            tell(aws, table, &config.channels, notification.clone()).await?;
+        }
+        if table.write(&key, &flood, version).await? || alone {
+            return Ok(());
+        }
     }
 }

@@ -7,8 +7,8 @@ locals {
     stage       = { required = ["name", "services"], optional = ["cluster", "deploy_timeout", "approval", "bake"] }
     service     = { required = ["service", "health"], optional = ["desired_count"] }
     health      = { required = ["path"], optional = ["url"] }
-    approval    = { required = ["approvers", "expires_after"], optional = ["quorum", "remind_before", "confirm_digest", "other_than_pusher"] }
-    bake        = { required = ["for", "alarms"], optional = [] }
+    approval    = { required = ["approvers", "expires_after"], optional = ["quorum", "remind_before", "confirm_digest", "other_than_pusher", "override_alarms"] }
+    bake        = { required = ["for", "alarms"], optional = ["watch_for"] }
   }
 
   slug       = "^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
@@ -115,6 +115,7 @@ locals {
     [for object in local.approval_objects : { path = "${object.path}.expires_after", value = try(object.value.expires_after, null), example = "24h" }],
     [for object in local.approval_objects : { path = "${object.path}.remind_before", value = try(object.value.remind_before, null), example = "2h" }],
     [for object in local.bake_objects : { path = "${object.path}.for", value = try(object.value["for"], null), example = "15m" }],
+    [for object in local.bake_objects : { path = "${object.path}.watch_for", value = try(object.value.watch_for, null), example = "24h" }],
   )
 
   # Both in hours, which only spans have.
@@ -128,7 +129,7 @@ locals {
 
   switches = flatten([
     for object in local.approval_objects : [
-      for field in ["confirm_digest", "other_than_pusher"] : { path = "${object.path}.${field}", value = try(object.value[field], null) }
+      for field in ["confirm_digest", "other_than_pusher", "override_alarms"] : { path = "${object.path}.${field}", value = try(object.value[field], null) }
     ]
   ])
 
@@ -214,12 +215,15 @@ locals {
             expires_after     = tostring(stage.approval.expires_after)
             remind_before     = try(tostring(stage.approval.remind_before), null)
             confirm_digest    = tobool(coalesce(try(stage.approval.confirm_digest, null), false))
+            override_alarms   = tobool(coalesce(try(stage.approval.override_alarms, null), false))
             other_than_pusher = tobool(coalesce(try(stage.approval.other_than_pusher, null), false))
           }
 
           bake = try(stage.bake, null) == null ? null : {
             "for"  = tostring(stage.bake["for"])
             alarms = [for alarm in stage.bake.alarms : tostring(alarm)]
+
+            watch_for = try(tostring(stage.bake.watch_for), null)
           }
         }
       ]

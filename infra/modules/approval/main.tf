@@ -1,6 +1,6 @@
 locals {
   # The page, its form and its style. Nothing else of this API reaches a function.
-  routes = toset(["GET /approvals/{locator}", "POST /approvals/{locator}", "GET /style.css"])
+  routes = toset(["GET /approvals/{locator}", "POST /approvals/{locator}", "GET /releases/{locator}", "GET /style.css"])
 
   # The style says nothing about anybody, and the page for those who are not signed in may need it.
   signed_in_routes = var.sign_in == null ? toset([]) : setsubtract(local.routes, ["GET /style.css"])

@@ -16,10 +16,11 @@ locals {
   read_applications = { sid = "ReadApplications", actions = ["ssm:GetParametersByPath"], resources = local.applications_arns }
   describe_services = { sid = "DescribeServices", actions = ["ecs:DescribeServices"], resources = local.service_arns }
   use_topic_key     = { sid = "UseTheTopicsKey", actions = ["kms:Decrypt", "kms:GenerateDataKey"], resources = [aws_kms_key.messages.arn] }
-  notify            = { sid = "Notify", actions = ["sns:Publish"], resources = [aws_sns_topic.notifications.arn] }
+  notify            = { sid = "Notify", actions = ["sns:Publish"], resources = [aws_sns_topic.notifications.arn, aws_sns_topic.chats.arn] }
+  put_notifications = { sid = "PutNotifications", actions = ["events:PutEvents"], resources = [local.default_bus_arn], conditions = local.as_notifications }
 
   # CloudWatch leaves composite alarms out of its answer where less than all is allowed.
-  read_alarms = { sid = "ReadAlarms", actions = ["cloudwatch:DescribeAlarms"], resources = ["*"] }
+  read_alarms = { sid = "ReadAlarms", actions = ["cloudwatch:DescribeAlarms", "cloudwatch:DescribeAlarmHistory"], resources = ["*"] }
 
   # ECS has no permission for one task definition's description: all or none.
   describe_task_definitions = { sid = "DescribeTaskDefinitions", actions = ["ecs:DescribeTaskDefinition"], resources = ["*"] }
@@ -67,40 +68,47 @@ locals {
     roll-back        = { timeout_seconds = 30, description = "Gives a stage's services their baseline back" }
     finish-release   = { timeout_seconds = 15, description = "Records a release's outcome, then tells people" }
     resume-release   = { timeout_seconds = 15, description = "Parks task tokens and ends the waits that an event answers" }
-    watch-alarms     = { timeout_seconds = 15, description = "Ends a bake when one of its alarms rings, and tells people" }
+    watch-alarms     = { timeout_seconds = 15, description = "Ends a bake when one of its alarms rings, asks people after a release, and tells of it" }
     sweep            = { timeout_seconds = 60, description = "Finds pushes, signals and outcomes that were lost" }
   }
 
   environments = {
-    receive-push     = { SLIPWAY_STATE_MACHINE_ARN = local.state_machine_arn, SLIPWAY_APPLICATIONS_PATH = local.applications_path }
+    receive-push     = merge(local.channels, { SLIPWAY_STATE_MACHINE_ARN = local.state_machine_arn, SLIPWAY_APPLICATIONS_PATH = local.applications_path })
     take-turn        = { SLIPWAY_STATE_MACHINE_ARN = local.state_machine_arn }
     resume-release   = { SLIPWAY_STATE_MACHINE_ARN = local.state_machine_arn }
-    request-approval = { SLIPWAY_APPROVAL_TOPIC_ARN = module.approval.topic_arn, SLIPWAY_APPROVAL_URL = module.approval.url }
+    request-approval = merge(local.channels, { SLIPWAY_APPROVAL_TOPIC_ARN = module.approval.topic_arn })
     decide-approval  = { SLIPWAY_APPLICATIONS_PATH = local.applications_path }
-    finish-release   = { SLIPWAY_NOTIFICATION_TOPIC_ARN = aws_sns_topic.notifications.arn }
-    watch-alarms     = { SLIPWAY_APPLICATIONS_PATH = local.applications_path, SLIPWAY_NOTIFICATION_TOPIC_ARN = aws_sns_topic.notifications.arn }
+    finish-release   = local.channels
+    sweep            = merge(local.channels, { SLIPWAY_STATE_MACHINE_ARN = local.state_machine_arn, SLIPWAY_APPLICATIONS_PATH = local.applications_path })
 
-    sweep = {
-      SLIPWAY_STATE_MACHINE_ARN      = local.state_machine_arn
-      SLIPWAY_APPLICATIONS_PATH      = local.applications_path
-      SLIPWAY_NOTIFICATION_TOPIC_ARN = aws_sns_topic.notifications.arn
-    }
+    watch-alarms = merge(local.channels, {
+      SLIPWAY_STATE_MACHINE_ARN = local.state_machine_arn
+      SLIPWAY_APPLICATIONS_PATH = local.applications_path
+      SLIPWAY_DASHBOARDS        = var.name
+    })
+  }
+
+  # Where those who tell people tell them.
+  channels = {
+    SLIPWAY_NOTIFICATION_TOPIC_ARN = aws_sns_topic.notifications.arn
+    SLIPWAY_CHAT_TOPIC_ARN         = aws_sns_topic.chats.arn
+    SLIPWAY_APPROVAL_URL           = module.approval.url
   }
 
   # Whose items each function reads and writes. Task tokens are in WAIT#, which resume-release alone may see.
   partitions = {
-    receive-push     = ["ABORT#*", "APPLICATION#*", "OPEN", "PUSHER#*", "QUARANTINE#*", "RELEASE#*"]
-    take-turn        = ["ABORT#*", "APPLICATION#*", "RELEASE#*", "TURN#*"]
-    capture-baseline = ["ABORT#*", "APPLICATION#*", "RELEASE#*", "TURN#*"]
-    request-approval = ["APPROVAL#*", "AUDIT#*", "LINK#*", "RELEASE#*"]
-    decide-approval  = ["APPROVAL#*", "AUDIT#*", "LINK#*", "PUSHER#*"]
-    deploy-services  = ["ABORT#*", "APPLICATION#*", "APPROVAL#*", "AUDIT#*", "RELEASE#*", "TURN#*"]
-    verify-service   = ["RELEASE#*"]
-    roll-back        = ["APPLICATION#*", "RELEASE#*", "TURN#*"]
-    finish-release   = ["APPROVAL#*", "OPEN", "QUARANTINE#*", "RELEASE#*", "TURN#*"]
-    resume-release   = ["ABORT#*", "APPLICATION#*", "APPROVAL#*", "AUDIT#*", "RELEASE#*", "SIGNAL#*", "TURN#*", "WAIT#*"]
-    watch-alarms     = ["APPLICATION#*", "SIGNAL#ALARM#*"]
-    sweep            = ["APPLICATION#*", "APPROVAL#*", "AUDIT#*", "OPEN", "QUARANTINE#*", "RELEASE#*", "SIGNAL#SWEEP", "SWEEP#*", "TURN#*"]
+    receive-push     = ["ABORT#*", "APPLICATION#*", "OPEN", "PUSHER#*", "QUARANTINE#*", "RELEASE#*", "TIMELINE#*", "VIEW#*"]
+    take-turn        = ["ABORT#*", "APPLICATION#*", "RELEASE#*", "TIMELINE#*", "TURN#*"]
+    capture-baseline = ["ABORT#*", "APPLICATION#*", "RELEASE#*", "TIMELINE#*", "TURN#*"]
+    request-approval = ["APPROVAL#*", "AUDIT#*", "LINK#*", "RELEASE#*", "TIMELINE#*", "VIEW#*"]
+    decide-approval  = ["APPROVAL#*", "AUDIT#*", "LINK#*", "PUSHER#*", "TIMELINE#*", "VIEW#*"]
+    deploy-services  = ["ABORT#*", "APPLICATION#*", "APPROVAL#*", "AUDIT#*", "RELEASE#*", "TIMELINE#*", "TURN#*"]
+    verify-service   = ["RELEASE#*", "TIMELINE#*"]
+    roll-back        = ["APPLICATION#*", "RELEASE#*", "TIMELINE#*", "TURN#*"]
+    finish-release   = ["OPEN", "QUARANTINE#*", "RELEASE#*", "TIMELINE#*", "TURN#*", "VIEW#*"]
+    resume-release   = ["ABORT#*", "APPLICATION#*", "APPROVAL#*", "AUDIT#*", "RELEASE#*", "SIGNAL#*", "TIMELINE#*", "TURN#*", "WAIT#*"]
+    watch-alarms     = ["APPLICATION#*", "FLOOD#*", "OPEN", "RELEASE#*", "SIGNAL#ALARM#*", "TIMELINE#*", "VIEW#*"]
+    sweep            = ["APPLICATION#*", "APPROVAL#*", "AUDIT#*", "FLOOD#*", "OPEN", "QUARANTINE#*", "RELEASE#*", "SIGNAL#SWEEP", "SWEEP#*", "TIMELINE#*", "TURN#*", "VIEW#*"]
   }
 
   # Of these, what a function may write where that is not all of them. The page writes decisions and nothing else.
@@ -125,8 +133,8 @@ locals {
 
   statements = {
     receive-push = [
-      local.read_applications, local.find_images,
-      { sid = "RecordRelease", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["receive-push"] },
+      local.read_applications, local.find_images, local.notify, local.put_notifications, local.use_topic_key,
+      { sid = "RecordRelease", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["receive-push"] },
       { sid = "StartRelease", actions = ["states:StartExecution"], resources = [local.state_machine_arn] },
     ]
 
@@ -143,6 +151,7 @@ locals {
     request-approval = [
       local.describe_task_definitions, local.find_images, local.read_manifests, local.use_topic_key,
       { sid = "RecordApproval", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["request-approval"] },
+      local.notify, local.put_notifications,
       { sid = "AskApprovers", actions = ["sns:ListSubscriptionsByTopic", "sns:Publish"], resources = [module.approval.topic_arn] },
     ]
 
@@ -154,7 +163,7 @@ locals {
     ]
 
     deploy-services = [
-      local.describe_task_definitions, local.pass_task_roles, local.find_images, local.register_revisions, local.tag_revisions,
+      local.describe_task_definitions, local.pass_task_roles, local.find_images, local.read_alarms, local.register_revisions, local.tag_revisions,
       { sid = "UpdateServices", actions = ["ecs:DescribeServices", "ecs:UpdateService"], resources = local.service_arns },
       { sid = "RecordDeployment", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["deploy-services"] },
     ]
@@ -176,7 +185,7 @@ locals {
     ]
 
     finish-release = [
-      local.notify, local.use_topic_key,
+      local.notify, local.put_notifications, local.use_topic_key,
       { sid = "RecordOutcome", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["finish-release"] },
       { sid = "CloseRelease", actions = ["dynamodb:DeleteItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_removed["finish-release"] },
     ]
@@ -201,13 +210,14 @@ locals {
     ]
 
     watch-alarms = [
-      local.read_applications, local.notify, local.use_topic_key,
-      { sid = "SignalBake", actions = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["watch-alarms"] },
+      local.read_applications, local.notify, local.put_notifications, local.use_topic_key,
+      { sid = "StartRelease", actions = ["states:StartExecution"], resources = [local.state_machine_arn] },
+      { sid = "SignalBake", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["watch-alarms"] },
     ]
 
     sweep = [
       local.read_applications, local.find_images, local.describe_releases, local.describe_services, local.describe_task_definitions,
-      local.notify, local.use_topic_key,
+      local.notify, local.put_notifications, local.use_topic_key,
       { sid = "StartRelease", actions = ["states:StartExecution"], resources = [local.state_machine_arn] },
       {
         sid        = "RecordWhatWasFound"

@@ -18,6 +18,13 @@ locals {
   state_machine_name = "${var.name}-release"
   state_machine_arn  = "arn:${local.partition}:states:${local.region}:${local.account}:stateMachine:${local.state_machine_name}"
 
+  # What Slipway tells programs is an event of its own kind: no function may send the events by which people ask for something.
+  default_bus_arn = "arn:${local.partition}:events:${local.region}:${local.account}:event-bus/default"
+  as_notifications = [
+    { test = "StringEquals", variable = "events:source", values = ["slipway"] },
+    { test = "StringEquals", variable = "events:detail-type", values = ["Slipway Notification"] },
+  ]
+
   applications      = module.applications.applications
   applications_path = "/${var.name}/applications"
 
@@ -49,7 +56,7 @@ locals {
             cluster        = stage.cluster
             deploy_timeout = stage.deploy_timeout
             approval       = stage.approval == null ? null : { for field, value in stage.approval : field => value if value != null }
-            bake           = stage.bake
+            bake           = stage.bake == null ? null : { for field, value in stage.bake : field => value if value != null }
 
             services = [
               for service in stage.services : {
@@ -190,6 +197,12 @@ resource "aws_kms_alias" "messages" {
 
 resource "aws_sns_topic" "notifications" {
   name              = "${var.name}-notifications"
+  kms_master_key_id = aws_kms_key.messages.arn
+}
+
+# What chats show, as messages for Amazon Q Developer. Only the functions publish there, by their roles.
+resource "aws_sns_topic" "chats" {
+  name              = "${var.name}-chats"
   kms_master_key_id = aws_kms_key.messages.arn
 }
 

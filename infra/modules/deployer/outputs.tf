@@ -18,6 +18,11 @@ output "notification_topic_arn" {
   value       = aws_sns_topic.notifications.arn
 }
 
+output "chat_topic_arn" {
+  description = "The topic with messages for Amazon Q Developer in chat applications"
+  value       = aws_sns_topic.chats.arn
+}
+
 output "state_machine_arn" {
   description = "The workflow's ARN"
   value       = aws_sfn_state_machine.release.arn
@@ -57,8 +62,8 @@ output "dead_letter_names" {
 }
 
 output "topic_names" {
-  description = "The topics' names: approvals asks approvers, notifications tells how releases end"
-  value       = { approvals = module.approval.topic_name, notifications = aws_sns_topic.notifications.name }
+  description = "The topics' names: approvals asks approvers, notifications tells what happens by mail, chats in chats"
+  value       = { approvals = module.approval.topic_name, notifications = aws_sns_topic.notifications.name, chats = aws_sns_topic.chats.name }
 }
 
 output "sweep_minutes" {

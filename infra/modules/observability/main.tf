@@ -61,6 +61,22 @@ locals {
             [{ expression = "time / 60", label = "average" }],
           ]
         },
+        {
+          title = "Waiting for people, and restoring what ran before, in minutes", stat = "Average", period = 86400,
+          metrics = [
+            ["Slipway", "ApprovalTime", "Application", application, { id = "asked", visible = false }],
+            ["Slipway", "RestoreTime", "Application", application, { id = "restored", visible = false }],
+            [{ expression = "asked / 60", label = "waiting for people" }],
+            [{ expression = "restored / 60", label = "restoring" }],
+          ]
+        },
+        {
+          title = "Changes that failed, in percent of those that changed something", stat = "Sum", period = 7 * 86400,
+          metrics = concat(
+            [for outcome in ["RELEASED", "ROLLED_BACK", "STUCK"] : ["Slipway", "ReleaseEnded", "Application", application, "Outcome", outcome, { id = lower(outcome), visible = false }]],
+            [[{ expression = "100 * (FILL(rolled_back, 0) + FILL(stuck, 0)) / (FILL(released, 0) + FILL(rolled_back, 0) + FILL(stuck, 0))", label = "in a week" }]],
+          )
+        },
       ],
     )
   }

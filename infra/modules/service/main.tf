@@ -348,6 +348,18 @@ resource "aws_ecs_service" "this" {
     rollback = true
   }
 
+  # ECS watches these itself while it deploys and bakes, and rolls back when one rings; Slipway notices that it did. ECS ignores them
+  # where one rings already when the deployment begins: Slipway does not begin then.
+  dynamic "alarms" {
+    for_each = length(var.deployment_alarms) > 0 ? [var.deployment_alarms] : []
+
+    content {
+      alarm_names = alarms.value
+      enable      = true
+      rollback    = true
+    }
+  }
+
   network_configuration {
     subnets          = var.private_subnet_ids
     security_groups  = [aws_security_group.tasks.id]

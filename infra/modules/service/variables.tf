@@ -230,6 +230,13 @@ variable "deregistration_delay_seconds" {
   }
 }
 
+variable "deployment_alarms" {
+  description = "The names of CloudWatch alarms that exist already, by which ECS itself rolls a deployment back, too: those of the stage's bake"
+  type        = list(string)
+  default     = []
+  nullable    = false
+}
+
 variable "log_retention_days" {
   description = "How long the application's log is kept"
   type        = number

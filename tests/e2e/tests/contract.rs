@@ -1,5 +1,6 @@
 //! Holds the documents between states, the workflow and the Rust types together. Needs no cloud.
 
+mod picture;
 mod workflow;
 
 use std::collections::BTreeSet;
@@ -66,6 +67,18 @@ fn every_document_between_states_has_its_schema_and_an_example() {
     hold::<WaitResult>("resume-release.output");
     hold::<FinishReleaseInput>("finish-release.input");
     hold::<Ending>("finish-release.output");
+}
+
+#[test]
+fn the_picture_in_the_readme_is_the_workflow() {
+    let (begin, end) = ("<!-- made from release.asl.json -->\n```mermaid\n", "```\n<!-- end of the picture -->");
+    let machine = fs::read_to_string(statemachine().join("release.asl.json")).expect("the workflow");
+    let machine: Value = serde_json::from_str(&machine).expect("the workflow is JSON");
+    let readme = fs::read_to_string(statemachine().join("README.md")).expect("the README");
+    let (before, rest) = readme.split_once(begin).expect("the README has a place for the picture");
+    let (_, after) = rest.split_once(end).expect("the picture ends");
+
+    expectorate::assert_contents(statemachine().join("README.md"), &format!("{before}{begin}{}{end}{after}", picture::of(&machine)));
 }
 
 #[test]
@@ -170,6 +183,25 @@ fn every_fault_has_its_test_or_says_why_not() {
         }
     }
     assert_eq!(rows, (1..=53).collect(), "every row is there");
+}
+
+#[test]
+fn the_runbook_says_what_to_do_for_every_alarm_and_every_outcome() {
+    let read = |file: &str| fs::read_to_string(statemachine().join("..").join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+    let (runbook, alarms) = (read("docs/runbook.md"), read("infra/modules/observability/alarms.tf"));
+
+    // "${var.name}-${function}-errors" = { and "${var.name}-no-sweep" => {: what follows the last placeholder.
+    let names = alarms.lines().filter(|line| line.ends_with("= {") || line.ends_with("=> {")).filter_map(|line| line.split('"').nth(1));
+    let suffixes: BTreeSet<&str> = names.filter_map(|name| Some(name.rsplit_once('}')?.1)).filter(|suffix| !suffix.is_empty()).collect();
+    let missing: Vec<_> = suffixes.iter().filter(|suffix| !runbook.contains(&format!("{suffix}`"))).collect();
+    assert!(suffixes.len() > 10, "{suffixes:?}");
+    assert!(missing.is_empty(), "the runbook does not have {missing:?}");
+
+    let headings: Vec<_> = runbook.lines().filter(|line| line.starts_with("## ")).collect();
+    for outcome in ["RELEASED", "ROLLED_BACK", "REJECTED", "EXPIRED", "SUPERSEDED", "FAILED", "STUCK"] {
+        assert!(headings.iter().any(|heading| heading.contains(outcome)), "the runbook has no section for {outcome}");
+    }
+    assert_eq!(headings.get(1), Some(&"## STUCK"), "the worst comes first");
 }
 
 #[test]

@@ -31,6 +31,7 @@ def main() -> None:
     import network
     import pace
     import permissions
+    import provider
     import registry
     import scaling
     import services
@@ -41,7 +42,7 @@ def main() -> None:
     import zones
 
     for correction in (pace, permissions, step_functions, load_balancer, services, mail, network, zones, database, flow_logs, alarms,
-                       scaling, registry, streams, targets, twice):
+                       scaling, registry, streams, targets, twice, provider):
         correction.apply()
     serve()
 

@@ -307,17 +307,31 @@ impl Cloud {
         }
     }
 
+    /// The names of an application's stages, in order.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such application, or AWS cannot be asked.
+    pub async fn stage_names(&self, application: &str) -> anyhow::Result<Vec<String>> {
+        let configuration = self.configuration(application).await?;
+        Ok(configuration.stages.iter().map(|stage| stage.name.to_string()).collect())
+    }
+
+    async fn configuration(&self, application: &str) -> anyhow::Result<slipway_core::application::Application> {
+        let name = format!("/slipway/applications/{application}");
+        let parameter = aws_sdk_ssm::Client::new(&self.sdk).get_parameter().name(name).send().await;
+        let parameter = parameter.with_context(|| format!("no application is called {application}"))?;
+        let configuration = parameter.parameter().and_then(|parameter| parameter.value()).unwrap_or_default();
+        Ok(slipway_core::application::Application::parse(configuration)?)
+    }
+
     /// The digest that the first service of an application's last stage runs; none before its first release.
     ///
     /// # Errors
     ///
     /// When there is no such application, or AWS cannot be asked.
     pub async fn last_stage_runs(&self, application: &str) -> anyhow::Result<Option<Digest>> {
-        let name = format!("/slipway/applications/{application}");
-        let parameter = aws_sdk_ssm::Client::new(&self.sdk).get_parameter().name(name).send().await;
-        let parameter = parameter.with_context(|| format!("no application is called {application}"))?;
-        let configuration = parameter.parameter().and_then(|parameter| parameter.value()).unwrap_or_default();
-        let configuration = slipway_core::application::Application::parse(configuration)?;
+        let configuration = self.configuration(application).await?;
         let stage = configuration.stages.last().context("an application without stages")?;
         let service = stage.services.first().context("a stage without services")?;
         let ecs = aws_sdk_ecs::Client::new(&self.sdk);

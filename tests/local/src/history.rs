@@ -5,12 +5,15 @@ use std::collections::{HashMap, HashSet};
 use anyhow::{Context as _, bail};
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::SignedDuration;
 use serde::de::DeserializeOwned;
 use slipway_core::{
     audit::Sealed,
     image::{Digest, Image},
+    name::ReleaseId,
     quarantine::Quarantine,
     release::{Ended, Outcome, Release, Started},
+    timeline::{Moment, in_order},
     turn::Turn,
 };
 
@@ -68,6 +71,40 @@ impl History {
         let quarantines = list(&table, &format!("QUARANTINE#{application}")).await?.into_iter().collect();
         let turn = list(&table, &format!("TURN#{application}")).await?.into_iter().next().map(|(_, turn)| turn).unwrap_or_default();
         Ok(Self { releases, quarantines, turn })
+    }
+
+    /// The release that a person names: by its id, or the newest one of an image, by tag or (the beginning of) a digest.
+    ///
+    /// # Errors
+    ///
+    /// When there is none; the error lists what there is.
+    pub fn release(&self, name: &str) -> anyhow::Result<&Past> {
+        if let Some(past) = self.releases.iter().find(|past| past.started.release.id.as_str() == name) {
+            return Ok(past);
+        }
+        let image = self.image(name)?;
+        let newest = self.releases.iter().find(|past| past.started.release.image.digest == image.digest);
+        newest.context("an image of the history has a release")
+    }
+
+    /// Of the releases that changed something, the share that had to be put back, or could not be; none before the first.
+    #[must_use]
+    pub fn change_failure_rate(&self) -> Option<f64> {
+        let count = |outcomes: &[Outcome]| {
+            let matching = self.releases.iter().filter(|past| past.outcome().is_some_and(|outcome| outcomes.contains(&outcome)));
+            u32::try_from(matching.count()).unwrap_or(u32::MAX)
+        };
+        let (bad, all) = (count(&[Outcome::RolledBack, Outcome::Stuck]), count(&[Outcome::Released, Outcome::RolledBack, Outcome::Stuck]));
+        (all > 0).then(|| f64::from(bad) / f64::from(all))
+    }
+
+    /// The time from a push to the end of its release in the middle of all that went through every stage; none before the first.
+    #[must_use]
+    pub fn lead_time(&self) -> Option<SignedDuration> {
+        let released = self.releases.iter().filter(|past| past.outcome() == Some(Outcome::Released) && past.started.asked.is_none());
+        let mut times: Vec<_> = released.filter_map(|past| Some(past.ended.as_ref()?.at.duration_since(past.started.pushed_at))).collect();
+        times.sort();
+        times.get(times.len() / 2).copied()
     }
 
     /// The image that a person names, by a tag or by (the beginning of) a digest.
@@ -151,6 +188,16 @@ impl Past {
     pub fn outcome(&self) -> Option<Outcome> {
         self.ended.as_ref().map(|ended| ended.ending.outcome)
     }
+}
+
+/// What happened to a release, in order.
+///
+/// # Errors
+///
+/// When the table cannot be read.
+pub async fn moments(sdk: &SdkConfig, release: &ReleaseId) -> anyhow::Result<Vec<Moment>> {
+    let moments = list(&aws_sdk_dynamodb::Client::new(sdk), &format!("TIMELINE#{release}")).await?;
+    Ok(in_order(moments.into_iter().map(|(_, moment)| moment).collect()))
 }
 
 /// The entries of an application's audit, in order.

@@ -11,6 +11,7 @@ mod ecr;
 mod ecs;
 mod elb;
 mod error;
+mod events;
 mod executions;
 mod parameters;
 mod table;
@@ -25,6 +26,7 @@ pub use ecr::{Repositories, Tagged};
 pub use ecs::{Ecs, TaskDefinition};
 pub use elb::{Listener, LoadBalancers};
 pub use error::AwsError;
+pub use events::Events;
 pub use executions::{Delivery, Executions, Start};
 pub use parameters::{Parameter, Parameters};
 pub use table::{Key, Stored, Table};
@@ -112,6 +114,12 @@ impl Aws {
     #[must_use]
     pub fn table(&self, name: &str) -> Table {
         Table::new(aws_sdk_dynamodb::Client::new(&self.config), name)
+    }
+
+    /// The account's default event bus.
+    #[must_use]
+    pub fn events(&self) -> Events {
+        Events::new(aws_sdk_eventbridge::Client::new(&self.config))
     }
 
     /// The SNS topic of this ARN.

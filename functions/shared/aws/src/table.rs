@@ -12,7 +12,9 @@ use serde::de::DeserializeOwned;
 use slipway_core::approval::ApprovalId;
 use slipway_core::image::Digest;
 use slipway_core::name::{ApplicationName, ReleaseId, RepositoryName, ServiceName, StageName};
+use slipway_core::notification::Kind;
 use slipway_core::release::Started;
+use slipway_core::timeline::Step;
 use slipway_core::wait::Signal;
 
 use crate::AwsError;
@@ -212,10 +214,41 @@ impl Key {
         Self::of(Self::release(id).pk, format!("ASKED#{stage}"))
     }
 
-    /// A step of the release after its approval; later ones sort behind earlier ones.
+    /// One moment of a release; `detail` where there are several of a kind in a stage.
     #[must_use]
-    pub fn progress(id: &ApprovalId, step: &str) -> Self {
-        Self::of(format!("APPROVAL#{}", id.as_str()), format!("PROGRESS#{step}"))
+    pub fn moment(id: &ReleaseId, stage: Option<&StageName>, step: Step, detail: &str) -> Self {
+        let detail = if detail.is_empty() { String::new() } else { format!("#{detail}") };
+        Self::of(Self::timeline(id), format!("{}#{}{detail}", stage_or_none(stage), step.as_str()))
+    }
+
+    /// The partition of a release's moments. The public page may read it.
+    #[must_use]
+    pub fn timeline(id: &ReleaseId) -> String {
+        format!("TIMELINE#{id}")
+    }
+
+    /// A link to a release's page, by the hash of its locator.
+    #[must_use]
+    pub fn view(locator_hash: &str) -> Self {
+        Self::of(format!("VIEW#{locator_hash}"), "VIEW")
+    }
+
+    /// That people were told of a kind of thing about a release.
+    #[must_use]
+    pub fn notified(id: &ReleaseId, kind: Kind, stage: Option<&StageName>) -> Self {
+        Self::of(format!("RELEASE#{id}"), format!("NOTIFIED#{}#{}", kind.as_str(), stage_or_none(stage)))
+    }
+
+    /// The changes of an application's alarms in the last minutes.
+    #[must_use]
+    pub fn flood(application: &ApplicationName) -> Self {
+        Self::of(format!("FLOOD#{application}"), "FLOOD")
+    }
+
+    /// That a stage of a release was offered to be put back after the release had ended.
+    #[must_use]
+    pub fn offered(id: &ReleaseId, stage: &StageName) -> Self {
+        Self::of(format!("RELEASE#{id}"), format!("OFFERED#{stage}"))
     }
 
     /// That an approver was reminded.

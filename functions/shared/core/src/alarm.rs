@@ -1,7 +1,9 @@
 //! CloudWatch alarms, read before a stage changes and while it bakes.
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// The state of an alarm, as CloudWatch names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -27,6 +29,128 @@ pub struct AlarmReading {
     pub reason: String,
 }
 
+/// That an alarm rang, as CloudWatch's history has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ring {
+    /// When.
+    pub at: Timestamp,
+    /// CloudWatch's reason; empty where the history gives none.
+    pub reason: String,
+}
+
+/// The `detail` of a `CloudWatch Alarm State Change`, as far as it is read ("Alarm events and EventBridge", Amazon
+/// CloudWatch user guide).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AlarmChange {
+    /// The alarm's name.
+    pub alarm_name: String,
+    /// What it is now.
+    pub state: State,
+    /// What it was before.
+    #[serde(default)]
+    pub previous_state: Option<State>,
+    /// How it is configured.
+    #[serde(default)]
+    pub configuration: Configuration,
+}
+
+/// An alarm's state and its reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct State {
+    /// The state.
+    pub value: AlarmState,
+    /// CloudWatch's reason.
+    #[serde(default)]
+    pub reason: String,
+    /// The figures behind it: JSON in a text.
+    #[serde(default)]
+    pub reason_data: Option<String>,
+    /// Since when, such as `2026-11-20T08:15:30.123+0000`.
+    #[serde(default)]
+    pub timestamp: String,
+}
+
+/// An alarm's configuration, as far as it is told to people.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Configuration {
+    /// What its owner says that it means.
+    #[serde(default)]
+    pub description: String,
+    /// What it measures.
+    #[serde(default)]
+    pub metrics: Vec<Value>,
+}
+
+impl State {
+    /// Since when the alarm is in this state; none where the event does not say it in a way that is understood.
+    #[must_use]
+    pub fn since(&self) -> Option<Timestamp> {
+        Timestamp::strptime("%Y-%m-%dT%H:%M:%S%.f%z", &self.timestamp).or_else(|_| self.timestamp.parse()).ok()
+    }
+
+    /// The newest measurement and the threshold, where CloudWatch gives them.
+    #[must_use]
+    pub fn figures(&self) -> Option<(f64, f64)> {
+        let data: Value = serde_json::from_str(self.reason_data.as_deref()?).ok()?;
+        Some((data["recentDatapoints"].as_array()?.last()?.as_f64()?, data["threshold"].as_f64()?))
+    }
+}
+
+impl Configuration {
+    /// The metric that the alarm watches, in words; none for one over several.
+    #[must_use]
+    pub fn metric(&self) -> Option<String> {
+        let watched = self.metrics.iter().find(|metric| metric["returnData"].as_bool().unwrap_or(self.metrics.len() == 1))?;
+        let stat = &watched["metricStat"];
+        let (namespace, name) = (stat["metric"]["namespace"].as_str()?, stat["metric"]["name"].as_str()?);
+        Some(format!("{} of {namespace} {name} over {} s", stat["stat"].as_str()?, stat["period"]))
+    }
+}
+
+/// How many changes of an application's alarms are told one by one, within [`FLOOD_SECONDS`].
+pub const TOLD_ALONE: u32 = 6;
+/// The time in which they are counted. What comes on top of them is told together when it is over.
+pub const FLOOD_SECONDS: i64 = 10 * 60;
+
+/// The alarms' changes of an application in the last minutes: many at once are told together.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flood {
+    /// When the first of them came.
+    pub since: Timestamp,
+    /// How many were told alone.
+    pub told: u32,
+    /// Those that were not, a line each.
+    pub held: Vec<String>,
+}
+
+impl Flood {
+    /// The flood with one more change, and whether that one is told alone.
+    #[must_use]
+    pub fn and(&self, line: &str, now: Timestamp) -> (Self, bool) {
+        let over = self.is_over(now);
+        if over && self.held.is_empty() {
+            return (Self { since: now, told: 1, held: vec![] }, true);
+        }
+        if !over && self.told < TOLD_ALONE {
+            return (Self { told: self.told + 1, ..self.clone() }, true);
+        }
+        let held = self.held.iter().cloned().chain([line.to_owned()]).collect();
+        (Self { held, ..self.clone() }, false)
+    }
+
+    /// Whether there is something held that is to be told by now.
+    #[must_use]
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        !self.held.is_empty() && self.is_over(now)
+    }
+
+    fn is_over(&self, now: Timestamp) -> bool {
+        now.duration_since(self.since).as_secs() >= FLOOD_SECONDS
+    }
+}
+
 /// Says what keeps a stage from changing: the wanted alarms that ring, are missing, or have too little data to be
 /// called quiet. `None` when all of them are quiet.
 #[must_use]
@@ -43,6 +167,12 @@ pub fn disquiet(wanted: &[String], readings: &[AlarmReading]) -> Option<String> 
         })
         .collect();
     (!problems.is_empty()).then(|| problems.join("; "))
+}
+
+/// The wanted alarms that are not quiet, by name.
+#[must_use]
+pub fn unquiet(wanted: &[String], readings: &[AlarmReading]) -> Vec<String> {
+    wanted.iter().filter(|name| disquiet(std::slice::from_ref(name), readings).is_some()).cloned().collect()
 }
 
 /// The first of the wanted alarms that rings.
@@ -69,6 +199,7 @@ mod tests {
             (vec![reading("b", AlarmState::Ok)], "does not exist"),
         ] {
             assert!(disquiet(&wanted, &readings).expect("not quiet").contains(word));
+            assert_eq!(unquiet(&["a".to_owned(), "b".to_owned()], &readings)[0], "a");
         }
     }
 
@@ -77,5 +208,45 @@ mod tests {
         let readings = [reading("b", AlarmState::Alarm), reading("a", AlarmState::Ok)];
         assert_eq!(ringing(&["a".to_owned()], &readings), None);
         assert_eq!(ringing(&["b".to_owned()], &readings).map(|r| r.name.as_str()), Some("b"));
+    }
+
+    fn state(timestamp: &str, reason_data: &str) -> State {
+        State { value: AlarmState::Alarm, reason: String::new(), reason_data: Some(reason_data.into()), timestamp: timestamp.into() }
+    }
+
+    #[test]
+    fn the_time_is_read_as_cloudwatch_writes_it() {
+        let since = |timestamp: &str| state(timestamp, "").since().map(|at| at.as_second());
+        assert_eq!(since("2026-11-20T08:15:30.123+0000"), Some(1_795_162_530));
+        assert_eq!(since("2026-11-20T08:15:30Z"), Some(1_795_162_530));
+        assert_eq!((since(""), since("yesterday")), (None, None));
+    }
+
+    #[test]
+    fn the_figures_are_the_newest_measurement_and_the_threshold() {
+        assert_eq!(state("", r#"{"recentDatapoints":[3.0,12.5],"threshold":5.0}"#).figures(), Some((12.5, 5.0)));
+        for without in ["", "{}", r#"{"recentDatapoints":[],"threshold":5.0}"#, r#"{"recentDatapoints":[1.0]}"#] {
+            assert_eq!(state("", without).figures(), None, "{without}");
+        }
+    }
+
+    #[test]
+    fn of_many_changes_the_first_are_told_alone_and_the_rest_together() {
+        let at = |second| Timestamp::from_second(second).expect("in range");
+        let mut flood = Flood::default();
+        let told: Vec<bool> = (0..9)
+            .map(|second| {
+                let (next, alone) = flood.and(&format!("change {second}"), at(10_000 + second));
+                flood = next;
+                alone
+            })
+            .collect();
+        let end = at(10_000 + FLOOD_SECONDS);
+
+        assert_eq!(told.iter().filter(|alone| **alone).count(), usize::try_from(TOLD_ALONE).expect("it is small"));
+        assert_eq!(flood.held, ["change 6", "change 7", "change 8"]);
+        assert!(!flood.is_due(at(10_020)) && flood.is_due(end));
+        assert!(!flood.and("late", end).1, "what is held is told before anything else is");
+        assert!(Flood { held: vec![], ..flood }.and("late", end).1);
     }
 }

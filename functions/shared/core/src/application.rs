@@ -92,6 +92,10 @@ pub struct ApprovalPolicy {
     /// known who pushed it, nobody can approve.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub other_than_pusher: bool,
+    /// Whether an approver may let the stage change although its alarms are not quiet, by saying so on the page; not when it is not
+    /// given, and then such a stage stops before anybody is asked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub override_alarms: bool,
 }
 
 impl ApprovalPolicy {
@@ -111,6 +115,18 @@ pub struct BakePolicy {
     pub duration: Span,
     /// The names of the CloudWatch alarms. They must be quiet before the stage changes, too.
     pub alarms: Vec<String>,
+    /// How long after a release one of its alarms still has the stage's approvers asked whether to put back what ran before; a day
+    /// when it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch_for: Option<Span>,
+}
+
+impl BakePolicy {
+    /// How long a release is watched after its end, in seconds: as configured, else a day.
+    #[must_use]
+    pub fn watch_for_seconds(&self) -> u32 {
+        self.watch_for.as_ref().map_or(24 * 60 * 60, Span::seconds)
+    }
 }
 
 const fn one() -> u16 {
@@ -199,6 +215,15 @@ impl Application {
             }
         }
         Ok(())
+    }
+
+    /// The same with one stage alone, for an image that was released before. It does not bake, and its alarms are not looked
+    /// at: that one rings is why people put an earlier image back. Nothing where there is no such stage.
+    #[must_use]
+    pub fn only(mut self, stage: &StageName) -> Option<Self> {
+        self.stages.retain(|one| one.name == *stage);
+        self.stages.first_mut()?.bake = None;
+        Some(self)
     }
 
     /// Whether a push of this tag starts a release.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::application::ApprovalPolicy;
 use crate::name::{EmailAddress, StageName};
 use crate::pusher::Pushers;
-use crate::release::Release;
+use crate::release::{Asked, Release};
 use crate::rollback::Baseline;
 use crate::verification::Verification;
 
@@ -76,6 +76,9 @@ pub struct Approval {
     /// When the image was pushed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pushed_at: Option<Timestamp>,
+    /// Who asked for the release, where no push started it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
     /// What they said, in order.
     pub decisions: Vec<Decision>,
     /// What that comes to.
@@ -92,15 +95,6 @@ pub struct Verified {
     pub stage: StageName,
     /// Its service's verification.
     pub verification: Verification,
-}
-
-/// A step of a release after its approval, as the page of the link shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Progress {
-    /// When.
-    pub at: Timestamp,
-    /// What, in words.
-    pub words: String,
 }
 
 /// What a link stands for. It is found by the hash of its locator, which is not stored itself.
@@ -176,6 +170,9 @@ pub enum Refusal {
     /// The digest that was typed is not this one.
     #[error("the characters that were typed are not the digest's last six")]
     WrongDigest,
+    /// Alarms are not quiet, and the approval does not say that it overrides them.
+    #[error("the alarms that are not quiet were not overridden")]
+    NotOverridden,
 }
 
 impl Approval {
@@ -205,6 +202,7 @@ impl Approval {
             changes: Vec::new(),
             revision: None,
             pushed_at: None,
+            asked: None,
             decisions: Vec::new(),
             status: Status::Pending,
             closed_because: None,
@@ -373,6 +371,7 @@ pub(crate) mod tests {
             remind_before: None,
             confirm_digest: false,
             other_than_pusher: false,
+            override_alarms: false,
         };
         let stage = StageName::new("production").expect("a name");
         Approval::open(release(), stage, &policy, Baseline::default(), vec![], second(0))

@@ -43,6 +43,16 @@ pub struct Asked {
     pub reason: String,
 }
 
+impl Asked {
+    /// Who asked, and why, as far as it was said.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let by = if self.by.is_empty() { "a person" } else { &self.by };
+        let reason = if self.reason.is_empty() { String::new() } else { format!(": {}", self.reason) };
+        format!("Asked for by {by}{reason}")
+    }
+}
+
 impl Started {
     /// That this release has taken an older one's place, in words.
     #[must_use]

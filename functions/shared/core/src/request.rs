@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::application::Application;
 use crate::image::{self, Digest, Image};
-use crate::name::{ApplicationName, ReleaseId};
+use crate::name::{ApplicationName, ReleaseId, StageName};
 use crate::push::release_id;
 use crate::release::Release;
 
@@ -35,6 +35,9 @@ pub struct ReleaseRequested {
     /// The tag that people know it by; the digest's first digits when it is not given.
     #[serde(default, deserialize_with = "image::tag_or_none")]
     pub tag: Option<String>,
+    /// The one stage that is to run it, where not all are. The image must have been released before.
+    #[serde(default)]
+    pub stage: Option<StageName>,
     /// Who asks, in their own words; the account's trail of API calls knows for certain.
     #[serde(default)]
     pub by: String,
@@ -129,6 +132,7 @@ mod tests {
             application: application().name,
             digest: digest.clone(),
             tag: None,
+            stage: None,
             by: String::new(),
             reason: String::new(),
         };

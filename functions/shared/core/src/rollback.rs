@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::alarm::AlarmReading;
+use crate::alarm::{AlarmReading, disquiet};
 use crate::deployment::ServiceView;
 use crate::name::{ServiceArn, ServiceName, TaskDefinitionArn};
 
@@ -15,6 +15,9 @@ pub struct Baseline {
     pub services: Vec<ServiceBaseline>,
     /// Its alarms as they were read.
     pub alarms: Vec<AlarmReading>,
+    /// Those of the stage's alarms that were not quiet, where an approver may let it change all the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_quiet: Vec<String>,
     /// Which look at the stage this was, counted from 1: it is looked at again where someone changed it while people were
     /// asked.
     #[serde(default = "first", skip_serializing_if = "is_first")]
@@ -47,6 +50,14 @@ pub struct ServiceBaseline {
     /// Whether the registry did not have its image any more. Putting it back would find nothing to run.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub image_gone: bool,
+}
+
+impl Baseline {
+    /// What an approver lets the stage change in spite of, in words; nothing where all is quiet.
+    #[must_use]
+    pub fn in_spite_of(&self) -> Option<String> {
+        disquiet(&self.not_quiet, &self.alarms)
+    }
 }
 
 impl ServiceBaseline {

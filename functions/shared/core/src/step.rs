@@ -109,6 +109,9 @@ pub enum Captured {
         /// How long it bakes once it serves, in seconds; absent where it does not.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         bake_seconds: Option<u32>,
+        /// The alarms that undo the release while it bakes: not those that were not quiet before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bake_alarms: Option<Vec<String>>,
     },
     /// It may not change.
     Blocked {

@@ -72,6 +72,24 @@ pub struct Verification {
     pub slowest_ms: u64,
 }
 
+impl Verification {
+    /// The figures in words.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        match self.result {
+            Health::Healthy => format!(
+                "{} of {} tasks serve, {} healthy, answers {}, slowest {} ms",
+                self.tasks_running,
+                self.tasks_desired,
+                self.targets_healthy,
+                self.answers.join(" "),
+                self.slowest_ms
+            ),
+            Health::Unhealthy => format!("does not serve: {}", self.reason),
+        }
+    }
+}
+
 /// Whether a service serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::application::HealthCheck;
 use crate::approval::{Approval, ApprovalId, Status, Verdict};
 use crate::name::{ApplicationName, ClusterName, EmailAddress, ServiceArn, ServiceName, TaskDefinitionArn};
+use crate::timeline::Step;
 
 /// What a parked task waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -29,10 +30,14 @@ pub enum Wait {
         /// The approval.
         approval: ApprovalId,
     },
-    /// One of these alarms rings. That the time passes without it is the good end, and is the state's time-out.
+    /// One of these alarms rings, or has rung since the stage began to change. That the time passes without it is the good
+    /// end, and is the state's time-out.
     Bake {
         /// The alarms' names.
         alarms: Vec<String>,
+        /// When the stage began to change.
+        #[schemars(with = "String")]
+        since: Timestamp,
     },
 }
 
@@ -59,7 +64,7 @@ impl Wait {
                 services.iter().map(|service| Signal::Service(service.arn.clone())).collect()
             }
             Self::Decision { .. } => vec![Signal::Push(application.clone())],
-            Self::Bake { alarms } => alarms.iter().cloned().map(Signal::Alarm).collect(),
+            Self::Bake { alarms, .. } => alarms.iter().cloned().map(Signal::Alarm).collect(),
         }
     }
 }
@@ -153,6 +158,35 @@ pub enum WaitResult {
     },
     /// No alarm rang.
     Quiet {},
+}
+
+impl WaitResult {
+    /// How the wait ended, as a release's history keeps it; nothing for a turn, and while people may still answer.
+    #[must_use]
+    pub fn moment(&self, wait: &Wait) -> Option<(Step, String)> {
+        let step = match wait {
+            Wait::Turn {} => return None,
+            Wait::Deployment { .. } => Step::Deployed,
+            Wait::Rollback { .. } => Step::Restored,
+            Wait::Decision { .. } => Step::Decided,
+            Wait::Bake { .. } => Step::Baked,
+        };
+        let words = match self {
+            Self::Undecided {} => return None,
+            Self::Done {} => "ECS runs it, and nothing else".to_owned(),
+            Self::Quiet {} => "No alarm rang".to_owned(),
+            Self::Approved { by } => {
+                format!("Approved through the links issued to {}", by.iter().map(EmailAddress::as_str).collect::<Vec<_>>().join(", "))
+            }
+            Self::Failed { reason }
+            | Self::Superseded { reason }
+            | Self::Aborted { reason }
+            | Self::Rejected { reason }
+            | Self::Expired { reason }
+            | Self::Rang { reason } => reason.clone(),
+        };
+        Some((step, words))
+    }
 }
 
 /// What an approval's wait ends with by now: nothing while people may still answer.

@@ -3,10 +3,12 @@
 use serde::{Deserialize, Serialize};
 use slipway_aws::{Aws, Key, Start, Table};
 use slipway_core::application::Application;
+use slipway_core::notification::Notification;
 use slipway_core::release::{Ended, Started};
 use slipway_core::step::ReleaseInput;
+use slipway_core::timeline::Step;
 
-use crate::{StepError, count};
+use crate::{Channels, StepError, count, happened, tell_once};
 
 /// A release that has not ended, with everything that starting it again needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,7 +38,7 @@ pub enum Begun {
 pub async fn begin(
     aws: &Aws,
     table: &Table,
-    state_machine_arn: &str,
+    (state_machine_arn, channels): (&str, &Channels),
     started: Started,
     application: Application,
 ) -> Result<Begun, StepError> {
@@ -59,8 +61,10 @@ pub async fn begin(
         open.started = first.document;
     }
     table.put(&Key::history(&open.started), &open.started).await?;
-    let Open { started: Started { release, .. }, application } = open;
-    let input = ReleaseInput { release, application };
+    let Open { started, application } = open;
+    let stages: Vec<_> = application.stages.iter().map(|stage| &stage.name).collect();
+    let notification = Notification::started(&started, &stages);
+    let input = ReleaseInput { release: started.release, application };
     let start = aws.executions().start(state_machine_arn, id.as_str(), &input).await?;
 
     let ReleaseInput { release, .. } = input;
@@ -68,6 +72,8 @@ pub async fn begin(
         Start::Running => {
             tracing::info!(release.id = %id, application = %release.application, image.digest = %release.image.digest, image.tag = release.image.tag, "the release {id} of {} begins", release.image.tag);
             count("ReleaseStarted", &[("Application", release.application.as_str())]);
+            happened(table, &id, None, (Step::Began, ""), notification.paragraphs.join(" ")).await?;
+            tell_once(aws, table, channels, &id, notification).await?;
             Ok(Begun::Running)
         }
         Start::AlreadyThere => Ok(Begun::Before),

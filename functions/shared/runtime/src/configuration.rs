@@ -65,13 +65,14 @@ impl<'a> Environment<'a> {
         self.require("SLIPWAY_APPLICATIONS_PATH", "the SSM path of the applications, such as /slipway/applications")
     }
 
-    /// The ARN of the topic that tells people what happens.
+    /// Where the pages are that links lead to, without a slash at the end.
     ///
     /// # Errors
     ///
     /// When it is not set.
-    pub fn notification_topic_arn(&self) -> Result<String, ConfigurationError> {
-        self.require("SLIPWAY_NOTIFICATION_TOPIC_ARN", "the ARN of the notifications' SNS topic")
+    pub fn pages_url(&self) -> Result<String, ConfigurationError> {
+        let url = self.require("SLIPWAY_APPROVAL_URL", "the address of the approval page's API")?;
+        Ok(url.trim_end_matches('/').to_owned())
     }
 }
 

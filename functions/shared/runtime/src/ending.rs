@@ -1,13 +1,16 @@
 //! How a release ends: the record first, then the turn, then people. Each part finds what an earlier run did, and
 //! telling may fail without changing what is told.
 
-use slipway_aws::{Aws, Key, Mail, Table};
-use slipway_core::approval::{ApprovalId, Progress};
+use slipway_aws::{Aws, Key, Table};
+use slipway_core::name::StageName;
+use slipway_core::notification::Notification;
 use slipway_core::quarantine::Quarantine;
 use slipway_core::release::{Ended, Ending, Outcome, Release, Started};
+use slipway_core::rollback::Baseline;
+use slipway_core::timeline::{Step, restored_after, waited_for_people};
 use slipway_core::turn::Turn;
 
-use crate::{StepError, count, now, seconds};
+use crate::{Channels, StepError, count, happened, now, seconds, tell, timeline};
 
 /// Records how a release ended, quarantines its image where it has to, gives the turn back, tells people, and closes the
 /// release. The first recorded ending stands, and is what is told.
@@ -15,30 +18,55 @@ use crate::{StepError, count, now, seconds};
 /// # Errors
 ///
 /// When AWS cannot be asked. What was done until then is done; a second run goes on from there.
-pub async fn finish(aws: &Aws, table: &Table, topic_arn: &str, release: &Release, ending: Ending) -> Result<Ended, StepError> {
+pub async fn finish(aws: &Aws, table: &Table, channels: &Channels, release: &Release, ending: Ending) -> Result<Ended, StepError> {
     let key = Key::ending(&release.id);
     let mut ended = Ended { ending, at: now() };
     if table.put_new(&key, &ended).await? {
         log(release, &ended.ending);
-        let application = ("Application", release.application.as_str());
-        count("ReleaseEnded", &[application, ("Outcome", ended.ending.outcome.as_str())]);
-        if let (Outcome::Released, Some(started)) = (ended.ending.outcome, table.get::<Started>(&Key::release(&release.id)).await?) {
-            seconds("LeadTime", ended.at.duration_since(started.document.at), &[application]);
-        }
+        measure(table, release, &ended).await?;
     } else if let Some(first) = table.get::<Ended>(&key).await? {
         ended = first.document;
     }
     quarantine(table, release, &ended).await?;
     give_turn_back(table, release).await?;
-    for (_, asked) in table.list::<ApprovalId>(&Key::release(&release.id).pk, "ASKED#").await? {
-        let words = format!("The release ended {}: {}", ended.ending.outcome, ended.ending.reason);
-        table.put(&Key::progress(&asked.document, "9-ENDED"), &Progress { at: ended.at, words }).await?;
-    }
+    let Ended { ending: Ending { outcome, stage, reason }, .. } = &ended;
+    happened(table, &release.id, None, (Step::Ended, ""), format!("The release ended {outcome}: {reason}")).await?;
     let notes: Vec<String> =
         table.list(&Key::release(&release.id).pk, "NOTE#").await?.into_iter().map(|(_, stored)| stored.document).collect();
-    aws.topic(topic_arn).publish(notification(release, &ended, &notes)).await?;
+    let before = match stage {
+        Some(stage) => newest_baseline(table, release, stage).await?,
+        None => None,
+    };
+    tell(aws, table, channels, Notification::ended(release, &ended, &notes, before.as_ref())).await?;
     table.delete(&Key::open(&release.application, &release.id)).await?;
     Ok(ended)
+}
+
+/// The figures of a release that has ended.
+async fn measure(table: &Table, release: &Release, ended: &Ended) -> Result<(), StepError> {
+    let application = ("Application", release.application.as_str());
+    let Ending { outcome, stage, .. } = &ended.ending;
+    count("ReleaseEnded", &[application, ("Outcome", outcome.as_str())]);
+    let moments = timeline(table, &release.id).await?;
+    // From the push to production: what a person asked for again had no push.
+    if let (Outcome::Released, Some(started)) = (outcome, table.get::<Started>(&Key::release(&release.id)).await?)
+        && started.document.asked.is_none()
+    {
+        seconds("LeadTime", ended.at.duration_since(started.document.pushed_at), &[application]);
+    }
+    if let Some(waited) = waited_for_people(&moments, ended.at) {
+        seconds("ApprovalTime", waited, &[application]);
+    }
+    if let (Outcome::RolledBack, Some(restored)) = (outcome, restored_after(&moments, stage.as_ref(), ended.at)) {
+        seconds("RestoreTime", restored, &[application]);
+    }
+    Ok(())
+}
+
+/// What a stage ran before the release, as it was found the last time that it was looked at.
+async fn newest_baseline(table: &Table, release: &Release, stage: &StageName) -> Result<Option<Baseline>, StepError> {
+    let found = table.list::<Baseline>(&Key::release(&release.id).pk, &Key::baseline(&release.id, stage, 1).sk).await?;
+    Ok(found.into_iter().map(|(_, stored)| stored.document).max_by_key(|baseline| baseline.round))
 }
 
 async fn quarantine(table: &Table, release: &Release, ended: &Ended) -> Result<(), StepError> {
@@ -75,62 +103,5 @@ fn log(release: &Release, ending: &Ending) {
         tracing::warn!(release.id = %release.id, %outcome, stage, reason, "the release {} ended {outcome}: {reason}", release.id);
     } else {
         tracing::info!(release.id = %release.id, %outcome, stage, reason, "the release {} ended {outcome}: {reason}", release.id);
-    }
-}
-
-fn notification(release: &Release, ended: &Ended, notes: &[String]) -> Mail {
-    let Ending { outcome, stage, reason } = &ended.ending;
-    let image = &release.image;
-    let at_stage = stage.as_ref().map_or_else(String::new, |stage| format!(" at {stage}"));
-    let what_now = match outcome {
-        Outcome::Released => "Every stage runs the image.",
-        Outcome::RolledBack => {
-            "The stage runs what it ran before. The image is quarantined: it is not released again until a person lifts that."
-        }
-        Outcome::Rejected => "The stage was not changed. The image is quarantined: it is not released again until a person lifts that.",
-        Outcome::Expired | Outcome::Superseded | Outcome::Failed => "The stage was not changed.",
-        Outcome::Stuck => "A PERSON IS NEEDED: look at what the stage's services run, and see the runbook under STUCK.",
-    };
-    let notes = notes.iter().fold(String::new(), |all, note| all + note + "\n\n");
-    Mail {
-        subject: format!("{} {} {outcome}{at_stage}", release.application, image.tag),
-        text: format!(
-            "{} {} ended {outcome}{at_stage}.\n\n{reason}\n\n{what_now}\n\n{notes}Image    {}@{}\nTag      {}\nRelease  {}\nEnded    {:.0}\n",
-            release.application, image.tag, image.repository, image.digest, image.tag, release.id, ended.at
-        ),
-        approver: None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use slipway_core::image::{Digest, Image};
-    use slipway_core::name::{ApplicationName, ReleaseId, RepositoryName, StageName};
-
-    use super::*;
-
-    #[test]
-    fn people_are_told_the_outcome_the_reason_and_what_runs() {
-        let release = Release {
-            id: ReleaseId::new("web-a1").expect("an id"),
-            application: ApplicationName::new("web").expect("a name"),
-            image: Image {
-                repository: RepositoryName::new("web").expect("a name"),
-                digest: Digest::new(format!("sha256:{}", "a".repeat(64))).expect("a digest"),
-                tag: "v3".into(),
-            },
-        };
-        let ending = Ending {
-            outcome: Outcome::RolledBack,
-            stage: Some(StageName::new("staging").expect("a name")),
-            reason: "web answered 500".into(),
-        };
-        let ended = Ended { ending, at: jiff::Timestamp::from_second(0).expect("in range") };
-        let mail = notification(&release, &ended, &["The tag v3 has moved.".to_owned()]);
-
-        assert_eq!(mail.subject, "web v3 ROLLED_BACK at staging");
-        for words in ["web answered 500", "The stage runs what it ran before.", "The tag v3 has moved.", "Ended    1970-01-01T00:00:00Z"] {
-            assert!(mail.text.contains(words), "{}", mail.text);
-        }
     }
 }

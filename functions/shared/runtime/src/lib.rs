@@ -8,8 +8,11 @@ mod clock;
 mod configuration;
 mod ending;
 mod error;
+mod locator;
 mod metric;
 mod successor;
+mod telling;
+mod timeline;
 mod turn;
 
 use std::future::Future;
@@ -25,8 +28,11 @@ pub use clock::now;
 pub use configuration::{Config, ConfigurationError, Environment};
 pub use ending::finish;
 pub use error::{StepError, parse, parse_at};
+pub use locator::{locator_hash, new_locator};
 pub use metric::{count, seconds};
 pub use successor::{deployer_after, newest_after};
+pub use telling::{Channels, tell, tell_once};
+pub use timeline::{happened, timeline};
 pub use turn::{abort_of, begin_writing, has_turn, stop_writing};
 
 /// Serves invocations until Lambda ends the process. A failure is logged once, by `lambda_runtime`, with its whole chain

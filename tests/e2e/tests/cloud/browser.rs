@@ -89,7 +89,7 @@ async fn links_that_decide_nothing_any_more_have_pages_that_everybody_can_read()
     assert!([&expired, &unknown].iter().all(|page| !page.tree.contains("button")), "there is nothing to answer");
 }
 
-async fn enter() -> (World, Browser) {
+pub(crate) async fn enter() -> (World, Browser) {
     let world = World::enter().await;
     let settings = Settings::discover(None).expect("the repository");
     let browser = Browser::prepare(&settings).await.unwrap_or_else(|error| panic!("{error:#}"));
@@ -97,7 +97,7 @@ async fn enter() -> (World, Browser) {
 }
 
 /// What a page shows to a browser that does nothing else with it.
-async fn look(browser: &Browser, link: &str, name: &str) -> Look {
+pub(crate) async fn look(browser: &Browser, link: &str, name: &str) -> Look {
     let steps = [Step::Look { name }];
     visit(browser, &Visit { url: link, javascript: true, width: DESK, steps: &steps }).await.looks.remove(0)
 }
@@ -106,7 +106,7 @@ async fn look(browser: &Browser, link: &str, name: &str) -> Look {
 async fn visit(browser: &Browser, visit: &Visit<'_>) -> Seen {
     let seen = browser.visit(visit).await.unwrap_or_else(|error| panic!("{error:#}"));
 
-    let (origin, _) = visit.url.split_once("/approvals/").expect("a link");
+    let (origin, _) = visit.url.split_once("/approvals/").or_else(|| visit.url.split_once("/releases/")).expect("a link");
     for request in &seen.requests {
         assert!(request.url.starts_with(&format!("{origin}/")), "a third party is asked: {request:?}");
         assert_ne!(request.kind, "script", "{request:?}");

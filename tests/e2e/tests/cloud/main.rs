@@ -2,6 +2,7 @@
 //!
 //! IAM is enforced in all of them. They share one application, so they take turns.
 
+mod alarms;
 mod approvals;
 mod browser;
 mod faults;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use aws_sdk_cloudwatch::types::StateValue;
 use aws_sdk_ecs::types::{KeyValuePair, TaskDefinition};
-use serde_json::Value;
+use serde_json::{Value, json};
 use slipway_core::image::{Digest, digest_of};
 use slipway_core::push::ImageAction;
 use slipway_local::page::Page;
@@ -18,7 +18,7 @@ use slipway_local::{Answer, Cloud, Mail, PushOptions, Pushed};
 use tokio::sync::{Mutex, MutexGuard};
 
 /// How long a release may take of which no person is part; three times what it takes here.
-const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
 static TURN: Mutex<()> = Mutex::const_new(());
 static VERSION: AtomicU32 = AtomicU32::new(0);
@@ -33,7 +33,7 @@ pub(crate) struct World {
 pub(crate) struct Push {
     pub(crate) tag: String,
     pub(crate) digest: String,
-    mails_before: usize,
+    pub(crate) mails_before: usize,
     executions_before: usize,
 }
 
@@ -527,6 +527,27 @@ impl World {
         let answer = request.consistent_read(true).send().await.expect("DynamoDB answers");
         let document = answer.item()?.get("document")?.as_s().ok()?;
         Some(serde_json::from_str(document).expect("a document is JSON"))
+    }
+
+    /// Takes an item out of the table.
+    pub(crate) async fn forget(&self, pk: &str, sk: &str) {
+        use aws_sdk_dynamodb::types::AttributeValue::S;
+        let dynamodb = aws_sdk_dynamodb::Client::new(self.cloud.sdk());
+        let request = dynamodb.delete_item().table_name("slipway").key("pk", S(pk.to_owned())).key("sk", S(sk.to_owned()));
+        request.send().await.expect("DynamoDB answers");
+    }
+
+    /// Moves a time in an item of the table back.
+    pub(crate) async fn move_back(&self, pk: &str, sk: &str, field: &str, by: jiff::SignedDuration) {
+        use aws_sdk_dynamodb::types::AttributeValue::S;
+        let mut document = self.item(pk, sk).await.expect("it is there");
+        let at: jiff::Timestamp = document[field].as_str().and_then(|at| at.parse().ok()).expect("a time");
+        document[field] = json!(at - by);
+        let dynamodb = aws_sdk_dynamodb::Client::new(self.cloud.sdk());
+        let request = dynamodb.update_item().table_name("slipway").key("pk", S(pk.to_owned())).key("sk", S(sk.to_owned()));
+        let request =
+            request.update_expression("SET document = :document").expression_attribute_values(":document", S(document.to_string()));
+        request.send().await.expect("DynamoDB answers");
     }
 
     /// Answers the first approval that is asked for after the inbox held so many mails.

@@ -8,7 +8,7 @@ import time
 import botocore.exceptions
 import botocore.session
 import pytest
-from conftest import until
+from conftest import ROLE, until
 
 # What MiniStack calls an exception of a Python function; AWS names its class. Ours are not in Python.
 FAILED = "Runtime.HandlerError"
@@ -191,3 +191,24 @@ def test_cloudwatch_asks_for_permission_in_cbor_too(cloud):
     with pytest.raises(botocore.exceptions.ClientError, match="AccessDenied.*cloudwatch:DescribeAlarms"):
         client.describe_alarms(AlarmNames=["a-name", "another"])
     assert cloud.client("cloudwatch").describe_alarms(AlarmNames=["a-name", "another"])["MetricAlarms"] == []
+
+
+def test_the_providers_second_try_of_a_call_hears_what_the_first_was_answered(cloud):
+    def iam(agent, call):
+        client = cloud.client("iam")
+
+        def mark(request, **_):
+            for name, value in (("User-Agent", agent), ("amz-sdk-invocation-id", call)):
+                del request.headers[name]
+                request.headers[name] = value
+
+        client.meta.events.register("before-send.iam", mark)
+        return client
+
+    role = {"RoleName": "tried", "AssumeRolePolicyDocument": json.dumps(ROLE)}
+    first = iam("APN/1.0 HashiCorp/1.0 Terraform/1.11", "one").create_role(**role)["Role"]
+
+    assert iam("APN/1.0 HashiCorp/1.0 Terraform/1.11", "one").create_role(**role)["Role"] == first
+    for agent, call in [("APN/1.0 HashiCorp/1.0 Terraform/1.11", "two"), ("aws-sdk-rust/1", "one")]:
+        with pytest.raises(botocore.exceptions.ClientError, match="EntityAlreadyExists"):
+            iam(agent, call).create_role(**role)

@@ -7,11 +7,12 @@ use std::{
 
 use clap::Args;
 use slipway_core::release::Asked;
+use slipway_core::timeline::Moment;
 
 use crate::{
     Cloud, Settings,
     cloud::APPLICATION,
-    history::{History, Past},
+    history::{History, Past, moments},
 };
 
 /// How much of a reason is shown, in characters.
@@ -22,17 +23,56 @@ pub(super) struct Arguments {
     /// The application.
     #[arg(default_value = APPLICATION)]
     application: String,
+    /// One release, moment by moment: its id, or the tag or digest of its image (the newest release of it).
+    #[arg(long)]
+    release: Option<String>,
 }
 
 pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<()> {
     let cloud = Cloud::attach(settings).await?;
     let history = History::find(cloud.sdk(), &arguments.application).await?;
-    let text = format!("\n{}: its releases, the newest push first\n{}\n{}\n", arguments.application, list(&history), turn(&history));
+    let text = match &arguments.release {
+        Some(name) => {
+            let past = history.release(name)?;
+            one(past, &moments(cloud.sdk(), &past.started.release.id).await?)
+        }
+        None => format!(
+            "\n{}: its releases, the newest push first\n{}\n{}{}\n",
+            arguments.application,
+            list(&history),
+            figures(&history),
+            turn(&history)
+        ),
+    };
     match io::stdout().write_all(text.as_bytes()) {
         // Who reads it has seen enough: `cargo local history | head`.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => Ok(written?),
     }
+}
+
+/// A release, moment by moment.
+fn one(past: &Past, moments: &[Moment]) -> String {
+    let release = &past.started.release;
+    let mut text = format!("\n{} {}\n  Release  {}\n  Image    {}\n\n", release.application, release.image.tag, release.id, release.image);
+    let mut before = None;
+    for Moment { at, stage, words, .. } in moments {
+        let since = before.map_or_else(String::new, |before| format!("+{:.1} s", at.duration_since(before).as_secs_f64()));
+        before = Some(*at);
+        let stage = stage.as_ref().map_or("", |stage| stage.as_str());
+        let _ = writeln!(text, "  {}  {since:>10}  {stage:<11} {words}", at.strftime("%Y-%m-%d %H:%M:%S"));
+    }
+    if moments.is_empty() {
+        text.push_str("  Nothing is known of how it went.\n");
+    }
+    text
+}
+
+/// The application's figures over all its releases, in words.
+fn figures(history: &History) -> String {
+    let lead = history.lead_time().map(|time| format!("  From push to production: {:.0} s in the middle.", time.as_secs_f64()));
+    let failures = history.change_failure_rate().map(|rate| format!("  Changes that failed: {:.0} %.", rate * 100.0));
+    lead.into_iter().chain(failures).fold(String::new(), |text, line| text + &line + "\n")
 }
 
 /// The releases, one line each.

@@ -34,6 +34,9 @@ pub(super) struct Rollback {
     /// The image to go back to, by tag or digest [default: the newest one that was released before what runs].
     #[arg(long, value_name = "IMAGE")]
     to: Option<String>,
+    /// This stage alone, and not all of them from the first on; the image must have been released before.
+    #[arg(long)]
+    stage: Option<String>,
     /// Why, for the history.
     #[arg(long, default_value = "")]
     reason: String,
@@ -55,12 +58,12 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
     let history = History::find(cloud.sdk(), application).await?;
     let image = history.image(&arguments.image)?;
     heading(format!("Releasing {} ({}) again", image.tag, image.digest.short()));
-    ask(&cloud, &history, application, &image, reason).await
+    ask(&cloud, &history, (application, None), &image, reason).await
 }
 
 pub(super) async fn rollback(settings: &Settings, arguments: &Rollback) -> anyhow::Result<()> {
     let cloud = Cloud::attach(settings).await?;
-    let Rollback { application, to, reason } = arguments;
+    let Rollback { application, to, stage, reason } = arguments;
     let history = History::find(cloud.sdk(), application).await?;
     let runs = cloud.last_stage_runs(application).await?;
     let image = match to {
@@ -69,7 +72,7 @@ pub(super) async fn rollback(settings: &Settings, arguments: &Rollback) -> anyho
     };
     let from = runs.as_ref().map_or_else(|| "nothing".to_owned(), |runs| in_words(&history, runs));
     heading(format!("Going back from {from} to {} ({})", image.tag, image.digest.short()));
-    ask(&cloud, &history, application, &image, reason).await
+    ask(&cloud, &history, (application, stage.as_deref()), &image, reason).await
 }
 
 fn in_words(history: &History, digest: &Digest) -> String {
@@ -79,10 +82,20 @@ fn in_words(history: &History, digest: &Digest) -> String {
     }
 }
 
-async fn ask(cloud: &Cloud, history: &History, application: &str, image: &Image, reason: &str) -> anyhow::Result<()> {
+async fn ask(
+    cloud: &Cloud,
+    history: &History,
+    (application, stage): (&str, Option<&str>),
+    image: &Image,
+    reason: &str,
+) -> anyhow::Result<()> {
     history.allow(image)?;
+    let stages = cloud.stage_names(application).await?;
+    if let Some(stage) = stage.filter(|stage| !stages.iter().any(|one| one == stage)) {
+        bail!("{application} has no stage {stage}; write one of {}", stages.join(", "));
+    }
     let before = cloud.executions_of(image.digest.as_str()).await?.len();
-    let detail = json!({ "application": application, "digest": image.digest, "tag": image.tag, "reason": reason });
+    let detail = json!({ "application": application, "digest": image.digest, "tag": image.tag, "stage": stage, "reason": reason });
     requests::put(cloud.sdk(), "Release Requested", &detail).await?;
     let asked = Instant::now();
     let release = loop {
@@ -97,7 +110,10 @@ async fn ask(cloud: &Cloud, history: &History, application: &str, image: &Image,
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     };
-    println!("The release {} has begun. It goes through every stage and gate, like a push.", release.name);
+    match stage {
+        Some(stage) => println!("The release {} has begun. It changes {stage} alone, with every gate but its alarms.", release.name),
+        None => println!("The release {} has begun. It goes through every stage and gate, like a push.", release.name),
+    }
     let turn = History::read(cloud.sdk(), application).await?.turn;
     if let Some(holder) = turn.holder.filter(|holder| holder.release.as_str() != release.name) {
         note(format!("{} has the turn. The stage that it changes it ends first; to put that back at once:", holder.release));

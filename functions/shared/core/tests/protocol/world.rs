@@ -619,5 +619,5 @@ fn baseline(runs: u32) -> Baseline {
         desired_count: 1,
         image_gone: false,
     };
-    Baseline { services: vec![service], alarms: vec![], round: 1 }
+    Baseline { services: vec![service], round: 1, ..Baseline::default() }
 }

@@ -1,0 +1,360 @@
+//! What people are told, wherever they read it: a mail, a chat, or their own program.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::alarm::{AlarmChange, AlarmState};
+use crate::approval::Approval;
+use crate::name::{ApplicationName, StageName};
+use crate::release::{Ended, Ending, Outcome, Release, Started};
+use crate::rollback::{Baseline, ServiceBaseline};
+
+/// What it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Kind {
+    /// A release began.
+    Started,
+    /// People are asked.
+    Waiting,
+    /// A release ended so.
+    Released,
+    /// A release ended so.
+    RolledBack,
+    /// A release ended so.
+    Rejected,
+    /// A release ended so.
+    Expired,
+    /// A release ended so.
+    Superseded,
+    /// A release ended so.
+    Failed,
+    /// A release ended so, and a person is needed.
+    Stuck,
+    /// An alarm rings.
+    AlarmRings,
+    /// An alarm is quiet again.
+    AlarmQuiet,
+    /// An alarm has too little data.
+    AlarmBlind,
+    /// Several changes of alarms, told together.
+    AlarmFlood,
+}
+
+impl From<Outcome> for Kind {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Released => Self::Released,
+            Outcome::RolledBack => Self::RolledBack,
+            Outcome::Rejected => Self::Rejected,
+            Outcome::Expired => Self::Expired,
+            Outcome::Superseded => Self::Superseded,
+            Outcome::Failed => Self::Failed,
+            Outcome::Stuck => Self::Stuck,
+        }
+    }
+}
+
+impl From<AlarmState> for Kind {
+    fn from(state: AlarmState) -> Self {
+        match state {
+            AlarmState::Alarm => Self::AlarmRings,
+            AlarmState::Ok => Self::AlarmQuiet,
+            AlarmState::InsufficientData => Self::AlarmBlind,
+        }
+    }
+}
+
+impl Kind {
+    /// The kind in one word, for filters.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Started => "STARTED",
+            Self::Waiting => "WAITING",
+            Self::Released => "RELEASED",
+            Self::RolledBack => "ROLLED_BACK",
+            Self::Rejected => "REJECTED",
+            Self::Expired => "EXPIRED",
+            Self::Superseded => "SUPERSEDED",
+            Self::Failed => "FAILED",
+            Self::Stuck => "STUCK",
+            Self::AlarmRings => "ALARM_RINGS",
+            Self::AlarmQuiet => "ALARM_QUIET",
+            Self::AlarmBlind => "ALARM_BLIND",
+            Self::AlarmFlood => "ALARM_FLOOD",
+        }
+    }
+
+    /// What stands before the title in a chat, so that the loud ones are seen among the others.
+    const fn sign(self) -> &'static str {
+        match self {
+            Self::Started => ":arrow_forward:",
+            Self::Waiting => ":raised_hand:",
+            Self::Released | Self::AlarmQuiet => ":white_check_mark:",
+            Self::RolledBack => ":leftwards_arrow_with_hook:",
+            Self::Rejected | Self::Expired | Self::Superseded => ":heavy_minus_sign:",
+            Self::Failed => ":x:",
+            Self::Stuck => ":rotating_light: :rotating_light: :rotating_light:",
+            Self::AlarmRings | Self::AlarmFlood => ":bell:",
+            Self::AlarmBlind => ":grey_question:",
+        }
+    }
+}
+
+/// A name and what it stands for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Fact {
+    /// The name, one or two words.
+    pub name: String,
+    /// What it stands for.
+    pub value: String,
+}
+
+/// Something that people are told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notification {
+    /// What it is about.
+    pub kind: Kind,
+    /// The application.
+    pub application: ApplicationName,
+    /// The stage, where it is about one.
+    pub stage: Option<StageName>,
+    /// The release, where it is about one.
+    pub release: Option<Release>,
+    /// A line.
+    pub title: String,
+    /// A sentence or more, a paragraph each.
+    pub paragraphs: Vec<String>,
+    /// The figures.
+    pub facts: Vec<Fact>,
+    /// Where to look further: names and addresses.
+    pub links: Vec<Fact>,
+}
+
+impl Notification {
+    /// The text of a mail.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let width = self.facts.iter().map(|fact| fact.name.len()).max().unwrap_or_default().max(7);
+        let mut text = self.paragraphs.join("\n\n") + "\n";
+        if !self.facts.is_empty() {
+            text += "\n";
+        }
+        for Fact { name, value } in &self.facts {
+            text += &format!("{name:width$}  {value}\n");
+        }
+        for Fact { name, value } in &self.links {
+            text += &format!("\n{name}:\n{value}\n");
+        }
+        text
+    }
+
+    /// The message that Amazon Q Developer in chat applications shows in Slack and Teams ("Custom notifications using Amazon Q
+    /// Developer in chat applications", its administrator guide). All about one release is one thread.
+    #[must_use]
+    pub fn chat(&self) -> Value {
+        let facts = self.facts.iter().map(|Fact { name, value }| format!("*{name}* {value}"));
+        let links = self.links.iter().map(|Fact { name, value }| format!("<{value}|{name}>"));
+        let description: Vec<String> = self.paragraphs.iter().cloned().chain([facts.collect::<Vec<_>>().join("\n")]).collect();
+        let thread = self.release.as_ref().map_or_else(|| self.application.to_string(), |release| release.id.to_string());
+        let mut content = json!({
+            "textType": "client-markdown",
+            "title": format!("{} {}", self.kind.sign(), self.title),
+            "description": description.join("\n\n").trim_end(),
+            "keywords": [self.kind.as_str(), self.application],
+        });
+        if !self.links.is_empty() {
+            content["nextSteps"] = links.collect();
+        }
+        json!({
+            "version": "1.0",
+            "source": "custom",
+            "content": content,
+            "metadata": { "threadId": thread, "summary": self.title, "eventType": self.kind.as_str() },
+        })
+    }
+
+    /// The `detail` of the event `Slipway Notification`, for programs.
+    #[must_use]
+    pub fn event(&self) -> Value {
+        let mut event = json!({
+            "kind": self.kind,
+            "application": self.application,
+            "title": self.title,
+            "text": self.paragraphs.join("\n\n"),
+            "facts": self.facts,
+        });
+        if let Some(stage) = &self.stage {
+            event["stage"] = json!(stage);
+        }
+        if let Some(release) = &self.release {
+            event["release"] = json!(release);
+        }
+        event
+    }
+
+    /// The same with one more place to look.
+    #[must_use]
+    pub fn and_link(mut self, name: &str, url: String) -> Self {
+        self.links.push(fact(name, url));
+        self
+    }
+
+    /// A release began.
+    #[must_use]
+    pub fn started(started: &Started, stages: &[&StageName]) -> Self {
+        let Started { release, asked, .. } = started;
+        let stages: Vec<_> = stages.iter().map(|stage| stage.as_str()).collect();
+        let why = asked.as_ref().map_or_else(|| "Its push started it.".to_owned(), |asked| format!("{}.", asked.in_words()));
+        Self {
+            kind: Kind::Started,
+            application: release.application.clone(),
+            stage: None,
+            title: format!("{} {} has begun", release.application, release.image.tag),
+            paragraphs: vec![format!("{} {} goes to {}. {why}", release.application, release.image.tag, stages.join(", then to "))],
+            facts: about(release),
+            links: vec![],
+            release: Some(release.clone()),
+        }
+    }
+
+    /// People are asked.
+    #[must_use]
+    pub fn waiting(approval: &Approval) -> Self {
+        let Approval { release, stage, quorum, approvers, expires_at, .. } = approval;
+        let people: Vec<_> = approvers.iter().map(|approver| approver.as_str()).collect();
+        let how_many = if approvers.len() == 1 { String::new() } else { format!("; {quorum} of them must approve") };
+        let mut facts = about(release);
+        facts.extend(runs(&approval.baseline));
+        facts.push(fact("Until", format!("{expires_at:.0}")));
+        Self {
+            kind: Kind::Waiting,
+            application: release.application.clone(),
+            stage: Some(stage.clone()),
+            title: format!("{} {} waits for approval to go to {stage}", release.application, release.image.tag),
+            paragraphs: vec![format!("Each was sent a link of their own: {}{how_many}.", people.join(", "))],
+            facts,
+            links: vec![],
+            release: Some(release.clone()),
+        }
+    }
+
+    /// A release ended. `before` is what the stage that ended it ran before.
+    #[must_use]
+    pub fn ended(release: &Release, ended: &Ended, notes: &[String], before: Option<&Baseline>) -> Self {
+        let Ending { outcome, stage, reason } = &ended.ending;
+        let at_stage = stage.as_ref().map_or_else(String::new, |stage| format!(" at {stage}"));
+        let what_now = match outcome {
+            Outcome::Released => "Every stage runs the image.",
+            Outcome::RolledBack => {
+                "The stage runs what it ran before. The image is quarantined: it is not released again until a person lifts that."
+            }
+            Outcome::Rejected => "The stage was not changed. The image is quarantined: it is not released again until a person lifts that.",
+            Outcome::Expired | Outcome::Superseded | Outcome::Failed => "The stage was not changed.",
+            Outcome::Stuck => "A PERSON IS NEEDED: look at what the stage's services run, and see the runbook under STUCK.",
+        };
+        let first = format!("{} {} ended {outcome}{at_stage}.", release.application, release.image.tag);
+        let mut paragraphs = if *outcome == Outcome::Stuck {
+            vec![what_now.to_owned(), first, reason.clone()]
+        } else {
+            vec![first, reason.clone(), what_now.to_owned()]
+        };
+        paragraphs.extend(notes.iter().cloned());
+        let mut facts = about(release);
+        if matches!(outcome, Outcome::RolledBack | Outcome::Stuck) {
+            facts.extend(before.into_iter().flat_map(runs).map(|Fact { value, .. }| fact("Before", value)));
+        }
+        facts.push(fact("Ended", format!("{:.0}", ended.at)));
+        let loud = if *outcome == Outcome::Stuck { "A PERSON IS NEEDED: " } else { "" };
+        Self {
+            kind: (*outcome).into(),
+            application: release.application.clone(),
+            stage: stage.clone(),
+            title: format!("{loud}{} {} {outcome}{at_stage}", release.application, release.image.tag),
+            paragraphs,
+            facts,
+            links: vec![],
+            release: Some(release.clone()),
+        }
+    }
+
+    /// An alarm of a stage changed. `live` is the newest release that went through it, and when that was.
+    #[must_use]
+    pub fn alarm(application: &ApplicationName, stage: &StageName, change: &AlarmChange, live: Option<(&Release, Timestamp)>) -> Self {
+        let AlarmChange { alarm_name, state, configuration, .. } = change;
+        let what = match state.value {
+            AlarmState::Alarm => "rings",
+            AlarmState::Ok => "is quiet again",
+            AlarmState::InsufficientData => "has too little data",
+        };
+        let mut paragraphs = vec![format!("The alarm {alarm_name} of {application}'s stage {stage} {what}.")];
+        paragraphs.extend([&configuration.description, &state.reason].into_iter().filter(|words| !words.is_empty()).cloned());
+        let mut facts = Vec::new();
+        if let Some(since) = state.since() {
+            facts.push(fact("Since", format!("{since:.0}")));
+        }
+        if let Some((value, threshold)) = state.figures() {
+            facts.push(fact("Value", format!("{value} (threshold {threshold})")));
+        }
+        if let Some(metric) = configuration.metric() {
+            facts.push(fact("Metric", metric));
+        }
+        match live {
+            Some((release, at)) => {
+                facts.extend(about(release));
+                facts.push(fact("Live", format!("since {at:.0}")));
+            }
+            None => paragraphs.push(format!("{application} has had no release yet.")),
+        }
+        Self {
+            kind: state.value.into(),
+            application: application.clone(),
+            stage: Some(stage.clone()),
+            title: format!("{alarm_name} {what} ({application} {stage})"),
+            paragraphs,
+            facts,
+            links: vec![],
+            release: live.map(|(release, _)| release.clone()),
+        }
+    }
+
+    /// Changes of alarms that came too fast to be told one by one.
+    #[must_use]
+    pub fn flood(application: &ApplicationName, held: &[String]) -> Self {
+        let count = held.len();
+        Self {
+            kind: Kind::AlarmFlood,
+            application: application.clone(),
+            stage: None,
+            title: format!("{count} more changes of {application}'s alarms"),
+            paragraphs: vec![
+                format!("{application}'s alarms changed faster than they are told one by one. These came on top:"),
+                held.join("\n"),
+            ],
+            facts: vec![],
+            links: vec![],
+            release: None,
+        }
+    }
+}
+
+fn fact(name: &str, value: String) -> Fact {
+    Fact { name: name.to_owned(), value }
+}
+
+fn about(release: &Release) -> Vec<Fact> {
+    let image = &release.image;
+    vec![fact("Image", image.to_string()), fact("Tag", image.tag.clone()), fact("Release", release.id.to_string())]
+}
+
+/// What a stage runs, a line for each service.
+fn runs(baseline: &Baseline) -> Vec<Fact> {
+    let line = |service: &ServiceBaseline| {
+        let image = service.image.rsplit('/').next().unwrap_or_default();
+        let image = if service.ran_nothing() { "nothing" } else { image };
+        if baseline.services.len() == 1 { image.to_owned() } else { format!("{}: {image}", service.service) }
+    };
+    baseline.services.iter().map(|service| fact("Runs", line(service))).collect()
+}

@@ -1,0 +1,129 @@
+//! The release that went live last, and the way back from it.
+
+use slipway_aws::{Aws, Key, Stored, Table};
+use slipway_core::alarm::AlarmChange;
+use slipway_core::application::{Application, Stage};
+use slipway_core::image::{Image, digest_of};
+use slipway_core::name::{ApplicationName, ReleaseId};
+use slipway_core::release::{Asked, Ended, Outcome, Release, Started};
+use slipway_core::request::ReleaseRequested;
+use slipway_core::rollback::Baseline;
+use slipway_runtime::{Begun, Open, StepError, begin, now};
+
+use crate::Config;
+
+/// Of so many releases the newest that went live is looked for.
+const LOOKED_AT: usize = 20;
+
+/// A release that went through every stage.
+pub(crate) struct Live {
+    pub(crate) release: Release,
+    pub(crate) ended: Ended,
+}
+
+/// Whether people are asked to put back what ran before.
+pub(crate) enum Offer {
+    /// They are.
+    Begun { release: ReleaseId, image: Image, people: Vec<String> },
+    /// They are not, because of this.
+    Not { why: String },
+}
+
+impl Offer {
+    /// What everybody is told of it.
+    pub(crate) fn in_words(&self) -> String {
+        match self {
+            Self::Begun { image, people, .. } => {
+                format!("Each of {} was sent a link that puts {} ({image}) back, once enough of them agree.", people.join(", "), image.tag)
+            }
+            Self::Not { why } => format!("Nobody is asked to put back what ran before: {why}."),
+        }
+    }
+
+    /// The release that does it once people agree.
+    pub(crate) fn begun(&self) -> Option<String> {
+        match self {
+            Self::Begun { release, .. } => Some(release.to_string()),
+            Self::Not { .. } => None,
+        }
+    }
+}
+
+/// The newest release that went live.
+pub(crate) async fn newest(table: &Table, application: &ApplicationName) -> Result<Option<Live>, StepError> {
+    let history: Vec<(Key, Stored<Started>)> = table.list(&Key::histories(application), "").await?;
+    for (_, stored) in history.into_iter().rev().take(LOOKED_AT) {
+        let release = stored.document.release;
+        if let Some(ended) = table.get::<Ended>(&Key::ending(&release.id)).await?
+            && ended.document.ending.outcome == Outcome::Released
+        {
+            return Ok(Some(Live { release, ended: ended.document }));
+        }
+    }
+    Ok(None)
+}
+
+/// Begins the release that puts back what the stage ran before, which then asks people, as any release of that stage does.
+/// Nothing where the release ended too long ago to be the cause, or it was offered before.
+pub(crate) async fn offer(
+    aws: &Aws,
+    config: &Config,
+    table: &Table,
+    (application, stage): (&Application, &Stage),
+    live: &Live,
+    change: &AlarmChange,
+    event_id: &str,
+) -> Result<Option<Offer>, StepError> {
+    let Live { release: bad, ended } = live;
+    let watched_for = stage.bake.as_ref().map_or(0, |bake| bake.watch_for_seconds());
+    if now().duration_since(ended.at).as_secs() > i64::from(watched_for) {
+        return Ok(None);
+    }
+    let not = |why: String| Ok(Some(Offer::Not { why }));
+    let Some(policy) = &stage.approval else {
+        return not(format!("{} asks nobody; ask for the release of an earlier image by hand", stage.name));
+    };
+    let open: Vec<(Key, Stored<Open>)> = table.list(Key::OPEN, &format!("{}#", application.name)).await?;
+    if let Some((_, other)) = open.first() {
+        return not(format!("{} is under way", other.document.started.release.image.tag));
+    }
+    let baselines = table.list::<Baseline>(&Key::release(&bad.id).pk, &Key::baseline(&bad.id, &stage.name, 1).sk).await?;
+    let before = baselines.into_iter().map(|(_, stored)| stored.document).max_by_key(|baseline| baseline.round);
+    let before = before.and_then(|baseline| baseline.services.into_iter().next());
+    let Some(service) = before.filter(|service| service.no_way_back().is_none()) else {
+        return not(format!("{} has nothing that it could go back to", stage.name));
+    };
+    let Some(digest) = digest_of(&service.image).filter(|digest| *digest != bad.image.digest) else {
+        return not(format!("{} ran the same image before", stage.name));
+    };
+    let offered = Key::offered(&bad.id, &stage.name);
+    let request = ReleaseRequested {
+        application: application.name.clone(),
+        tag: tag_of(table, application, &digest).await?,
+        digest,
+        stage: Some(stage.name.clone()),
+        by: format!("the alarm {}", change.alarm_name),
+        reason: format!("it rings since {} went live: {}", bad.image.tag, change.state.reason),
+    };
+    let release = request.release(application, event_id);
+    // One offer for a release and its stage: an alarm that flaps asks once.
+    if !table.put_new(&offered, &release.id).await?
+        && table.get::<ReleaseId>(&offered).await?.is_none_or(|first| first.document != release.id)
+    {
+        return Ok(None);
+    }
+    let Some(only) = application.clone().only(&stage.name) else { return Ok(None) };
+    let ReleaseRequested { by, reason, .. } = request;
+    let started = Started { release: release.clone(), at: now(), pushed_at: now(), asked: Some(Asked { by, reason }) };
+    let begun = begin(aws, table, (&config.state_machine_arn, &config.channels), started, only).await?;
+    tracing::warn!(release.id = %release.id, ?begun, "people are asked whether {} goes back to {}", stage.name, release.image);
+    let people = policy.approvers.iter().map(ToString::to_string).collect();
+    Ok((begun == Begun::Running).then_some(Offer::Begun { release: release.id, image: release.image, people }))
+}
+
+/// The tag under which an image was released before.
+async fn tag_of(table: &Table, application: &Application, digest: &slipway_core::image::Digest) -> Result<Option<String>, StepError> {
+    let history: Vec<(Key, Stored<Started>)> = table.list(&Key::histories(&application.name), "").await?;
+    let found = history.into_iter().rev().find(|(_, stored)| stored.document.release.image.digest == *digest);
+    Ok(found.map(|(_, stored)| stored.document.release.image.tag))
+}
