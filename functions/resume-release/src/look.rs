@@ -6,7 +6,11 @@ use slipway_core::alarm::{Ring, ringing};
 use slipway_core::approval::{Approval, ApprovalId, Status};
 use slipway_core::audit::{Happening, What};
 use slipway_core::deployment::{Progress, ServiceView, judge, together};
+use slipway_core::image::Digest;
+use slipway_core::name::RepositoryName;
 use slipway_core::release::Release;
+use slipway_core::scan::Scan;
+use slipway_core::snapshot::is_under_way;
 use slipway_core::turn::{Claim, Life, Turn};
 use slipway_core::wait::{DeployedService, Wait, WaitResult, decision};
 use slipway_runtime::{StepError, abort_of, newest_after, next_entry, now};
@@ -26,7 +30,31 @@ pub(crate) async fn at(place: &Place<'_>, release: &Release, wait: &Wait) -> Res
         Wait::Deployment { services } | Wait::Rollback { services } => deployment(aws, services).await,
         Wait::Decision { approval } => decided(table, approval).await,
         Wait::Bake { alarms, since } => baking(aws, alarms, *since).await,
+        Wait::Scan { repository, images } => scanning(aws, repository, images).await,
+        Wait::Database { database } => {
+            // One that is gone is told by the gate.
+            let status = aws.snapshots().database_status(database).await?;
+            Ok(status.is_none_or(|status| ["available", "storage-optimization"].contains(&status.as_str())).then_some(WaitResult::Done {}))
+        }
+        Wait::Snapshot { database, identifier } => {
+            let there = aws.snapshots().find(database, identifier).await?;
+            Ok(there.is_none_or(|snapshot| !is_under_way(&snapshot)).then_some(WaitResult::Done {}))
+        }
+        Wait::Task { cluster, task } => {
+            let there = aws.ecs().one_off(cluster.as_str(), task, None).await?;
+            Ok(there.is_none_or(|task| task.stopped).then_some(WaitResult::Done {}))
+        }
     }
+}
+
+/// Whether every image's scan has an end, whatever it found.
+async fn scanning(aws: &Aws, repository: &RepositoryName, images: &[Digest]) -> Result<Option<WaitResult>, StepError> {
+    for image in images {
+        if matches!(aws.repositories().scan(repository, image).await?, Scan::Pending { .. }) {
+            return Ok(None);
+        }
+    }
+    Ok(Some(WaitResult::Done {}))
 }
 
 /// An alarm that rings, or has rung since the stage began to change and may be quiet again: its event may be lost.

@@ -6,13 +6,15 @@
 use serde_json::Value;
 use slipway_aws::{Aws, Key, Table};
 use slipway_core::application::Stage;
+use slipway_core::migration::not_crossed;
 use slipway_core::name::{ClusterName, TaskDefinitionArn};
 use slipway_core::release::Release;
 use slipway_core::rollback::{Restoration, ServiceBaseline, restoration};
+use slipway_core::snapshot::Taken;
 use slipway_core::step::{DeployServicesInput, Restored};
 use slipway_core::timeline::Step;
 use slipway_core::wait::DeployedService;
-use slipway_runtime::{Config, StepError, begin_writing, deployer_after, happened, parse, stop_writing};
+use slipway_runtime::{Config, StepError, begin_writing, deployer_after, happened, migration_of, parse, stop_writing};
 
 /// Puts the baseline of the stage's services back. `Blocked` says that one of them cannot be: a person is needed.
 ///
@@ -22,6 +24,13 @@ use slipway_runtime::{Config, StepError, begin_writing, deployer_after, happened
 pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Restored, StepError> {
     let input: DeployServicesInput = parse(input)?;
     let table = aws.table(&config.table);
+    if let Some(migration) = migration_of(&table, &input.release, &input.stage.name).await? {
+        let snapshot = table.get::<Taken>(&Key::snapshot(&input.release.id, &input.stage.name)).await?.map(|stored| stored.document);
+        if let Some(reason) = not_crossed(&migration, snapshot.as_ref()) {
+            tracing::error!(release.id = %input.release.id, stage.name = %input.stage.name, reason, "{} is not rolled back: {reason}", input.stage.name);
+            return Ok(Restored::Blocked { reason });
+        }
+    }
     if let Err(lost) = begin_writing(&table, &input.release, input.generation).await? {
         return Ok(Restored::Blocked { reason: lost.to_string() });
     }
@@ -97,6 +106,9 @@ async fn restore(aws: &Aws, table: &Table, input: &DeployServicesInput) -> Resul
             task_definition: target,
             desired_count: if before.ran_nothing() { 0 } else { view.desired_count },
             health: configured.health.clone(),
+            steady: configured.steady.clone(),
+            // That it runs again is seen at once: it has proved itself before.
+            steady_seconds: None,
         });
     }
     if let (Some(reason), true) = (superseded, problems.is_empty()) {

@@ -53,6 +53,60 @@ pub struct StoppedTasks {
     pub since: Option<Timestamp>,
 }
 
+/// A task that runs once, with what a service of the stage runs with.
+#[derive(Clone, Debug)]
+pub struct OneOff<'a> {
+    /// The cluster.
+    pub cluster: &'a str,
+    /// The service whose network and launch type it takes.
+    pub service: &'a ServiceName,
+    /// What it runs.
+    pub task_definition: &'a TaskDefinitionArn,
+    /// The container whose command is replaced.
+    pub container: &'a str,
+    /// The command.
+    pub command: &'a [String],
+    /// What it is called, so that a second request finds the first one's task: letters, digits, hyphens and underscores, 64 at the
+    /// most.
+    pub name: &'a str,
+    /// The release that it is for.
+    pub release: &'a ReleaseId,
+}
+
+/// A one-off task as ECS describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OneOffTask {
+    /// Whether it has stopped.
+    pub stopped: bool,
+    /// The exit code of the container; none while it runs, and where it never ran.
+    pub exit_code: Option<i32>,
+    /// Why it stopped, in ECS's words.
+    pub reason: String,
+}
+
+/// Where a container's log is, as its task definition says for the driver `awslogs`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogStream {
+    /// The log group.
+    pub group: String,
+    /// The stream: prefix, container and task.
+    pub name: String,
+}
+
+impl TaskDefinition {
+    /// Where the log of a container of a task is; nothing where its driver is another one.
+    #[must_use]
+    pub fn log_of(&self, container: &str, task_arn: &str) -> Option<LogStream> {
+        let containers = self.document["containerDefinitions"].as_array()?;
+        let options = &containers.iter().find(|one| one["name"] == container)?["logConfiguration"]["options"];
+        let task = task_arn.rsplit('/').next()?;
+        Some(LogStream {
+            group: options["awslogs-group"].as_str()?.to_owned(),
+            name: format!("{}/{container}/{task}", options["awslogs-stream-prefix"].as_str()?),
+        })
+    }
+}
+
 impl Ecs {
     pub(crate) const fn new(client: Client) -> Self {
         Self { client }
@@ -217,6 +271,80 @@ impl Ecs {
         Ok(stopped)
     }
 
+    /// Runs a task once, in the network and with the launch type of a service, and answers its ARN. A task of the same name that is
+    /// there already is answered instead: the client token covers lost answers for a day, its name what is looked for later.
+    ///
+    /// # Errors
+    ///
+    /// When ECS cannot be asked, refuses, or has no place for the task.
+    pub async fn run_once(&self, one_off: &OneOff<'_>) -> Result<String, AwsError> {
+        const OPERATION: &str = "ecs:RunTask";
+        let OneOff { cluster, service, task_definition, container, command, name, release } = one_off;
+        for status in [DesiredStatus::Running, DesiredStatus::Stopped] {
+            let request = self.client.list_tasks().cluster(*cluster).started_by(*name).desired_status(status);
+            let answer = request.send().await.map_err(|error| AwsError::from_sdk("ecs:ListTasks", error))?;
+            if let Some(arn) = answer.task_arns().first() {
+                return Ok(arn.clone());
+            }
+        }
+        let answer = self.client.describe_services().cluster(*cluster).services(service.as_str()).send().await;
+        let answer = answer.map_err(|error| AwsError::from_sdk("ecs:DescribeServices", error))?;
+        let like = answer.services().first().ok_or_else(|| AwsError::unusable("ecs:DescribeServices", format!("no service {service}")))?;
+        let overridden = types::ContainerOverride::builder().name(*container).set_command(Some(command.to_vec())).build();
+        let tag = types::Tag::builder().key(RELEASE_TAG).value(release.as_str()).build();
+        let request = self
+            .client
+            .run_task()
+            .cluster(*cluster)
+            .task_definition(task_definition.as_str())
+            .set_network_configuration(like.network_configuration().cloned())
+            .set_platform_version(like.platform_version().map(ToOwned::to_owned))
+            .overrides(types::TaskOverride::builder().container_overrides(overridden).build())
+            .started_by(*name)
+            .client_token(*name)
+            .tags(tag);
+        // "If a capacityProviderStrategy is specified, the launchType parameter must be omitted" (RunTask, Amazon ECS API reference).
+        let request = if like.capacity_provider_strategy().is_empty() {
+            request.set_launch_type(like.launch_type().cloned())
+        } else {
+            request.set_capacity_provider_strategy(Some(like.capacity_provider_strategy().to_vec()))
+        };
+        let answer = request.send().await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
+        if let Some(arn) = answer.tasks().first().and_then(types::Task::task_arn) {
+            return Ok(arn.to_owned());
+        }
+        let failures = answer.failures().iter().map(|failure| failure.reason().unwrap_or("no reason given"));
+        Err(AwsError::unusable(OPERATION, format!("no task: {}", failures.collect::<Vec<_>>().join("; "))))
+    }
+
+    /// A one-off task as it is now; nothing once ECS has forgotten it, an hour after its end.
+    ///
+    /// # Errors
+    ///
+    /// When ECS cannot be asked.
+    pub async fn one_off(&self, cluster: &str, arn: &str, container: Option<&str>) -> Result<Option<OneOffTask>, AwsError> {
+        let tasks = self.describe_tasks(cluster, &[arn.to_owned()]).await?;
+        Ok(tasks.first().map(|task| {
+            let ran = task.containers().iter().find(|one| container.is_none_or(|name| one.name() == Some(name)));
+            OneOffTask {
+                stopped: task.last_status() == Some("STOPPED"),
+                exit_code: ran.and_then(types::Container::exit_code),
+                reason: task.stopped_reason().unwrap_or_default().to_owned(),
+            }
+        }))
+    }
+
+    /// Stops a one-off task.
+    ///
+    /// # Errors
+    ///
+    /// When ECS cannot be asked, or refuses.
+    pub async fn stop(&self, cluster: &str, arn: &str, reason: &str) -> Result<(), AwsError> {
+        let request = self.client.stop_task().cluster(cluster).task(arn).reason(reason);
+        request.send().await.map_err(|error| AwsError::from_sdk("ecs:StopTask", error))?;
+        Ok(())
+    }
+
     async fn describe_tasks(&self, cluster: &str, arns: &[String]) -> Result<Vec<types::Task>, AwsError> {
         let mut tasks = Vec::with_capacity(arns.len());
         // ECS describes a hundred tasks a call.
@@ -315,6 +443,7 @@ fn task_view(task: &types::Task) -> Result<TaskView, AwsError> {
         task_definition: arn_of(task.task_definition_arn(), "ecs:DescribeTasks")?,
         address,
         digests: task.containers().iter().filter_map(|container| container.image().and_then(digest_of)).collect(),
+        started_at: task.started_at().and_then(|at| Timestamp::from_second(at.secs()).ok()),
         stopped_reason,
     })
 }

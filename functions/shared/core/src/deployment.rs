@@ -81,6 +81,8 @@ pub struct TaskView {
     /// The digests that its containers' image references name. (ECS's own `imageDigest` is that of the platform's
     /// manifest, another one than the index that a multi-architecture image was deployed by.)
     pub digests: Vec<Digest>,
+    /// Since when it runs.
+    pub started_at: Option<Timestamp>,
     /// Why it stopped, if it did, with its containers' exit codes.
     pub stopped_reason: Option<String>,
 }
