@@ -25,7 +25,7 @@ output "repository_urls" {
 
 output "load_balancers" {
   description = "The load balancers' DNS names, by service-cluster, such as web-production"
-  value       = { for place, service in module.service : "${local.services[place].service}-${local.services[place].cluster}" => service.load_balancer_dns_name }
+  value       = { for place, service in module.service : "${local.services[place].service}-${local.services[place].cluster}" => service.load_balancer_dns_name if local.services[place].health_check_path != null }
 }
 
 output "function_names" {

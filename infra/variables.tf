@@ -17,6 +17,7 @@ variable "applications" {
 variable "services" {
   description = "How the ECS services run, by application/stage/service, such as \"web/production/web\"; what is not named here has the defaults of modules/service"
   type = map(object({
+    command                           = optional(list(string))
     container_port                    = optional(number)
     cpu_units                         = optional(number)
     memory_mib                        = optional(number)

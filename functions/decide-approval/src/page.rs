@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use lambda_http::http::StatusCode;
 use maud::{DOCTYPE, Markup, html};
 use slipway_core::approval::{Approval, Status, Verdict, Verified};
+use slipway_core::migration::Kind;
 use slipway_core::name::EmailAddress;
 use slipway_core::release::Release;
-use slipway_core::migration::Kind;
 use slipway_core::rollback::ServiceBaseline;
 use slipway_core::timeline::{Moment, Step};
 

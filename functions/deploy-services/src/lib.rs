@@ -16,7 +16,8 @@ use slipway_core::step::{DeployServicesInput, Deployed};
 use slipway_core::timeline::{Moment, Step};
 use slipway_core::wait::DeployedService;
 use slipway_runtime::{
-    Config, StepError, Unwanted, approved, audit, begin_writing, count, happened, migration_of, now, parse, revision, stop_writing, unwanted,
+    Config, StepError, Unwanted, approved, audit, begin_writing, count, happened, migration_of, now, parse, revision, stop_writing,
+    unwanted,
 };
 
 /// One service, what it ran, and what it runs now.

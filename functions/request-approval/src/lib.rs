@@ -151,7 +151,8 @@ async fn gates(aws: &Aws, table: &Table, release: &Release, stage: &Stage) -> Re
         && let Some(database) = policy.database()
     {
         let name = database.name();
-        let words = format!("One of {name} is taken before the change. It is not a rollback of the schema: a rollback puts images back only.");
+        let words =
+            format!("One of {name} is taken before the change. It is not a rollback of the schema: a rollback puts images back only.");
         shown("Database snapshot", words);
     }
     let mut migration = None;

@@ -173,7 +173,9 @@ impl Run<'_> {
     /// The end of its log. That it cannot be read changes nothing about how it ended.
     async fn log(&self, migration: &Migration, task: &str) -> Result<Vec<String>, StepError> {
         let definition = self.aws.ecs().task_definition(migration.task_definition.as_str()).await?;
-        let Some(stream) = definition.and_then(|definition| definition.log_of(self.policy.container(), task)) else { return Ok(Vec::new()) };
+        let Some(stream) = definition.and_then(|definition| definition.log_of(self.policy.container(), task)) else {
+            return Ok(Vec::new());
+        };
         match self.aws.logs().tail(&stream, LOG_LINES).await {
             Ok(lines) => Ok(lines),
             Err(error) => {

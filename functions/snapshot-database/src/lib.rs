@@ -61,14 +61,17 @@ async fn gate(aws: &Aws, table: &Table, input: &GateInput, policy: &SnapshotPoli
 
     let for_database = Wait::Database { database: database.clone() };
     let for_snapshot = Wait::Snapshot { database: database.clone(), identifier: identifier.clone() };
-    let late = |what: String| Gated::Blocked { reason: format!("{what} after {} s; production was not touched for it", policy.wait_seconds()) };
+    let late =
+        |what: String| Gated::Blocked { reason: format!("{what} after {} s; production was not touched for it", policy.wait_seconds()) };
     let wait = |wait: Wait, what: String| match left {
         Some(timeout_seconds) => Gated::Waiting { wait, timeout_seconds },
         None => late(what),
     };
     Ok(match next(database, there.as_ref(), status.as_deref(), release) {
         Next::Stop { reason } => Gated::Blocked { reason },
-        Next::AwaitDatabase { status } => wait(for_database, format!("no snapshot can be taken of {name}: it is {status} and not available")),
+        Next::AwaitDatabase { status } => {
+            wait(for_database, format!("no snapshot can be taken of {name}: it is {status} and not available"))
+        }
         Next::AwaitSnapshot => wait(for_snapshot, format!("the snapshot {identifier} of {name} is not there")),
         Next::Take if left.is_none() => late(format!("no snapshot was taken of {name}")),
         Next::Take => {
@@ -116,7 +119,12 @@ async fn make_room(aws: &Aws, database: &Database, place: &str, keep: u16, curre
     let old = beyond(&all, place, keep, current);
     for snapshot in &old {
         aws.snapshots().remove(database, &snapshot.identifier).await?;
-        tracing::info!(snapshot = snapshot.identifier, "the snapshot {} of {} is removed: newer ones are kept", snapshot.identifier, snapshot.database);
+        tracing::info!(
+            snapshot = snapshot.identifier,
+            "the snapshot {} of {} is removed: newer ones are kept",
+            snapshot.identifier,
+            snapshot.database
+        );
     }
     Ok(old.len())
 }

@@ -1,8 +1,8 @@
 //! The Lambda function `snapshot-database`.
 
-use snapshot_database::handle;
 use slipway_aws::Aws;
 use slipway_runtime::{Config, Environment};
+use snapshot_database::handle;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

@@ -110,7 +110,9 @@ impl Repositories {
             let answer = match request.send().await {
                 Ok(answer) => answer,
                 Err(error) if error.as_service_error().is_some_and(DescribeImageScanFindingsError::is_scan_not_found_exception) => {
-                    return Ok(Scan::Pending { why: format!("there is no scan of {}@{}: turn on scanning on push", repository, digest.short()) });
+                    return Ok(Scan::Pending {
+                        why: format!("there is no scan of {}@{}: turn on scanning on push", repository, digest.short()),
+                    });
                 }
                 Err(error) if error.as_service_error().is_some_and(DescribeImageScanFindingsError::is_image_not_found_exception) => {
                     return Ok(Scan::Impossible { why: format!("the registry has no image {repository}@{digest}") });
@@ -122,7 +124,12 @@ impl Repositories {
             }
             if let Some(some) = answer.image_scan_findings() {
                 findings.extend(some.findings().iter().map(basic));
-                findings.extend(some.enhanced_findings().iter().filter(|finding| finding.status().is_none_or(|status| status == "ACTIVE")).map(enhanced));
+                findings.extend(
+                    some.enhanced_findings()
+                        .iter()
+                        .filter(|finding| finding.status().is_none_or(|status| status == "ACTIVE"))
+                        .map(enhanced),
+                );
             }
             next = answer.next_token().filter(|token| !token.is_empty()).map(ToOwned::to_owned);
             if next.is_none() {

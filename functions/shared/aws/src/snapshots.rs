@@ -74,11 +74,13 @@ impl Snapshots {
                 Err(error) if error.as_service_error().is_some_and(|error| error.is_db_snapshot_not_found_fault()) => Ok(None),
                 Err(error) => Err(AwsError::from_sdk("rds:DescribeDBSnapshots", error)),
             },
-            Database::Cluster(_) => match self.client.describe_db_cluster_snapshots().db_cluster_snapshot_identifier(identifier).send().await {
-                Ok(answer) => Ok(answer.db_cluster_snapshots().first().map(of_cluster)),
-                Err(error) if error.as_service_error().is_some_and(|error| error.is_db_cluster_snapshot_not_found_fault()) => Ok(None),
-                Err(error) => Err(AwsError::from_sdk("rds:DescribeDBClusterSnapshots", error)),
-            },
+            Database::Cluster(_) => {
+                match self.client.describe_db_cluster_snapshots().db_cluster_snapshot_identifier(identifier).send().await {
+                    Ok(answer) => Ok(answer.db_cluster_snapshots().first().map(of_cluster)),
+                    Err(error) if error.as_service_error().is_some_and(|error| error.is_db_cluster_snapshot_not_found_fault()) => Ok(None),
+                    Err(error) => Err(AwsError::from_sdk("rds:DescribeDBClusterSnapshots", error)),
+                }
+            }
         }
     }
 
@@ -93,12 +95,14 @@ impl Snapshots {
         loop {
             let (some, next) = match database {
                 Database::Instance(name) => {
-                    let request = self.client.describe_db_snapshots().db_instance_identifier(name).snapshot_type("manual").set_marker(marker);
+                    let request =
+                        self.client.describe_db_snapshots().db_instance_identifier(name).snapshot_type("manual").set_marker(marker);
                     let answer = request.send().await.map_err(|error| AwsError::from_sdk("rds:DescribeDBSnapshots", error))?;
                     (answer.db_snapshots().iter().map(of_instance).collect::<Vec<_>>(), answer.marker().map(ToOwned::to_owned))
                 }
                 Database::Cluster(name) => {
-                    let request = self.client.describe_db_cluster_snapshots().db_cluster_identifier(name).snapshot_type("manual").set_marker(marker);
+                    let request =
+                        self.client.describe_db_cluster_snapshots().db_cluster_identifier(name).snapshot_type("manual").set_marker(marker);
                     let answer = request.send().await.map_err(|error| AwsError::from_sdk("rds:DescribeDBClusterSnapshots", error))?;
                     (answer.db_cluster_snapshots().iter().map(of_cluster).collect(), answer.marker().map(ToOwned::to_owned))
                 }
@@ -129,7 +133,8 @@ impl Snapshots {
         let tags = vec![tag(RELEASE_TAG, release.id.as_str()), tag(GENERATION_TAG, &generation.to_string()), tag(PLACE_TAG, place)];
         match database {
             Database::Instance(name) => {
-                let request = self.client.create_db_snapshot().db_instance_identifier(name).db_snapshot_identifier(identifier).set_tags(Some(tags));
+                let request =
+                    self.client.create_db_snapshot().db_instance_identifier(name).db_snapshot_identifier(identifier).set_tags(Some(tags));
                 match request.send().await {
                     Ok(_) => Ok(Requested::Begun),
                     Err(error) => match error.as_service_error() {
@@ -141,8 +146,12 @@ impl Snapshots {
                 }
             }
             Database::Cluster(name) => {
-                let request =
-                    self.client.create_db_cluster_snapshot().db_cluster_identifier(name).db_cluster_snapshot_identifier(identifier).set_tags(Some(tags));
+                let request = self
+                    .client
+                    .create_db_cluster_snapshot()
+                    .db_cluster_identifier(name)
+                    .db_cluster_snapshot_identifier(identifier)
+                    .set_tags(Some(tags));
                 match request.send().await {
                     Ok(_) => Ok(Requested::Begun),
                     Err(error) => match error.as_service_error() {
@@ -243,7 +252,8 @@ mod tests {
     async fn a_snapshot_is_asked_for_by_its_identifier_and_says_whose_it_is() {
         let rule = mock!(aws_sdk_rds::Client::create_db_snapshot)
             .match_requests(|request| {
-                let tags: Vec<_> = request.tags().iter().map(|tag| (tag.key().unwrap_or_default(), tag.value().unwrap_or_default())).collect();
+                let tags: Vec<_> =
+                    request.tags().iter().map(|tag| (tag.key().unwrap_or_default(), tag.value().unwrap_or_default())).collect();
                 request.db_instance_identifier() == Some("orders")
                     && request.db_snapshot_identifier() == Some("s")
                     && tags == [("slipway:release", "web-a1"), ("slipway:generation", "7"), ("slipway:stage", "web/production")]
@@ -268,7 +278,10 @@ mod tests {
                 Requested::AlreadyThere,
             ),
             (|| CreateDBSnapshotError::SnapshotQuotaExceededFault(SnapshotQuotaExceededFault::builder().build()), Requested::QuotaReached),
-            (|| CreateDBSnapshotError::InvalidDbInstanceStateFault(InvalidDbInstanceStateFault::builder().build()), Requested::NotAvailable),
+            (
+                || CreateDBSnapshotError::InvalidDbInstanceStateFault(InvalidDbInstanceStateFault::builder().build()),
+                Requested::NotAvailable,
+            ),
         ];
         for (error, expected) in cases {
             let rule = mock!(aws_sdk_rds::Client::create_db_snapshot).then_error(error);
@@ -289,7 +302,8 @@ mod tests {
     #[tokio::test]
     async fn every_page_of_a_databases_snapshots_is_read_with_their_tags() {
         let tag = Tag::builder().key("slipway:release").value("web-a1").build();
-        let ours = DbSnapshot::builder().db_snapshot_identifier("a").db_instance_identifier("orders").status("available").tag_list(tag).build();
+        let ours =
+            DbSnapshot::builder().db_snapshot_identifier("a").db_instance_identifier("orders").status("available").tag_list(tag).build();
         let theirs = DbSnapshot::builder().db_snapshot_identifier("b").db_instance_identifier("orders").status("creating").build();
         let first = mock!(aws_sdk_rds::Client::describe_db_snapshots)
             .match_requests(|request| request.marker().is_none() && request.snapshot_type() == Some("manual"))
@@ -307,7 +321,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_clusters_snapshots_are_read_alike() {
-        let there = DbClusterSnapshot::builder().db_cluster_snapshot_identifier("a").db_cluster_identifier("orders").status("available").build();
+        let there =
+            DbClusterSnapshot::builder().db_cluster_snapshot_identifier("a").db_cluster_identifier("orders").status("available").build();
         let rule = mock!(aws_sdk_rds::Client::describe_db_cluster_snapshots)
             .then_output(move || DescribeDbClusterSnapshotsOutput::builder().db_cluster_snapshots(there.clone()).build());
         let snapshots = Snapshots::new(answering!(aws_sdk_rds, [&rule]));

@@ -383,11 +383,19 @@ mod tests {
             (r#""bake""#, r#""snapshot": { "database": "a", "keep": 0 }, "bake""#, "stages[1].snapshot.keep"),
             (r#""bake""#, r#""image_check": { "stop_above": "BAD" }, "bake""#, "stages[1].image_check.stop_above"),
             (r#""bake""#, r#""image_check": { "stop_above": "UNKNOWN" }, "bake""#, "stages[1].image_check.stop_above"),
-            (r#""bake""#, r#""image_check": { "stop_above": "LOW", "allow": [{ "finding": "C", "until": "soon" }] }, "bake""#, "allow[0].until"),
+            (
+                r#""bake""#,
+                r#""image_check": { "stop_above": "LOW", "allow": [{ "finding": "C", "until": "soon" }] }, "bake""#,
+                "allow[0].until",
+            ),
             (r#""bake""#, r#""migration": { "service": "api", "command": ["m"] }, "bake""#, "stages[1].migration.service"),
             (r#""bake""#, r#""migration": { "service": "web", "command": [] }, "bake""#, "stages[1].migration.command"),
             (r#""health": { "path": "/health" } }] },"#, r#""desired_count": 1 }] },"#, "stages[0].services[0].health"),
-            (r#""health": { "path": "/health" } }] },"#, r#""health": { "path": "/" }, "steady": { "for": "1s" } }] },"#, "services[0].health"),
+            (
+                r#""health": { "path": "/health" } }] },"#,
+                r#""health": { "path": "/" }, "steady": { "for": "1s" } }] },"#,
+                "services[0].health",
+            ),
             (r#""health": { "path": "/health" } }] },"#, r#""steady": { "for": "1s", "command": [] } }] },"#, "steady.command"),
             (r#""bake""#, r#""snapshots": {}, "bake""#, "snapshots"),
         ];

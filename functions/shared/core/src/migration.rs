@@ -140,7 +140,8 @@ impl TaskEnd {
     #[must_use]
     pub fn in_words(&self) -> String {
         let exit = self.exit_code.map_or_else(|| "it never ran".to_owned(), |code| format!("exit code {code}"));
-        let reason = if self.is_good() || self.reason.is_empty() { String::new() } else { format!(", {}", self.reason.trim_end_matches('.')) };
+        let reason =
+            if self.is_good() || self.reason.is_empty() { String::new() } else { format!(", {}", self.reason.trim_end_matches('.')) };
         let log = if self.log.is_empty() { String::new() } else { format!("; its log ends: {}", self.log.join(" | ")) };
         format!("{exit}{reason}{log}")
     }
@@ -177,7 +178,8 @@ mod tests {
     fn migration(kind: Kind) -> Migration {
         Migration {
             kind,
-            task_definition: TaskDefinitionArn::new("arn:aws:ecs:eu-central-1:111122223333:task-definition/production-web:2").expect("an ARN"),
+            task_definition: TaskDefinitionArn::new("arn:aws:ecs:eu-central-1:111122223333:task-definition/production-web:2")
+                .expect("an ARN"),
             began_at: Timestamp::UNIX_EPOCH,
             task: None,
             end: None,
@@ -205,7 +207,11 @@ mod tests {
 
     #[test]
     fn an_end_is_told_with_its_code_and_the_end_of_its_log() {
-        let end = TaskEnd { exit_code: Some(3), reason: "Essential container in task exited".into(), log: vec!["adding".into(), "no column".into()] };
+        let end = TaskEnd {
+            exit_code: Some(3),
+            reason: "Essential container in task exited".into(),
+            log: vec!["adding".into(), "no column".into()],
+        };
 
         assert_eq!(end.in_words(), "exit code 3, Essential container in task exited; its log ends: adding | no column");
         assert!(!end.is_good());

@@ -177,7 +177,8 @@ pub fn judge(policy: &ImageCheckPolicy, scans: &[Scan], today: Date) -> Judgemen
     }
     findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.name.cmp(&b.name)));
     findings.dedup_by(|a, b| a.name == b.name && a.severity == b.severity);
-    let allowance = |finding: &Finding| policy.allow.iter().filter(|allowed| allowed.finding == finding.name).max_by_key(|allowed| allowed.until);
+    let allowance =
+        |finding: &Finding| policy.allow.iter().filter(|allowed| allowed.finding == finding.name).max_by_key(|allowed| allowed.until);
     let above: Vec<&Finding> = findings.iter().copied().filter(|finding| finding.severity > policy.stop_above).collect();
     let stopping: Vec<&Finding> =
         above.iter().copied().filter(|finding| allowance(finding).is_none_or(|allowed| allowed.until < today)).collect();
@@ -191,7 +192,9 @@ pub fn judge(policy: &ImageCheckPolicy, scans: &[Scan], today: Date) -> Judgemen
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let count = if stopping.len() == 1 { "1 finding".to_owned() } else { format!("{} findings", stopping.len()) };
         let names = names.collect::<Vec<_>>().join(", ");
-        return Judgement::Stop { reason: format!("the scan of the image has {count} above {}: {names}{more}", policy.stop_above.as_str()) };
+        return Judgement::Stop {
+            reason: format!("the scan of the image has {count} above {}: {names}{more}", policy.stop_above.as_str()),
+        };
     }
     let severe = findings.iter().filter(|finding| finding.severity >= Severity::High).map(|finding| finding.name.clone()).collect();
     Judgement::Pass(Checked { words: in_words(policy, &findings, &above), severe })

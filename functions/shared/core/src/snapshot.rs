@@ -170,7 +170,10 @@ pub fn next(database: &Database, there: Option<&Snapshot>, status: Option<&str>,
     if let Some(snapshot) = there {
         if snapshot.release.as_deref() != Some(release.id.as_str()) || snapshot.database != name {
             return Next::Stop {
-                reason: format!("there is a snapshot {} which this release did not take of {name}; rename or remove it", snapshot.identifier),
+                reason: format!(
+                    "there is a snapshot {} which this release did not take of {name}; rename or remove it",
+                    snapshot.identifier
+                ),
             };
         }
         return match snapshot.status.as_str() {
@@ -264,7 +267,9 @@ mod tests {
             snapshot("new", "available", 3, Some("web-3")),
             snapshot("going-on", "creating", 4, Some("web-4")),
         ];
-        let names = |keep, current| beyond(&all, "web/production", keep, current).into_iter().map(|one| one.identifier.as_str()).collect::<Vec<_>>();
+        let names = |keep, current| {
+            beyond(&all, "web/production", keep, current).into_iter().map(|one| one.identifier.as_str()).collect::<Vec<_>>()
+        };
 
         assert_eq!(names(2, "new"), ["oldest"]);
         assert_eq!(names(1, "oldest"), ["old"]);
@@ -276,7 +281,15 @@ mod tests {
     fn what_was_taken_says_how_it_is_restored() {
         let taken = |database| Taken { identifier: "s".into(), database, at: Timestamp::UNIX_EPOCH };
 
-        assert!(taken(Database::Instance("orders".into())).restore_command().contains("--db-instance-identifier orders-restored --db-snapshot-identifier s"));
-        assert!(taken(Database::Cluster("orders".into())).restore_command().contains("--db-cluster-identifier orders-restored --snapshot-identifier s"));
+        assert!(
+            taken(Database::Instance("orders".into()))
+                .restore_command()
+                .contains("--db-instance-identifier orders-restored --db-snapshot-identifier s")
+        );
+        assert!(
+            taken(Database::Cluster("orders".into()))
+                .restore_command()
+                .contains("--db-cluster-identifier orders-restored --snapshot-identifier s")
+        );
     }
 }

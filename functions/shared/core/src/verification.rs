@@ -171,7 +171,8 @@ pub fn judge(expected: &Expected<'_>, service: &ServiceView, tasks: &[TaskView],
         let why = if unhealthy.is_empty() { String::new() } else { format!(": {}", unhealthy.join("; ")) };
         Some(format!("the load balancer calls {targets_healthy} of {wanted} tasks of {name} healthy{why}"))
     } else if let Look::Steady { seconds, now } = look {
-        let youngest = running.iter().map(|task| task.started_at.map_or(0, |at| now.duration_since(at).as_secs())).min().unwrap_or_default();
+        let youngest =
+            running.iter().map(|task| task.started_at.map_or(0, |at| now.duration_since(at).as_secs())).min().unwrap_or_default();
         (youngest < i64::from(seconds))
             .then(|| format!("a task of {name} has run for {youngest} s only, and should have run on for {seconds} s: it was replaced"))
     } else if good < probes.len() || probes.len() < PROBES {
@@ -218,7 +219,13 @@ mod tests {
     }
 
     fn task(revision: u32, address: &str) -> TaskView {
-        TaskView { task_definition: td(revision), address: Some(address.into()), digests: vec![digest("a")], started_at: None, stopped_reason: None }
+        TaskView {
+            task_definition: td(revision),
+            address: Some(address.into()),
+            digests: vec![digest("a")],
+            started_at: None,
+            stopped_reason: None,
+        }
     }
 
     fn good_probes() -> Vec<Probe> {
