@@ -155,7 +155,7 @@ async fn change(
     for (Subject { configured, baseline, view, .. }, task_definition) in subjects.into_iter().zip(revisions) {
         let first = baseline.ran_nothing().then(|| u32::from(configured.desired_count.unwrap_or(1)));
         if view.task_definition != task_definition {
-            aws.ecs().update(stage.cluster(), &configured.service, &task_definition, first).await?;
+            aws.ecs().update(stage.cluster(), &configured.service, &task_definition, first, stage.strategy.as_ref()).await?;
         }
         services.push(DeployedService {
             cluster: cluster.clone(),
@@ -163,6 +163,7 @@ async fn change(
             arn: view.arn,
             task_definition,
             desired_count: first.unwrap_or(view.desired_count),
+            strategy: stage.strategy.clone(),
             health: configured.health.clone(),
             steady: configured.steady.clone(),
             steady_seconds: configured.steady.as_ref().map(|steady| steady.duration.seconds()),

@@ -12,6 +12,7 @@ use slipway_core::release::Release;
 use slipway_core::rollback::{Restoration, ServiceBaseline, restoration};
 use slipway_core::snapshot::Taken;
 use slipway_core::step::{DeployServicesInput, Restored};
+use slipway_core::strategy::Strategy;
 use slipway_core::timeline::Step;
 use slipway_core::wait::DeployedService;
 use slipway_runtime::{Config, StepError, begin_writing, deployer_after, happened, migration_of, parse, stop_writing};
@@ -87,7 +88,7 @@ async fn restore(aws: &Aws, table: &Table, input: &DeployServicesInput) -> Resul
                     }
                 }
                 tracing::info!(release.id = %release.id, %stage.name, ecs.service = %name, ecs.task_definition = %target, "{name} of {} goes back to {target}", stage.name);
-                aws.ecs().update(stage.cluster(), name, &target, before.ran_nothing().then_some(0)).await?;
+                put_back(aws, stage, before, &target).await?;
             }
             Restoration::Refuse { running } => {
                 if let Some(newer) = deployer_after(table, release, &stage.name, name, &running).await? {
@@ -105,6 +106,7 @@ async fn restore(aws: &Aws, table: &Table, input: &DeployServicesInput) -> Resul
             arn: before.arn.clone(),
             task_definition: target,
             desired_count: if before.ran_nothing() { 0 } else { view.desired_count },
+            strategy: stage.strategy.clone(),
             health: configured.health.clone(),
             steady: configured.steady.clone(),
             // That it runs again is seen at once: it has proved itself before.
@@ -119,6 +121,23 @@ async fn restore(aws: &Aws, table: &Table, input: &DeployServicesInput) -> Resul
     } else {
         Ok(Restored::Blocked { reason: problems.join("; ") })
     }
+}
+
+/// Tells ECS to run the baseline. A deployment that still shifts traffic is stopped, which shifts it back; after it all traffic goes back
+/// at once, however gently it came.
+async fn put_back(aws: &Aws, stage: &Stage, before: &ServiceBaseline, target: &TaskDefinitionArn) -> Result<(), StepError> {
+    let shifts = stage.strategy.as_ref().is_some_and(Strategy::shifts_traffic);
+    if shifts
+        && target == &before.task_definition
+        && let Some(deployment) = aws.ecs().newest_deployment(stage.cluster(), &before.service).await?
+        && deployment.is_in_flight()
+    {
+        aws.ecs().stop_deployment(&deployment.arn).await?;
+        return Ok(());
+    }
+    let at_once = shifts.then_some(Strategy::BlueGreen { bake: None });
+    aws.ecs().update(stage.cluster(), &before.service, target, before.ran_nothing().then_some(0), at_once.as_ref()).await?;
+    Ok(())
 }
 
 /// A task definition that ECS takes for the baseline: itself, or, where it was deregistered meanwhile, a copy that is

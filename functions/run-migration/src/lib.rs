@@ -6,14 +6,15 @@
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use slipway_aws::{Aws, Key, OneOff, Stored, Table};
-use slipway_core::migration::{Kind, LABEL, LOG_LINES, Migration, MigrationPolicy, TaskEnd, not_crossed};
+use slipway_core::migration::{Kind, LABEL, Migration, MigrationPolicy, TaskEnd, not_crossed};
 use slipway_core::name::{ClusterName, TaskDefinitionArn};
 use slipway_core::snapshot::Taken;
 use slipway_core::step::{GateInput, Gated};
 use slipway_core::timeline::Step;
 use slipway_core::wait::Wait;
 use slipway_runtime::{
-    Config, StepError, Unwanted, approved, begin_writing, happened, migration_of, now, parse, revision, stop_writing, time_left, unwanted,
+    Config, StepError, Unwanted, approved, begin_writing, happened, log_tail, migration_of, now, parse, revision, stop_writing, time_left,
+    unwanted,
 };
 
 /// Runs the migration, or looks how it goes.
@@ -159,30 +160,19 @@ impl Run<'_> {
             (Some(found), None) if !found.stopped => {
                 aws.ecs().stop(stage.cluster(), &task, "Slipway: the migration took too long").await?;
                 let reason = format!("it was stopped after {} s", policy.timeout_seconds());
-                TaskEnd { exit_code: None, reason, log: self.log(&migration, &task).await? }
+                TaskEnd { exit_code: None, reason, log: log_tail(aws, &migration.task_definition, policy.container(), &task).await? }
             }
-            (Some(found), _) => TaskEnd { exit_code: found.exit_code, reason: found.reason, log: self.log(&migration, &task).await? },
+            (Some(found), _) => TaskEnd {
+                exit_code: found.exit_code,
+                reason: found.reason,
+                log: log_tail(aws, &migration.task_definition, policy.container(), &task).await?,
+            },
             (None, _) => unknown(),
         };
         migration.end = Some(end.clone());
         self.keep(&migration).await?;
         self.happened(format!("Migration ({}): {}", migration.kind.as_str(), end.in_words())).await?;
         self.verdict(&migration, &end).await
-    }
-
-    /// The end of its log. That it cannot be read changes nothing about how it ended.
-    async fn log(&self, migration: &Migration, task: &str) -> Result<Vec<String>, StepError> {
-        let definition = self.aws.ecs().task_definition(migration.task_definition.as_str()).await?;
-        let Some(stream) = definition.and_then(|definition| definition.log_of(self.policy.container(), task)) else {
-            return Ok(Vec::new());
-        };
-        match self.aws.logs().tail(&stream, LOG_LINES).await {
-            Ok(lines) => Ok(lines),
-            Err(error) => {
-                tracing::warn!("the log of the migration cannot be read: {error}");
-                Ok(vec![format!("(its log cannot be read: {error})")])
-            }
-        }
     }
 
     async fn verdict(&self, migration: &Migration, end: &TaskEnd) -> Result<Gated, StepError> {

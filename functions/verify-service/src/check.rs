@@ -2,11 +2,11 @@
 
 use sha2::{Digest as _, Sha256};
 use slipway_aws::{Aws, Key, OneOff, Table};
-use slipway_core::migration::{LOG_LINES, TaskEnd};
+use slipway_core::migration::TaskEnd;
 use slipway_core::step::VerifyServiceInput;
 use slipway_core::verification::{Health, Verification};
 use slipway_core::wait::Wait;
-use slipway_runtime::{StepError, time_left};
+use slipway_runtime::{StepError, log_tail, time_left};
 
 /// How long the command may take, in seconds.
 const TIMEOUT_SECONDS: u32 = 5 * 60;
@@ -46,11 +46,7 @@ pub(crate) async fn run(
             TaskEnd { exit_code: None, reason: format!("it was stopped after {TIMEOUT_SECONDS} s"), log: Vec::new() }
         }
         (Some(found), _) => {
-            let definition = aws.ecs().task_definition(service.task_definition.as_str()).await?;
-            let log = match definition.and_then(|definition| definition.log_of(name.as_str(), &task)) {
-                Some(stream) => aws.logs().tail(&stream, LOG_LINES).await?,
-                None => Vec::new(),
-            };
+            let log = log_tail(aws, &service.task_definition, name.as_str(), &task).await?;
             TaskEnd { exit_code: found.exit_code, reason: found.reason, log }
         }
         (None, _) => TaskEnd { exit_code: None, reason: "ECS does not know its task any more".to_owned(), log: Vec::new() },

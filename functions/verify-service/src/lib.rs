@@ -41,7 +41,9 @@ pub async fn handle(aws: &Aws, config: &Config, prober: &Prober, input: Value) -
     };
     let tasks = aws.ecs().running_tasks(cluster, name.as_str()).await?;
     let mut targets: Vec<Target> = Vec::new();
-    for group in &view.target_groups {
+    // Where ECS shifts traffic, the tasks are in the one group or in the other.
+    let alternates = view.traffic.balancers.iter().filter_map(|balancer| balancer.alternate_target_group.as_ref());
+    for group in view.target_groups.iter().chain(alternates) {
         targets.extend(aws.load_balancers().targets(group).await?);
     }
     // Scaling may have changed the count since the deployment; that someone scaled to nothing proves nothing.

@@ -108,10 +108,8 @@ def snapshots_take_a_while() -> None:
             snapshot = rds._snapshots.get(name)
             if snapshot is None:
                 del asked[name]
-            elif told.get("snapshots") == "fail":
-                snapshot["Status"] = "failed"
             elif told.get("snapshots") != "slow" and time.monotonic() - since > SECONDS:
-                snapshot["Status"] = "available"
+                snapshot["Status"] = "failed" if told.get("snapshots") == "fail" else "available"
                 del asked[name]
         return describe(params)
 

@@ -137,6 +137,8 @@ def resources_are_those_of_aws() -> None:
         if service == "ecs":
             first, *others = _ecs_resources(action, request, region, account) or [resource]
             resource = first
+        elif service == "logs" and action == "GetLogEvents":
+            resource += f":log-stream:{_parsed(body).get('logStreamName', '')}"
         elif service == "rds" and (named := _rds_resources(action, query, region, account)):
             resource, *others = named
         elif service == "ssm" and action == "GetParametersByPath" and request.get("Path"):

@@ -1,14 +1,17 @@
 //! ECS: services, their tasks, and task definitions.
 
 use aws_sdk_ecs::Client;
+use aws_sdk_ecs::operation::stop_service_deployment::StopServiceDeploymentError;
 use aws_sdk_ecs::types::{self, DeploymentRolloutState, DesiredStatus, TaskDefinitionField};
 use aws_smithy_types::body::SdkBody;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use slipway_core::definition::OF_THE_REVISION;
-use slipway_core::deployment::{Deployment, Rollout, ServiceEvent, ServiceView, TaskView};
+use slipway_core::deployment::{Balancer, Deployment, Rollout, ServiceEvent, ServiceView, TaskView, Traffic};
 use slipway_core::image::digest_of;
 use slipway_core::name::{ReleaseId, ServiceArn, ServiceName, TaskDefinitionArn};
+use slipway_core::span::Span;
+use slipway_core::strategy::{ServiceDeployment, Strategy, minutes};
 
 use crate::AwsError;
 use crate::answer::Answer;
@@ -198,7 +201,7 @@ impl Ecs {
         arn_of(answer.task_definition().and_then(types::TaskDefinition::task_definition_arn), OPERATION)
     }
 
-    /// Tells a service to run a task definition, and how many tasks of it where that is to change.
+    /// Tells a service to run a task definition, how many tasks of it where that is to change, and how gently where the stage says so.
     ///
     /// # Errors
     ///
@@ -209,17 +212,94 @@ impl Ecs {
         service: &ServiceName,
         task_definition: &TaskDefinitionArn,
         desired_count: Option<u32>,
+        strategy: Option<&Strategy>,
     ) -> Result<(), AwsError> {
         const OPERATION: &str = "ecs:UpdateService";
+        let configuration = match strategy {
+            Some(strategy) => Some(self.with_strategy(cluster, service, strategy).await?),
+            None => None,
+        };
         let request = self
             .client
             .update_service()
             .cluster(cluster)
             .service(service.as_str())
             .task_definition(task_definition.as_str())
-            .set_desired_count(desired_count.map(|count| i32::try_from(count).unwrap_or(i32::MAX)));
+            .set_desired_count(desired_count.map(|count| i32::try_from(count).unwrap_or(i32::MAX)))
+            .set_deployment_configuration(configuration);
         request.send().await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
         Ok(())
+    }
+
+    /// The service's deployment configuration with another strategy: what it says of its circuit breaker, its alarms and its tasks stays,
+    /// because ECS replaces the whole of it.
+    async fn with_strategy(
+        &self,
+        cluster: &str,
+        service: &ServiceName,
+        strategy: &Strategy,
+    ) -> Result<types::DeploymentConfiguration, AwsError> {
+        let answer = self.client.describe_services().cluster(cluster).services(service.as_str()).send().await;
+        let answer = answer.map_err(|error| AwsError::from_sdk("ecs:DescribeServices", error))?;
+        let mut configuration = answer
+            .services()
+            .first()
+            .and_then(|service| service.deployment_configuration().cloned())
+            .unwrap_or_else(|| types::DeploymentConfiguration::builder().build());
+        let in_minutes = |span: &Span| i32::try_from(minutes(span)).unwrap_or(i32::MAX);
+        configuration.strategy = Some(types::DeploymentStrategy::from(strategy.as_str()));
+        (configuration.canary_configuration, configuration.linear_configuration) = (None, None);
+        configuration.bake_time_in_minutes = match strategy {
+            Strategy::Rolling {} => None,
+            Strategy::BlueGreen { bake } | Strategy::Canary { bake, .. } | Strategy::Linear { bake, .. } => {
+                Some(bake.as_ref().map_or(0, in_minutes))
+            }
+        };
+        match strategy {
+            Strategy::Canary { percent, step_bake, .. } => {
+                let canary = types::CanaryConfiguration::builder();
+                let canary = canary.canary_percent(percent.value()).canary_bake_time_in_minutes(in_minutes(step_bake));
+                configuration.canary_configuration = Some(canary.build());
+            }
+            Strategy::Linear { percent, step_bake, .. } => {
+                let linear = types::LinearConfiguration::builder();
+                let linear = linear.step_percent(percent.value()).step_bake_time_in_minutes(in_minutes(step_bake));
+                configuration.linear_configuration = Some(linear.build());
+            }
+            Strategy::Rolling {} | Strategy::BlueGreen { .. } => {}
+        }
+        Ok(configuration)
+    }
+
+    /// The newest deployment of a service, where ECS keeps one: it does so for 90 days.
+    ///
+    /// # Errors
+    ///
+    /// When ECS cannot be asked.
+    pub async fn newest_deployment(&self, cluster: &str, service: &ServiceName) -> Result<Option<ServiceDeployment>, AwsError> {
+        let request = self.client.list_service_deployments().cluster(cluster).service(service.as_str());
+        let answer = request.send().await.map_err(|error| AwsError::from_sdk("ecs:ListServiceDeployments", error))?;
+        let newest = answer.service_deployments().iter().max_by_key(|one| one.created_at().map_or(0, |at| at.secs()));
+        Ok(newest.map(|one| ServiceDeployment {
+            arn: one.service_deployment_arn().unwrap_or_default().to_owned(),
+            status: one.status().map_or("", types::ServiceDeploymentStatus::as_str).to_owned(),
+            reason: one.status_reason().unwrap_or_default().to_owned(),
+        }))
+    }
+
+    /// Stops a deployment that is in flight, so that ECS shifts the traffic back to what ran before. One that has ended stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// When ECS cannot be asked, or refuses.
+    pub async fn stop_deployment(&self, arn: &str) -> Result<(), AwsError> {
+        let request =
+            self.client.stop_service_deployment().service_deployment_arn(arn).stop_type(types::StopServiceDeploymentStopType::Rollback);
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.as_service_error().is_some_and(StopServiceDeploymentError::is_conflict_exception) => Ok(()),
+            Err(error) => Err(AwsError::from_sdk("ecs:StopServiceDeployment", error)),
+        }
     }
 
     /// The tasks that a service means to keep running.
@@ -400,8 +480,21 @@ fn service_view(service: &types::Service) -> Option<ServiceView> {
         running_count: count(service.running_count()),
         deployments,
         target_groups: service.load_balancers().iter().filter_map(|balancer| balancer.target_group_arn().map(ToOwned::to_owned)).collect(),
+        traffic: Traffic {
+            controller: service.deployment_controller().map(|controller| controller.r#type().as_str().to_owned()),
+            balancers: service.load_balancers().iter().map(balancer).collect(),
+        },
         events: service.events().iter().take(EVENTS).filter_map(service_event).collect(),
     })
+}
+
+fn balancer(balancer: &types::LoadBalancer) -> Balancer {
+    let advanced = balancer.advanced_configuration();
+    Balancer {
+        alternate_target_group: advanced.and_then(|advanced| advanced.alternate_target_group_arn().map(ToOwned::to_owned)),
+        has_production_rule: advanced.is_some_and(|advanced| advanced.production_listener_rule().is_some()),
+        has_role: advanced.is_some_and(|advanced| advanced.role_arn().is_some()),
+    }
 }
 
 fn service_event(event: &types::ServiceEvent) -> Option<ServiceEvent> {

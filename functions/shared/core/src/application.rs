@@ -11,6 +11,7 @@ use crate::name::{ApplicationName, ClusterName, EmailAddress, RepositoryName, Se
 use crate::scan::{ImageCheckPolicy, Severity};
 use crate::snapshot::SnapshotPolicy;
 use crate::span::Span;
+use crate::strategy::Strategy;
 
 /// What one image repository holds, and the stages that its images go through, in order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -38,6 +39,9 @@ pub struct Stage {
     /// How long ECS may take to deploy before the release is rolled back; 30 minutes when it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deploy_timeout: Option<Span>,
+    /// How ECS replaces what the services run; as each service has it when it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<Strategy>,
     /// The ECS services that run the image, at least one.
     pub services: Vec<StageService>,
     /// Which findings of the image's scan stop the stage; its scan is not looked at when it is not given.
@@ -234,6 +238,17 @@ impl Application {
                     return wrong(at("steady.command"), "write the command and its arguments, such as [\"python\", \"check.py\"]");
                 }
             }
+            if let Some(strategy) = &stage.strategy {
+                if let Some((field, problem)) = strategy.problem() {
+                    return wrong(at(field), problem);
+                }
+                if strategy.minutes() * 60 >= stage.deploy_timeout_seconds() {
+                    return wrong(
+                        at("deploy_timeout"),
+                        &format!("write more than the {} minutes that the strategy takes", strategy.minutes()),
+                    );
+                }
+            }
             if let Some(problem) = stage.gates_problem() {
                 return wrong(at(problem.0), problem.1);
             }
@@ -398,6 +413,9 @@ mod tests {
             ),
             (r#""health": { "path": "/health" } }] },"#, r#""steady": { "for": "1s", "command": [] } }] },"#, "steady.command"),
             (r#""bake""#, r#""snapshots": {}, "bake""#, "snapshots"),
+            (r#""bake""#, r#""strategy": { "type": "LINEAR", "percent": 1, "step_bake": "1m" }, "bake""#, "stages[1].strategy.percent"),
+            (r#""bake""#, r#""strategy": { "type": "CANARY", "percent": 0, "step_bake": "1m" }, "bake""#, "stages[1].strategy"),
+            (r#""bake""#, r#""strategy": { "type": "CANARY", "percent": 5, "step_bake": "30m" }, "bake""#, "stages[1].deploy_timeout"),
         ];
         for (good, bad, field) in cases {
             assert!(GOOD.contains(good), "{good} is in the example");

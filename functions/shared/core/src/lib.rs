@@ -24,6 +24,7 @@ pub mod scan;
 pub mod snapshot;
 pub mod span;
 pub mod step;
+pub mod strategy;
 pub mod timeline;
 pub mod turn;
 pub mod verification;

@@ -247,6 +247,7 @@ mod tests {
                 running_count: 1,
             }],
             target_groups: vec!["arn:aws:elasticloadbalancing:…".into()],
+            traffic: crate::deployment::Traffic::default(),
             events: vec![],
         };
         let targets: Vec<_> = targets
@@ -276,6 +277,7 @@ mod tests {
             running_count: 1,
             deployments: vec![],
             target_groups: vec![],
+            traffic: crate::deployment::Traffic::default(),
             events: vec![],
         };
         let expected = Expected { service: &name, task_definition: &td(2), digest: Some(&digest("a")), desired_count: 1 };

@@ -11,6 +11,7 @@ use crate::approval::{Approval, ApprovalId, Status, Verdict};
 use crate::image::Digest;
 use crate::name::{ApplicationName, ClusterName, EmailAddress, RepositoryName, ServiceArn, ServiceName, TaskDefinitionArn};
 use crate::snapshot::Database;
+use crate::strategy::Strategy;
 use crate::timeline::Step;
 
 /// What a parked task waits for.
@@ -157,6 +158,9 @@ pub struct DeployedService {
     pub task_definition: TaskDefinitionArn,
     /// How many tasks it should run.
     pub desired_count: u32,
+    /// How ECS replaces what it runs; as the service has it when it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<Strategy>,
     /// How it is looked at through its load balancer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<HealthCheck>,
