@@ -143,6 +143,7 @@ module "service" {
   writable_paths                    = try(var.services[each.key].writable_paths, null)
   health_check_grace_period_seconds = try(var.services[each.key].health_check_grace_period_seconds, null)
   deregistration_delay_seconds      = try(var.services[each.key].deregistration_delay_seconds, null)
+  traffic_shift                     = try(var.services[each.key].traffic_shift, null)
   deployment_alarms                 = try(var.services[each.key].deployment_alarms, null)
   log_retention_days                = var.log_retention_days
   deletion_protection               = var.deletion_protection

@@ -67,3 +67,8 @@ output "pipeline_role_arns" {
   description = "The roles that pipelines assume to push, by application"
   value       = { for application, pipeline in module.pipeline : application => pipeline.role_arn }
 }
+
+output "traffic_shifts" {
+  description = "What the load balancers of services with traffic_shift are given once, by hand, by application/stage/service"
+  value       = { for place, service in module.service : place => service.traffic_shift if service.traffic_shift != null }
+}

@@ -31,6 +31,7 @@ variable "services" {
     health_check_grace_period_seconds = optional(number)
     deregistration_delay_seconds      = optional(number)
     deployment_alarms                 = optional(list(string))
+    traffic_shift                     = optional(bool)
   }))
   default = {}
 

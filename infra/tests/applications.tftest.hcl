@@ -774,6 +774,7 @@ run "gates_and_workers_are_kept_with_their_defaults" {
 
         stages = [{
           name        = "production"
+          strategy    = { type = "CANARY", percent = 0.5, step_bake = "10m" }
           services    = [{ service = "web", health = { path = "/health" } }, { service = "worker", steady = { "for" = "30s", command = ["check"] } }]
           image_check = { stop_above = "MEDIUM", allow = [{ finding = "CVE-2026-1", until = "2027-03-31" }] }
           snapshot    = { database = "orders" }
@@ -797,4 +798,93 @@ run "gates_and_workers_are_kept_with_their_defaults" {
     condition     = output.applications.shop.stages[0].services[1].health == null && output.applications.shop.stages[0].services[1].steady.command == ["check"]
     error_message = "A worker is judged by its steadiness."
   }
+
+  assert {
+    condition     = output.applications.shop.stages[0].strategy.percent == 0.5 && !can(output.applications.shop.stages[0].strategy.bake)
+    error_message = "A strategy has what was given and nothing else."
+  }
+}
+
+run "a_strategy_that_ecs_does_not_have_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }], strategy = { type = "BIG_BANG" } }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_canary_without_its_part_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }], strategy = { type = "CANARY", step_bake = "10m" } }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_rolling_deployment_with_parts_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }], strategy = { type = "ROLLING", percent = 10 } }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_linear_part_that_is_too_small_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }], strategy = { type = "LINEAR", percent = 2, step_bake = "1m" } }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_bake_shorter_than_a_minute_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }], strategy = { type = "BLUE_GREEN", bake = "90s" } }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_strategy_longer_than_the_time_for_a_deployment_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }], strategy = { type = "LINEAR", percent = 10, step_bake = "3m" } }] } }
+  }
+
+  expect_failures = [output.applications]
 }

@@ -1,6 +1,10 @@
 # A service of a stage: the rules that matter.
 
 mock_provider "aws" {
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+
   mock_data "aws_region" {
     defaults = { name = "eu-central-1" }
   }
@@ -299,5 +303,40 @@ run "a_worker_has_no_load_balancer" {
   assert {
     condition     = length(aws_ecs_service.this.load_balancer) == 0
     error_message = "Its service is registered nowhere."
+  }
+}
+
+run "what_ecs_shifts_traffic_with_is_there_when_it_is_asked_for" {
+  command = plan
+
+  module {
+    source = "./modules/service"
+  }
+
+  variables {
+    traffic_shift = true
+  }
+
+  assert {
+    condition     = length(aws_lb_target_group.alternate) == 1 && length(aws_lb_listener_rule.production) == 1 && length(aws_iam_role.infrastructure) == 1
+    error_message = "A second target group, a rule and a role."
+  }
+
+  assert {
+    condition     = aws_iam_role_policy_attachment.infrastructure["this"].policy_arn == "arn:aws:iam::aws:policy/AmazonECSInfrastructureRolePolicyForLoadBalancers"
+    error_message = "The role has AWS's own policy for it."
+  }
+}
+
+run "without_it_there_is_nothing_of_it" {
+  command = plan
+
+  module {
+    source = "./modules/service"
+  }
+
+  assert {
+    condition     = length(aws_lb_target_group.alternate) == 0 && output.traffic_shift == null
+    error_message = "A rolling service needs one target group."
   }
 }

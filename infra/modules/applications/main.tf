@@ -4,8 +4,9 @@
 locals {
   fields = {
     application = { required = ["repository", "tags", "stages"], optional = [] }
-    stage       = { required = ["name", "services"], optional = ["cluster", "deploy_timeout", "image_check", "approval", "snapshot", "migration", "bake"] }
+    stage       = { required = ["name", "services"], optional = ["cluster", "deploy_timeout", "strategy", "image_check", "approval", "snapshot", "migration", "bake"] }
     service     = { required = ["service"], optional = ["desired_count", "health", "steady"] }
+    strategy    = { required = ["type"], optional = ["percent", "step_bake", "bake"] }
     health      = { required = ["path"], optional = ["url"] }
     steady      = { required = ["for"], optional = ["command"] }
     image_check = { required = ["stop_above"], optional = ["allow", "wait"] }
@@ -82,6 +83,17 @@ locals {
     } if try(stage.value.migration, null) != null
   ]
 
+  strategy_objects = [
+    for stage in local.stage_objects : {
+      path    = "${stage.path}.strategy"
+      kind    = "strategy"
+      value   = stage.value.strategy
+      type    = try(tostring(stage.value.strategy.type), "")
+      timeout = try(tostring(coalesce(try(stage.value.deploy_timeout, null), "30m")), "")
+      stage   = stage.path
+    } if try(stage.value.strategy, null) != null
+  ]
+
   approval_objects = [
     for stage in local.stage_objects : { path = "${stage.path}.approval", kind = "approval", value = stage.value.approval } if try(stage.value.approval, null) != null
   ]
@@ -93,7 +105,7 @@ locals {
   objects = concat(
     local.application_objects, local.stage_objects, local.service_objects,
     local.health_objects, local.steady_objects, local.image_check_objects, local.allowed_objects,
-    local.approval_objects, local.snapshot_objects, local.migration_objects, local.bake_objects,
+    local.strategy_objects, local.approval_objects, local.snapshot_objects, local.migration_objects, local.bake_objects,
   )
 }
 
@@ -152,6 +164,8 @@ locals {
     [for object in local.approval_objects : { path = "${object.path}.expires_after", value = try(object.value.expires_after, null), example = "24h" }],
     [for object in local.approval_objects : { path = "${object.path}.remind_before", value = try(object.value.remind_before, null), example = "2h" }],
     [for object in local.bake_objects : { path = "${object.path}.for", value = try(object.value["for"], null), example = "15m" }],
+    [for object in local.strategy_objects : { path = "${object.path}.step_bake", value = try(object.value.step_bake, null), example = "10m" }],
+    [for object in local.strategy_objects : { path = "${object.path}.bake", value = try(object.value.bake, null), example = "10m" }],
     [for object in local.steady_objects : { path = "${object.path}.for", value = try(object.value["for"], null), example = "30s" }],
     [for object in local.image_check_objects : { path = "${object.path}.wait", value = try(object.value.wait, null), example = "15m" }],
     [for object in local.snapshot_objects : { path = "${object.path}.wait", value = try(object.value.wait, null), example = "1h" }],
@@ -165,6 +179,20 @@ locals {
       path    = "${object.path}.remind_before"
       before  = try(tonumber(substr(object.value.remind_before, 0, length(object.value.remind_before) - 1)) * local.unit_hours[substr(object.value.remind_before, -1, 1)], null)
       expires = try(tonumber(substr(object.value.expires_after, 0, length(object.value.expires_after) - 1)) * local.unit_hours[substr(object.value.expires_after, -1, 1)], null)
+    }
+  ]
+
+  # What each strategy of ECS takes, and how long it is at it, in minutes; ECS knows no shorter times.
+  strategy_fields = { ROLLING = [], BLUE_GREEN = ["bake"], CANARY = ["percent", "step_bake", "bake"], LINEAR = ["percent", "step_bake", "bake"] }
+  strategy_minutes = [
+    for object in local.strategy_objects : {
+      stage   = object.stage
+      type    = object.type
+      timeout = try(tonumber(substr(object.timeout, 0, length(object.timeout) - 1)) * local.unit_hours[substr(object.timeout, -1, 1)] * 60, null)
+      minutes = sum([
+        try(tonumber(substr(object.value.bake, 0, length(object.value.bake) - 1)) * local.unit_hours[substr(object.value.bake, -1, 1)] * 60, 0),
+        try((object.type == "LINEAR" ? ceil(100 / object.value.percent) : 1) * tonumber(substr(object.value.step_bake, 0, length(object.value.step_bake) - 1)) * local.unit_hours[substr(object.value.step_bake, -1, 1)] * 60, 0),
+      ])
     }
   ]
 
@@ -194,6 +222,11 @@ locals {
     [for it in local.spans : "${it.path} does not fit: write a whole number and s, m, h or d, of a year at the most, such as ${it.example}" if it.value != null && !(can(regex(local.span, it.value)) && try(tonumber(substr(it.value, 0, length(it.value) - 1)) * local.unit_hours[substr(it.value, -1, 1)] <= local.year_hours, false))],
     [for it in local.service_objects : "${it.path}.desired_count does not fit: write 1 or more; where no task runs, nothing can be verified" if try(it.value.desired_count, null) != null && !try(it.value.desired_count >= 1 && floor(it.value.desired_count) == it.value.desired_count, false)],
     [for it in local.service_objects : "${it.path} is judged in one way: write health = { path = \"/health\" } for a service behind a load balancer, or steady = { \"for\" = \"30s\" } for one without" if can(keys(it.value)) && (try(it.value.health, null) == null) == (try(it.value.steady, null) == null)],
+    [for it in local.strategy_objects : "${it.path}.type does not fit: write ${join(", ", keys(local.strategy_fields))}" if try(it.value.type, null) != null && !contains(keys(local.strategy_fields), it.type)],
+    [for it in local.strategy_objects : "${it.path} does not fit ${it.type}: write type and ${length(lookup(local.strategy_fields, it.type, [])) == 0 ? "nothing else" : join(", ", local.strategy_fields[it.type])}; percent and step_bake are needed where they are known" if contains(keys(local.strategy_fields), it.type) && (length(setsubtract([for field, value in try(it.value, {}) : field if value != null], concat(["type"], lookup(local.strategy_fields, it.type, [])))) > 0 || (contains(lookup(local.strategy_fields, it.type, []), "percent") && (try(it.value.percent, null) == null || try(it.value.step_bake, null) == null)))],
+    [for it in local.strategy_objects : "${it.path}.percent does not fit: write ${it.type == "LINEAR" ? "3" : "0.1"} to 100, with one decimal at the most" if try(it.value.percent, null) != null && !try(it.value.percent >= (it.type == "LINEAR" ? 3 : 0.1) && it.value.percent <= 100 && floor(it.value.percent * 10) == it.value.percent * 10, false)],
+    [for it in local.strategy_objects : "${it.path} does not fit: write step_bake and bake in whole minutes, 1440m at the most, such as 10m: ECS knows nothing shorter" if anytrue([for field in ["step_bake", "bake"] : try(it.value[field], null) != null && !try(floor(tonumber(substr(it.value[field], 0, length(it.value[field]) - 1)) * local.unit_hours[substr(it.value[field], -1, 1)] * 60 + 0.001) * 60 >= tonumber(substr(it.value[field], 0, length(it.value[field]) - 1)) * local.unit_hours[substr(it.value[field], -1, 1)] * 3600 - 0.5 && tonumber(substr(it.value[field], 0, length(it.value[field]) - 1)) * local.unit_hours[substr(it.value[field], -1, 1)] <= 24, false)])],
+    [for it in local.strategy_minutes : "${it.stage}.deploy_timeout does not fit: write more than the ${it.minutes} minutes that ${it.type} takes" if try(it.minutes >= it.timeout, false)],
     [for it in local.image_check_objects : "${it.path}.stop_above does not fit: write ${join(", ", local.severities)}: a finding above it stops the stage" if try(it.value.stop_above, null) != null && !contains(local.severities, try(tostring(it.value.stop_above), ""))],
     [for it in local.allowed_objects : "${it.path}.finding does not fit: write the name of a finding, such as CVE-2026-12345" if try(it.value.finding, null) != null && !can(regex("\\S", it.value.finding))],
     [for it in local.allowed_objects : "${it.path}.until does not fit: write the last day on which it passes, such as 2027-03-31" if try(it.value.until, null) != null && !can(formatdate("YYYY", "${it.value.until}T00:00:00Z"))],
@@ -245,6 +278,15 @@ locals {
           name           = tostring(stage.name)
           cluster        = tostring(coalesce(try(stage.cluster, null), stage.name))
           deploy_timeout = tostring(coalesce(try(stage.deploy_timeout, null), "30m"))
+
+          strategy = try(stage.strategy, null) == null ? null : {
+            for field, value in {
+              type      = tostring(stage.strategy.type)
+              percent   = try(tonumber(stage.strategy.percent), null)
+              step_bake = try(tostring(stage.strategy.step_bake), null)
+              bake      = try(tostring(stage.strategy.bake), null)
+            } : field => value if value != null
+          }
 
           services = [
             for service in stage.services : {

@@ -67,6 +67,11 @@ locals {
     resources = ["*"]
   }
 
+  # The deployments of services that shift traffic.
+  service_deployment_arns = [for place in local.places : "arn:${local.partition}:ecs:${local.region}:${local.account}:service-deployment/${place.cluster}/${place.service}/*"]
+  list_deployments        = { sid = "ListDeployments", actions = ["ecs:ListServiceDeployments"], resources = local.service_arns }
+  stop_deployments        = { sid = "StopDeployments", actions = ["ecs:StopServiceDeployment"], resources = local.service_deployment_arns }
+
   # What a function may do that runs one-off tasks, for the services that have some.
   run_tasks = {
     for function, places in local.one_offs : function => [
@@ -255,7 +260,8 @@ locals {
     ])
 
     roll-back = [
-      local.describe_task_definitions, local.pass_task_roles, local.register_revisions, local.tag_revisions,
+      local.describe_task_definitions, local.pass_task_roles, local.register_revisions, local.tag_revisions, local.list_deployments,
+      local.stop_deployments,
       { sid = "UpdateServices", actions = ["ecs:DescribeServices", "ecs:UpdateService"], resources = local.service_arns },
       { sid = "RecordRollback", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["roll-back"] },
     ]
@@ -268,7 +274,7 @@ locals {
 
     resume-release = [
       local.describe_services, local.list_tasks, local.describe_tasks, local.read_alarms, local.describe_releases, local.read_scans,
-      local.read_findings, local.describe_databases,
+      local.read_findings, local.describe_databases, local.list_deployments,
       {
         sid        = "KeepWaits"
         actions    = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]

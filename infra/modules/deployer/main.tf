@@ -56,6 +56,7 @@ locals {
             cluster        = stage.cluster
             deploy_timeout = stage.deploy_timeout
             approval       = stage.approval == null ? null : { for field, value in stage.approval : field => value if value != null }
+            strategy       = stage.strategy
             image_check    = stage.image_check == null ? null : { for field, value in stage.image_check : field => value if value != null }
             snapshot       = stage.snapshot == null ? null : { for field, value in stage.snapshot : field => value if value != null }
             migration      = stage.migration == null ? null : { for field, value in stage.migration : field => value if value != null }

@@ -1,3 +1,4 @@
+data "aws_partition" "current" {}
 data "aws_region" "current" {}
 
 locals {
@@ -16,6 +17,8 @@ locals {
 
   # A worker has no load balancer: nobody asks it.
   balanced = toset(var.health_check_path == null ? [] : ["this"])
+
+  shifting = var.traffic_shift ? local.balanced : toset([])
 
   # The load balancer's ports. With HTTPS, HTTP is there to redirect.
   doors = length(local.balanced) == 0 ? {} : merge({ HTTP = 80 }, var.https == null ? {} : { HTTPS = 443 })
@@ -320,6 +323,91 @@ resource "aws_lb_listener" "https" {
     type             = "forward"
     target_group_arn = aws_lb_target_group.this["this"].arn
   }
+}
+
+# What ECS shifts traffic with: a second target group, a rule whose weights it changes, and a role for that. Provider 5 has no field of the
+# service for them (README.md, "Traffic shifts").
+
+resource "aws_lb_target_group" "alternate" {
+  #checkov:skip=CKV_AWS_378:TLS ends at the load balancer; behind it the way goes through private subnets and named groups only
+
+  for_each = local.shifting
+
+  name                 = "${substr("${var.name}-${var.cluster}", 0, 28)}-alt"
+  vpc_id               = var.vpc_id
+  target_type          = "ip"
+  protocol             = "HTTP"
+  port                 = var.container_port
+  deregistration_delay = var.deregistration_delay_seconds
+
+  health_check {
+    path                = var.health_check_path
+    matcher             = "200-299"
+    interval            = 10
+    timeout             = 5
+    healthy_threshold   = 2
+    unhealthy_threshold = 2
+  }
+}
+
+resource "aws_lb_listener_rule" "production" {
+  for_each = local.shifting
+
+  listener_arn = var.https == null ? aws_lb_listener.http[each.key].arn : aws_lb_listener.https["https"].arn
+  priority     = 1
+
+  condition {
+    path_pattern {
+      values = ["/*"]
+    }
+  }
+
+  action {
+    type = "forward"
+
+    forward {
+      target_group {
+        arn    = aws_lb_target_group.this[each.key].arn
+        weight = 100
+      }
+
+      target_group {
+        arn    = aws_lb_target_group.alternate[each.key].arn
+        weight = 0
+      }
+    }
+  }
+
+  lifecycle {
+    # ECS changes the weights.
+    ignore_changes = [action]
+  }
+}
+
+data "aws_iam_policy_document" "infrastructure_trust" {
+  statement {
+    actions = ["sts:AssumeRole"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["ecs.amazonaws.com"]
+    }
+  }
+}
+
+resource "aws_iam_role" "infrastructure" {
+  for_each = local.shifting
+
+  name               = "${var.prefix}-${local.place}-infrastructure"
+  description        = "What ECS may do to shift the traffic of ${var.name} in ${var.cluster}"
+  assume_role_policy = data.aws_iam_policy_document.infrastructure_trust.json
+}
+
+resource "aws_iam_role_policy_attachment" "infrastructure" {
+  for_each = local.shifting
+
+  role       = aws_iam_role.infrastructure[each.key].name
+  policy_arn = "arn:${data.aws_partition.current.partition}:iam::aws:policy/AmazonECSInfrastructureRolePolicyForLoadBalancers"
 }
 
 # The service. Terraform owns the template; Slipway copies its newest revision into the family without the suffix,

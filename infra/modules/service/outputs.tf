@@ -42,3 +42,18 @@ output "metric_dimensions" {
     target_group  = try(aws_lb_target_group.this["this"].arn_suffix, null)
   }
 }
+
+output "traffic_shift" {
+  description = "What the service's load balancer is given once, by hand, so that ECS can shift traffic; null without traffic_shift"
+  value = length(local.shifting) == 0 ? null : {
+    targetGroupArn = aws_lb_target_group.this["this"].arn
+    containerName  = var.name
+    containerPort  = var.container_port
+
+    advancedConfiguration = {
+      alternateTargetGroupArn = aws_lb_target_group.alternate["this"].arn
+      productionListenerRule  = aws_lb_listener_rule.production["this"].arn
+      roleArn                 = aws_iam_role.infrastructure["this"].arn
+    }
+  }
+}

@@ -110,6 +110,13 @@ variable "health_check_path" {
   }
 }
 
+variable "traffic_shift" {
+  description = "Whether ECS may shift the service's traffic between two target groups (BLUE_GREEN, CANARY, LINEAR): makes the second one, the listener rule and the role; README.md says what is left to do by hand"
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "command" {
   description = "What the container runs instead of the image's own command, for a worker of the same image"
   type        = list(string)

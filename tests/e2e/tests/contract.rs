@@ -14,7 +14,7 @@ use serde_json::Value;
 use slipway_core::application::Application;
 use slipway_core::release::Ending;
 use slipway_core::step::{
-    ApprovalRequested, CaptureBaselineInput, Captured, DeployServicesInput, Deployed, FinishReleaseInput, ReleaseInput,
+    ApprovalRequested, CaptureBaselineInput, Captured, DeployServicesInput, Deployed, FinishReleaseInput, GateInput, Gated, ReleaseInput,
     RequestApprovalInput, Restored, TASKS, TakeTurnInput, Turned, VerifyServiceInput, WaitRequest,
 };
 use slipway_core::verification::Verification;
@@ -58,6 +58,8 @@ fn every_document_between_states_has_its_schema_and_an_example() {
     hold::<Captured>("capture-baseline.output");
     hold::<RequestApprovalInput>("request-approval.input");
     hold::<ApprovalRequested>("request-approval.output");
+    hold::<GateInput>("gate.input");
+    hold::<Gated>("gate.output");
     hold::<DeployServicesInput>("deploy-services.input");
     hold::<Deployed>("deploy-services.output");
     hold::<Restored>("roll-back.output");

@@ -543,12 +543,19 @@ fn task_view(task: &types::Task) -> Result<TaskView, AwsError> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use aws_sdk_ecs::operation::describe_task_definition::DescribeTaskDefinitionError;
     use aws_sdk_ecs::operation::register_task_definition::RegisterTaskDefinitionOutput;
     use aws_sdk_ecs::types::error::ClientException;
     use aws_smithy_mocks::mock;
+    use aws_smithy_runtime_api::box_error::BoxError;
+    use aws_smithy_runtime_api::client::interceptors::Intercept;
+    use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextRef;
     use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+    use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
     use aws_smithy_runtime_api::http::StatusCode;
+    use aws_smithy_types::config_bag::ConfigBag;
 
     use super::*;
     use crate::answering::answering;
@@ -641,5 +648,181 @@ mod tests {
             deployment(&document).expect("it can be read").rollout
         };
         assert_eq!((of("COMPLETED"), of("FAILED"), of("SOMETHING_NEW")), (Rollout::Completed, Rollout::Failed, Rollout::InProgress));
+    }
+
+    /// The bodies of the requests, as they go to ECS.
+    #[derive(Clone, Debug, Default)]
+    struct Sent(Arc<Mutex<Vec<Value>>>);
+
+    impl Intercept for Sent {
+        fn name(&self) -> &'static str {
+            "Sent"
+        }
+
+        fn read_before_transmit(
+            &self,
+            context: &BeforeTransmitInterceptorContextRef<'_>,
+            _components: &RuntimeComponents,
+            _config: &mut ConfigBag,
+        ) -> Result<(), BoxError> {
+            let body = context.request().body().bytes().unwrap_or_default();
+            self.0.lock().expect("no test panics here").push(serde_json::from_slice(body)?);
+            Ok(())
+        }
+    }
+
+    fn service_as_terraform_made_it() -> types::Service {
+        let configuration = types::DeploymentConfiguration::builder()
+            .maximum_percent(200)
+            .minimum_healthy_percent(100)
+            .deployment_circuit_breaker(types::DeploymentCircuitBreaker::builder().enable(true).rollback(true).build())
+            .alarms(
+                types::DeploymentAlarms::builder().alarm_names("web-production-5xx").enable(true).rollback(true).build().expect("names"),
+            )
+            .canary_configuration(types::CanaryConfiguration::builder().canary_percent(50.0).build());
+        types::Service::builder().deployment_configuration(configuration.build()).build()
+    }
+
+    #[tokio::test]
+    async fn ecs_is_told_each_strategy_in_its_own_words_and_keeps_its_circuit_breaker_and_alarms() {
+        let cases = [
+            ("rolling", json!({ "type": "ROLLING" })),
+            ("blue-green", json!({ "type": "BLUE_GREEN", "bake": "10m" })),
+            ("canary", json!({ "type": "CANARY", "percent": 0.5, "step_bake": "10m", "bake": "5m" })),
+            ("linear", json!({ "type": "LINEAR", "percent": 25, "step_bake": "2m" })),
+        ];
+        for (name, strategy) in cases {
+            let described = mock!(aws_sdk_ecs::Client::describe_services).then_output(|| {
+                aws_sdk_ecs::operation::describe_services::DescribeServicesOutput::builder()
+                    .services(service_as_terraform_made_it())
+                    .build()
+            });
+            let updated = mock!(aws_sdk_ecs::Client::update_service)
+                .then_output(|| aws_sdk_ecs::operation::update_service::UpdateServiceOutput::builder().build());
+            let sent = Sent::default();
+            let client = answering!(aws_sdk_ecs, [&described, &updated]);
+            let config = client.config().to_builder().interceptor(sent.clone()).build();
+            let ecs = Ecs::new(Client::from_conf(config));
+            let strategy: Strategy = serde_json::from_value(strategy).expect("it fits");
+            let task_definition =
+                TaskDefinitionArn::new("arn:aws:ecs:eu-central-1:111122223333:task-definition/production-web:2").expect("an ARN");
+
+            ecs.update("production", &ServiceName::new("web").expect("a name"), &task_definition, None, Some(&strategy))
+                .await
+                .expect("ECS takes it");
+
+            let request = sent.0.lock().expect("no test panics here").pop().expect("a request");
+            let text = format!("{}\n", serde_json::to_string_pretty(&request).expect("JSON"));
+            expectorate::assert_contents(format!("tests/strategies/{name}.json"), &text);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_newest_deployment_is_the_one_that_counts_and_is_stopped_with_a_rollback() {
+        let brief = |arn: &str, second: i64, status: types::ServiceDeploymentStatus| {
+            types::ServiceDeploymentBrief::builder()
+                .service_deployment_arn(arn)
+                .created_at(aws_sdk_ecs::primitives::DateTime::from_secs(second))
+                .status(status)
+                .build()
+        };
+        let listed = mock!(aws_sdk_ecs::Client::list_service_deployments).then_output(move || {
+            aws_sdk_ecs::operation::list_service_deployments::ListServiceDeploymentsOutput::builder()
+                .service_deployments(brief("old", 1, types::ServiceDeploymentStatus::Successful))
+                .service_deployments(brief("new", 2, types::ServiceDeploymentStatus::InProgress))
+                .build()
+        });
+        let stopped = mock!(aws_sdk_ecs::Client::stop_service_deployment)
+            .match_requests(|request| {
+                request.service_deployment_arn() == Some("new")
+                    && request.stop_type() == Some(&types::StopServiceDeploymentStopType::Rollback)
+            })
+            .then_output(|| aws_sdk_ecs::operation::stop_service_deployment::StopServiceDeploymentOutput::builder().build());
+        let ecs = Ecs::new(answering!(aws_sdk_ecs, [&listed, &stopped]));
+
+        let newest =
+            ecs.newest_deployment("production", &ServiceName::new("web").expect("a name")).await.expect("ECS answers").expect("one");
+        ecs.stop_deployment(&newest.arn).await.expect("it is stopped");
+
+        assert!(newest.is_in_flight(), "{newest:?}");
+        assert_eq!(stopped.num_calls(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_deployment_that_has_ended_meanwhile_is_not_stopped() {
+        let ended = mock!(aws_sdk_ecs::Client::stop_service_deployment)
+            .then_error(|| StopServiceDeploymentError::ConflictException(types::error::ConflictException::builder().build()));
+        let ecs = Ecs::new(answering!(aws_sdk_ecs, [&ended]));
+
+        ecs.stop_deployment("old").await.expect("nothing is left to stop");
+    }
+
+    #[tokio::test]
+    async fn what_ecs_shifts_traffic_with_is_read_of_the_service() {
+        let described = mock!(aws_sdk_ecs::Client::describe_services).then_output(|| {
+            let advanced = types::AdvancedConfiguration::builder().alternate_target_group_arn("other").role_arn("role").build();
+            let service = types::Service::builder()
+                .service_arn("arn:aws:ecs:eu-central-1:111122223333:service/production/web")
+                .task_definition("arn:aws:ecs:eu-central-1:111122223333:task-definition/production-web:1")
+                .status("ACTIVE")
+                .deployment_controller(
+                    types::DeploymentController::builder().r#type(types::DeploymentControllerType::Ecs).build().expect("a type"),
+                )
+                .load_balancers(types::LoadBalancer::builder().target_group_arn("one").advanced_configuration(advanced).build());
+            aws_sdk_ecs::operation::describe_services::DescribeServicesOutput::builder().services(service.build()).build()
+        });
+        let ecs = Ecs::new(answering!(aws_sdk_ecs, [&described]));
+
+        let service = ecs.services("production", &["web"]).await.expect("ECS answers").remove(0);
+
+        let balancer = Balancer { alternate_target_group: Some("other".into()), has_production_rule: false, has_role: true };
+        assert_eq!(service.traffic, Traffic { controller: Some("ECS".into()), balancers: vec![balancer] });
+    }
+
+    #[tokio::test]
+    async fn a_one_off_task_runs_as_the_service_does_and_is_not_run_twice() {
+        let none = mock!(aws_sdk_ecs::Client::list_tasks)
+            .match_requests(|request| request.started_by() == Some("slipway-migration-1"))
+            .then_output(|| aws_sdk_ecs::operation::list_tasks::ListTasksOutput::builder().build());
+        let described = mock!(aws_sdk_ecs::Client::describe_services).then_output(|| {
+            let service = types::Service::builder().launch_type(types::LaunchType::Fargate);
+            aws_sdk_ecs::operation::describe_services::DescribeServicesOutput::builder().services(service.build()).build()
+        });
+        let run = mock!(aws_sdk_ecs::Client::run_task)
+            .match_requests(|request| {
+                let overridden = request.overrides().map(|overrides| overrides.container_overrides()).unwrap_or_default();
+                request.client_token() == Some("slipway-migration-1")
+                    && request.started_by() == Some("slipway-migration-1")
+                    && request.launch_type() == Some(&types::LaunchType::Fargate)
+                    && overridden.len() == 1
+                    && overridden[0].command() == ["migrate"]
+            })
+            .then_output(|| {
+                let task = types::Task::builder().task_arn("arn:task/1").build();
+                aws_sdk_ecs::operation::run_task::RunTaskOutput::builder().tasks(task).build()
+            });
+        let ecs = Ecs::new(answering!(aws_sdk_ecs, [&none, &described, &run]));
+        let (service, release) = (ServiceName::new("web").expect("a name"), ReleaseId::new("web-a1").expect("an id"));
+        let task_definition =
+            TaskDefinitionArn::new("arn:aws:ecs:eu-central-1:111122223333:task-definition/production-web:2").expect("an ARN");
+        let one_off = OneOff {
+            cluster: "production",
+            service: &service,
+            task_definition: &task_definition,
+            container: "web",
+            command: &["migrate".to_owned()],
+            name: "slipway-migration-1",
+            release: &release,
+        };
+        assert_eq!(ecs.run_once(&one_off).await.expect("it runs"), "arn:task/1");
+
+        let there = mock!(aws_sdk_ecs::Client::list_tasks)
+            .match_requests(|request| request.desired_status() == Some(&DesiredStatus::Stopped))
+            .then_output(|| aws_sdk_ecs::operation::list_tasks::ListTasksOutput::builder().task_arns("arn:task/1").build());
+        let not_running = mock!(aws_sdk_ecs::Client::list_tasks)
+            .match_requests(|request| request.desired_status() == Some(&DesiredStatus::Running))
+            .then_output(|| aws_sdk_ecs::operation::list_tasks::ListTasksOutput::builder().build());
+        let ecs = Ecs::new(answering!(aws_sdk_ecs, [&there, &not_running]));
+        assert_eq!(ecs.run_once(&one_off).await.expect("it ran"), "arn:task/1");
     }
 }
