@@ -217,7 +217,7 @@ mod tests {
         let scanned = Signal::Scan(Digest::new(&digest).expect("a digest"));
         let about = |kind: &str, field: &str, value: &str| event(kind, "arn", &serde_json::json!({ field: value })).signals();
 
-        assert_eq!(about("ECR Image Scan", "image-digest", &digest).expect("it fits"), [scanned.clone()]);
+        assert_eq!(about("ECR Image Scan", "image-digest", &digest).expect("it fits"), std::slice::from_ref(&scanned));
         assert_eq!(about("Inspector2 Scan", "image-digest", &digest).expect("it fits"), [scanned]);
         for kind in ["RDS DB Snapshot Event", "RDS DB Cluster Snapshot Event", "RDS DB Instance Event"] {
             assert_eq!(about(kind, "SourceIdentifier", "orders").expect("it fits"), [Signal::Database("orders".into())]);

@@ -31,7 +31,7 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Gated, S
     let run = Run { aws, table: aws.table(&config.table), input: &input, policy };
     let gated = match migration_of(&run.table, release, &stage.name).await? {
         Some(migration) => run.follow(migration).await?,
-        None => run.begin().await?,
+        None => run.start().await?,
     };
     if let Gated::Blocked { reason } | Gated::Stuck { reason } = &gated {
         tracing::warn!(release.id = %release.id, %stage.name, reason, "{} may not change: {reason}", stage.name);
@@ -49,7 +49,7 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// Begins it, unless something keeps the stage from changing: from here on it does.
-    async fn begin(&self) -> Result<Gated, StepError> {
+    async fn start(&self) -> Result<Gated, StepError> {
         let Self { aws, table, input: GateInput { release, generation, stage, baseline, .. }, policy } = self;
         if let Err(reason) = approved(table, release, stage, baseline).await? {
             return Ok(Gated::Blocked { reason });
@@ -182,15 +182,13 @@ impl Run<'_> {
         }
         let snapshot = self.table.get::<Taken>(&Key::snapshot(&release.id, &stage.name)).await?.map(|stored| stored.document);
         let failed = format!("the migration of {} failed: {}", release.image.tag, end.in_words());
-        Ok(match not_crossed(migration, snapshot.as_ref()) {
-            Some(why) => Gated::Stuck { reason: format!("{failed}. The services were not changed, and {why}") },
-            None => {
-                let back = snapshot.map_or_else(String::new, |taken| {
-                    format!("; the snapshot {} of {} was taken before it", taken.identifier, taken.database.name())
-                });
-                Gated::Blocked { reason: format!("{failed}. The services were not changed; what it did to the database stays{back}") }
-            }
-        })
+        if let Some(why) = not_crossed(migration, snapshot.as_ref()) {
+            return Ok(Gated::Stuck { reason: format!("{failed}. The services were not changed, and {why}") });
+        }
+        let back = snapshot.map_or_else(String::new, |taken| {
+            format!("; the snapshot {} of {} was taken before it", taken.identifier, taken.database.name())
+        });
+        Ok(Gated::Blocked { reason: format!("{failed}. The services were not changed; what it did to the database stays{back}") })
     }
 
     async fn happened(&self, words: String) -> Result<(), StepError> {

@@ -49,15 +49,12 @@ pub async fn handle(aws: &Aws, config: &Config, prober: &Prober, input: Value) -
     // Scaling may have changed the count since the deployment; that someone scaled to nothing proves nothing.
     let desired_count = if service.desired_count == 0 { 0 } else { view.desired_count.max(1) };
     let expected = Expected { service: name, task_definition: &service.task_definition, digest: input.digest(), desired_count };
-    let mut verification = match &service.health {
-        Some(health) => {
-            let probes = if service.desired_count == 0 { Vec::new() } else { probes(aws, prober, service, health, &view).await? };
-            judge(&expected, &view, &tasks, &targets, Look::Probes(&probes))
-        }
-        None => {
-            let seconds = service.steady_seconds.unwrap_or_default();
-            judge(&expected, &view, &tasks, &targets, Look::Steady { seconds, now: now() })
-        }
+    let mut verification = if let Some(health) = &service.health {
+        let probes = if service.desired_count == 0 { Vec::new() } else { probes(aws, prober, service, health, &view).await? };
+        judge(&expected, &view, &tasks, &targets, Look::Probes(&probes))
+    } else {
+        let seconds = service.steady_seconds.unwrap_or_default();
+        judge(&expected, &view, &tasks, &targets, Look::Steady { seconds, now: now() })
     };
     let command = service.steady.as_ref().and_then(|steady| steady.command.as_deref());
     if let Some(command) = command

@@ -277,11 +277,16 @@ impl Application {
     }
 
     /// The same with one stage alone, for an image that was released before. It does not bake, and its alarms are not looked
-    /// at: that one rings is why people put an earlier image back. Nothing where there is no such stage.
+    /// at: that one rings is why people put an earlier image back. For the same reason nothing else is waited for: what its scan found
+    /// by now, a snapshot; its migration has run long ago, and all traffic goes back at once. Nothing where there is no such stage.
     #[must_use]
     pub fn only(mut self, stage: &StageName) -> Option<Self> {
         self.stages.retain(|one| one.name == *stage);
-        self.stages.first_mut()?.bake = None;
+        let stage = self.stages.first_mut()?;
+        (stage.bake, stage.image_check, stage.snapshot, stage.migration) = (None, None, None, None);
+        if stage.strategy.as_ref().is_some_and(Strategy::shifts_traffic) {
+            stage.strategy = Some(Strategy::BlueGreen { bake: None });
+        }
         Some(self)
     }
 
@@ -374,6 +379,21 @@ mod tests {
         assert_eq!(application.stages[0].deploy_timeout_seconds(), 1_800);
         assert!(application.wants("v1.2.3"));
         assert!(!application.wants("latest"));
+    }
+
+    #[test]
+    fn an_earlier_image_goes_back_alone_at_once_and_past_no_gate_but_people() {
+        let gates = r#""strategy": { "type": "CANARY", "percent": 5, "step_bake": "5m" }, "image_check": { "stop_above": "LOW" },
+            "snapshot": { "database": "orders" }, "migration": { "service": "web", "command": ["migrate"] }, "bake""#;
+        let application = Application::parse(&GOOD.replacen(r#""bake""#, gates, 1)).expect("it fits");
+        let production = StageName::new("production").expect("a name");
+
+        let stages = application.only(&production).expect("it has the stage").stages;
+
+        let [stage] = stages.as_slice() else { panic!("one stage") };
+        assert!(stage.approval.is_some());
+        assert_eq!((&stage.bake, &stage.image_check, &stage.snapshot, &stage.migration), (&None, &None, &None, &None));
+        assert_eq!(stage.strategy, Some(Strategy::BlueGreen { bake: None }));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! How gently ECS replaces what a stage runs: ECS's own deployment strategies, as data of the stage. Slipway shifts no traffic itself.
 //!
-//! Names and limits: "DeploymentConfiguration", "CanaryConfiguration" and "LinearConfiguration" (Amazon ECS API reference).
+//! Names and limits: `DeploymentConfiguration`, `CanaryConfiguration` and `LinearConfiguration` (Amazon ECS API reference).
 
 use std::fmt;
 

@@ -71,7 +71,7 @@ impl Shop {
         assert!(changed.is_empty(), "production was touched: {changed:?}");
         assert_eq!(self.now().await, self.before, "production was touched");
         self.tidy().await;
-        (ended.outcome().expect("an outcome").to_owned(), ended.reason().unwrap_or_default().to_owned())
+        (ended.outcome().expect("an outcome").to_owned(), ended.reason().unwrap_or_default())
     }
 
     async fn now(&self) -> Vec<Runs> {

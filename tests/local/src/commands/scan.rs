@@ -16,7 +16,7 @@ pub(super) struct Arguments {
     /// What the scan found, such as CVE-2026-12345=HIGH; nothing for a clean image.
     #[arg(value_name = "FINDING=SEVERITY")]
     findings: Vec<String>,
-    /// How far the scan is, in ECR's word, such as IN_PROGRESS, FAILED or UNSUPPORTED_IMAGE.
+    /// How far the scan is, in ECR's word, such as PENDING or FAILED.
     #[arg(long, default_value = "COMPLETE")]
     status: String,
 }

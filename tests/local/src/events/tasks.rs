@@ -19,13 +19,12 @@ use super::{
 /// The one-off tasks that have stopped, by their ARN.
 pub(super) struct OneOffs {
     ecs: Client,
-    clusters: Vec<String>,
     seen: Memory<String, ()>,
 }
 
 impl OneOffs {
     pub(super) fn new(sdk: &SdkConfig) -> Self {
-        Self { ecs: Client::new(sdk), clusters: Vec::new(), seen: Memory::new() }
+        Self { ecs: Client::new(sdk), seen: Memory::new() }
     }
 }
 
@@ -33,11 +32,13 @@ impl Watched for OneOffs {
     const WHAT: &str = "the one-off tasks";
 
     async fn look(&mut self, list: bool) -> anyhow::Result<Vec<Value>> {
-        if list {
-            self.clusters = self.ecs.list_clusters().send().await?.cluster_arns().to_vec();
+        // They take seconds; looking at every cluster each time would be most of what the endpoint does.
+        if !list {
+            return Ok(Vec::new());
         }
+        let clusters = self.ecs.list_clusters().send().await?.cluster_arns().to_vec();
         let mut stopped: HashMap<String, Task> = HashMap::new();
-        for cluster in &self.clusters {
+        for cluster in &clusters {
             let listed = self.ecs.list_tasks().cluster(cluster).desired_status(DesiredStatus::Stopped).send().await?;
             if listed.task_arns().is_empty() {
                 continue;
