@@ -32,10 +32,10 @@ locals {
         for service in stage.services : "${application_name}/${stage.name}/${service.service}" => {
           application       = application_name
           stage             = stage.name
-          health_check_url  = service.health.url
+          health_check_url  = try(service.health.url, null)
           cluster           = stage.cluster
           service           = service.service
-          health_check_path = service.health.path
+          health_check_path = try(service.health.path, null)
         }
       }
     ]...)
@@ -129,6 +129,7 @@ module "service" {
   repository_url                    = module.registry[each.value.application].url
   repository_arn                    = module.registry[each.value.application].arn
   health_check_path                 = each.value.health_check_path
+  command                           = try(var.services[each.key].command, null)
   container_port                    = try(var.services[each.key].container_port, null)
   cpu_units                         = try(var.services[each.key].cpu_units, null)
   memory_mib                        = try(var.services[each.key].memory_mib, null)
@@ -142,6 +143,7 @@ module "service" {
   writable_paths                    = try(var.services[each.key].writable_paths, null)
   health_check_grace_period_seconds = try(var.services[each.key].health_check_grace_period_seconds, null)
   deregistration_delay_seconds      = try(var.services[each.key].deregistration_delay_seconds, null)
+  traffic_shift                     = try(var.services[each.key].traffic_shift, null)
   deployment_alarms                 = try(var.services[each.key].deployment_alarms, null)
   log_retention_days                = var.log_retention_days
   deletion_protection               = var.deletion_protection
@@ -204,7 +206,7 @@ module "observability" {
   topic_arn  = module.deployer.notification_topic_arn
   thresholds = var.alarm_thresholds
 
-  services  = { for place, service in local.services : place => { application = service.application, dimensions = module.service[place].metric_dimensions } }
+  services  = { for place, service in local.services : place => { application = service.application, balanced = service.health_check_path != null, dimensions = module.service[place].metric_dimensions } }
   databases = { for place, database in module.database : place => { application = split("/", place)[0], identifier = database.identifier, storage_limit_gib = database.storage_limit_gib } }
 
   deployer = {

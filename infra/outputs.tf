@@ -25,7 +25,7 @@ output "repository_urls" {
 
 output "load_balancers" {
   description = "The load balancers' DNS names, by service-cluster, such as web-production"
-  value       = { for place, service in module.service : "${local.services[place].service}-${local.services[place].cluster}" => service.load_balancer_dns_name }
+  value       = { for place, service in module.service : "${local.services[place].service}-${local.services[place].cluster}" => service.load_balancer_dns_name if local.services[place].health_check_path != null }
 }
 
 output "function_names" {
@@ -66,4 +66,9 @@ output "alarm_names" {
 output "pipeline_role_arns" {
   description = "The roles that pipelines assume to push, by application"
   value       = { for application, pipeline in module.pipeline : application => pipeline.role_arn }
+}
+
+output "traffic_shifts" {
+  description = "What the load balancers of services with traffic_shift are given once, by hand, by application/stage/service"
+  value       = { for place, service in module.service : place => service.traffic_shift if service.traffic_shift != null }
 }

@@ -17,6 +17,7 @@ variable "applications" {
 variable "services" {
   description = "How the ECS services run, by application/stage/service, such as \"web/production/web\"; what is not named here has the defaults of modules/service"
   type = map(object({
+    command                           = optional(list(string))
     container_port                    = optional(number)
     cpu_units                         = optional(number)
     memory_mib                        = optional(number)
@@ -30,6 +31,7 @@ variable "services" {
     health_check_grace_period_seconds = optional(number)
     deregistration_delay_seconds      = optional(number)
     deployment_alarms                 = optional(list(string))
+    traffic_shift                     = optional(bool)
   }))
   default = {}
 

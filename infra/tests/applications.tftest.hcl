@@ -84,7 +84,7 @@ run "an_unknown_field_of_a_stage_is_refused" {
   }
 
   variables {
-    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }], snapshot = { database = "web" } }] } }
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }], snapshots = { database = "web" } }] } }
   }
 
   expect_failures = [output.applications]
@@ -614,6 +614,276 @@ run "a_bake_without_alarms_is_refused" {
 
   variables {
     applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }], bake = { alarms = [], for = "15m" } }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_service_that_is_judged_in_two_ways_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" }, steady = { "for" = "30s" } }] }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_severity_that_nobody_has_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }], image_check = { stop_above = "BAD" } }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "an_allowed_finding_without_its_last_day_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }], image_check = { stop_above = "LOW", allow = [{ finding = "CVE-2026-1" }] } }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "an_allowed_finding_until_no_day_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }], image_check = { stop_above = "LOW", allow = [{ finding = "CVE-2026-1", until = "soon" }] } }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_snapshot_of_no_database_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }], snapshot = { keep = 3 } }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_snapshot_of_two_databases_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }], snapshot = { database = "a", cluster = "b" } }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_snapshot_that_is_not_kept_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }], snapshot = { database = "a", keep = 0 } }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_migration_with_a_service_of_another_stage_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }], migration = { service = "api", command = ["migrate"] } }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_migration_without_a_command_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }], migration = { service = "web", command = [] } }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_steadiness_without_its_time_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "worker", steady = { command = ["check"] } }] }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "gates_and_workers_are_kept_with_their_defaults" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = {
+      shop = {
+        repository = "shop"
+        tags       = ["v*"]
+
+        stages = [{
+          name        = "production"
+          strategy    = { type = "CANARY", percent = 0.5, step_bake = "10m" }
+          services    = [{ service = "web", health = { path = "/health" } }, { service = "worker", steady = { "for" = "30s", command = ["check"] } }]
+          image_check = { stop_above = "MEDIUM", allow = [{ finding = "CVE-2026-1", until = "2027-03-31" }] }
+          snapshot    = { database = "orders" }
+          migration   = { service = "web", command = ["python", "migrate.py"] }
+        }]
+      }
+    }
+  }
+
+  assert {
+    condition     = output.applications.shop.stages[0].snapshot.keep == 10 && output.applications.shop.stages[0].snapshot.cluster == null
+    error_message = "Ten snapshots are kept where it is not said."
+  }
+
+  assert {
+    condition     = output.applications.shop.stages[0].image_check.allow == [{ finding = "CVE-2026-1", until = "2027-03-31" }] && output.applications.shop.stages[0].migration.command == ["python", "migrate.py"]
+    error_message = "What is given is kept."
+  }
+
+  assert {
+    condition     = output.applications.shop.stages[0].services[1].health == null && output.applications.shop.stages[0].services[1].steady.command == ["check"]
+    error_message = "A worker is judged by its steadiness."
+  }
+
+  assert {
+    condition     = output.applications.shop.stages[0].strategy.percent == 0.5 && !can(output.applications.shop.stages[0].strategy.bake)
+    error_message = "A strategy has what was given and nothing else."
+  }
+}
+
+run "a_strategy_that_ecs_does_not_have_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }], strategy = { type = "BIG_BANG" } }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_canary_without_its_part_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }], strategy = { type = "CANARY", step_bake = "10m" } }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_rolling_deployment_with_parts_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }], strategy = { type = "ROLLING", percent = 10 } }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_linear_part_that_is_too_small_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }], strategy = { type = "LINEAR", percent = 2, step_bake = "1m" } }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_bake_shorter_than_a_minute_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }], strategy = { type = "BLUE_GREEN", bake = "90s" } }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_strategy_longer_than_the_time_for_a_deployment_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }], strategy = { type = "LINEAR", percent = 10, step_bake = "3m" } }] } }
   }
 
   expect_failures = [output.applications]

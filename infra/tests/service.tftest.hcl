@@ -1,6 +1,10 @@
 # A service of a stage: the rules that matter.
 
 mock_provider "aws" {
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+
   mock_data "aws_region" {
     defaults = { name = "eu-central-1" }
   }
@@ -65,7 +69,7 @@ run "tasks_are_private_and_releases_own_what_they_change" {
   assert {
     condition = alltrue([
       for rule in concat(
-        [aws_vpc_security_group_ingress_rule.tasks_from_load_balancer, aws_vpc_security_group_egress_rule.load_balancer_to_tasks],
+        values(aws_vpc_security_group_ingress_rule.tasks_from_load_balancer), values(aws_vpc_security_group_egress_rule.load_balancer_to_tasks),
         values(aws_vpc_security_group_egress_rule.tasks_to_endpoints), values(aws_vpc_security_group_egress_rule.tasks_to_gateways),
         values(aws_vpc_security_group_ingress_rule.endpoints_from_tasks), values(aws_vpc_security_group_egress_rule.tasks_to_internet),
         values(aws_vpc_security_group_egress_rule.tasks_to_database), values(aws_vpc_security_group_ingress_rule.database_from_tasks),
@@ -85,7 +89,7 @@ run "tasks_are_private_and_releases_own_what_they_change" {
   }
 
   assert {
-    condition     = !aws_ecs_service.this.enable_execute_command && aws_lb.this.drop_invalid_header_fields && aws_cloudwatch_log_group.this.retention_in_days == 30
+    condition     = !aws_ecs_service.this.enable_execute_command && aws_lb.this["this"].drop_invalid_header_fields && aws_cloudwatch_log_group.this.retention_in_days == 30
     error_message = "No shell in tasks, no odd headers, no log without an end."
   }
 
@@ -133,7 +137,7 @@ run "a_certificate_brings_https_and_a_redirect" {
   }
 
   assert {
-    condition     = one(aws_lb_listener.http.default_action).type == "redirect" && one(one(aws_lb_listener.http.default_action).redirect).protocol == "HTTPS"
+    condition     = one(aws_lb_listener.http["this"].default_action).type == "redirect" && one(one(aws_lb_listener.http["this"].default_action).redirect).protocol == "HTTPS"
     error_message = "HTTP only redirects."
   }
 
@@ -277,5 +281,62 @@ run "ecs_watches_the_alarms_that_it_is_given" {
   assert {
     condition     = one(aws_ecs_service.this.alarms).alarm_names == toset(["web-production-5xx"]) && one(aws_ecs_service.this.alarms).rollback
     error_message = "ECS rolls back by itself, too."
+  }
+}
+
+run "a_worker_has_no_load_balancer" {
+  command = plan
+
+  module {
+    source = "./modules/service"
+  }
+
+  variables {
+    health_check_path = null
+  }
+
+  assert {
+    condition     = length(aws_lb.this) == 0 && length(aws_lb_target_group.this) == 0 && length(aws_lb_listener.http) == 0 && length(aws_vpc_security_group_ingress_rule.load_balancer_from_internet) == 0
+    error_message = "Nobody asks a worker."
+  }
+
+  assert {
+    condition     = length(aws_ecs_service.this.load_balancer) == 0
+    error_message = "Its service is registered nowhere."
+  }
+}
+
+run "what_ecs_shifts_traffic_with_is_there_when_it_is_asked_for" {
+  command = plan
+
+  module {
+    source = "./modules/service"
+  }
+
+  variables {
+    traffic_shift = true
+  }
+
+  assert {
+    condition     = length(aws_lb_target_group.alternate) == 1 && length(aws_lb_listener_rule.production) == 1 && length(aws_iam_role.infrastructure) == 1
+    error_message = "A second target group, a rule and a role."
+  }
+
+  assert {
+    condition     = aws_iam_role_policy_attachment.infrastructure["this"].policy_arn == "arn:aws:iam::aws:policy/AmazonECSInfrastructureRolePolicyForLoadBalancers"
+    error_message = "The role has AWS's own policy for it."
+  }
+}
+
+run "without_it_there_is_nothing_of_it" {
+  command = plan
+
+  module {
+    source = "./modules/service"
+  }
+
+  assert {
+    condition     = length(aws_lb_target_group.alternate) == 0 && output.traffic_shift == null
+    error_message = "A rolling service needs one target group."
   }
 }

@@ -99,6 +99,9 @@ async fn capture(aws: &Aws, config: &Config, release: &Release, generation: u64,
         let Some(view) = views.iter().find(|view| view.arn.as_str().ends_with(&format!("/{name}"))) else {
             return blocked(format!("ECS has no active service {name} in the cluster {}", stage.cluster()));
         };
+        if let Some(lack) = stage.strategy.as_ref().and_then(|strategy| strategy.lacks(name, view)) {
+            return blocked(lack);
+        }
         let families = stage.families(name);
         let ours = |images: &[String]| images.iter().find(|image| release.image.in_place_of(image).is_some()).cloned();
         match aws.ecs().task_definition(&families.template).await? {

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use lambda_http::http::StatusCode;
 use maud::{DOCTYPE, Markup, html};
 use slipway_core::approval::{Approval, Status, Verdict, Verified};
+use slipway_core::migration::Kind;
 use slipway_core::name::EmailAddress;
 use slipway_core::release::Release;
 use slipway_core::rollback::ServiceBaseline;
@@ -96,16 +97,21 @@ fn facts(approval: &Approval, asking: bool) -> Markup {
                 dt { "Seen in " (verified.stage) } dd { (figures(verified)) }
             }
             @for alarm in &approval.baseline.alarms {
-                dt { "Alarm " (alarm.name) } dd { (format!("{:?}", alarm.state)) }
+                dt { "Alarm " (alarm.name) } dd { (alarm.state.as_str()) }
             }
             @if !approval.changes.is_empty() {
                 dt { "Changes with it" }
                 dd { ul.changes { @for change in &approval.changes { li { (change) } } } }
             }
+            @for evidence in &approval.evidence {
+                dt { (evidence.gate) } dd { (evidence.words) }
+            }
             dt { "Rollback" }
             dd {
                 @if let Some(why) = no_way_back(approval) {
                     "Not possible: " (why) "."
+                } @else if approval.migration == Some(Kind::Contract) {
+                    "Not by itself: " (Kind::Contract.in_words()) "."
                 } @else {
                     "What runs now is put back when the deployment or its verification fails."
                 }

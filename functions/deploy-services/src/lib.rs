@@ -5,9 +5,8 @@
 
 use serde_json::Value;
 use slipway_aws::{Aws, Key, Table};
-use slipway_core::alarm::{disquiet, unquiet};
 use slipway_core::application::{Stage, StageService};
-use slipway_core::approval::{Approval, ApprovalId};
+use slipway_core::approval::Approval;
 use slipway_core::audit::{Happening, What};
 use slipway_core::deployment::ServiceView;
 use slipway_core::name::{ClusterName, StageName, TaskDefinitionArn};
@@ -16,7 +15,10 @@ use slipway_core::rollback::ServiceBaseline;
 use slipway_core::step::{DeployServicesInput, Deployed};
 use slipway_core::timeline::{Moment, Step};
 use slipway_core::wait::DeployedService;
-use slipway_runtime::{Config, StepError, abort_of, audit, begin_writing, count, happened, newest_after, now, parse, stop_writing};
+use slipway_runtime::{
+    Config, StepError, Unwanted, approved, audit, begin_writing, count, happened, migration_of, now, parse, revision, stop_writing,
+    unwanted,
+};
 
 /// One service, what it ran, and what it runs now.
 struct Subject<'a> {
@@ -53,17 +55,10 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Deployed
 async fn deploy(aws: &Aws, config: &Config, input: &DeployServicesInput) -> Result<Deployed, StepError> {
     let DeployServicesInput { release, generation, stage, baseline } = input;
     let table = aws.table(&config.table);
-    let mut approved = None;
-    if stage.approval.is_some() {
-        let approval = table.get::<Approval>(&Key::approval(&ApprovalId::of(release, &stage.name, baseline.round))).await?;
-        let Some(stored) = approval else {
-            return Ok(Deployed::Blocked { reason: "nobody was asked for an approval".to_owned() });
-        };
-        if let Err(reason) = stored.document.covers(release, &stage.name, baseline) {
-            return Ok(Deployed::Blocked { reason });
-        }
-        approved = Some(stored.document);
-    }
+    let approved = match approved(&table, release, stage, baseline).await? {
+        Ok(approved) => approved,
+        Err(reason) => return Ok(Deployed::Blocked { reason }),
+    };
 
     let names: Vec<_> = stage.services.iter().map(|service| service.service.as_str()).collect();
     let views = aws.ecs().services(stage.cluster(), &names).await?;
@@ -87,33 +82,21 @@ async fn deploy(aws: &Aws, config: &Config, input: &DeployServicesInput) -> Resu
     }
 
     // The newest push wins until a stage begins to change; what has begun is finished.
-    let begun = subjects.iter().any(|subject| subject.ours);
+    let migrated = migration_of(&table, release, &stage.name).await?.is_some();
+    let begun = migrated || subjects.iter().any(|subject| subject.ours);
     if !strangers.is_empty() {
         let reason = strangers.join("; ");
         // People agreed to replace something else. They are asked again where nothing has changed yet.
         return Ok(if stage.approval.is_some() && !begun { Deployed::Outdated { reason } } else { Deployed::Blocked { reason } });
     }
     if !begun {
-        if let Some(abort) = abort_of(&table, &release.id).await? {
-            return Ok(Deployed::Blocked { reason: abort.in_words() });
+        match unwanted(aws, &table, release, stage, baseline).await? {
+            Some(Unwanted::Blocked(reason)) => return Ok(Deployed::Blocked { reason }),
+            Some(Unwanted::Superseded(reason)) => return Ok(Deployed::Superseded { reason }),
+            None => {}
         }
-        if let Some(newer) = newest_after(&table, release).await? {
-            return Ok(Deployed::Superseded { reason: newer.supersedes() });
-        }
-        // People may have taken a day to answer.
-        let wanted = stage.bake.as_ref().map(|bake| bake.alarms.as_slice()).unwrap_or_default();
-        let readings = if wanted.is_empty() { Vec::new() } else { aws.alarms().read(wanted).await? };
-        // What was not quiet when people were asked is what they may have overridden.
-        let unexpected: Vec<_> = unquiet(wanted, &readings).into_iter().filter(|alarm| !baseline.not_quiet.contains(alarm)).collect();
-        if let Some(reason) = disquiet(&unexpected, &readings) {
-            return Ok(Deployed::Blocked { reason });
-        }
-        match aws.repositories().find(&release.image).await? {
-            None => {
-                return Ok(Deployed::Blocked { reason: format!("the registry does not have the image {} any more", release.image) });
-            }
-            Some(found) if !found.tags.contains(&release.image.tag) => note_drift(&table, release).await?,
-            Some(_) => {}
+        if aws.repositories().find(&release.image).await?.is_some_and(|found| !found.tags.contains(&release.image.tag)) {
+            note_drift(&table, release).await?;
         }
     }
 
@@ -121,12 +104,7 @@ async fn deploy(aws: &Aws, config: &Config, input: &DeployServicesInput) -> Resu
     let mut revisions = Vec::with_capacity(subjects.len());
     for subject in &subjects {
         match revision(aws, &table, release, *generation, stage, subject.configured).await? {
-            Ok(revision) => {
-                // Of two runs at the same moment the first to record its revision is followed by both.
-                let key = Key::deployed(&release.id, &stage.name, &subject.configured.service);
-                let first = if table.put_new(&key, &revision).await? { None } else { table.get(&key).await? };
-                revisions.push(first.map_or(revision, |recorded| recorded.document));
-            }
+            Ok(revision) => revisions.push(revision),
             Err(reason) => return Ok(Deployed::Blocked { reason }),
         }
     }
@@ -177,7 +155,7 @@ async fn change(
     for (Subject { configured, baseline, view, .. }, task_definition) in subjects.into_iter().zip(revisions) {
         let first = baseline.ran_nothing().then(|| u32::from(configured.desired_count.unwrap_or(1)));
         if view.task_definition != task_definition {
-            aws.ecs().update(stage.cluster(), &configured.service, &task_definition, first).await?;
+            aws.ecs().update(stage.cluster(), &configured.service, &task_definition, first, stage.strategy.as_ref()).await?;
         }
         services.push(DeployedService {
             cluster: cluster.clone(),
@@ -185,45 +163,13 @@ async fn change(
             arn: view.arn,
             task_definition,
             desired_count: first.unwrap_or(view.desired_count),
+            strategy: stage.strategy.clone(),
             health: configured.health.clone(),
+            steady: configured.steady.clone(),
+            steady_seconds: configured.steady.as_ref().map(|steady| steady.duration.seconds()),
         });
     }
     Ok(services)
-}
-
-/// The revision that this release runs for a service: the one that an earlier run registered, or a new one.
-async fn revision(
-    aws: &Aws,
-    table: &Table,
-    release: &Release,
-    generation: u64,
-    stage: &Stage,
-    service: &StageService,
-) -> Result<Result<TaskDefinitionArn, String>, StepError> {
-    let families = stage.families(&service.service);
-    if let Some(recorded) = table.get(&Key::deployed(&release.id, &stage.name, &service.service)).await? {
-        return Ok(Ok(recorded.document));
-    }
-    if let Some(newest) = aws.ecs().task_definition(&families.release).await?
-        && newest.release.as_deref() == Some(release.id.as_str())
-    {
-        return Ok(Ok(newest.arn));
-    }
-    let Some(template) = aws.ecs().task_definition(&families.template).await? else {
-        return Ok(Err(format!(
-            "there is no task definition {}: Terraform keeps the template of {} there",
-            families.template, service.service
-        )));
-    };
-    if !template.images.iter().any(|image| release.image.in_place_of(image).is_some()) {
-        return Ok(Err(format!(
-            "no container of the task definition {} has an image of the repository {}",
-            families.template, release.image.repository
-        )));
-    }
-    let image_for = |image: &str| release.image.in_place_of(image);
-    let registered = aws.ecs().register(&template.document, &families.release, &release.id, generation, image_for).await?;
-    Ok(Ok(registered))
 }
 
 /// The tag means another image by now. The digest is what was verified and approved, so it is what is deployed; people are

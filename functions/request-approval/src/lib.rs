@@ -10,13 +10,15 @@ use jiff::Timestamp;
 use serde_json::Value;
 use slipway_aws::{Aws, Key, Stored, Table};
 use slipway_core::application::{ApprovalPolicy, Stage};
-use slipway_core::approval::{Approval, ApprovalId, GRACE_SECONDS, Link, Verified};
+use slipway_core::approval::{Approval, ApprovalId, Evidence, GRACE_SECONDS, Link, Verified};
 use slipway_core::audit::{Happening, What};
 use slipway_core::definition;
+use slipway_core::migration::{Kind, LABEL};
 use slipway_core::name::EmailAddress;
 use slipway_core::notification::Notification;
 use slipway_core::release::{Release, Started};
 use slipway_core::rollback::Baseline;
+use slipway_core::scan::Checked;
 use slipway_core::step::{ApprovalRequested, RequestApprovalInput};
 use slipway_core::timeline::Step;
 use slipway_runtime::{
@@ -84,11 +86,15 @@ async fn request(
         count("ApprovalImpossible", &[("Application", release.application.as_str())]);
         return Ok(ApprovalRequested::Blocked { reason });
     }
+    let gates = match gates(aws, table, &release, &stage).await? {
+        Ok(gates) => gates,
+        Err(reason) => return Ok(ApprovalRequested::Blocked { reason }),
+    };
     table.put(&Key::asked(&release.id, &stage.name), &id).await?;
     for earlier in 1..baseline.round {
         void(table, &ApprovalId::of(&release, &stage.name, earlier), &stage).await?;
     }
-    let approval = open(aws, table, release, &stage, policy, baseline).await?;
+    let approval = open(aws, table, release, &stage, policy, baseline, gates).await?;
     for approver in &approval.approvers {
         ask(aws, config, table, &approval, approver).await?;
     }
@@ -126,12 +132,54 @@ fn cannot_decide(policy: &ApprovalPolicy, confirmed: &[String]) -> Option<String
     })
 }
 
+/// What people are shown of the stage's gates.
+struct Gates {
+    evidence: Vec<Evidence>,
+    migration: Option<Kind>,
+}
+
+/// What the stage's gates found, and what they will do before it changes; or why nobody needs to be asked.
+async fn gates(aws: &Aws, table: &Table, release: &Release, stage: &Stage) -> Result<Result<Gates, String>, StepError> {
+    let mut evidence = Vec::new();
+    let mut shown = |gate: &str, words: String| evidence.push(Evidence { gate: gate.to_owned(), words });
+    if stage.image_check.is_some()
+        && let Some(checked) = table.get::<Checked>(&Key::gate(&release.id, &stage.name, "IMAGE")).await?
+    {
+        shown("Image check", format!("{}. It is checked again before the change.", checked.document.words));
+    }
+    if let Some(policy) = &stage.snapshot
+        && let Some(database) = policy.database()
+    {
+        let name = database.name();
+        let words =
+            format!("One of {name} is taken before the change. It is not a rollback of the schema: a rollback puts images back only.");
+        shown("Database snapshot", words);
+    }
+    let mut migration = None;
+    if let Some(policy) = &stage.migration {
+        let kind = match Kind::of(aws.repositories().label(&release.image, LABEL).await?.as_deref()) {
+            Ok(kind) => kind,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let command = if kind == Kind::None { String::new() } else { format!("{} runs before the change. ", policy.command.join(" ")) };
+        shown("Migration", format!("{}: {command}{}.", kind.as_str(), sentence(kind.in_words())));
+        migration = Some(kind);
+    }
+    Ok(Ok(Gates { evidence, migration }))
+}
+
+/// With a capital letter.
+fn sentence(words: &str) -> String {
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
 /// An approval of the stage as it was before: whoever gave it agreed to replace something else.
 async fn void(table: &Table, id: &ApprovalId, stage: &Stage) -> Result<(), StepError> {
     let key = Key::approval(id);
     // Each round that fails is one in which someone else wrote the approval, or the next entry of the audit.
     while let Some(Stored { document: approval, version }) = table.get::<Approval>(&key).await? {
-        let voided = approval.voided(&format!("{} was changed by someone else meanwhile", stage.name));
+        let voided = approval.voided(&format!("{}, or what is known of the image, has changed meanwhile", stage.name));
         if voided.status == approval.status {
             break;
         }
@@ -166,11 +214,13 @@ async fn open(
     stage: &Stage,
     policy: &ApprovalPolicy,
     baseline: Baseline,
+    gates: Gates,
 ) -> Result<Approval, StepError> {
     let key = Key::approval(&ApprovalId::of(&release, &stage.name, baseline.round));
     let partition = Key::release(&release.id).pk;
     let verified: Vec<Verified> = table.list(&partition, "VERIFIED#").await?.into_iter().map(|(_, stored)| stored.document).collect();
     let mut opened = Approval::open(release, stage.name.clone(), policy, baseline, verified, now());
+    (opened.evidence, opened.migration) = (gates.evidence, gates.migration);
     opened.changes = changes(aws, table, &opened, stage).await?;
     opened.revision = aws.repositories().revision(&opened.release.image).await?;
     opened.asked = table.get::<Started>(&Key::release(&opened.release.id)).await?.and_then(|started| started.document.asked);

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use slipway_aws::Mail;
 use slipway_core::approval::{Approval, Status, Verdict};
+use slipway_core::migration::Kind;
 use slipway_core::name::EmailAddress;
 use slipway_core::rollback::ServiceBaseline;
 
@@ -12,7 +13,9 @@ pub(crate) fn request(approval: &Approval, approver: &EmailAddress, url: &str) -
     let image = &release.image;
     let mut text = format!("{} {} waits for your approval to go to {stage}.\n\n", release.application, image.tag);
     if approval.baseline.round > 1 {
-        text += &format!("{stage} has changed since you were asked before: that approval does not count, whoever gave it.\n\n");
+        text += &format!(
+            "{stage}, or what is known of the image, has changed since you were asked before: that approval does not count, whoever gave it.\n\n"
+        );
     }
     if let Some(asked) = &approval.asked {
         text += &format!("{}.\n\n", asked.in_words());
@@ -45,17 +48,13 @@ pub(crate) fn request(approval: &Approval, approver: &EmailAddress, url: &str) -
         text += &format!("\nNOT QUIET: {disquiet}. Approving needs a tick beside it on the page.\n");
     }
     for verified in &approval.verified {
-        let figures = &verified.verification;
-        text += &format!(
-            "\nSeen in {}\n  {}: {} of {} tasks serve, {} healthy, answers {}, slowest {} ms\n",
-            verified.stage,
-            figures.service,
-            figures.tasks_running,
-            figures.tasks_desired,
-            figures.targets_healthy,
-            figures.answers.join(" "),
-            figures.slowest_ms
-        );
+        text += &format!("\nSeen in {}\n  {}: {}\n", verified.stage, verified.verification.service, verified.verification.in_words());
+    }
+    for evidence in &approval.evidence {
+        text += &format!("\n{}\n  {}\n", evidence.gate, evidence.words);
+    }
+    if approval.migration == Some(Kind::Contract) {
+        text += &format!("\nNO ROLLBACK BY ITSELF: {}.\n", Kind::Contract.in_words());
     }
     text += &format!("\nLook at it, and approve or reject:\n{url}\n\n");
     text += &format!("The link is yours alone; do not pass it on. It can be used until {:.0}.\n", approval.expires_at);

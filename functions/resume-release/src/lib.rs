@@ -15,7 +15,7 @@ use slipway_core::step::WaitRequest;
 use slipway_core::wait::{Signal, Wait, WaitResult};
 use slipway_runtime::{ConfigurationError, Environment, StepError, happened, parse};
 
-use signal::{Change, EcsEvent, Records, WaitPointer, Waiting};
+use signal::{Change, Event, Records, WaitPointer, Waiting};
 
 /// What the function is told by its environment.
 #[derive(Clone, Debug)]
@@ -56,9 +56,9 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Value, S
         return records(&place, &parse(input)?).await;
     }
     if input.get("detail-type").is_some() {
-        let event: EcsEvent = parse(input)?;
-        for service in event.services()? {
-            signalled(&place, &Signal::Service(service)).await?;
+        let event: Event = parse(input)?;
+        for signal in event.signals()? {
+            signalled(&place, &signal).await?;
         }
         return Ok(json!({}));
     }
@@ -70,7 +70,7 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Value, S
         WaitRequest::Settle { release, stage, wait } => {
             let result = settle(&place, &release, &wait).await?;
             remember(&place, &release, Some(&stage), &wait, &result).await?;
-            if let Some(waiting) = place.table.get::<Waiting>(&Key::wait(&release.id, Some(&stage), wait.kind())).await? {
+            if let Some(waiting) = place.table.get::<Waiting>(&Key::wait(&release.id, Some(&stage), &wait.kind())).await? {
                 forget(&place.table, &waiting.document).await?;
             }
             serde_json::to_value(result).map_err(|error| StepError::InvalidInput { field: "wait".into(), problem: error.to_string() })
@@ -81,12 +81,12 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Value, S
 /// Keeps the token, and looks at once: what is waited for may be there already, and its event may have come before.
 async fn park(place: &Place<'_>, waiting: Waiting) -> Result<(), StepError> {
     let Waiting { release, stage, wait, .. } = &waiting;
-    place.table.put(&Key::wait(&release.id, stage.as_ref(), wait.kind()), &waiting).await?;
+    place.table.put(&Key::wait(&release.id, stage.as_ref(), &wait.kind()), &waiting).await?;
     for signal in wait.signals(&release.application) {
-        let pointer = WaitPointer { release: release.id.clone(), stage: stage.clone(), kind: wait.kind().to_owned(), rang: None };
+        let pointer = WaitPointer { release: release.id.clone(), stage: stage.clone(), kind: wait.kind().into_owned(), rang: None };
         place.table.put(&Key::signal(&signal, &release.id, stage.as_ref()), &pointer).await?;
     }
-    tracing::info!(%release.id, stage = in_words(stage.as_ref()), kind = wait.kind(), "{} waits: {}", release.id, wait.kind());
+    tracing::info!(%release.id, stage = in_words(stage.as_ref()), kind = %wait.kind(), "{} waits: {}", release.id, wait.kind());
     match look::at(place, release, wait).await? {
         // The wait is removed first: whatever fails here, the workflow parks it again. Nobody comes back for one whose token was
         // used.
@@ -142,7 +142,8 @@ async fn records(place: &Place<'_>, records: &Records) -> Result<Value, StepErro
 async fn decided(place: &Place<'_>, approval: &Key) -> Result<(), StepError> {
     let Some(stored) = place.table.get::<Approval>(approval).await? else { return Ok(()) };
     let approval = stored.document;
-    let key = Key::wait(&approval.release.id, Some(&approval.stage), Wait::Decision { approval: approval.id }.kind());
+    let kind = Wait::Decision { approval: approval.id }.kind();
+    let key = Key::wait(&approval.release.id, Some(&approval.stage), &kind);
     match place.table.get::<Waiting>(&key).await? {
         Some(waiting) => resume_if_over(place, &waiting.document).await,
         // The wait is not parked yet, and will look by itself when it is; or it is over.
@@ -176,7 +177,7 @@ async fn deliver(place: &Place<'_>, waiting: &Waiting, result: &WaitResult) -> R
     let Waiting { token, release, stage, wait } = waiting;
     remember(place, release, stage.as_ref(), wait, result).await?;
     if place.aws.executions().resume(token, result).await? == Delivery::Delivered {
-        tracing::info!(%release.id, stage = in_words(stage.as_ref()), kind = wait.kind(), "the wait of {} is over: {}", release.id, wait.kind());
+        tracing::info!(%release.id, stage = in_words(stage.as_ref()), kind = %wait.kind(), "the wait of {} is over: {}", release.id, wait.kind());
     }
     Ok(())
 }
@@ -200,9 +201,9 @@ async fn remember(
 /// The same task may have parked a new token meanwhile, and the same stage a wait of another kind. Those stay.
 async fn forget(table: &Table, waiting: &Waiting) -> Result<(), StepError> {
     let Waiting { token, release, stage, wait } = waiting;
-    if table.delete_holding(&Key::wait(&release.id, stage.as_ref(), wait.kind()), token).await? {
+    if table.delete_holding(&Key::wait(&release.id, stage.as_ref(), &wait.kind()), token).await? {
         for signal in wait.signals(&release.application) {
-            forget_pointer(table, &Key::signal(&signal, &release.id, stage.as_ref()), wait.kind()).await?;
+            forget_pointer(table, &Key::signal(&signal, &release.id, stage.as_ref()), &wait.kind()).await?;
         }
     }
     Ok(())
@@ -223,6 +224,9 @@ async fn settle(place: &Place<'_>, release: &Release, wait: &Wait) -> Result<Wai
     }
     Ok(match wait {
         Wait::Bake { .. } => WaitResult::Quiet {},
+        Wait::Scan { .. } | Wait::Database { .. } | Wait::Snapshot { .. } | Wait::Task { .. } => {
+            return Err(StepError::InvalidInput { field: "settle.wait.for".into(), problem: "its gate settles this wait".into() });
+        }
         Wait::Turn {} | Wait::Deployment { .. } | Wait::Rollback { .. } | Wait::Decision { .. } => {
             WaitResult::Failed { reason: look::unfinished(place.aws, wait).await? }
         }

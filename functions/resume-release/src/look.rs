@@ -6,7 +6,12 @@ use slipway_core::alarm::{Ring, ringing};
 use slipway_core::approval::{Approval, ApprovalId, Status};
 use slipway_core::audit::{Happening, What};
 use slipway_core::deployment::{Progress, ServiceView, judge, together};
+use slipway_core::image::Digest;
+use slipway_core::name::RepositoryName;
 use slipway_core::release::Release;
+use slipway_core::scan::Scan;
+use slipway_core::snapshot::is_under_way;
+use slipway_core::strategy::{Strategy, progress};
 use slipway_core::turn::{Claim, Life, Turn};
 use slipway_core::wait::{DeployedService, Wait, WaitResult, decision};
 use slipway_runtime::{StepError, abort_of, newest_after, next_entry, now};
@@ -23,10 +28,35 @@ pub(crate) async fn at(place: &Place<'_>, release: &Release, wait: &Wait) -> Res
     }
     match wait {
         Wait::Turn {} => turn(place, release).await,
-        Wait::Deployment { services } | Wait::Rollback { services } => deployment(aws, services).await,
+        Wait::Deployment { services } => deployment(aws, services, false).await,
+        Wait::Rollback { services } => deployment(aws, services, true).await,
         Wait::Decision { approval } => decided(table, approval).await,
         Wait::Bake { alarms, since } => baking(aws, alarms, *since).await,
+        Wait::Scan { repository, images } => scanning(aws, repository, images).await,
+        Wait::Database { database } => {
+            // One that is gone is told by the gate.
+            let status = aws.snapshots().database_status(database).await?;
+            Ok(status.is_none_or(|status| ["available", "storage-optimization"].contains(&status.as_str())).then_some(WaitResult::Done {}))
+        }
+        Wait::Snapshot { database, identifier } => {
+            let there = aws.snapshots().find(database, identifier).await?;
+            Ok(there.is_none_or(|snapshot| !is_under_way(&snapshot)).then_some(WaitResult::Done {}))
+        }
+        Wait::Task { cluster, task } => {
+            let there = aws.ecs().one_off(cluster.as_str(), task, None).await?;
+            Ok(there.is_none_or(|task| task.stopped).then_some(WaitResult::Done {}))
+        }
     }
+}
+
+/// Whether every image's scan has an end, whatever it found.
+async fn scanning(aws: &Aws, repository: &RepositoryName, images: &[Digest]) -> Result<Option<WaitResult>, StepError> {
+    for image in images {
+        if matches!(aws.repositories().scan(repository, image).await?, Scan::Pending { .. }) {
+            return Ok(None);
+        }
+    }
+    Ok(Some(WaitResult::Done {}))
 }
 
 /// An alarm that rings, or has rung since the stage began to change and may be quiet again: its event may be lost.
@@ -99,26 +129,36 @@ pub(crate) async fn settled(table: &Table, id: &ApprovalId) -> Result<WaitResult
     })
 }
 
-async fn deployment(aws: &Aws, services: &[DeployedService]) -> Result<Option<WaitResult>, StepError> {
-    let mut progress = Vec::with_capacity(services.len());
+async fn deployment(aws: &Aws, services: &[DeployedService], restores: bool) -> Result<Option<WaitResult>, StepError> {
+    let mut all = Vec::with_capacity(services.len());
     for service in services {
         let one = match view(aws, service).await? {
             None => Progress::Failed { reason: "ECS has no such active service any more".to_owned() },
-            Some(view) => match judge(&view, &service.task_definition) {
+            Some(view) => match seen(aws, service, &view, restores).await? {
                 Progress::Failed { reason } => Progress::Failed { reason: why(aws, service, &view, &reason).await? },
                 other => other,
             },
         };
-        progress.push(match one {
+        all.push(match one {
             Progress::Failed { reason } => Progress::Failed { reason: format!("the deployment of {} failed: {reason}", service.service) },
             other => other,
         });
     }
-    Ok(match together(progress) {
+    Ok(match together(all) {
         Progress::Going => None,
         Progress::Done => Some(WaitResult::Done {}),
         Progress::Failed { reason } => Some(WaitResult::Failed { reason }),
     })
+}
+
+/// Where the deployment stands: for one that shifts traffic, by what ECS says of it as well.
+async fn seen(aws: &Aws, service: &DeployedService, view: &ServiceView, restores: bool) -> Result<Progress, StepError> {
+    let seen = judge(view, &service.task_definition);
+    if !service.strategy.as_ref().is_some_and(Strategy::shifts_traffic) {
+        return Ok(seen);
+    }
+    let newest = aws.ecs().newest_deployment(service.cluster.as_str(), &service.service).await?;
+    Ok(progress(newest.as_ref(), restores, seen))
 }
 
 /// What is said of a deployment that did not end in time, with ECS's own words.

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use slipway_aws::Key;
+use slipway_core::image::Digest;
 use slipway_core::name::{ApplicationName, ReleaseId, ServiceArn, StageName};
 use slipway_core::release::Release;
-use slipway_core::wait::Wait;
+use slipway_core::wait::{Signal, Wait};
 use slipway_runtime::StepError;
 
 /// A parked task, as the table keeps it.
@@ -35,23 +36,61 @@ impl WaitPointer {
     }
 }
 
-/// `ECS Deployment State Change` or `ECS Service Action`: of both, only which service it is about is read. Their shapes are
-/// on "Amazon ECS service deployment state change events" and "Amazon ECS service action events" (Amazon ECS developer guide).
+/// An event of AWS, as far as it is read: only what it is about, because it is but a reason to look.
+///
+/// Their shapes are on "Amazon ECS service deployment state change events", "Amazon ECS service action events" and "Amazon ECS task
+/// state change events" (Amazon ECS developer guide), "Amazon ECR events and EventBridge" (Amazon ECR user guide), "Amazon
+/// EventBridge event schema for Amazon Inspector" (Amazon Inspector user guide) and "Amazon RDS event categories and event messages"
+/// (Amazon RDS user guide).
 #[derive(Clone, Debug, Deserialize)]
-pub(crate) struct EcsEvent {
+pub(crate) struct Event {
+    #[serde(rename = "detail-type")]
+    kind: String,
+    #[serde(default)]
     resources: Vec<String>,
+    #[serde(default)]
+    detail: Detail,
 }
 
-impl EcsEvent {
-    pub(crate) fn services(&self) -> Result<Vec<ServiceArn>, StepError> {
-        self.resources
-            .iter()
-            .enumerate()
-            .map(|(index, arn)| {
-                ServiceArn::new(arn)
-                    .map_err(|error| StepError::InvalidInput { field: format!("resources[{index}]"), problem: error.to_string() })
-            })
-            .collect()
+#[derive(Clone, Debug, Default, Deserialize)]
+struct Detail {
+    /// Of a scan.
+    #[serde(default, rename = "image-digest")]
+    image_digest: Option<String>,
+    /// Of a database or a snapshot.
+    #[serde(default, rename = "SourceIdentifier")]
+    source_identifier: Option<String>,
+    /// Of a task.
+    #[serde(default, rename = "taskArn")]
+    task_arn: Option<String>,
+}
+
+impl Event {
+    /// What it signals.
+    pub(crate) fn signals(self) -> Result<Vec<Signal>, StepError> {
+        let Self { kind, resources, detail } = self;
+        let missing = |field: &str| StepError::InvalidInput { field: format!("detail.{field}"), problem: "missing".to_owned() };
+        match kind.as_str() {
+            "ECR Image Scan" | "Inspector2 Scan" => {
+                let digest = detail.image_digest.ok_or_else(|| missing("image-digest"))?;
+                let digest = Digest::new(digest)
+                    .map_err(|error| StepError::InvalidInput { field: "detail.image-digest".into(), problem: error.to_string() })?;
+                Ok(vec![Signal::Scan(digest)])
+            }
+            kind if kind.starts_with("RDS ") => {
+                Ok(vec![Signal::Database(detail.source_identifier.ok_or_else(|| missing("SourceIdentifier"))?)])
+            }
+            "ECS Task State Change" => Ok(vec![Signal::Task(detail.task_arn.ok_or_else(|| missing("taskArn"))?)]),
+            _ => resources
+                .iter()
+                .enumerate()
+                .map(|(index, arn)| {
+                    ServiceArn::new(arn)
+                        .map(Signal::Service)
+                        .map_err(|error| StepError::InvalidInput { field: format!("resources[{index}]"), problem: error.to_string() })
+                })
+                .collect(),
+        }
     }
 }
 
@@ -161,10 +200,30 @@ mod tests {
         assert_eq!(record("SIGNAL#SERVICE#arn", "web-a1#staging").change(), None);
     }
 
+    fn event(kind: &str, resource: &str, detail: &serde_json::Value) -> Event {
+        serde_json::from_value(serde_json::json!({ "detail-type": kind, "resources": [resource], "detail": detail })).expect("it parses")
+    }
+
     #[test]
     fn an_event_about_something_else_names_the_field() {
-        let event = EcsEvent { resources: vec!["arn:aws:ecs:eu-central-1:111122223333:task/staging/1".into()] };
-        let error = event.services().expect_err("no service");
+        let event = event("ECS Service Action", "arn:aws:ecs:eu-central-1:111122223333:task/staging/1", &serde_json::json!({}));
+        let error = event.signals().expect_err("no service");
         assert!(error.to_string().contains("resources[0]"), "{error}");
+    }
+
+    #[test]
+    fn the_events_of_gates_say_what_they_are_about() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        let scanned = Signal::Scan(Digest::new(&digest).expect("a digest"));
+        let about = |kind: &str, field: &str, value: &str| event(kind, "arn", &serde_json::json!({ field: value })).signals();
+
+        assert_eq!(about("ECR Image Scan", "image-digest", &digest).expect("it fits"), std::slice::from_ref(&scanned));
+        assert_eq!(about("Inspector2 Scan", "image-digest", &digest).expect("it fits"), [scanned]);
+        for kind in ["RDS DB Snapshot Event", "RDS DB Cluster Snapshot Event", "RDS DB Instance Event"] {
+            assert_eq!(about(kind, "SourceIdentifier", "orders").expect("it fits"), [Signal::Database("orders".into())]);
+        }
+        assert_eq!(about("ECS Task State Change", "taskArn", "arn:1").expect("it fits"), [Signal::Task("arn:1".into())]);
+        assert!(about("ECR Image Scan", "image-digest", "latest").expect_err("no digest").to_string().contains("image-digest"));
+        assert!(about("ECS Task State Change", "x", "y").expect_err("no task").to_string().contains("taskArn"));
     }
 }

@@ -6,13 +6,16 @@
 use serde_json::Value;
 use slipway_aws::{Aws, Key, Table};
 use slipway_core::application::Stage;
+use slipway_core::migration::not_crossed;
 use slipway_core::name::{ClusterName, TaskDefinitionArn};
 use slipway_core::release::Release;
 use slipway_core::rollback::{Restoration, ServiceBaseline, restoration};
+use slipway_core::snapshot::Taken;
 use slipway_core::step::{DeployServicesInput, Restored};
+use slipway_core::strategy::Strategy;
 use slipway_core::timeline::Step;
 use slipway_core::wait::DeployedService;
-use slipway_runtime::{Config, StepError, begin_writing, deployer_after, happened, parse, stop_writing};
+use slipway_runtime::{Config, StepError, begin_writing, deployer_after, happened, migration_of, parse, stop_writing};
 
 /// Puts the baseline of the stage's services back. `Blocked` says that one of them cannot be: a person is needed.
 ///
@@ -22,6 +25,13 @@ use slipway_runtime::{Config, StepError, begin_writing, deployer_after, happened
 pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Restored, StepError> {
     let input: DeployServicesInput = parse(input)?;
     let table = aws.table(&config.table);
+    if let Some(migration) = migration_of(&table, &input.release, &input.stage.name).await? {
+        let snapshot = table.get::<Taken>(&Key::snapshot(&input.release.id, &input.stage.name)).await?.map(|stored| stored.document);
+        if let Some(reason) = not_crossed(&migration, snapshot.as_ref()) {
+            tracing::error!(release.id = %input.release.id, stage.name = %input.stage.name, reason, "{} is not rolled back: {reason}", input.stage.name);
+            return Ok(Restored::Blocked { reason });
+        }
+    }
     if let Err(lost) = begin_writing(&table, &input.release, input.generation).await? {
         return Ok(Restored::Blocked { reason: lost.to_string() });
     }
@@ -78,7 +88,7 @@ async fn restore(aws: &Aws, table: &Table, input: &DeployServicesInput) -> Resul
                     }
                 }
                 tracing::info!(release.id = %release.id, %stage.name, ecs.service = %name, ecs.task_definition = %target, "{name} of {} goes back to {target}", stage.name);
-                aws.ecs().update(stage.cluster(), name, &target, before.ran_nothing().then_some(0)).await?;
+                put_back(aws, stage, before, &target).await?;
             }
             Restoration::Refuse { running } => {
                 if let Some(newer) = deployer_after(table, release, &stage.name, name, &running).await? {
@@ -96,7 +106,11 @@ async fn restore(aws: &Aws, table: &Table, input: &DeployServicesInput) -> Resul
             arn: before.arn.clone(),
             task_definition: target,
             desired_count: if before.ran_nothing() { 0 } else { view.desired_count },
+            strategy: stage.strategy.clone(),
             health: configured.health.clone(),
+            steady: configured.steady.clone(),
+            // That it runs again is seen at once: it has proved itself before.
+            steady_seconds: None,
         });
     }
     if let (Some(reason), true) = (superseded, problems.is_empty()) {
@@ -107,6 +121,23 @@ async fn restore(aws: &Aws, table: &Table, input: &DeployServicesInput) -> Resul
     } else {
         Ok(Restored::Blocked { reason: problems.join("; ") })
     }
+}
+
+/// Tells ECS to run the baseline. A deployment that still shifts traffic is stopped, which shifts it back; after it all traffic goes back
+/// at once, however gently it came.
+async fn put_back(aws: &Aws, stage: &Stage, before: &ServiceBaseline, target: &TaskDefinitionArn) -> Result<(), StepError> {
+    let shifts = stage.strategy.as_ref().is_some_and(Strategy::shifts_traffic);
+    if shifts
+        && target == &before.task_definition
+        && let Some(deployment) = aws.ecs().newest_deployment(stage.cluster(), &before.service).await?
+        && deployment.is_in_flight()
+    {
+        aws.ecs().stop_deployment(&deployment.arn).await?;
+        return Ok(());
+    }
+    let at_once = shifts.then_some(Strategy::BlueGreen { bake: None });
+    aws.ecs().update(stage.cluster(), &before.service, target, before.ran_nothing().then_some(0), at_once.as_ref()).await?;
+    Ok(())
 }
 
 /// A task definition that ECS takes for the baseline: itself, or, where it was deregistered meanwhile, a copy that is

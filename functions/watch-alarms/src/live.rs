@@ -4,11 +4,12 @@ use slipway_aws::{Aws, Key, Stored, Table};
 use slipway_core::alarm::AlarmChange;
 use slipway_core::application::{Application, Stage};
 use slipway_core::image::{Image, digest_of};
+use slipway_core::migration::Kind;
 use slipway_core::name::{ApplicationName, ReleaseId};
 use slipway_core::release::{Asked, Ended, Outcome, Release, Started};
 use slipway_core::request::ReleaseRequested;
 use slipway_core::rollback::Baseline;
-use slipway_runtime::{Begun, Open, StepError, begin, now};
+use slipway_runtime::{Begun, Open, StepError, begin, migration_of, now};
 
 use crate::Config;
 
@@ -86,6 +87,12 @@ pub(crate) async fn offer(
     let open: Vec<(Key, Stored<Open>)> = table.list(Key::OPEN, &format!("{}#", application.name)).await?;
     if let Some((_, other)) = open.first() {
         return not(format!("{} is under way", other.document.started.release.image.tag));
+    }
+    if migration_of(table, bad, &stage.name).await?.is_some_and(|migration| migration.kind == Kind::Contract) {
+        return not(format!(
+            "the migration of {} is one that a rollback may not cross (docs/runbook.md, \"A migration that cannot be crossed\")",
+            bad.image.tag
+        ));
     }
     let baselines = table.list::<Baseline>(&Key::release(&bad.id).pk, &Key::baseline(&bad.id, &stage.name, 1).sk).await?;
     let before = baselines.into_iter().map(|(_, stored)| stored.document).max_by_key(|baseline| baseline.round);

@@ -4,9 +4,15 @@
 locals {
   fields = {
     application = { required = ["repository", "tags", "stages"], optional = [] }
-    stage       = { required = ["name", "services"], optional = ["cluster", "deploy_timeout", "approval", "bake"] }
-    service     = { required = ["service", "health"], optional = ["desired_count"] }
+    stage       = { required = ["name", "services"], optional = ["cluster", "deploy_timeout", "strategy", "image_check", "approval", "snapshot", "migration", "bake"] }
+    service     = { required = ["service"], optional = ["desired_count", "health", "steady"] }
+    strategy    = { required = ["type"], optional = ["percent", "step_bake", "bake"] }
     health      = { required = ["path"], optional = ["url"] }
+    steady      = { required = ["for"], optional = ["command"] }
+    image_check = { required = ["stop_above"], optional = ["allow", "wait"] }
+    allowed     = { required = ["finding", "until"], optional = ["reason"] }
+    snapshot    = { required = [], optional = ["database", "cluster", "keep", "wait"] }
+    migration   = { required = ["service", "command"], optional = ["container", "timeout"] }
     approval    = { required = ["approvers", "expires_after"], optional = ["quorum", "remind_before", "confirm_digest", "other_than_pusher", "override_alarms"] }
     bake        = { required = ["for", "alarms"], optional = ["watch_for"] }
   }
@@ -18,6 +24,7 @@ locals {
   email      = "^[^@\\s,<>[:cntrl:]]+@[^@\\s,<>.[:cntrl:]]+(\\.[^@\\s,<>.[:cntrl:]]+)+$"
   base_url   = "^https?://[^/\\s]+/?$"
   year_hours = 24 * 365
+  severities = ["INFORMATIONAL", "LOW", "MEDIUM", "HIGH", "CRITICAL"]
   unit_hours = { s = 1 / 3600, m = 1 / 60, h = 1, d = 24 }
 }
 
@@ -49,6 +56,44 @@ locals {
     for service in local.service_objects : { path = "${service.path}.health", kind = "health", value = service.value.health } if try(service.value.health, null) != null
   ]
 
+  steady_objects = [
+    for service in local.service_objects : { path = "${service.path}.steady", kind = "steady", value = service.value.steady } if try(service.value.steady, null) != null
+  ]
+
+  image_check_objects = [
+    for stage in local.stage_objects : { path = "${stage.path}.image_check", kind = "image_check", value = stage.value.image_check } if try(stage.value.image_check, null) != null
+  ]
+
+  allowed_objects = flatten([
+    for check in local.image_check_objects : [
+      for index, allowed in try(concat(check.value.allow, []), []) : { path = "${check.path}.allow[${index}]", kind = "allowed", value = allowed }
+    ]
+  ])
+
+  snapshot_objects = [
+    for stage in local.stage_objects : { path = "${stage.path}.snapshot", kind = "snapshot", value = stage.value.snapshot } if try(stage.value.snapshot, null) != null
+  ]
+
+  migration_objects = [
+    for stage in local.stage_objects : {
+      path     = "${stage.path}.migration"
+      kind     = "migration"
+      value    = stage.value.migration
+      services = try([for service in stage.value.services : tostring(service.service)], [])
+    } if try(stage.value.migration, null) != null
+  ]
+
+  strategy_objects = [
+    for stage in local.stage_objects : {
+      path    = "${stage.path}.strategy"
+      kind    = "strategy"
+      value   = stage.value.strategy
+      type    = try(tostring(stage.value.strategy.type), "")
+      timeout = try(tostring(coalesce(try(stage.value.deploy_timeout, null), "30m")), "")
+      stage   = stage.path
+    } if try(stage.value.strategy, null) != null
+  ]
+
   approval_objects = [
     for stage in local.stage_objects : { path = "${stage.path}.approval", kind = "approval", value = stage.value.approval } if try(stage.value.approval, null) != null
   ]
@@ -59,7 +104,8 @@ locals {
 
   objects = concat(
     local.application_objects, local.stage_objects, local.service_objects,
-    local.health_objects, local.approval_objects, local.bake_objects,
+    local.health_objects, local.steady_objects, local.image_check_objects, local.allowed_objects,
+    local.strategy_objects, local.approval_objects, local.snapshot_objects, local.migration_objects, local.bake_objects,
   )
 }
 
@@ -90,6 +136,8 @@ locals {
     [for object in local.stage_objects : { path = "${object.path}.services", value = try(object.value.services, null), example = "[{ service = \"web\", health = { path = \"/health\" } }]", of = "service" }],
     [for object in local.approval_objects : { path = "${object.path}.approvers", value = try(object.value.approvers, null), example = "[\"ana@example.com\"]", of = "e-mail address" }],
     [for object in local.bake_objects : { path = "${object.path}.alarms", value = try(object.value.alarms, null), example = "[\"web-production-5xx\"]", of = "name of a CloudWatch alarm" }],
+    [for object in local.migration_objects : { path = "${object.path}.command", value = try(object.value.command, null), example = "[\"python\", \"migrate.py\"]", of = "word of a command" }],
+    [for object in local.steady_objects : { path = "${object.path}.command", value = try(object.value.command, null), example = "[\"python\", \"check.py\"]", of = "word of a command" }],
   )
 
   empty_lists = [
@@ -108,6 +156,7 @@ locals {
   ecs_names = concat(
     [for object in local.stage_objects : { path = "${object.path}.cluster", value = try(object.value.cluster, null) }],
     [for object in local.service_objects : { path = "${object.path}.service", value = try(object.value.service, null) }],
+    [for object in local.migration_objects : { path = "${object.path}.container", value = try(object.value.container, null) }],
   )
 
   spans = concat(
@@ -115,6 +164,12 @@ locals {
     [for object in local.approval_objects : { path = "${object.path}.expires_after", value = try(object.value.expires_after, null), example = "24h" }],
     [for object in local.approval_objects : { path = "${object.path}.remind_before", value = try(object.value.remind_before, null), example = "2h" }],
     [for object in local.bake_objects : { path = "${object.path}.for", value = try(object.value["for"], null), example = "15m" }],
+    [for object in local.strategy_objects : { path = "${object.path}.step_bake", value = try(object.value.step_bake, null), example = "10m" }],
+    [for object in local.strategy_objects : { path = "${object.path}.bake", value = try(object.value.bake, null), example = "10m" }],
+    [for object in local.steady_objects : { path = "${object.path}.for", value = try(object.value["for"], null), example = "30s" }],
+    [for object in local.image_check_objects : { path = "${object.path}.wait", value = try(object.value.wait, null), example = "15m" }],
+    [for object in local.snapshot_objects : { path = "${object.path}.wait", value = try(object.value.wait, null), example = "1h" }],
+    [for object in local.migration_objects : { path = "${object.path}.timeout", value = try(object.value.timeout, null), example = "15m" }],
     [for object in local.bake_objects : { path = "${object.path}.watch_for", value = try(object.value.watch_for, null), example = "24h" }],
   )
 
@@ -124,6 +179,20 @@ locals {
       path    = "${object.path}.remind_before"
       before  = try(tonumber(substr(object.value.remind_before, 0, length(object.value.remind_before) - 1)) * local.unit_hours[substr(object.value.remind_before, -1, 1)], null)
       expires = try(tonumber(substr(object.value.expires_after, 0, length(object.value.expires_after) - 1)) * local.unit_hours[substr(object.value.expires_after, -1, 1)], null)
+    }
+  ]
+
+  # What each strategy of ECS takes, and how long it is at it, in minutes; ECS knows no shorter times.
+  strategy_fields = { ROLLING = [], BLUE_GREEN = ["bake"], CANARY = ["percent", "step_bake", "bake"], LINEAR = ["percent", "step_bake", "bake"] }
+  strategy_minutes = [
+    for object in local.strategy_objects : {
+      stage   = object.stage
+      type    = object.type
+      timeout = try(tonumber(substr(object.timeout, 0, length(object.timeout) - 1)) * local.unit_hours[substr(object.timeout, -1, 1)] * 60, null)
+      minutes = sum([
+        try(tonumber(substr(object.value.bake, 0, length(object.value.bake) - 1)) * local.unit_hours[substr(object.value.bake, -1, 1)] * 60, 0),
+        try((object.type == "LINEAR" ? ceil(100 / object.value.percent) : 1) * tonumber(substr(object.value.step_bake, 0, length(object.value.step_bake) - 1)) * local.unit_hours[substr(object.value.step_bake, -1, 1)] * 60, 0),
+      ])
     }
   ]
 
@@ -142,7 +211,7 @@ locals {
   texts = flatten([
     for list in local.lists : [
       for index, value in try(concat(list.value, []), []) : { path = "${list.path}[${index}]", value = value, of = list.of }
-    ] if contains(["pattern of a tag", "name of a CloudWatch alarm"], list.of)
+    ] if contains(["pattern of a tag", "name of a CloudWatch alarm", "word of a command"], list.of)
   ])
 
   wrong_values = concat(
@@ -152,6 +221,18 @@ locals {
     [for it in local.texts : "${it.path} does not fit: write a ${it.of}" if !can(regex("\\S", it.value))],
     [for it in local.spans : "${it.path} does not fit: write a whole number and s, m, h or d, of a year at the most, such as ${it.example}" if it.value != null && !(can(regex(local.span, it.value)) && try(tonumber(substr(it.value, 0, length(it.value) - 1)) * local.unit_hours[substr(it.value, -1, 1)] <= local.year_hours, false))],
     [for it in local.service_objects : "${it.path}.desired_count does not fit: write 1 or more; where no task runs, nothing can be verified" if try(it.value.desired_count, null) != null && !try(it.value.desired_count >= 1 && floor(it.value.desired_count) == it.value.desired_count, false)],
+    [for it in local.service_objects : "${it.path} is judged in one way: write health = { path = \"/health\" } for a service behind a load balancer, or steady = { \"for\" = \"30s\" } for one without" if can(keys(it.value)) && (try(it.value.health, null) == null) == (try(it.value.steady, null) == null)],
+    [for it in local.strategy_objects : "${it.path}.type does not fit: write ${join(", ", keys(local.strategy_fields))}" if try(it.value.type, null) != null && !contains(keys(local.strategy_fields), it.type)],
+    [for it in local.strategy_objects : "${it.path} does not fit ${it.type}: write type and ${length(lookup(local.strategy_fields, it.type, [])) == 0 ? "nothing else" : join(", ", local.strategy_fields[it.type])}; percent and step_bake are needed where they are known" if contains(keys(local.strategy_fields), it.type) && (length(setsubtract([for field, value in try(it.value, {}) : field if value != null], concat(["type"], lookup(local.strategy_fields, it.type, [])))) > 0 || (contains(lookup(local.strategy_fields, it.type, []), "percent") && (try(it.value.percent, null) == null || try(it.value.step_bake, null) == null)))],
+    [for it in local.strategy_objects : "${it.path}.percent does not fit: write ${it.type == "LINEAR" ? "3" : "0.1"} to 100, with one decimal at the most" if try(it.value.percent, null) != null && !try(it.value.percent >= (it.type == "LINEAR" ? 3 : 0.1) && it.value.percent <= 100 && floor(it.value.percent * 10) == it.value.percent * 10, false)],
+    [for it in local.strategy_objects : "${it.path} does not fit: write step_bake and bake in whole minutes, 1440m at the most, such as 10m: ECS knows nothing shorter" if anytrue([for field in ["step_bake", "bake"] : try(it.value[field], null) != null && !try(floor(tonumber(substr(it.value[field], 0, length(it.value[field]) - 1)) * local.unit_hours[substr(it.value[field], -1, 1)] * 60 + 0.001) * 60 >= tonumber(substr(it.value[field], 0, length(it.value[field]) - 1)) * local.unit_hours[substr(it.value[field], -1, 1)] * 3600 - 0.5 && tonumber(substr(it.value[field], 0, length(it.value[field]) - 1)) * local.unit_hours[substr(it.value[field], -1, 1)] <= 24, false)])],
+    [for it in local.strategy_minutes : "${it.stage}.deploy_timeout does not fit: write more than the ${it.minutes} minutes that ${it.type} takes" if try(it.minutes >= it.timeout, false)],
+    [for it in local.image_check_objects : "${it.path}.stop_above does not fit: write ${join(", ", local.severities)}: a finding above it stops the stage" if try(it.value.stop_above, null) != null && !contains(local.severities, try(tostring(it.value.stop_above), ""))],
+    [for it in local.allowed_objects : "${it.path}.finding does not fit: write the name of a finding, such as CVE-2026-12345" if try(it.value.finding, null) != null && !can(regex("\\S", it.value.finding))],
+    [for it in local.allowed_objects : "${it.path}.until does not fit: write the last day on which it passes, such as 2027-03-31" if try(it.value.until, null) != null && !can(formatdate("YYYY", "${it.value.until}T00:00:00Z"))],
+    [for it in local.snapshot_objects : "${it.path} names one database: write database, the identifier of an RDS instance, or cluster, that of an Aurora cluster" if can(keys(it.value)) && (try(it.value.database, null) == null) == (try(it.value.cluster, null) == null)],
+    [for it in local.snapshot_objects : "${it.path}.keep does not fit: write 1 or more; the release's own snapshot is kept" if try(it.value.keep, null) != null && !try(it.value.keep >= 1 && floor(it.value.keep) == it.value.keep && it.value.keep <= 100, false)],
+    [for it in local.migration_objects : "${it.path}.service is no service of the stage: write one of ${join(", ", it.services)}" if try(it.value.service, null) != null && !contains(it.services, try(tostring(it.value.service), ""))],
     [for it in local.health_objects : "${it.path}.path does not fit: write a path that starts with /, such as /health" if try(it.value.path, null) != null && !can(regex("^/\\S*$", it.value.path))],
     [for it in local.health_objects : "${it.path}.url does not fit: write http:// or https:// and a host, such as https://www.example.com" if try(it.value.url, null) != null && !can(regex(local.base_url, it.value.url))],
     [for it in local.people : "${it.path} does not fit: write an e-mail address, such as ana@example.com" if !(can(regex(local.email, it.value)) && length(it.value) <= 254)],
@@ -198,13 +279,26 @@ locals {
           cluster        = tostring(coalesce(try(stage.cluster, null), stage.name))
           deploy_timeout = tostring(coalesce(try(stage.deploy_timeout, null), "30m"))
 
+          strategy = try(stage.strategy, null) == null ? null : {
+            for field, value in {
+              type      = tostring(stage.strategy.type)
+              percent   = try(tonumber(stage.strategy.percent), null)
+              step_bake = try(tostring(stage.strategy.step_bake), null)
+              bake      = try(tostring(stage.strategy.bake), null)
+            } : field => value if value != null
+          }
+
           services = [
             for service in stage.services : {
               service       = tostring(service.service)
               desired_count = tonumber(coalesce(try(service.desired_count, null), 1))
-              health = {
+              health = try(service.health, null) == null ? null : {
                 path = tostring(service.health.path)
                 url  = try(tostring(service.health.url), null)
+              }
+              steady = try(service.steady, null) == null ? null : {
+                "for"   = tostring(service.steady["for"])
+                command = try(service.steady.command, null) == null ? null : [for word in service.steady.command : tostring(word)]
               }
             }
           ]
@@ -217,6 +311,30 @@ locals {
             confirm_digest    = tobool(coalesce(try(stage.approval.confirm_digest, null), false))
             override_alarms   = tobool(coalesce(try(stage.approval.override_alarms, null), false))
             other_than_pusher = tobool(coalesce(try(stage.approval.other_than_pusher, null), false))
+          }
+
+          image_check = try(stage.image_check, null) == null ? null : {
+            stop_above = tostring(stage.image_check.stop_above)
+            wait       = try(tostring(stage.image_check.wait), null)
+
+            allow = [
+              for allowed in coalesce(try(concat(stage.image_check.allow, []), null), []) :
+              { for field, value in { finding = tostring(allowed.finding), until = tostring(allowed.until), reason = try(tostring(allowed.reason), null) } : field => value if value != null }
+            ]
+          }
+
+          snapshot = try(stage.snapshot, null) == null ? null : {
+            database = try(tostring(stage.snapshot.database), null)
+            cluster  = try(tostring(stage.snapshot.cluster), null)
+            keep     = tonumber(coalesce(try(stage.snapshot.keep, null), 10))
+            wait     = try(tostring(stage.snapshot.wait), null)
+          }
+
+          migration = try(stage.migration, null) == null ? null : {
+            service   = tostring(stage.migration.service)
+            container = try(tostring(stage.migration.container), null)
+            command   = [for word in stage.migration.command : tostring(word)]
+            timeout   = try(tostring(stage.migration.timeout), null)
           }
 
           bake = try(stage.bake, null) == null ? null : {

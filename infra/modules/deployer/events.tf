@@ -61,6 +61,38 @@ locals {
       }
     }
 
+    # Of the images that stages check; what is waited for is looked up by the digest.
+    image-scan = {
+      description = "ECR or Inspector ended the scan of an image"
+      function    = "resume-release"
+      pattern = {
+        source        = ["aws.ecr", "aws.inspector2"]
+        account       = [local.account]
+        "detail-type" = ["ECR Image Scan", "Inspector2 Scan"]
+      }
+    }
+
+    snapshot-change = {
+      description = "Something happened to a database or to a snapshot"
+      function    = "resume-release"
+      pattern = {
+        source        = ["aws.rds"]
+        account       = [local.account]
+        "detail-type" = ["RDS DB Instance Event", "RDS DB Cluster Event", "RDS DB Snapshot Event", "RDS DB Cluster Snapshot Event"]
+      }
+    }
+
+    task-stopped = {
+      description = "A one-off task of Slipway stopped"
+      function    = "resume-release"
+      pattern = {
+        source        = ["aws.ecs"]
+        account       = [local.account]
+        "detail-type" = ["ECS Task State Change"]
+        detail        = { lastStatus = ["STOPPED"], startedBy = [{ prefix = "slipway-" }] }
+      }
+    }
+
     alarm-change = {
       description = "A CloudWatch alarm changed its state"
       function    = "watch-alarms"

@@ -7,6 +7,17 @@ locals {
   service_arns    = [for place in local.places : "arn:${local.partition}:ecs:${local.region}:${local.account}:service/${place.cluster}/${place.service}"]
   family_arns     = [for place in local.places : "arn:${local.partition}:ecs:${local.region}:${local.account}:task-definition/${place.cluster}-${place.service}:*"]
 
+  # Where one-off tasks run: migrations, and the commands of services without a load balancer.
+  migrations = flatten([for application in local.applications : [for stage in application.stages : [for migration in [stage.migration] : { cluster = stage.cluster, service = migration.service } if migration != null]]])
+  checks     = flatten([for application in local.applications : [for stage in application.stages : [for service in stage.services : { cluster = stage.cluster, service = service.service } if try(service.steady.command, null) != null]]])
+  one_offs   = { run-migration = local.migrations, verify-service = local.checks }
+
+  # The databases whose snapshots are taken, and what Slipway calls its snapshots.
+  snapshots     = flatten([for application in local.applications : [for stage in application.stages : [for snapshot in [stage.snapshot] : snapshot if snapshot != null]]])
+  rds_prefix    = "arn:${local.partition}:rds:${local.region}:${local.account}"
+  database_arns = distinct([for snapshot in local.snapshots : snapshot.database == null ? "${local.rds_prefix}:cluster:${snapshot.cluster}" : "${local.rds_prefix}:db:${snapshot.database}"])
+  snapshot_arns = length(local.snapshots) == 0 ? [] : ["${local.rds_prefix}:snapshot:slipway-*", "${local.rds_prefix}:cluster-snapshot:slipway-*"]
+
   applications_arns = [
     "arn:${local.partition}:ssm:${local.region}:${local.account}:parameter${local.applications_path}",
     "arn:${local.partition}:ssm:${local.region}:${local.account}:parameter${local.applications_path}/*",
@@ -42,6 +53,46 @@ locals {
   find_images    = { sid = "FindImages", actions = ["ecr:DescribeImages"], resources = local.repository_arns }
   read_manifests = { sid = "ReadManifests", actions = ["ecr:BatchGetImage"], resources = local.repository_arns }
 
+  # The configuration of an image, which has its labels, is one of its layers to ECR.
+  read_labels = { sid = "ReadLabels", actions = ["ecr:GetDownloadUrlForLayer"], resources = local.repository_arns }
+  read_scans  = { sid = "ReadScans", actions = ["ecr:DescribeImageScanFindings"], resources = local.repository_arns }
+
+  # Where a registry has enhanced scanning, ECR asks Inspector for whoever asks it, and Inspector has no resources.
+  read_findings = { sid = "ReadFindings", actions = ["inspector2:ListCoverage", "inspector2:ListFindings"], resources = ["*"] }
+
+  # A description of one snapshot or database is asked for like one of all.
+  describe_databases = {
+    sid       = "DescribeDatabases"
+    actions   = ["rds:DescribeDBClusterSnapshots", "rds:DescribeDBClusters", "rds:DescribeDBInstances", "rds:DescribeDBSnapshots"]
+    resources = ["*"]
+  }
+
+  # The deployments of services that shift traffic.
+  service_deployment_arns = [for place in local.places : "arn:${local.partition}:ecs:${local.region}:${local.account}:service-deployment/${place.cluster}/${place.service}/*"]
+  list_deployments        = { sid = "ListDeployments", actions = ["ecs:ListServiceDeployments"], resources = local.service_arns }
+  stop_deployments        = { sid = "StopDeployments", actions = ["ecs:StopServiceDeployment"], resources = local.service_deployment_arns }
+
+  # What a function may do that runs one-off tasks, for the services that have some.
+  run_tasks = {
+    for function, places in local.one_offs : function => [
+      {
+        sid        = "RunTasks"
+        actions    = ["ecs:RunTask"]
+        resources  = distinct([for place in places : "arn:${local.partition}:ecs:${local.region}:${local.account}:task-definition/${place.cluster}-${place.service}:*"])
+        conditions = [{ test = "ArnEquals", variable = "ecs:cluster", values = local.cluster_arns }]
+      },
+      { sid = "StopTasks", actions = ["ecs:StopTask"], resources = distinct([for place in places : "arn:${local.partition}:ecs:${local.region}:${local.account}:task/${place.cluster}/*"]) },
+      {
+        sid        = "TagTasks"
+        actions    = ["ecs:TagResource"]
+        resources  = distinct([for place in places : "arn:${local.partition}:ecs:${local.region}:${local.account}:task/${place.cluster}/*"])
+        conditions = [{ test = "StringEquals", variable = "ecs:CreateAction", values = ["RunTask"] }]
+      },
+      { sid = "ReadTaskLogs", actions = ["logs:GetLogEvents"], resources = distinct([for place in places : "arn:${local.partition}:logs:${local.region}:${local.account}:log-group:/ecs/${place.cluster}/${place.service}:log-stream:*"]) },
+      merge(local.pass_task_roles, { resources = length(places) == 0 ? [] : local.pass_task_roles.resources }),
+    ]
+  }
+
   # Whether the holder of a turn, or a release without an outcome, still runs.
   describe_releases = { sid = "DescribeReleases", actions = ["states:DescribeExecution"], resources = ["${replace(local.state_machine_arn, ":stateMachine:", ":execution:")}:*"] }
 
@@ -58,18 +109,21 @@ locals {
 
   # In three maps, because a function's queue, log and role need not wait for what its statements name.
   functions = {
-    receive-push     = { timeout_seconds = 15, description = "Starts a release for a push that an application waits for" }
-    take-turn        = { timeout_seconds = 15, description = "Gives a release the turn of its application, one release at a time" }
-    capture-baseline = { timeout_seconds = 15, description = "Records what a stage runs before the release touches it, and checks that it may be touched" }
-    request-approval = { timeout_seconds = 15, description = "Asks a stage's approvers, each with a link of their own" }
-    decide-approval  = { timeout_seconds = 10, description = "Shows the approval page and records the decision that its form sends" }
-    deploy-services  = { timeout_seconds = 30, description = "Gives a stage's services the release's image" }
-    verify-service   = { timeout_seconds = 60, description = "Judges through the load balancer whether the release's tasks serve" }
-    roll-back        = { timeout_seconds = 30, description = "Gives a stage's services their baseline back" }
-    finish-release   = { timeout_seconds = 15, description = "Records a release's outcome, then tells people" }
-    resume-release   = { timeout_seconds = 15, description = "Parks task tokens and ends the waits that an event answers" }
-    watch-alarms     = { timeout_seconds = 15, description = "Ends a bake when one of its alarms rings, asks people after a release, and tells of it" }
-    sweep            = { timeout_seconds = 60, description = "Finds pushes, signals and outcomes that were lost" }
+    receive-push      = { timeout_seconds = 15, description = "Starts a release for a push that an application waits for" }
+    take-turn         = { timeout_seconds = 15, description = "Gives a release the turn of its application, one release at a time" }
+    capture-baseline  = { timeout_seconds = 15, description = "Records what a stage runs before the release touches it, and checks that it may be touched" }
+    check-image       = { timeout_seconds = 30, description = "Judges an image by what its scan found" }
+    request-approval  = { timeout_seconds = 15, description = "Asks a stage's approvers, each with a link of their own" }
+    decide-approval   = { timeout_seconds = 10, description = "Shows the approval page and records the decision that its form sends" }
+    snapshot-database = { timeout_seconds = 30, description = "Takes a snapshot of a stage's database before it changes, and removes its own old ones" }
+    run-migration     = { timeout_seconds = 30, description = "Runs a stage's migration with the new image before its services change" }
+    deploy-services   = { timeout_seconds = 30, description = "Gives a stage's services the release's image" }
+    verify-service    = { timeout_seconds = 60, description = "Judges through the load balancer whether the release's tasks serve" }
+    roll-back         = { timeout_seconds = 30, description = "Gives a stage's services their baseline back" }
+    finish-release    = { timeout_seconds = 15, description = "Records a release's outcome, then tells people" }
+    resume-release    = { timeout_seconds = 15, description = "Parks task tokens and ends the waits that an event answers" }
+    watch-alarms      = { timeout_seconds = 15, description = "Ends a bake when one of its alarms rings, asks people after a release, and tells of it" }
+    sweep             = { timeout_seconds = 60, description = "Finds pushes, signals and outcomes that were lost" }
   }
 
   environments = {
@@ -97,18 +151,21 @@ locals {
 
   # Whose items each function reads and writes. Task tokens are in WAIT#, which resume-release alone may see.
   partitions = {
-    receive-push     = ["ABORT#*", "APPLICATION#*", "OPEN", "PUSHER#*", "QUARANTINE#*", "RELEASE#*", "TIMELINE#*", "VIEW#*"]
-    take-turn        = ["ABORT#*", "APPLICATION#*", "RELEASE#*", "TIMELINE#*", "TURN#*"]
-    capture-baseline = ["ABORT#*", "APPLICATION#*", "RELEASE#*", "TIMELINE#*", "TURN#*"]
-    request-approval = ["APPROVAL#*", "AUDIT#*", "LINK#*", "RELEASE#*", "TIMELINE#*", "VIEW#*"]
-    decide-approval  = ["APPROVAL#*", "AUDIT#*", "LINK#*", "PUSHER#*", "TIMELINE#*", "VIEW#*"]
-    deploy-services  = ["ABORT#*", "APPLICATION#*", "APPROVAL#*", "AUDIT#*", "RELEASE#*", "TIMELINE#*", "TURN#*"]
-    verify-service   = ["RELEASE#*", "TIMELINE#*"]
-    roll-back        = ["APPLICATION#*", "RELEASE#*", "TIMELINE#*", "TURN#*"]
-    finish-release   = ["OPEN", "QUARANTINE#*", "RELEASE#*", "TIMELINE#*", "TURN#*", "VIEW#*"]
-    resume-release   = ["ABORT#*", "APPLICATION#*", "APPROVAL#*", "AUDIT#*", "RELEASE#*", "SIGNAL#*", "TIMELINE#*", "TURN#*", "WAIT#*"]
-    watch-alarms     = ["APPLICATION#*", "FLOOD#*", "OPEN", "RELEASE#*", "SIGNAL#ALARM#*", "TIMELINE#*", "VIEW#*"]
-    sweep            = ["APPLICATION#*", "APPROVAL#*", "AUDIT#*", "FLOOD#*", "OPEN", "QUARANTINE#*", "RELEASE#*", "SIGNAL#SWEEP", "SWEEP#*", "TIMELINE#*", "TURN#*", "VIEW#*"]
+    receive-push      = ["ABORT#*", "APPLICATION#*", "OPEN", "PUSHER#*", "QUARANTINE#*", "RELEASE#*", "TIMELINE#*", "VIEW#*"]
+    take-turn         = ["ABORT#*", "APPLICATION#*", "RELEASE#*", "TIMELINE#*", "TURN#*"]
+    capture-baseline  = ["ABORT#*", "APPLICATION#*", "RELEASE#*", "TIMELINE#*", "TURN#*"]
+    check-image       = ["ABORT#*", "RELEASE#*", "TIMELINE#*"]
+    request-approval  = ["APPROVAL#*", "AUDIT#*", "LINK#*", "RELEASE#*", "TIMELINE#*", "VIEW#*"]
+    decide-approval   = ["APPROVAL#*", "AUDIT#*", "LINK#*", "PUSHER#*", "TIMELINE#*", "VIEW#*"]
+    snapshot-database = ["ABORT#*", "RELEASE#*", "TIMELINE#*", "TURN#*"]
+    run-migration     = ["ABORT#*", "APPLICATION#*", "APPROVAL#*", "RELEASE#*", "TIMELINE#*", "TURN#*"]
+    deploy-services   = ["ABORT#*", "APPLICATION#*", "APPROVAL#*", "AUDIT#*", "RELEASE#*", "TIMELINE#*", "TURN#*"]
+    verify-service    = ["RELEASE#*", "TIMELINE#*"]
+    roll-back         = ["APPLICATION#*", "RELEASE#*", "TIMELINE#*", "TURN#*"]
+    finish-release    = ["OPEN", "QUARANTINE#*", "RELEASE#*", "TIMELINE#*", "TURN#*", "VIEW#*"]
+    resume-release    = ["ABORT#*", "APPLICATION#*", "APPROVAL#*", "AUDIT#*", "RELEASE#*", "SIGNAL#*", "TIMELINE#*", "TURN#*", "WAIT#*"]
+    watch-alarms      = ["APPLICATION#*", "FLOOD#*", "OPEN", "RELEASE#*", "SIGNAL#ALARM#*", "TIMELINE#*", "VIEW#*"]
+    sweep             = ["APPLICATION#*", "APPROVAL#*", "AUDIT#*", "FLOOD#*", "OPEN", "QUARANTINE#*", "RELEASE#*", "SIGNAL#SWEEP", "SWEEP#*", "TIMELINE#*", "TURN#*", "VIEW#*"]
   }
 
   # Of these, what a function may write where that is not all of them. The page writes decisions and nothing else.
@@ -148,8 +205,13 @@ locals {
       { sid = "RecordBaseline", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["capture-baseline"] },
     ]
 
+    check-image = [
+      local.read_manifests, local.read_scans, local.read_findings,
+      { sid = "RecordCheck", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["check-image"] },
+    ]
+
     request-approval = [
-      local.describe_task_definitions, local.find_images, local.read_manifests, local.use_topic_key,
+      local.describe_task_definitions, local.find_images, local.read_manifests, local.read_labels, local.use_topic_key,
       { sid = "RecordApproval", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["request-approval"] },
       local.notify, local.put_notifications,
       { sid = "AskApprovers", actions = ["sns:ListSubscriptionsByTopic", "sns:Publish"], resources = [module.approval.topic_arn] },
@@ -162,24 +224,44 @@ locals {
       { sid = "RecordDecision", actions = ["dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_written["decide-approval"] },
     ]
 
+    snapshot-database = [
+      local.describe_databases,
+      { sid = "TakeSnapshots", actions = ["rds:AddTagsToResource", "rds:CreateDBClusterSnapshot", "rds:CreateDBSnapshot"], resources = concat(local.database_arns, local.snapshot_arns) },
+      # Its own: only those have the tag.
+      {
+        sid        = "RemoveOwnSnapshots"
+        actions    = ["rds:DeleteDBClusterSnapshot", "rds:DeleteDBSnapshot"]
+        resources  = local.snapshot_arns
+        conditions = [{ test = "StringLike", variable = "aws:ResourceTag/slipway:release", values = ["*"] }]
+      },
+      { sid = "RecordSnapshot", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["snapshot-database"] },
+    ]
+
+    run-migration = concat(local.run_tasks["run-migration"], [
+      local.describe_services, local.describe_task_definitions, local.list_tasks, local.describe_tasks, local.find_images, local.read_manifests,
+      local.read_labels, local.read_alarms, local.register_revisions, local.tag_revisions,
+      { sid = "RecordMigration", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["run-migration"] },
+    ])
+
     deploy-services = [
       local.describe_task_definitions, local.pass_task_roles, local.find_images, local.read_alarms, local.register_revisions, local.tag_revisions,
       { sid = "UpdateServices", actions = ["ecs:DescribeServices", "ecs:UpdateService"], resources = local.service_arns },
       { sid = "RecordDeployment", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["deploy-services"] },
     ]
 
-    verify-service = [
-      local.describe_services, local.list_tasks, local.describe_tasks,
+    verify-service = concat(local.run_tasks["verify-service"], [
+      local.describe_services, local.describe_task_definitions, local.list_tasks, local.describe_tasks,
       {
         sid       = "ReadTargets"
         actions   = ["elasticloadbalancing:DescribeListeners", "elasticloadbalancing:DescribeLoadBalancers", "elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetHealth"]
         resources = ["*"]
       },
       { sid = "RecordVerification", actions = ["dynamodb:GetItem", "dynamodb:PutItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["verify-service"] },
-    ]
+    ])
 
     roll-back = [
-      local.describe_task_definitions, local.pass_task_roles, local.register_revisions, local.tag_revisions,
+      local.describe_task_definitions, local.pass_task_roles, local.register_revisions, local.tag_revisions, local.list_deployments,
+      local.stop_deployments,
       { sid = "UpdateServices", actions = ["ecs:DescribeServices", "ecs:UpdateService"], resources = local.service_arns },
       { sid = "RecordRollback", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["roll-back"] },
     ]
@@ -191,7 +273,8 @@ locals {
     ]
 
     resume-release = [
-      local.describe_services, local.list_tasks, local.describe_tasks, local.read_alarms, local.describe_releases,
+      local.describe_services, local.list_tasks, local.describe_tasks, local.read_alarms, local.describe_releases, local.read_scans,
+      local.read_findings, local.describe_databases, local.list_deployments,
       {
         sid        = "KeepWaits"
         actions    = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]

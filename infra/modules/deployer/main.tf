@@ -56,13 +56,20 @@ locals {
             cluster        = stage.cluster
             deploy_timeout = stage.deploy_timeout
             approval       = stage.approval == null ? null : { for field, value in stage.approval : field => value if value != null }
+            strategy       = stage.strategy
+            image_check    = stage.image_check == null ? null : { for field, value in stage.image_check : field => value if value != null }
+            snapshot       = stage.snapshot == null ? null : { for field, value in stage.snapshot : field => value if value != null }
+            migration      = stage.migration == null ? null : { for field, value in stage.migration : field => value if value != null }
             bake           = stage.bake == null ? null : { for field, value in stage.bake : field => value if value != null }
 
             services = [
               for service in stage.services : {
-                service       = service.service
-                desired_count = service.desired_count
-                health        = { for field, value in service.health : field => value if value != null }
+                for field, value in {
+                  service       = service.service
+                  desired_count = service.desired_count
+                  health        = service.health == null ? null : { for field, value in service.health : field => value if value != null }
+                  steady        = service.steady == null ? null : { for field, value in service.steady : field => value if value != null }
+                } : field => value if value != null
               }
             ]
           } : field => value if value != null

@@ -4,7 +4,8 @@ locals {
   # The functions that the workflow calls, each by its version as the placeholder <function>_arn of its definition. An execution
   # keeps the definition that it began with, so a release ends on the code that it began with.
   workflow_functions = toset([
-    "take-turn", "capture-baseline", "request-approval", "deploy-services", "verify-service", "roll-back", "finish-release", "resume-release",
+    "take-turn", "capture-baseline", "check-image", "request-approval", "snapshot-database", "run-migration", "deploy-services", "verify-service",
+    "roll-back", "finish-release", "resume-release",
   ])
 }
 

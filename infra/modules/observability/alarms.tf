@@ -2,7 +2,8 @@
 # has no errors. The one exception is said beside it.
 
 locals {
-  service_alarms = merge([
+  # Of services that a load balancer asks.
+  balanced_alarms = merge([
     for place, service in var.services : {
       "${service.dimensions.service}-${service.dimensions.cluster}-5xx" = {
         description = "More than ${var.thresholds.errors_percent} % of the requests to ${place} fail. Look at the tasks' log /ecs/${service.dimensions.cluster}/${service.dimensions.service}. If a release has just ended, release the version before it again (docs/runbook.md)."
@@ -32,7 +33,11 @@ locals {
         alarm_at    = 5
         metric      = { namespace = "AWS/ApplicationELB", metric = "UnHealthyHostCount", stat = "Maximum", dimensions = { LoadBalancer = service.dimensions.load_balancer, TargetGroup = service.dimensions.target_group } }
       }
+    } if service.balanced
+  ]...)
 
+  service_alarms = merge([
+    for place, service in var.services : {
       "${service.dimensions.service}-${service.dimensions.cluster}-cpu" = {
         description = "The tasks of ${place} have used more than ${var.thresholds.cpu_percent} % of their processors for fifteen minutes. Give the service more tasks (scaling) or larger ones (cpu_units), which the next release brings."
         threshold   = var.thresholds.cpu_percent
@@ -156,7 +161,7 @@ locals {
     },
   )
 
-  alarms = { for name, alarm in merge(local.service_alarms, local.database_alarms, local.deployer_alarms) : name => alarm }
+  alarms = { for name, alarm in merge(local.balanced_alarms, local.service_alarms, local.database_alarms, local.deployer_alarms) : name => alarm }
 }
 
 resource "aws_cloudwatch_metric_alarm" "this" {

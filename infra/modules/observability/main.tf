@@ -4,7 +4,8 @@ locals {
   region = data.aws_region.current.name
 
   # What is asked of the services of each application, as widgets' metrics. Names are short: a legend has little room.
-  services_of  = { for place, service in var.services : service.application => { place = place, name = trimprefix(place, "${service.application}/"), of = service.dimensions }... }
+  services_of  = { for place, service in var.services : service.application => { place = place, name = trimprefix(place, "${service.application}/"), balanced = service.balanced, of = service.dimensions }... }
+  balanced_of  = { for application, services in local.services_of : application => [for service in services : service if service.balanced] }
   databases_of = { for place, database in var.databases : database.application => { name = trimprefix(place, "${database.application}/"), of = database.identifier }... }
 
   outcomes = ["RELEASED", "ROLLED_BACK", "REJECTED", "EXPIRED", "SUPERSEDED", "FAILED", "STUCK"]
@@ -13,27 +14,27 @@ locals {
   application_widgets = {
     for application in var.deployer.applications : application => concat(
       [
-        { title = "Requests", stat = "Sum", metrics = [for service in lookup(local.services_of, application, []) : ["AWS/ApplicationELB", "RequestCount", "LoadBalancer", service.of.load_balancer, { label = service.name }]] },
-        { title = "4xx", stat = "Sum", metrics = [for service in lookup(local.services_of, application, []) : ["AWS/ApplicationELB", "HTTPCode_Target_4XX_Count", "LoadBalancer", service.of.load_balancer, { label = service.name }]] },
+        { title = "Requests", stat = "Sum", metrics = [for service in lookup(local.balanced_of, application, []) : ["AWS/ApplicationELB", "RequestCount", "LoadBalancer", service.of.load_balancer, { label = service.name }]] },
+        { title = "4xx", stat = "Sum", metrics = [for service in lookup(local.balanced_of, application, []) : ["AWS/ApplicationELB", "HTTPCode_Target_4XX_Count", "LoadBalancer", service.of.load_balancer, { label = service.name }]] },
         {
           title = "5xx", stat = "Sum",
           metrics = concat(
-            [for service in lookup(local.services_of, application, []) : ["AWS/ApplicationELB", "HTTPCode_Target_5XX_Count", "LoadBalancer", service.of.load_balancer, { label = "${service.name} tasks" }]],
-            [for service in lookup(local.services_of, application, []) : ["AWS/ApplicationELB", "HTTPCode_ELB_5XX_Count", "LoadBalancer", service.of.load_balancer, { label = "${service.name} load balancer" }]],
+            [for service in lookup(local.balanced_of, application, []) : ["AWS/ApplicationELB", "HTTPCode_Target_5XX_Count", "LoadBalancer", service.of.load_balancer, { label = "${service.name} tasks" }]],
+            [for service in lookup(local.balanced_of, application, []) : ["AWS/ApplicationELB", "HTTPCode_ELB_5XX_Count", "LoadBalancer", service.of.load_balancer, { label = "${service.name} load balancer" }]],
           )
         },
         {
           title = "Latency in seconds: median and slowest hundredth", stat = "p99",
           metrics = concat(
-            [for service in lookup(local.services_of, application, []) : ["AWS/ApplicationELB", "TargetResponseTime", "LoadBalancer", service.of.load_balancer, { label = "${service.name} p50", stat = "p50" }]],
-            [for service in lookup(local.services_of, application, []) : ["AWS/ApplicationELB", "TargetResponseTime", "LoadBalancer", service.of.load_balancer, { label = "${service.name} p99", stat = "p99" }]],
+            [for service in lookup(local.balanced_of, application, []) : ["AWS/ApplicationELB", "TargetResponseTime", "LoadBalancer", service.of.load_balancer, { label = "${service.name} p50", stat = "p50" }]],
+            [for service in lookup(local.balanced_of, application, []) : ["AWS/ApplicationELB", "TargetResponseTime", "LoadBalancer", service.of.load_balancer, { label = "${service.name} p99", stat = "p99" }]],
           )
         },
         {
           title = "Healthy and unhealthy tasks", stat = "Maximum",
           metrics = concat(
-            [for service in lookup(local.services_of, application, []) : ["AWS/ApplicationELB", "HealthyHostCount", "TargetGroup", service.of.target_group, "LoadBalancer", service.of.load_balancer, { label = "${service.name} healthy" }]],
-            [for service in lookup(local.services_of, application, []) : ["AWS/ApplicationELB", "UnHealthyHostCount", "TargetGroup", service.of.target_group, "LoadBalancer", service.of.load_balancer, { label = "${service.name} unhealthy" }]],
+            [for service in lookup(local.balanced_of, application, []) : ["AWS/ApplicationELB", "HealthyHostCount", "TargetGroup", service.of.target_group, "LoadBalancer", service.of.load_balancer, { label = "${service.name} healthy" }]],
+            [for service in lookup(local.balanced_of, application, []) : ["AWS/ApplicationELB", "UnHealthyHostCount", "TargetGroup", service.of.target_group, "LoadBalancer", service.of.load_balancer, { label = "${service.name} unhealthy" }]],
           )
         },
         {

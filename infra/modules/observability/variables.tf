@@ -9,10 +9,11 @@ variable "topic_arn" {
 }
 
 variable "services" {
-  description = "The services, by application/stage/service: of whom they are, and how CloudWatch's metrics name them (metric_dimensions of the module service)"
+  description = "The services, by application/stage/service: of whom they are, whether a load balancer asks them, and how CloudWatch's metrics name them (metric_dimensions of the module service)"
   type = map(object({
     application = string
-    dimensions  = object({ cluster = string, service = string, load_balancer = string, target_group = string })
+    balanced    = optional(bool, true)
+    dimensions  = object({ cluster = string, service = string, load_balancer = optional(string), target_group = optional(string) })
   }))
   default = {}
 }

@@ -1,3 +1,4 @@
+data "aws_partition" "current" {}
 data "aws_region" "current" {}
 
 locals {
@@ -14,17 +15,22 @@ locals {
   endpoints = toset(var.egress == "endpoints" ? ["endpoints"] : [])
   databases = var.database == null ? {} : { database = var.database }
 
-  # The load balancer's ports. With HTTPS, HTTP is there to redirect.
-  doors = merge({ HTTP = 80 }, var.https == null ? {} : { HTTPS = 443 })
+  # A worker has no load balancer: nobody asks it.
+  balanced = toset(var.health_check_path == null ? [] : ["this"])
 
-  container = {
+  shifting = var.traffic_shift ? local.balanced : toset([])
+
+  # The load balancer's ports. With HTTPS, HTTP is there to redirect.
+  doors = length(local.balanced) == 0 ? {} : merge({ HTTP = 80 }, var.https == null ? {} : { HTTPS = 443 })
+
+  container = merge(var.command == null ? {} : { command = var.command }, {
     name      = var.name
     image     = "${var.repository_url}:template"
     essential = true
 
     environment            = [for name, value in var.environment : { name = name, value = value }]
     secrets                = [for name, value in var.secrets : { name = name, valueFrom = value }]
-    portMappings           = [{ containerPort = var.container_port, protocol = "tcp" }]
+    portMappings           = [for port in [var.container_port] : { containerPort = port, protocol = "tcp" } if length(local.balanced) > 0]
     mountPoints            = [for name, path in local.volumes : { sourceVolume = name, containerPath = path, readOnly = false }]
     readonlyRootFilesystem = var.read_only_root_filesystem
 
@@ -36,7 +42,7 @@ locals {
         awslogs-stream-prefix = "task"
       }
     }
-  }
+  })
 }
 
 # Logs and roles.
@@ -112,6 +118,8 @@ resource "aws_iam_role" "task" {
 # The chain: internet, load balancer, tasks, then endpoints and database.
 
 resource "aws_security_group" "load_balancer" {
+  for_each = local.balanced
+
   name        = "${var.prefix}-${local.place}-load-balancer"
   description = "Load balancer of ${var.name} in ${var.cluster}"
   vpc_id      = var.vpc_id
@@ -128,7 +136,7 @@ resource "aws_vpc_security_group_ingress_rule" "load_balancer_from_internet" {
 
   for_each = local.doors
 
-  security_group_id = aws_security_group.load_balancer.id
+  security_group_id = aws_security_group.load_balancer["this"].id
   description       = "${each.key} from the internet"
   cidr_ipv4         = "0.0.0.0/0"
   ip_protocol       = "tcp"
@@ -137,7 +145,9 @@ resource "aws_vpc_security_group_ingress_rule" "load_balancer_from_internet" {
 }
 
 resource "aws_vpc_security_group_egress_rule" "load_balancer_to_tasks" {
-  security_group_id            = aws_security_group.load_balancer.id
+  for_each = local.balanced
+
+  security_group_id            = aws_security_group.load_balancer[each.key].id
   description                  = "Requests and health checks to the tasks"
   referenced_security_group_id = aws_security_group.tasks.id
   ip_protocol                  = "tcp"
@@ -146,9 +156,11 @@ resource "aws_vpc_security_group_egress_rule" "load_balancer_to_tasks" {
 }
 
 resource "aws_vpc_security_group_ingress_rule" "tasks_from_load_balancer" {
+  for_each = local.balanced
+
   security_group_id            = aws_security_group.tasks.id
   description                  = "Requests and health checks from the load balancer"
-  referenced_security_group_id = aws_security_group.load_balancer.id
+  referenced_security_group_id = aws_security_group.load_balancer[each.key].id
   ip_protocol                  = "tcp"
   from_port                    = var.container_port
   to_port                      = var.container_port
@@ -229,11 +241,13 @@ resource "aws_lb" "this" {
   #checkov:skip=CKV2_AWS_20:It redirects when a certificate is given; without a domain there is no certificate
   #checkov:skip=CKV2_AWS_28:A web application firewall is the application's choice, by its own rules and at its own price
 
+  for_each = local.balanced
+
   name                       = "${var.name}-${var.cluster}"
   load_balancer_type         = "application"
   internal                   = false
   subnets                    = var.public_subnet_ids
-  security_groups            = [aws_security_group.load_balancer.id]
+  security_groups            = [aws_security_group.load_balancer[each.key].id]
   drop_invalid_header_fields = true
   enable_deletion_protection = var.deletion_protection
 
@@ -250,6 +264,8 @@ resource "aws_lb" "this" {
 
 resource "aws_lb_target_group" "this" {
   #checkov:skip=CKV_AWS_378:TLS ends at the load balancer; behind it the way goes through private subnets and named groups only
+
+  for_each = local.balanced
 
   name                 = "${var.name}-${var.cluster}"
   vpc_id               = var.vpc_id
@@ -272,13 +288,15 @@ resource "aws_lb_listener" "http" {
   #checkov:skip=CKV_AWS_2:It redirects to HTTPS when a certificate is given; without a domain there is no certificate
   #checkov:skip=CKV_AWS_103:The HTTPS listener beside it has the TLS policy
 
-  load_balancer_arn = aws_lb.this.arn
+  for_each = local.balanced
+
+  load_balancer_arn = aws_lb.this[each.key].arn
   protocol          = "HTTP"
   port              = 80
 
   default_action {
     type             = var.https == null ? "forward" : "redirect"
-    target_group_arn = var.https == null ? aws_lb_target_group.this.arn : null
+    target_group_arn = var.https == null ? aws_lb_target_group.this[each.key].arn : null
 
     dynamic "redirect" {
       for_each = var.https == null ? [] : [443]
@@ -293,9 +311,9 @@ resource "aws_lb_listener" "http" {
 }
 
 resource "aws_lb_listener" "https" {
-  for_each = var.https == null ? {} : { https = var.https }
+  for_each = var.https == null || length(local.balanced) == 0 ? {} : { https = var.https }
 
-  load_balancer_arn = aws_lb.this.arn
+  load_balancer_arn = aws_lb.this["this"].arn
   protocol          = "HTTPS"
   port              = 443
   ssl_policy        = "ELBSecurityPolicy-TLS13-1-2-2021-06"
@@ -303,8 +321,93 @@ resource "aws_lb_listener" "https" {
 
   default_action {
     type             = "forward"
-    target_group_arn = aws_lb_target_group.this.arn
+    target_group_arn = aws_lb_target_group.this["this"].arn
   }
+}
+
+# What ECS shifts traffic with: a second target group, a rule whose weights it changes, and a role for that. Provider 5 has no field of the
+# service for them (README.md, "Traffic shifts").
+
+resource "aws_lb_target_group" "alternate" {
+  #checkov:skip=CKV_AWS_378:TLS ends at the load balancer; behind it the way goes through private subnets and named groups only
+
+  for_each = local.shifting
+
+  name                 = "${substr("${var.name}-${var.cluster}", 0, 28)}-alt"
+  vpc_id               = var.vpc_id
+  target_type          = "ip"
+  protocol             = "HTTP"
+  port                 = var.container_port
+  deregistration_delay = var.deregistration_delay_seconds
+
+  health_check {
+    path                = var.health_check_path
+    matcher             = "200-299"
+    interval            = 10
+    timeout             = 5
+    healthy_threshold   = 2
+    unhealthy_threshold = 2
+  }
+}
+
+resource "aws_lb_listener_rule" "production" {
+  for_each = local.shifting
+
+  listener_arn = var.https == null ? aws_lb_listener.http[each.key].arn : aws_lb_listener.https["https"].arn
+  priority     = 1
+
+  condition {
+    path_pattern {
+      values = ["/*"]
+    }
+  }
+
+  action {
+    type = "forward"
+
+    forward {
+      target_group {
+        arn    = aws_lb_target_group.this[each.key].arn
+        weight = 100
+      }
+
+      target_group {
+        arn    = aws_lb_target_group.alternate[each.key].arn
+        weight = 0
+      }
+    }
+  }
+
+  lifecycle {
+    # ECS changes the weights.
+    ignore_changes = [action]
+  }
+}
+
+data "aws_iam_policy_document" "infrastructure_trust" {
+  statement {
+    actions = ["sts:AssumeRole"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["ecs.amazonaws.com"]
+    }
+  }
+}
+
+resource "aws_iam_role" "infrastructure" {
+  for_each = local.shifting
+
+  name               = "${var.prefix}-${local.place}-infrastructure"
+  description        = "What ECS may do to shift the traffic of ${var.name} in ${var.cluster}"
+  assume_role_policy = data.aws_iam_policy_document.infrastructure_trust.json
+}
+
+resource "aws_iam_role_policy_attachment" "infrastructure" {
+  for_each = local.shifting
+
+  role       = aws_iam_role.infrastructure[each.key].name
+  policy_arn = "arn:${data.aws_partition.current.partition}:iam::aws:policy/AmazonECSInfrastructureRolePolicyForLoadBalancers"
 }
 
 # The service. Terraform owns the template; Slipway copies its newest revision into the family without the suffix,
@@ -341,7 +444,7 @@ resource "aws_ecs_service" "this" {
   launch_type                       = "FARGATE"
   desired_count                     = 0
   enable_execute_command            = false
-  health_check_grace_period_seconds = var.health_check_grace_period_seconds
+  health_check_grace_period_seconds = length(local.balanced) == 0 ? null : var.health_check_grace_period_seconds
 
   deployment_circuit_breaker {
     enable   = true
@@ -366,10 +469,14 @@ resource "aws_ecs_service" "this" {
     assign_public_ip = false
   }
 
-  load_balancer {
-    target_group_arn = aws_lb_target_group.this.arn
-    container_name   = var.name
-    container_port   = var.container_port
+  dynamic "load_balancer" {
+    for_each = aws_lb_target_group.this
+
+    content {
+      target_group_arn = load_balancer.value.arn
+      container_name   = var.name
+      container_port   = var.container_port
+    }
   }
 
   # A target group can be given to a service only once a load balancer uses it, and a task starts only once its
@@ -412,4 +519,36 @@ resource "aws_appautoscaling_policy" "cpu" {
       predefined_metric_type = "ECSServiceAverageCPUUtilization"
     }
   }
+}
+
+# There was always a load balancer before workers.
+
+moved {
+  from = aws_security_group.load_balancer
+  to   = aws_security_group.load_balancer["this"]
+}
+
+moved {
+  from = aws_vpc_security_group_egress_rule.load_balancer_to_tasks
+  to   = aws_vpc_security_group_egress_rule.load_balancer_to_tasks["this"]
+}
+
+moved {
+  from = aws_vpc_security_group_ingress_rule.tasks_from_load_balancer
+  to   = aws_vpc_security_group_ingress_rule.tasks_from_load_balancer["this"]
+}
+
+moved {
+  from = aws_lb.this
+  to   = aws_lb.this["this"]
+}
+
+moved {
+  from = aws_lb_target_group.this
+  to   = aws_lb_target_group.this["this"]
+}
+
+moved {
+  from = aws_lb_listener.http
+  to   = aws_lb_listener.http["this"]
 }

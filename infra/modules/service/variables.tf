@@ -100,13 +100,27 @@ variable "repository_arn" {
 }
 
 variable "health_check_path" {
-  description = "The path that the load balancer asks to see whether a task serves"
+  description = "The path that the load balancer asks to see whether a task serves; without one there is no load balancer, as for a worker"
   type        = string
+  default     = null
 
   validation {
-    condition     = startswith(var.health_check_path, "/")
+    condition     = var.health_check_path == null || try(startswith(var.health_check_path, "/"), false)
     error_message = "Write a path that starts with /, such as /health."
   }
+}
+
+variable "traffic_shift" {
+  description = "Whether ECS may shift the service's traffic between two target groups (BLUE_GREEN, CANARY, LINEAR): makes the second one, the listener rule and the role; README.md says what is left to do by hand"
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "command" {
+  description = "What the container runs instead of the image's own command, for a worker of the same image"
+  type        = list(string)
+  default     = null
 }
 
 variable "container_port" {

@@ -14,7 +14,7 @@ use serde_json::Value;
 use slipway_core::application::Application;
 use slipway_core::release::Ending;
 use slipway_core::step::{
-    ApprovalRequested, CaptureBaselineInput, Captured, DeployServicesInput, Deployed, FinishReleaseInput, ReleaseInput,
+    ApprovalRequested, CaptureBaselineInput, Captured, DeployServicesInput, Deployed, FinishReleaseInput, GateInput, Gated, ReleaseInput,
     RequestApprovalInput, Restored, TASKS, TakeTurnInput, Turned, VerifyServiceInput, WaitRequest,
 };
 use slipway_core::verification::Verification;
@@ -58,6 +58,8 @@ fn every_document_between_states_has_its_schema_and_an_example() {
     hold::<Captured>("capture-baseline.output");
     hold::<RequestApprovalInput>("request-approval.input");
     hold::<ApprovalRequested>("request-approval.output");
+    hold::<GateInput>("gate.input");
+    hold::<Gated>("gate.output");
     hold::<DeployServicesInput>("deploy-services.input");
     hold::<Deployed>("deploy-services.output");
     hold::<Restored>("roll-back.output");
@@ -157,7 +159,9 @@ fn every_state_can_be_reached_and_every_next_exists() {
 #[test]
 fn no_state_polls() {
     let workflow = Workflow::read();
-    assert!(workflow.states().all(|(_, state)| state["Type"] != "Wait"), "waits are parked tokens, not Wait states");
+    let sleeping: Vec<_> = workflow.states().filter(|(_, state)| state["Type"] == "Wait").map(|(name, _)| name).collect();
+    assert_eq!(sleeping, ["StaySteady"], "waits are parked tokens; only that nothing happens for a while is slept through");
+    assert!(!workflow.leads_back("StaySteady"), "and it is slept through once");
     assert!(workflow.waits_on_every_way_back(), "no way leads back to a state that was passed without a wait");
 }
 

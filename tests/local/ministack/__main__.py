@@ -26,6 +26,7 @@ def main() -> None:
     import alarms
     import database
     import flow_logs
+    import gates
     import load_balancer
     import mail
     import network
@@ -41,7 +42,7 @@ def main() -> None:
     import twice
     import zones
 
-    for correction in (pace, permissions, step_functions, load_balancer, services, mail, network, zones, database, flow_logs, alarms,
+    for correction in (pace, permissions, step_functions, load_balancer, services, mail, network, zones, database, flow_logs, gates, alarms,
                        scaling, registry, streams, targets, twice, provider):
         correction.apply()
     serve()

@@ -11,7 +11,7 @@ import json
 
 from ministack.core import iam_actions, iam_evaluator
 from ministack.core.responses import get_account_id, get_region
-from ministack.services import dynamodb, sns
+from ministack.services import dynamodb, ecs, rds, sns
 
 # What the request in hand must be allowed beside its first resource: (action, resource, condition keys).
 _more = contextvars.ContextVar("slipway_more_permissions", default=())
@@ -79,6 +79,22 @@ def _ecs_resources(action, request, region, account) -> list:
         return ["*"]
     if action == "TagResource":
         return [request.get("resourceArn", "*")]
+    if action == "RunTask":
+        return [_arn(region, account, "task-definition", request.get("taskDefinition", ""))]
+    return []
+
+
+def _rds_resources(action, parameters, region, account) -> list:
+    def named(kind, parameter):
+        value = parameters.get(parameter) or ""
+        return f"arn:aws:rds:{region}:{account}:{kind}:{value[0] if isinstance(value, list) else value}"
+
+    if action.startswith("Describe"):
+        return ["*"]
+    if action == "CreateDBSnapshot":
+        return [named("db", "DBInstanceIdentifier"), named("snapshot", "DBSnapshotIdentifier")]
+    if action == "DeleteDBSnapshot":
+        return [named("snapshot", "DBSnapshotIdentifier")]
     return []
 
 
@@ -90,6 +106,16 @@ def _beside(service, action, request, resource) -> list:
         if request.get("tags"):
             needed.append(("ecs:TagResource", resource, {"ecs:CreateAction": "RegisterTaskDefinition"}))
         return needed
+    if service == "ecs" and action == "RunTask":
+        definition = ecs._task_defs.get(ecs._resolve_td_key(request.get("taskDefinition", ""))) or {}
+        passed = [definition[role] for role in ("executionRoleArn", "taskRoleArn") if definition.get(role)]
+        needed = [("iam:PassRole", role, {"iam:PassedToService": "ecs-tasks.amazonaws.com"}) for role in passed]
+        if request.get("tags"):
+            cluster = _arn(get_region(), get_account_id(), "task", f"{_cluster(request)}/new")
+            needed.append(("ecs:TagResource", cluster, {"ecs:CreateAction": "RunTask"}))
+        return needed
+    if service == "rds" and action == "CreateDBSnapshot":
+        return [("rds:AddTagsToResource", resource.replace(":db:", ":snapshot:slipway-"), {})]
     if service == "sns" and action == "Publish":
         topic = sns._topic_by_arn_any_scope(resource) or {}
         key = (topic.get("attributes") or {}).get("KmsMasterKeyId")
@@ -111,6 +137,10 @@ def resources_are_those_of_aws() -> None:
         if service == "ecs":
             first, *others = _ecs_resources(action, request, region, account) or [resource]
             resource = first
+        elif service == "logs" and action == "GetLogEvents":
+            resource += f":log-stream:{_parsed(body).get('logStreamName', '')}"
+        elif service == "rds" and (named := _rds_resources(action, query, region, account)):
+            resource, *others = named
         elif service == "ssm" and action == "GetParametersByPath" and request.get("Path"):
             resource = f"arn:aws:ssm:{region}:{account}:parameter/{request['Path'].strip('/')}"
         elif service == "elasticloadbalancing" and action.startswith("Describe"):
@@ -141,6 +171,10 @@ def condition_keys_are_known() -> None:
         keys = context(service, iam_action, body, params)
         if service == "dynamodb" and (leading := _leading_keys(_parsed(body))):
             return {**keys, "dynamodb:LeadingKeys": leading}
+        if service == "rds" and iam_action.endswith(":DeleteDBSnapshot"):
+            name = params.get("DBSnapshotIdentifier") or ""
+            snapshot = rds._snapshots.get(name[0] if isinstance(name, list) else name) or {"TagList": []}
+            return {**keys, **{f"aws:ResourceTag/{tag['Key']}": tag["Value"] for tag in snapshot["TagList"]}}
         if service != "ecs":
             return keys
         request, region, account = _parsed(body), get_region(), get_account_id()

@@ -12,7 +12,7 @@ use slipway_core::image::{Digest, digest_of};
 use url::Url;
 
 use crate::{
-    Pace, Settings, client,
+    Gates, Pace, Settings, client,
     events::{self, Delivery},
     image::{self, Behaviour, ImageOptions, Make, Platform},
     mail::{self, Mail},
@@ -24,6 +24,8 @@ use crate::{
 
 /// The sample application, which is also its repository's and its services' name.
 pub const APPLICATION: &str = "web";
+/// The application with three stages of two services, and with every gate.
+pub const SHOP: &str = "shop";
 /// The person who may approve on the local cloud.
 pub const APPROVER: &str = "ana@example.com";
 
@@ -41,6 +43,8 @@ pub struct PushOptions {
     pub behaviour: Behaviour,
     /// What the image is made of.
     pub make: Make,
+    /// What the image says of its migration; nothing where it has no label for it.
+    pub migration: Option<String>,
     /// Whether it is built for all platforms, as an index, instead of for this machine only.
     pub multi_architecture: bool,
 }
@@ -49,7 +53,14 @@ impl PushOptions {
     /// A good version for this machine, under its own name as the tag.
     #[must_use]
     pub fn good(version: &str) -> Self {
-        Self { version: version.to_owned(), tag: None, behaviour: Behaviour::Good, make: Make::Sample, multi_architecture: false }
+        Self {
+            version: version.to_owned(),
+            tag: None,
+            behaviour: Behaviour::Good,
+            make: Make::Sample,
+            migration: None,
+            multi_architecture: false,
+        }
     }
 
     /// The same without the sample application's framework, for tests of many releases: it starts at once.
@@ -188,12 +199,25 @@ impl Cloud {
                 version: options.version.clone(),
                 behaviour: options.behaviour,
                 make: options.make,
+                migration: options.migration.clone(),
                 platforms: if options.multi_architecture { Platform::ALL.to_vec() } else { vec![Platform::host()] },
             },
         )?;
         let tag = options.tag.clone().unwrap_or_else(|| options.version.clone());
         let digest = image::push(&built, &Url::parse(self.endpoint())?, repository, &tag).await?;
         Ok(Pushed { repository: repository.to_owned(), tag, digest, at: crate::clock::now().as_millisecond() })
+    }
+
+    /// Changes what scans found, and how databases are.
+    ///
+    /// # Errors
+    ///
+    /// When the file that holds it cannot be read or written.
+    pub fn set_gates(&self, change: impl FnOnce(&mut Gates)) -> anyhow::Result<()> {
+        let file = self.state.gates();
+        let mut gates = Gates::read(&file)?;
+        change(&mut gates);
+        gates.write(&file)
     }
 
     /// The mails, the oldest first.
@@ -389,29 +413,54 @@ pub fn load_balancer(port: u16, stage: &str) -> String {
 /// The Terraform variables of the local cloud.
 #[must_use]
 pub fn variables(port: u16, packages: &Path) -> Value {
-    let services = |stage: &str| {
-        json!([{
-            "service": APPLICATION,
-            "desired_count": 1,
-            "health": { "path": "/health", "url": load_balancer(port, stage) },
-        }])
+    let asked = |stage: &str| json!({ "path": "/health", "url": load_balancer(port, stage) });
+    let web = |stage: &str| json!([{ "service": APPLICATION, "desired_count": 1, "health": asked(stage) }]);
+    let shop = |stage: &str, check: Option<&Value>| {
+        let mut steady = json!({ "for": "2s" });
+        if let Some(check) = check {
+            steady["command"] = check.clone();
+        }
+        json!([
+            { "service": "web", "health": asked(&format!("{SHOP}-{stage}")) },
+            { "service": "worker", "steady": steady },
+        ])
     };
+    let python = |code: &str| json!(["python", "-I", "-S", "-c", code]);
     json!({
         "architecture": if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" },
         "packages": packages,
         // It goes away with its folder.
         "deletion_protection": false,
         "notification_emails": [TEAM],
+        "databases": { format!("{SHOP}/production"): {} },
         "applications": {
             APPLICATION: {
                 "repository": APPLICATION,
                 "tags": ["v*"],
                 "stages": [
-                    { "name": "staging", "services": services("staging") },
+                    { "name": "staging", "services": web("staging") },
                     {
                         "name": "production",
-                        "services": services("production"),
+                        "services": web("production"),
                         "approval": { "approvers": [APPROVER], "quorum": 1, "expires_after": "24h" },
+                    },
+                ],
+            },
+            // Three stages with two services each, and every gate.
+            SHOP: {
+                "repository": SHOP,
+                "tags": ["v*"],
+                "stages": [
+                    { "name": "dev", "cluster": format!("{SHOP}-dev"), "services": shop("dev", None) },
+                    { "name": "staging", "cluster": format!("{SHOP}-staging"), "services": shop("staging", None) },
+                    {
+                        "name": "production",
+                        "cluster": format!("{SHOP}-production"),
+                        "services": shop("production", Some(&python("print('the worker is well')"))),
+                        "image_check": { "stop_above": "MEDIUM", "wait": "1m" },
+                        "approval": { "approvers": [APPROVER], "quorum": 1, "expires_after": "24h" },
+                        "snapshot": { "database": format!("{SHOP}-production"), "keep": 2, "wait": "1m" },
+                        "migration": { "service": "web", "command": python("print('a table more')"), "timeout": "1m" },
                     },
                 ],
             },

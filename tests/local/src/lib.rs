@@ -15,6 +15,7 @@ pub mod engine;
 pub mod environment;
 pub mod events;
 pub mod functions;
+pub mod gates;
 pub mod history;
 pub mod image;
 pub mod mail;
@@ -32,6 +33,7 @@ pub mod terraform;
 pub mod wire;
 
 pub use cloud::{Cloud, PushOptions, Pushed};
+pub use gates::{Gates, ScanResult};
 pub use mail::Mail;
 pub use pace::Pace;
 pub use page::Answer;

@@ -52,6 +52,7 @@ pub async fn start(
         .env("DOCKER_HOST", format!("unix://{}", engine.display()))
         .env("SLIPWAY_INBOX", state.inbox())
         .env("SLIPWAY_TWICE", state.twice())
+        .env("SLIPWAY_GATES", state.gates())
         .env("AWS_LC_SYS_NO_JITTER_ENTROPY", "1")
         .envs(pace.variables().iter().copied())
         .stdin(Stdio::null())

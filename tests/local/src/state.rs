@@ -127,6 +127,12 @@ impl StateFolder {
         self.0.join("twice")
     }
 
+    /// What scans found, and how databases are: [`crate::Gates`].
+    #[must_use]
+    pub fn gates(&self) -> PathBuf {
+        self.0.join("gates.json")
+    }
+
     fn note(&self) -> PathBuf {
         self.0.join("cloud.json")
     }

@@ -1,12 +1,16 @@
 //! ECR: which images are there.
 
+use std::time::Duration;
+
 use aws_sdk_ecr::Client;
+use aws_sdk_ecr::operation::describe_image_scan_findings::{DescribeImageScanFindingsError, DescribeImageScanFindingsOutput};
 use aws_sdk_ecr::operation::describe_images::DescribeImagesError;
-use aws_sdk_ecr::types::{DescribeImagesFilter, ImageDetail, ImageIdentifier, TagStatus};
+use aws_sdk_ecr::types::{DescribeImagesFilter, EnhancedImageScanFinding, ImageDetail, ImageIdentifier, ImageScanFinding, TagStatus};
 use jiff::Timestamp;
 use serde_json::Value;
 use slipway_core::image::{Digest, Image};
 use slipway_core::name::RepositoryName;
+use slipway_core::scan::{Finding, Scan, Severity};
 
 use crate::AwsError;
 
@@ -75,6 +79,83 @@ impl Repositories {
         }
     }
 
+    /// The images that a scanner looks at: the image itself, or those of an index, without what describes them (attestations).
+    ///
+    /// # Errors
+    ///
+    /// When ECR cannot be asked.
+    pub async fn scanned_images(&self, image: &Image) -> Result<Vec<Digest>, AwsError> {
+        let Some(manifest) = self.manifest(&image.repository, image.digest.as_str()).await? else { return Ok(Vec::new()) };
+        let Some(images) = manifest["manifests"].as_array() else { return Ok(vec![image.digest.clone()]) };
+        let is_image = |entry: &&Value| {
+            entry["annotations"]["vnd.docker.reference.type"].is_null() && entry["platform"]["os"].as_str() != Some("unknown")
+        };
+        Ok(images.iter().filter(is_image).filter_map(|entry| Digest::new(entry["digest"].as_str()?).ok()).collect())
+    }
+
+    /// What ECR says of the scan of one image, basic or enhanced. Of the findings of an enhanced scan those count that are not
+    /// closed or suppressed.
+    ///
+    /// # Errors
+    ///
+    /// When ECR cannot be asked. For a repository with enhanced scanning the caller needs `inspector2:ListFindings` and
+    /// `inspector2:ListCoverage` as well ("IAM permissions required for enhanced scanning", Amazon ECR user guide).
+    pub async fn scan(&self, repository: &RepositoryName, digest: &Digest) -> Result<Scan, AwsError> {
+        const OPERATION: &str = "ecr:DescribeImageScanFindings";
+        let mut findings = Vec::new();
+        let mut next = None;
+        loop {
+            let id = ImageIdentifier::builder().image_digest(digest.as_str()).build();
+            let request = self.client.describe_image_scan_findings().repository_name(repository.as_str()).image_id(id).set_next_token(next);
+            let answer = match request.send().await {
+                Ok(answer) => answer,
+                Err(error) if error.as_service_error().is_some_and(DescribeImageScanFindingsError::is_scan_not_found_exception) => {
+                    return Ok(Scan::Pending {
+                        why: format!("there is no scan of {}@{}: turn on scanning on push", repository, digest.short()),
+                    });
+                }
+                Err(error) if error.as_service_error().is_some_and(DescribeImageScanFindingsError::is_image_not_found_exception) => {
+                    return Ok(Scan::Impossible { why: format!("the registry has no image {repository}@{digest}") });
+                }
+                Err(error) => return Err(AwsError::from_sdk(OPERATION, error)),
+            };
+            if let Some(unfinished) = unfinished(&answer) {
+                return Ok(unfinished);
+            }
+            if let Some(some) = answer.image_scan_findings() {
+                findings.extend(some.findings().iter().map(basic));
+                findings.extend(
+                    some.enhanced_findings()
+                        .iter()
+                        .filter(|finding| finding.status().is_none_or(|status| status == "ACTIVE"))
+                        .map(enhanced),
+                );
+            }
+            next = answer.next_token().filter(|token| !token.is_empty()).map(ToOwned::to_owned);
+            if next.is_none() {
+                return Ok(Scan::Done { findings });
+            }
+        }
+    }
+
+    /// A label of the image's configuration. Of an index the first image is asked.
+    ///
+    /// # Errors
+    ///
+    /// When ECR cannot be asked, or its layer storage does not give the configuration.
+    pub async fn label(&self, image: &Image, label: &str) -> Result<Option<String>, AwsError> {
+        const OPERATION: &str = "ecr:GetDownloadUrlForLayer";
+        let Some(first) = self.scanned_images(image).await?.into_iter().next() else { return Ok(None) };
+        let Some(manifest) = self.manifest(&image.repository, first.as_str()).await? else { return Ok(None) };
+        let Some(config) = manifest["config"]["digest"].as_str() else { return Ok(None) };
+        let request = self.client.get_download_url_for_layer().repository_name(image.repository.as_str()).layer_digest(config);
+        let answer = request.send().await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
+        let url = answer.download_url().ok_or_else(|| AwsError::unusable(OPERATION, "no URL"))?;
+        let text = download(url).await.map_err(|source| AwsError::Transient { operation: OPERATION, source: source.into() })?;
+        let config: Value = serde_json::from_str(&text).map_err(|error| AwsError::unusable(OPERATION, error.to_string()))?;
+        Ok(config["config"]["Labels"][label].as_str().map(ToOwned::to_owned))
+    }
+
     async fn manifest(&self, repository: &RepositoryName, digest: &str) -> Result<Option<Value>, AwsError> {
         const OPERATION: &str = "ecr:BatchGetImage";
         let id = ImageIdentifier::builder().image_digest(digest).build();
@@ -114,6 +195,45 @@ impl Repositories {
     }
 }
 
+/// What a scan without findings to read yet is; nothing where its findings are there.
+fn unfinished(answer: &DescribeImageScanFindingsOutput) -> Option<Scan> {
+    let status = answer.image_scan_status();
+    let word = status.and_then(|status| status.status()).map_or("unknown", |status| status.as_str());
+    let description = status.and_then(|status| status.description()).map(|words| format!(" ({words})")).unwrap_or_default();
+    match word {
+        // Of an enhanced scan, which goes on.
+        "COMPLETE" | "ACTIVE" => None,
+        "IN_PROGRESS" | "PENDING" => Some(Scan::Pending { why: format!("its scan is {word}") }),
+        other => Some(Scan::Impossible { why: format!("its scan is {other}{description}") }),
+    }
+}
+
+fn basic(finding: &ImageScanFinding) -> Finding {
+    let package = finding.attributes().iter().find(|attribute| attribute.key() == "package_name").and_then(|attribute| attribute.value());
+    Finding {
+        name: finding.name().unwrap_or("a finding without a name").to_owned(),
+        severity: Severity::of(finding.severity().map_or("", |severity| severity.as_str())),
+        package: package.unwrap_or_default().to_owned(),
+    }
+}
+
+fn enhanced(finding: &EnhancedImageScanFinding) -> Finding {
+    let vulnerability = finding.package_vulnerability_details();
+    let name = vulnerability.and_then(|details| details.vulnerability_id()).or_else(|| finding.title());
+    let package = vulnerability.and_then(|details| details.vulnerable_packages().first()).and_then(|package| package.name());
+    Finding {
+        name: name.unwrap_or("a finding without a name").to_owned(),
+        severity: Severity::of(finding.severity().unwrap_or_default()),
+        package: package.unwrap_or_default().to_owned(),
+    }
+}
+
+/// Fetches a short text from where AWS says it is.
+async fn download(url: &str) -> Result<String, reqwest::Error> {
+    let client = reqwest::Client::builder().timeout(Duration::from_secs(5)).build()?;
+    client.get(url).send().await?.error_for_status()?.text().await
+}
+
 /// A revision is a name of a commit: what else somebody wrote there is not shown.
 fn annotated(manifest: &Value) -> Option<String> {
     let revision = manifest["annotations"]["org.opencontainers.image.revision"].as_str()?;
@@ -140,8 +260,8 @@ fn tagged(operation: &'static str, detail: &ImageDetail) -> Result<Tagged, AwsEr
 mod tests {
     use aws_sdk_ecr::operation::batch_get_image::BatchGetImageOutput;
     use aws_sdk_ecr::operation::describe_images::{DescribeImagesError, DescribeImagesOutput};
-    use aws_sdk_ecr::types::ImageDetail;
-    use aws_sdk_ecr::types::error::ImageNotFoundException;
+    use aws_sdk_ecr::types::error::{ImageNotFoundException, ScanNotFoundException};
+    use aws_sdk_ecr::types::{Attribute, ImageDetail, ImageScanFindings, ImageScanStatus, PackageVulnerabilityDetails, VulnerablePackage};
     use aws_smithy_mocks::mock;
     use slipway_core::image::Digest;
     use slipway_core::name::RepositoryName;
@@ -185,6 +305,72 @@ mod tests {
             .then_output(|| manifest(r#"{"annotations":{"org.opencontainers.image.revision":"click http://example.com"}}"#));
         let repositories = Repositories::new(answering!(aws_sdk_ecr, [&strange]));
         assert_eq!(repositories.revision(&image()).await.expect("an answer"), None);
+    }
+
+    fn scanned(status: &str, findings: ImageScanFindings) -> DescribeImageScanFindingsOutput {
+        DescribeImageScanFindingsOutput::builder()
+            .image_scan_status(ImageScanStatus::builder().status(status.into()).description("in words").build())
+            .image_scan_findings(findings)
+            .build()
+    }
+
+    async fn scan(answer: DescribeImageScanFindingsOutput) -> Scan {
+        let rule = mock!(aws_sdk_ecr::Client::describe_image_scan_findings).then_output(move || answer.clone());
+        let repositories = Repositories::new(answering!(aws_sdk_ecr, [&rule]));
+        repositories.scan(&image().repository, &image().digest).await.expect("ECR answers")
+    }
+
+    #[tokio::test]
+    async fn the_findings_of_basic_and_enhanced_scans_are_read_alike() {
+        let package = Attribute::builder().key("package_name").value("openssl").build().expect("a key");
+        let basic = ImageScanFinding::builder().name("CVE-2026-1").severity("HIGH".into()).attributes(package).build();
+        let found = Finding { name: "CVE-2026-1".into(), severity: Severity::High, package: "openssl".into() };
+        let answer = scanned("COMPLETE", ImageScanFindings::builder().findings(basic).build());
+        assert_eq!(scan(answer).await, Scan::Done { findings: vec![found.clone()] });
+
+        let details = PackageVulnerabilityDetails::builder()
+            .vulnerability_id("CVE-2026-1")
+            .vulnerable_packages(VulnerablePackage::builder().name("openssl").build())
+            .build();
+        let enhanced = |status: &str| {
+            EnhancedImageScanFinding::builder().severity("HIGH").status(status).package_vulnerability_details(details.clone()).build()
+        };
+        let findings = ImageScanFindings::builder().enhanced_findings(enhanced("ACTIVE")).enhanced_findings(enhanced("SUPPRESSED")).build();
+        assert_eq!(scan(scanned("ACTIVE", findings)).await, Scan::Done { findings: vec![found] });
+    }
+
+    #[tokio::test]
+    async fn a_scan_that_has_no_result_is_none_that_passes() {
+        for status in ["IN_PROGRESS", "PENDING"] {
+            assert!(matches!(scan(scanned(status, ImageScanFindings::builder().build())).await, Scan::Pending { .. }), "{status}");
+        }
+        for status in ["FAILED", "UNSUPPORTED_IMAGE", "SCAN_ELIGIBILITY_EXPIRED", "FINDINGS_UNAVAILABLE", "NEW_WORD"] {
+            let Scan::Impossible { why } = scan(scanned(status, ImageScanFindings::builder().build())).await else { panic!("{status}") };
+            assert!(why.contains(status) && why.contains("in words"), "{why}");
+        }
+        let none = mock!(aws_sdk_ecr::Client::describe_image_scan_findings)
+            .then_error(|| DescribeImageScanFindingsError::ScanNotFoundException(ScanNotFoundException::builder().build()));
+        let repositories = Repositories::new(answering!(aws_sdk_ecr, [&none]));
+        let scan = repositories.scan(&image().repository, &image().digest).await.expect("an answer");
+        assert!(matches!(scan, Scan::Pending { why } if why.contains("turn on scanning")));
+    }
+
+    #[tokio::test]
+    async fn of_an_index_the_images_are_scanned_and_not_what_describes_them() {
+        let index = mock!(aws_sdk_ecr::Client::batch_get_image).then_output(|| {
+            let digests = ["b", "c"].map(|digit| format!("sha256:{}", digit.repeat(64)));
+            let text = serde_json::json!({ "manifests": [
+                { "digest": digests[0], "platform": { "os": "linux", "architecture": "arm64" } },
+                { "digest": digests[1], "platform": { "os": "unknown" }, "annotations": { "vnd.docker.reference.type": "attestation-manifest" } },
+            ] });
+            let image = aws_sdk_ecr::types::Image::builder().image_manifest(text.to_string()).build();
+            BatchGetImageOutput::builder().images(image).build()
+        });
+        let repositories = Repositories::new(answering!(aws_sdk_ecr, [&index]));
+
+        let images = repositories.scanned_images(&image()).await.expect("an answer");
+
+        assert_eq!(images.iter().map(Digest::as_str).collect::<Vec<_>>(), [format!("sha256:{}", "b".repeat(64))]);
     }
 
     #[tokio::test]

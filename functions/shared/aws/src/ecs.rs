@@ -1,14 +1,17 @@
 //! ECS: services, their tasks, and task definitions.
 
 use aws_sdk_ecs::Client;
+use aws_sdk_ecs::operation::stop_service_deployment::StopServiceDeploymentError;
 use aws_sdk_ecs::types::{self, DeploymentRolloutState, DesiredStatus, TaskDefinitionField};
 use aws_smithy_types::body::SdkBody;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use slipway_core::definition::OF_THE_REVISION;
-use slipway_core::deployment::{Deployment, Rollout, ServiceEvent, ServiceView, TaskView};
+use slipway_core::deployment::{Balancer, Deployment, Rollout, ServiceEvent, ServiceView, TaskView, Traffic};
 use slipway_core::image::digest_of;
 use slipway_core::name::{ReleaseId, ServiceArn, ServiceName, TaskDefinitionArn};
+use slipway_core::span::Span;
+use slipway_core::strategy::{ServiceDeployment, Strategy, minutes};
 
 use crate::AwsError;
 use crate::answer::Answer;
@@ -51,6 +54,60 @@ pub struct StoppedTasks {
     pub reasons: Vec<String>,
     /// When the first of them was created.
     pub since: Option<Timestamp>,
+}
+
+/// A task that runs once, with what a service of the stage runs with.
+#[derive(Clone, Debug)]
+pub struct OneOff<'a> {
+    /// The cluster.
+    pub cluster: &'a str,
+    /// The service whose network and launch type it takes.
+    pub service: &'a ServiceName,
+    /// What it runs.
+    pub task_definition: &'a TaskDefinitionArn,
+    /// The container whose command is replaced.
+    pub container: &'a str,
+    /// The command.
+    pub command: &'a [String],
+    /// What it is called, so that a second request finds the first one's task: letters, digits, hyphens and underscores, 64 at the
+    /// most.
+    pub name: &'a str,
+    /// The release that it is for.
+    pub release: &'a ReleaseId,
+}
+
+/// A one-off task as ECS describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OneOffTask {
+    /// Whether it has stopped.
+    pub stopped: bool,
+    /// The exit code of the container; none while it runs, and where it never ran.
+    pub exit_code: Option<i32>,
+    /// Why it stopped, in ECS's words.
+    pub reason: String,
+}
+
+/// Where a container's log is, as its task definition says for the driver `awslogs`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogStream {
+    /// The log group.
+    pub group: String,
+    /// The stream: prefix, container and task.
+    pub name: String,
+}
+
+impl TaskDefinition {
+    /// Where the log of a container of a task is; nothing where its driver is another one.
+    #[must_use]
+    pub fn log_of(&self, container: &str, task_arn: &str) -> Option<LogStream> {
+        let containers = self.document["containerDefinitions"].as_array()?;
+        let options = &containers.iter().find(|one| one["name"] == container)?["logConfiguration"]["options"];
+        let task = task_arn.rsplit('/').next()?;
+        Some(LogStream {
+            group: options["awslogs-group"].as_str()?.to_owned(),
+            name: format!("{}/{container}/{task}", options["awslogs-stream-prefix"].as_str()?),
+        })
+    }
 }
 
 impl Ecs {
@@ -144,7 +201,7 @@ impl Ecs {
         arn_of(answer.task_definition().and_then(types::TaskDefinition::task_definition_arn), OPERATION)
     }
 
-    /// Tells a service to run a task definition, and how many tasks of it where that is to change.
+    /// Tells a service to run a task definition, how many tasks of it where that is to change, and how gently where the stage says so.
     ///
     /// # Errors
     ///
@@ -155,17 +212,94 @@ impl Ecs {
         service: &ServiceName,
         task_definition: &TaskDefinitionArn,
         desired_count: Option<u32>,
+        strategy: Option<&Strategy>,
     ) -> Result<(), AwsError> {
         const OPERATION: &str = "ecs:UpdateService";
+        let configuration = match strategy {
+            Some(strategy) => Some(self.with_strategy(cluster, service, strategy).await?),
+            None => None,
+        };
         let request = self
             .client
             .update_service()
             .cluster(cluster)
             .service(service.as_str())
             .task_definition(task_definition.as_str())
-            .set_desired_count(desired_count.map(|count| i32::try_from(count).unwrap_or(i32::MAX)));
+            .set_desired_count(desired_count.map(|count| i32::try_from(count).unwrap_or(i32::MAX)))
+            .set_deployment_configuration(configuration);
         request.send().await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
         Ok(())
+    }
+
+    /// The service's deployment configuration with another strategy: what it says of its circuit breaker, its alarms and its tasks stays,
+    /// because ECS replaces the whole of it.
+    async fn with_strategy(
+        &self,
+        cluster: &str,
+        service: &ServiceName,
+        strategy: &Strategy,
+    ) -> Result<types::DeploymentConfiguration, AwsError> {
+        let answer = self.client.describe_services().cluster(cluster).services(service.as_str()).send().await;
+        let answer = answer.map_err(|error| AwsError::from_sdk("ecs:DescribeServices", error))?;
+        let mut configuration = answer
+            .services()
+            .first()
+            .and_then(|service| service.deployment_configuration().cloned())
+            .unwrap_or_else(|| types::DeploymentConfiguration::builder().build());
+        let in_minutes = |span: &Span| i32::try_from(minutes(span)).unwrap_or(i32::MAX);
+        configuration.strategy = Some(types::DeploymentStrategy::from(strategy.as_str()));
+        (configuration.canary_configuration, configuration.linear_configuration) = (None, None);
+        configuration.bake_time_in_minutes = match strategy {
+            Strategy::Rolling {} => None,
+            Strategy::BlueGreen { bake } | Strategy::Canary { bake, .. } | Strategy::Linear { bake, .. } => {
+                Some(bake.as_ref().map_or(0, in_minutes))
+            }
+        };
+        match strategy {
+            Strategy::Canary { percent, step_bake, .. } => {
+                let canary = types::CanaryConfiguration::builder();
+                let canary = canary.canary_percent(percent.value()).canary_bake_time_in_minutes(in_minutes(step_bake));
+                configuration.canary_configuration = Some(canary.build());
+            }
+            Strategy::Linear { percent, step_bake, .. } => {
+                let linear = types::LinearConfiguration::builder();
+                let linear = linear.step_percent(percent.value()).step_bake_time_in_minutes(in_minutes(step_bake));
+                configuration.linear_configuration = Some(linear.build());
+            }
+            Strategy::Rolling {} | Strategy::BlueGreen { .. } => {}
+        }
+        Ok(configuration)
+    }
+
+    /// The newest deployment of a service, where ECS keeps one: it does so for 90 days.
+    ///
+    /// # Errors
+    ///
+    /// When ECS cannot be asked.
+    pub async fn newest_deployment(&self, cluster: &str, service: &ServiceName) -> Result<Option<ServiceDeployment>, AwsError> {
+        let request = self.client.list_service_deployments().cluster(cluster).service(service.as_str());
+        let answer = request.send().await.map_err(|error| AwsError::from_sdk("ecs:ListServiceDeployments", error))?;
+        let newest = answer.service_deployments().iter().max_by_key(|one| one.created_at().map_or(0, |at| at.secs()));
+        Ok(newest.map(|one| ServiceDeployment {
+            arn: one.service_deployment_arn().unwrap_or_default().to_owned(),
+            status: one.status().map_or("", types::ServiceDeploymentStatus::as_str).to_owned(),
+            reason: one.status_reason().unwrap_or_default().to_owned(),
+        }))
+    }
+
+    /// Stops a deployment that is in flight, so that ECS shifts the traffic back to what ran before. One that has ended stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// When ECS cannot be asked, or refuses.
+    pub async fn stop_deployment(&self, arn: &str) -> Result<(), AwsError> {
+        let request =
+            self.client.stop_service_deployment().service_deployment_arn(arn).stop_type(types::StopServiceDeploymentStopType::Rollback);
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.as_service_error().is_some_and(StopServiceDeploymentError::is_conflict_exception) => Ok(()),
+            Err(error) => Err(AwsError::from_sdk("ecs:StopServiceDeployment", error)),
+        }
     }
 
     /// The tasks that a service means to keep running.
@@ -215,6 +349,80 @@ impl Ecs {
         }
         stopped.reasons.truncate(STOPPED_REASONS);
         Ok(stopped)
+    }
+
+    /// Runs a task once, in the network and with the launch type of a service, and answers its ARN. A task of the same name that is
+    /// there already is answered instead: the client token covers lost answers for a day, its name what is looked for later.
+    ///
+    /// # Errors
+    ///
+    /// When ECS cannot be asked, refuses, or has no place for the task.
+    pub async fn run_once(&self, one_off: &OneOff<'_>) -> Result<String, AwsError> {
+        const OPERATION: &str = "ecs:RunTask";
+        let OneOff { cluster, service, task_definition, container, command, name, release } = one_off;
+        for status in [DesiredStatus::Running, DesiredStatus::Stopped] {
+            let request = self.client.list_tasks().cluster(*cluster).started_by(*name).desired_status(status);
+            let answer = request.send().await.map_err(|error| AwsError::from_sdk("ecs:ListTasks", error))?;
+            if let Some(arn) = answer.task_arns().first() {
+                return Ok(arn.clone());
+            }
+        }
+        let answer = self.client.describe_services().cluster(*cluster).services(service.as_str()).send().await;
+        let answer = answer.map_err(|error| AwsError::from_sdk("ecs:DescribeServices", error))?;
+        let like = answer.services().first().ok_or_else(|| AwsError::unusable("ecs:DescribeServices", format!("no service {service}")))?;
+        let overridden = types::ContainerOverride::builder().name(*container).set_command(Some(command.to_vec())).build();
+        let tag = types::Tag::builder().key(RELEASE_TAG).value(release.as_str()).build();
+        let request = self
+            .client
+            .run_task()
+            .cluster(*cluster)
+            .task_definition(task_definition.as_str())
+            .set_network_configuration(like.network_configuration().cloned())
+            .set_platform_version(like.platform_version().map(ToOwned::to_owned))
+            .overrides(types::TaskOverride::builder().container_overrides(overridden).build())
+            .started_by(*name)
+            .client_token(*name)
+            .tags(tag);
+        // "If a capacityProviderStrategy is specified, the launchType parameter must be omitted" (RunTask, Amazon ECS API reference).
+        let request = if like.capacity_provider_strategy().is_empty() {
+            request.set_launch_type(like.launch_type().cloned())
+        } else {
+            request.set_capacity_provider_strategy(Some(like.capacity_provider_strategy().to_vec()))
+        };
+        let answer = request.send().await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
+        if let Some(arn) = answer.tasks().first().and_then(types::Task::task_arn) {
+            return Ok(arn.to_owned());
+        }
+        let failures = answer.failures().iter().map(|failure| failure.reason().unwrap_or("no reason given"));
+        Err(AwsError::unusable(OPERATION, format!("no task: {}", failures.collect::<Vec<_>>().join("; "))))
+    }
+
+    /// A one-off task as it is now; nothing once ECS has forgotten it, an hour after its end.
+    ///
+    /// # Errors
+    ///
+    /// When ECS cannot be asked.
+    pub async fn one_off(&self, cluster: &str, arn: &str, container: Option<&str>) -> Result<Option<OneOffTask>, AwsError> {
+        let tasks = self.describe_tasks(cluster, &[arn.to_owned()]).await?;
+        Ok(tasks.first().map(|task| {
+            let ran = task.containers().iter().find(|one| container.is_none_or(|name| one.name() == Some(name)));
+            OneOffTask {
+                stopped: task.last_status() == Some("STOPPED"),
+                exit_code: ran.and_then(types::Container::exit_code),
+                reason: task.stopped_reason().unwrap_or_default().to_owned(),
+            }
+        }))
+    }
+
+    /// Stops a one-off task.
+    ///
+    /// # Errors
+    ///
+    /// When ECS cannot be asked, or refuses.
+    pub async fn stop(&self, cluster: &str, arn: &str, reason: &str) -> Result<(), AwsError> {
+        let request = self.client.stop_task().cluster(cluster).task(arn).reason(reason);
+        request.send().await.map_err(|error| AwsError::from_sdk("ecs:StopTask", error))?;
+        Ok(())
     }
 
     async fn describe_tasks(&self, cluster: &str, arns: &[String]) -> Result<Vec<types::Task>, AwsError> {
@@ -272,8 +480,21 @@ fn service_view(service: &types::Service) -> Option<ServiceView> {
         running_count: count(service.running_count()),
         deployments,
         target_groups: service.load_balancers().iter().filter_map(|balancer| balancer.target_group_arn().map(ToOwned::to_owned)).collect(),
+        traffic: Traffic {
+            controller: service.deployment_controller().map(|controller| controller.r#type().as_str().to_owned()),
+            balancers: service.load_balancers().iter().map(balancer).collect(),
+        },
         events: service.events().iter().take(EVENTS).filter_map(service_event).collect(),
     })
+}
+
+fn balancer(balancer: &types::LoadBalancer) -> Balancer {
+    let advanced = balancer.advanced_configuration();
+    Balancer {
+        alternate_target_group: advanced.and_then(|advanced| advanced.alternate_target_group_arn().map(ToOwned::to_owned)),
+        has_production_rule: advanced.is_some_and(|advanced| advanced.production_listener_rule().is_some()),
+        has_role: advanced.is_some_and(|advanced| advanced.role_arn().is_some()),
+    }
 }
 
 fn service_event(event: &types::ServiceEvent) -> Option<ServiceEvent> {
@@ -315,18 +536,26 @@ fn task_view(task: &types::Task) -> Result<TaskView, AwsError> {
         task_definition: arn_of(task.task_definition_arn(), "ecs:DescribeTasks")?,
         address,
         digests: task.containers().iter().filter_map(|container| container.image().and_then(digest_of)).collect(),
+        started_at: task.started_at().and_then(|at| Timestamp::from_second(at.secs()).ok()),
         stopped_reason,
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use aws_sdk_ecs::operation::describe_task_definition::DescribeTaskDefinitionError;
     use aws_sdk_ecs::operation::register_task_definition::RegisterTaskDefinitionOutput;
     use aws_sdk_ecs::types::error::ClientException;
     use aws_smithy_mocks::mock;
+    use aws_smithy_runtime_api::box_error::BoxError;
+    use aws_smithy_runtime_api::client::interceptors::Intercept;
+    use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextRef;
     use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+    use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
     use aws_smithy_runtime_api::http::StatusCode;
+    use aws_smithy_types::config_bag::ConfigBag;
 
     use super::*;
     use crate::answering::answering;
@@ -419,5 +648,181 @@ mod tests {
             deployment(&document).expect("it can be read").rollout
         };
         assert_eq!((of("COMPLETED"), of("FAILED"), of("SOMETHING_NEW")), (Rollout::Completed, Rollout::Failed, Rollout::InProgress));
+    }
+
+    /// The bodies of the requests, as they go to ECS.
+    #[derive(Clone, Debug, Default)]
+    struct Sent(Arc<Mutex<Vec<Value>>>);
+
+    impl Intercept for Sent {
+        fn name(&self) -> &'static str {
+            "Sent"
+        }
+
+        fn read_before_transmit(
+            &self,
+            context: &BeforeTransmitInterceptorContextRef<'_>,
+            _components: &RuntimeComponents,
+            _config: &mut ConfigBag,
+        ) -> Result<(), BoxError> {
+            let body = context.request().body().bytes().unwrap_or_default();
+            self.0.lock().expect("no test panics here").push(serde_json::from_slice(body)?);
+            Ok(())
+        }
+    }
+
+    fn service_as_terraform_made_it() -> types::Service {
+        let configuration = types::DeploymentConfiguration::builder()
+            .maximum_percent(200)
+            .minimum_healthy_percent(100)
+            .deployment_circuit_breaker(types::DeploymentCircuitBreaker::builder().enable(true).rollback(true).build())
+            .alarms(
+                types::DeploymentAlarms::builder().alarm_names("web-production-5xx").enable(true).rollback(true).build().expect("names"),
+            )
+            .canary_configuration(types::CanaryConfiguration::builder().canary_percent(50.0).build());
+        types::Service::builder().deployment_configuration(configuration.build()).build()
+    }
+
+    #[tokio::test]
+    async fn ecs_is_told_each_strategy_in_its_own_words_and_keeps_its_circuit_breaker_and_alarms() {
+        let cases = [
+            ("rolling", json!({ "type": "ROLLING" })),
+            ("blue-green", json!({ "type": "BLUE_GREEN", "bake": "10m" })),
+            ("canary", json!({ "type": "CANARY", "percent": 0.5, "step_bake": "10m", "bake": "5m" })),
+            ("linear", json!({ "type": "LINEAR", "percent": 25, "step_bake": "2m" })),
+        ];
+        for (name, strategy) in cases {
+            let described = mock!(aws_sdk_ecs::Client::describe_services).then_output(|| {
+                aws_sdk_ecs::operation::describe_services::DescribeServicesOutput::builder()
+                    .services(service_as_terraform_made_it())
+                    .build()
+            });
+            let updated = mock!(aws_sdk_ecs::Client::update_service)
+                .then_output(|| aws_sdk_ecs::operation::update_service::UpdateServiceOutput::builder().build());
+            let sent = Sent::default();
+            let client = answering!(aws_sdk_ecs, [&described, &updated]);
+            let config = client.config().to_builder().interceptor(sent.clone()).build();
+            let ecs = Ecs::new(Client::from_conf(config));
+            let strategy: Strategy = serde_json::from_value(strategy).expect("it fits");
+            let task_definition =
+                TaskDefinitionArn::new("arn:aws:ecs:eu-central-1:111122223333:task-definition/production-web:2").expect("an ARN");
+
+            ecs.update("production", &ServiceName::new("web").expect("a name"), &task_definition, None, Some(&strategy))
+                .await
+                .expect("ECS takes it");
+
+            let request = sent.0.lock().expect("no test panics here").pop().expect("a request");
+            let text = format!("{}\n", serde_json::to_string_pretty(&request).expect("JSON"));
+            expectorate::assert_contents(format!("tests/strategies/{name}.json"), &text);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_newest_deployment_is_the_one_that_counts_and_is_stopped_with_a_rollback() {
+        let brief = |arn: &str, second: i64, status: types::ServiceDeploymentStatus| {
+            types::ServiceDeploymentBrief::builder()
+                .service_deployment_arn(arn)
+                .created_at(aws_sdk_ecs::primitives::DateTime::from_secs(second))
+                .status(status)
+                .build()
+        };
+        let listed = mock!(aws_sdk_ecs::Client::list_service_deployments).then_output(move || {
+            aws_sdk_ecs::operation::list_service_deployments::ListServiceDeploymentsOutput::builder()
+                .service_deployments(brief("old", 1, types::ServiceDeploymentStatus::Successful))
+                .service_deployments(brief("new", 2, types::ServiceDeploymentStatus::InProgress))
+                .build()
+        });
+        let stopped = mock!(aws_sdk_ecs::Client::stop_service_deployment)
+            .match_requests(|request| {
+                request.service_deployment_arn() == Some("new")
+                    && request.stop_type() == Some(&types::StopServiceDeploymentStopType::Rollback)
+            })
+            .then_output(|| aws_sdk_ecs::operation::stop_service_deployment::StopServiceDeploymentOutput::builder().build());
+        let ecs = Ecs::new(answering!(aws_sdk_ecs, [&listed, &stopped]));
+
+        let newest =
+            ecs.newest_deployment("production", &ServiceName::new("web").expect("a name")).await.expect("ECS answers").expect("one");
+        ecs.stop_deployment(&newest.arn).await.expect("it is stopped");
+
+        assert!(newest.is_in_flight(), "{newest:?}");
+        assert_eq!(stopped.num_calls(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_deployment_that_has_ended_meanwhile_is_not_stopped() {
+        let ended = mock!(aws_sdk_ecs::Client::stop_service_deployment)
+            .then_error(|| StopServiceDeploymentError::ConflictException(types::error::ConflictException::builder().build()));
+        let ecs = Ecs::new(answering!(aws_sdk_ecs, [&ended]));
+
+        ecs.stop_deployment("old").await.expect("nothing is left to stop");
+    }
+
+    #[tokio::test]
+    async fn what_ecs_shifts_traffic_with_is_read_of_the_service() {
+        let described = mock!(aws_sdk_ecs::Client::describe_services).then_output(|| {
+            let advanced = types::AdvancedConfiguration::builder().alternate_target_group_arn("other").role_arn("role").build();
+            let service = types::Service::builder()
+                .service_arn("arn:aws:ecs:eu-central-1:111122223333:service/production/web")
+                .task_definition("arn:aws:ecs:eu-central-1:111122223333:task-definition/production-web:1")
+                .status("ACTIVE")
+                .deployment_controller(
+                    types::DeploymentController::builder().r#type(types::DeploymentControllerType::Ecs).build().expect("a type"),
+                )
+                .load_balancers(types::LoadBalancer::builder().target_group_arn("one").advanced_configuration(advanced).build());
+            aws_sdk_ecs::operation::describe_services::DescribeServicesOutput::builder().services(service.build()).build()
+        });
+        let ecs = Ecs::new(answering!(aws_sdk_ecs, [&described]));
+
+        let service = ecs.services("production", &["web"]).await.expect("ECS answers").remove(0);
+
+        let balancer = Balancer { alternate_target_group: Some("other".into()), has_production_rule: false, has_role: true };
+        assert_eq!(service.traffic, Traffic { controller: Some("ECS".into()), balancers: vec![balancer] });
+    }
+
+    #[tokio::test]
+    async fn a_one_off_task_runs_as_the_service_does_and_is_not_run_twice() {
+        let none = mock!(aws_sdk_ecs::Client::list_tasks)
+            .match_requests(|request| request.started_by() == Some("slipway-migration-1"))
+            .then_output(|| aws_sdk_ecs::operation::list_tasks::ListTasksOutput::builder().build());
+        let described = mock!(aws_sdk_ecs::Client::describe_services).then_output(|| {
+            let service = types::Service::builder().launch_type(types::LaunchType::Fargate);
+            aws_sdk_ecs::operation::describe_services::DescribeServicesOutput::builder().services(service.build()).build()
+        });
+        let run = mock!(aws_sdk_ecs::Client::run_task)
+            .match_requests(|request| {
+                let overridden = request.overrides().map(|overrides| overrides.container_overrides()).unwrap_or_default();
+                request.client_token() == Some("slipway-migration-1")
+                    && request.started_by() == Some("slipway-migration-1")
+                    && request.launch_type() == Some(&types::LaunchType::Fargate)
+                    && overridden.len() == 1
+                    && overridden[0].command() == ["migrate"]
+            })
+            .then_output(|| {
+                let task = types::Task::builder().task_arn("arn:task/1").build();
+                aws_sdk_ecs::operation::run_task::RunTaskOutput::builder().tasks(task).build()
+            });
+        let ecs = Ecs::new(answering!(aws_sdk_ecs, [&none, &described, &run]));
+        let (service, release) = (ServiceName::new("web").expect("a name"), ReleaseId::new("web-a1").expect("an id"));
+        let task_definition =
+            TaskDefinitionArn::new("arn:aws:ecs:eu-central-1:111122223333:task-definition/production-web:2").expect("an ARN");
+        let one_off = OneOff {
+            cluster: "production",
+            service: &service,
+            task_definition: &task_definition,
+            container: "web",
+            command: &["migrate".to_owned()],
+            name: "slipway-migration-1",
+            release: &release,
+        };
+        assert_eq!(ecs.run_once(&one_off).await.expect("it runs"), "arn:task/1");
+
+        let there = mock!(aws_sdk_ecs::Client::list_tasks)
+            .match_requests(|request| request.desired_status() == Some(&DesiredStatus::Stopped))
+            .then_output(|| aws_sdk_ecs::operation::list_tasks::ListTasksOutput::builder().task_arns("arn:task/1").build());
+        let not_running = mock!(aws_sdk_ecs::Client::list_tasks)
+            .match_requests(|request| request.desired_status() == Some(&DesiredStatus::Running))
+            .then_output(|| aws_sdk_ecs::operation::list_tasks::ListTasksOutput::builder().build());
+        let ecs = Ecs::new(answering!(aws_sdk_ecs, [&there, &not_running]));
+        assert_eq!(ecs.run_once(&one_off).await.expect("it ran"), "arn:task/1");
     }
 }

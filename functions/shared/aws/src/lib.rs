@@ -13,7 +13,9 @@ mod elb;
 mod error;
 mod events;
 mod executions;
+mod logs;
 mod parameters;
+mod snapshots;
 mod table;
 mod topics;
 
@@ -23,12 +25,14 @@ use aws_config::{AppName, BehaviorVersion, Region, SdkConfig, retry::RetryConfig
 
 pub use alarms::Alarms;
 pub use ecr::{Repositories, Tagged};
-pub use ecs::{Ecs, TaskDefinition};
+pub use ecs::{Ecs, LogStream, OneOff, OneOffTask, TaskDefinition};
 pub use elb::{Listener, LoadBalancers};
 pub use error::AwsError;
 pub use events::Events;
 pub use executions::{Delivery, Executions, Start};
+pub use logs::Logs;
 pub use parameters::{Parameter, Parameters};
+pub use snapshots::{Requested, Snapshots};
 pub use table::{Key, Stored, Table};
 pub use topics::{Mail, Topic};
 
@@ -108,6 +112,18 @@ impl Aws {
     #[must_use]
     pub fn parameters(&self) -> Parameters {
         Parameters::new(aws_sdk_ssm::Client::new(&self.config))
+    }
+
+    /// RDS's databases and their snapshots.
+    #[must_use]
+    pub fn snapshots(&self) -> Snapshots {
+        Snapshots::new(aws_sdk_rds::Client::new(&self.config))
+    }
+
+    /// The logs of tasks.
+    #[must_use]
+    pub fn logs(&self) -> Logs {
+        Logs::new(aws_sdk_cloudwatchlogs::Client::new(&self.config))
     }
 
     /// The table of this name.

@@ -121,6 +121,24 @@ impl Key {
         Self::of(format!("RELEASE#{id}"), format!("DEPLOYED#{stage}#{service}"))
     }
 
+    /// What a gate of a stage found, or when it was looked at first.
+    #[must_use]
+    pub fn gate(id: &ReleaseId, stage: &StageName, word: &str) -> Self {
+        Self::of(format!("RELEASE#{id}"), format!("GATE#{stage}#{word}"))
+    }
+
+    /// The snapshot that a release took before a stage changed.
+    #[must_use]
+    pub fn snapshot(id: &ReleaseId, stage: &StageName) -> Self {
+        Self::of(format!("RELEASE#{id}"), format!("SNAPSHOT#{stage}"))
+    }
+
+    /// The migration that a release ran before a stage changed.
+    #[must_use]
+    pub fn migration(id: &ReleaseId, stage: &StageName) -> Self {
+        Self::of(format!("RELEASE#{id}"), format!("MIGRATION#{stage}"))
+    }
+
     /// That a service of a stage was verified.
     #[must_use]
     pub fn verified(id: &ReleaseId, stage: &StageName, service: &ServiceName) -> Self {

@@ -6,8 +6,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wildmatch::WildMatch;
 
+use crate::migration::MigrationPolicy;
 use crate::name::{ApplicationName, ClusterName, EmailAddress, RepositoryName, ServiceName, StageName};
+use crate::scan::{ImageCheckPolicy, Severity};
+use crate::snapshot::SnapshotPolicy;
 use crate::span::Span;
+use crate::strategy::Strategy;
 
 /// What one image repository holds, and the stages that its images go through, in order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -35,11 +39,23 @@ pub struct Stage {
     /// How long ECS may take to deploy before the release is rolled back; 30 minutes when it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deploy_timeout: Option<Span>,
+    /// How ECS replaces what the services run; as each service has it when it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<Strategy>,
     /// The ECS services that run the image, at least one.
     pub services: Vec<StageService>,
+    /// Which findings of the image's scan stop the stage; its scan is not looked at when it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_check: Option<ImageCheckPolicy>,
     /// Who is asked before the stage changes; nobody when it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalPolicy>,
+    /// The database whose snapshot is taken before the stage changes; none when it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<SnapshotPolicy>,
+    /// The task that runs with the new image before the services change; none when it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migration: Option<MigrationPolicy>,
     /// How long an alarm still undoes the release after the stage serves; not at all when it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bake: Option<BakePolicy>,
@@ -55,8 +71,26 @@ pub struct StageService {
     /// releases leave the service's own count alone, because scaling may have changed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub desired_count: Option<u16>,
-    /// How the service is looked at through its load balancer.
-    pub health: HealthCheck,
+    /// How the service is looked at through its load balancer; this or `steady`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<HealthCheck>,
+    /// How a service that no load balancer asks, such as a worker, is judged; this or `health`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steady: Option<SteadyCheck>,
+}
+
+/// How a service without a load balancer is judged: its tasks run on for a while, and a command of its own image says that all is
+/// well.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SteadyCheck {
+    /// How long every task must have run without being replaced.
+    #[serde(rename = "for")]
+    pub duration: Span,
+    /// A command that is run once, as a task of its own with the service's new task definition, in the container that has the
+    /// service's name; 0 is well. None when it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<Vec<String>>,
 }
 
 /// What is asked through the load balancer to see that the service serves.
@@ -186,12 +220,37 @@ impl Application {
                 if service.desired_count == Some(0) {
                     return wrong(at("desired_count"), "write 1 or more: where no task runs, nothing can be verified");
                 }
-                if !service.health.path.starts_with('/') {
+                if service.health.is_some() == service.steady.is_some() {
+                    return wrong(
+                        at("health"),
+                        "write health = { path = \"/health\" } for a service behind a load balancer, or steady = { for = \"30s\" } for one without",
+                    );
+                }
+                if service.health.as_ref().is_some_and(|health| !health.path.starts_with('/')) {
                     return wrong(at("health.path"), "write a path that starts with /, such as /health");
                 }
-                if service.health.url.as_deref().is_some_and(|url| !(url.starts_with("http://") || url.starts_with("https://"))) {
+                let url = service.health.as_ref().and_then(|health| health.url.as_deref());
+                if url.is_some_and(|url| !(url.starts_with("http://") || url.starts_with("https://"))) {
                     return wrong(at("health.url"), "write http:// or https:// and a host, such as https://www.example.com");
                 }
+                let command = service.steady.as_ref().and_then(|steady| steady.command.as_ref());
+                if command.is_some_and(|command| command.iter().all(|word| word.trim().is_empty())) {
+                    return wrong(at("steady.command"), "write the command and its arguments, such as [\"python\", \"check.py\"]");
+                }
+            }
+            if let Some(strategy) = &stage.strategy {
+                if let Some((field, problem)) = strategy.problem() {
+                    return wrong(at(field), problem);
+                }
+                if strategy.minutes() * 60 >= stage.deploy_timeout_seconds() {
+                    return wrong(
+                        at("deploy_timeout"),
+                        &format!("write more than the {} minutes that the strategy takes", strategy.minutes()),
+                    );
+                }
+            }
+            if let Some(problem) = stage.gates_problem() {
+                return wrong(at(problem.0), problem.1);
             }
             if let Some(approval) = &stage.approval {
                 let people: HashSet<_> = approval.approvers.iter().collect();
@@ -218,11 +277,16 @@ impl Application {
     }
 
     /// The same with one stage alone, for an image that was released before. It does not bake, and its alarms are not looked
-    /// at: that one rings is why people put an earlier image back. Nothing where there is no such stage.
+    /// at: that one rings is why people put an earlier image back. For the same reason nothing else is waited for: what its scan found
+    /// by now, a snapshot; its migration has run long ago, and all traffic goes back at once. Nothing where there is no such stage.
     #[must_use]
     pub fn only(mut self, stage: &StageName) -> Option<Self> {
         self.stages.retain(|one| one.name == *stage);
-        self.stages.first_mut()?.bake = None;
+        let stage = self.stages.first_mut()?;
+        (stage.bake, stage.image_check, stage.snapshot, stage.migration) = (None, None, None, None);
+        if stage.strategy.as_ref().is_some_and(Strategy::shifts_traffic) {
+            stage.strategy = Some(Strategy::BlueGreen { bake: None });
+        }
         Some(self)
     }
 
@@ -238,6 +302,35 @@ impl Stage {
     #[must_use]
     pub fn cluster(&self) -> &str {
         self.cluster.as_ref().map_or(self.name.as_str(), ClusterName::as_str)
+    }
+
+    /// What does not fit in the gates: the field, and what to write.
+    fn gates_problem(&self) -> Option<(&'static str, &'static str)> {
+        if let Some(check) = &self.image_check {
+            if check.stop_above == Severity::Unknown {
+                return Some(("image_check.stop_above", "write INFORMATIONAL, LOW, MEDIUM, HIGH or CRITICAL"));
+            }
+            if check.allow.iter().any(|allowed| allowed.finding.trim().is_empty()) {
+                return Some(("image_check.allow", "write each finding by its name, such as CVE-2026-12345"));
+            }
+        }
+        if let Some(snapshot) = &self.snapshot {
+            if snapshot.database().is_none() {
+                return Some(("snapshot", "write database = the identifier of an RDS instance, or cluster = that of an Aurora cluster"));
+            }
+            if snapshot.keep == 0 {
+                return Some(("snapshot.keep", "write 1 or more: the snapshot of the release itself is kept"));
+            }
+        }
+        if let Some(migration) = &self.migration {
+            if !self.services.iter().any(|service| service.service == migration.service) {
+                return Some(("migration.service", "write the name of one of the stage's services"));
+            }
+            if migration.command.iter().all(|word| word.trim().is_empty()) {
+                return Some(("migration.command", "write the command and its arguments, such as [\"python\", \"migrate.py\"]"));
+            }
+        }
+        None
     }
 
     /// How long ECS may take, in seconds: as configured, else 30 minutes.
@@ -289,6 +382,21 @@ mod tests {
     }
 
     #[test]
+    fn an_earlier_image_goes_back_alone_at_once_and_past_no_gate_but_people() {
+        let gates = r#""strategy": { "type": "CANARY", "percent": 5, "step_bake": "5m" }, "image_check": { "stop_above": "LOW" },
+            "snapshot": { "database": "orders" }, "migration": { "service": "web", "command": ["migrate"] }, "bake""#;
+        let application = Application::parse(&GOOD.replacen(r#""bake""#, gates, 1)).expect("it fits");
+        let production = StageName::new("production").expect("a name");
+
+        let stages = application.only(&production).expect("it has the stage").stages;
+
+        let [stage] = stages.as_slice() else { panic!("one stage") };
+        assert!(stage.approval.is_some());
+        assert_eq!((&stage.bake, &stage.image_check, &stage.snapshot, &stage.migration), (&None, &None, &None, &None));
+        assert_eq!(stage.strategy, Some(Strategy::BlueGreen { bake: None }));
+    }
+
+    #[test]
     fn what_does_not_fit_is_refused_with_the_fields_name() {
         let cases = [
             (r#""tags": ["v*"]"#, r#""tags": []"#, "tags"),
@@ -305,7 +413,29 @@ mod tests {
             (r#""bo@example.com""#, r#""ana@example.com""#, "stages[1].approval.approvers"),
             (r#"["web-production-5xx"]"#, "[]", "stages[1].bake.alarms"),
             (r#""path": "/health" } }] },"#, r#""path": "health" } }] },"#, "stages[0].services[0].health.path"),
-            (r#""bake""#, r#""snapshot": {}, "bake""#, "snapshot"),
+            (r#""bake""#, r#""snapshot": {}, "bake""#, "stages[1].snapshot"),
+            (r#""bake""#, r#""snapshot": { "database": "a", "cluster": "b" }, "bake""#, "stages[1].snapshot"),
+            (r#""bake""#, r#""snapshot": { "database": "a", "keep": 0 }, "bake""#, "stages[1].snapshot.keep"),
+            (r#""bake""#, r#""image_check": { "stop_above": "BAD" }, "bake""#, "stages[1].image_check.stop_above"),
+            (r#""bake""#, r#""image_check": { "stop_above": "UNKNOWN" }, "bake""#, "stages[1].image_check.stop_above"),
+            (
+                r#""bake""#,
+                r#""image_check": { "stop_above": "LOW", "allow": [{ "finding": "C", "until": "soon" }] }, "bake""#,
+                "allow[0].until",
+            ),
+            (r#""bake""#, r#""migration": { "service": "api", "command": ["m"] }, "bake""#, "stages[1].migration.service"),
+            (r#""bake""#, r#""migration": { "service": "web", "command": [] }, "bake""#, "stages[1].migration.command"),
+            (r#""health": { "path": "/health" } }] },"#, r#""desired_count": 1 }] },"#, "stages[0].services[0].health"),
+            (
+                r#""health": { "path": "/health" } }] },"#,
+                r#""health": { "path": "/" }, "steady": { "for": "1s" } }] },"#,
+                "services[0].health",
+            ),
+            (r#""health": { "path": "/health" } }] },"#, r#""steady": { "for": "1s", "command": [] } }] },"#, "steady.command"),
+            (r#""bake""#, r#""snapshots": {}, "bake""#, "snapshots"),
+            (r#""bake""#, r#""strategy": { "type": "LINEAR", "percent": 1, "step_bake": "1m" }, "bake""#, "stages[1].strategy.percent"),
+            (r#""bake""#, r#""strategy": { "type": "CANARY", "percent": 0, "step_bake": "1m" }, "bake""#, "stages[1].strategy"),
+            (r#""bake""#, r#""strategy": { "type": "CANARY", "percent": 5, "step_bake": "30m" }, "bake""#, "stages[1].deploy_timeout"),
         ];
         for (good, bad, field) in cases {
             assert!(GOOD.contains(good), "{good} is in the example");

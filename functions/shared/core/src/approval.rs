@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::application::ApprovalPolicy;
+use crate::migration::Kind;
 use crate::name::{EmailAddress, StageName};
 use crate::pusher::Pushers;
 use crate::release::{Asked, Release};
@@ -70,6 +71,12 @@ pub struct Approval {
     /// What else changes with the image, line by line: in the task definition.
     #[serde(default)]
     pub changes: Vec<String>,
+    /// What the stage's gates found, and what they will do before it changes.
+    #[serde(default)]
+    pub evidence: Vec<Evidence>,
+    /// What the image's migration does, where the stage runs one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migration: Option<Kind>,
     /// The commit that the image was built from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
@@ -86,6 +93,15 @@ pub struct Approval {
     /// Why it was closed before people had decided, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed_because: Option<String>,
+}
+
+/// What one gate found, or will do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// The gate, as people read it, such as "Image check".
+    pub gate: String,
+    /// What it found, or will do.
+    pub words: String,
 }
 
 /// The figures of one service in an earlier stage.
@@ -200,6 +216,8 @@ impl Approval {
             confirm_digest: policy.confirm_digest,
             other_than_pusher: policy.other_than_pusher,
             changes: Vec::new(),
+            evidence: Vec::new(),
+            migration: None,
             revision: None,
             pushed_at: None,
             asked: None,

@@ -20,8 +20,30 @@ pub struct ServiceView {
     pub deployments: Vec<Deployment>,
     /// The target groups that its tasks are registered with.
     pub target_groups: Vec<String>,
+    /// What ECS shifts its traffic with.
+    pub traffic: Traffic,
     /// ECS's newest messages about the service, newest first.
     pub events: Vec<ServiceEvent>,
+}
+
+/// What ECS needs of a service to shift its traffic from one target group to another.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// The type of its deployment controller.
+    pub controller: Option<String>,
+    /// Its load balancers.
+    pub balancers: Vec<Balancer>,
+}
+
+/// A load balancer of a service, as far as traffic is shifted there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Balancer {
+    /// The ARN of the target group that the new tasks are registered with.
+    pub alternate_target_group: Option<String>,
+    /// Whether it names the listener rule whose weights ECS changes.
+    pub has_production_rule: bool,
+    /// Whether it names the role with which ECS does that.
+    pub has_role: bool,
 }
 
 /// A message of ECS about a service.
@@ -81,6 +103,8 @@ pub struct TaskView {
     /// The digests that its containers' image references name. (ECS's own `imageDigest` is that of the platform's
     /// manifest, another one than the index that a multi-architecture image was deployed by.)
     pub digests: Vec<Digest>,
+    /// Since when it runs.
+    pub started_at: Option<Timestamp>,
     /// Why it stopped, if it did, with its containers' exit codes.
     pub stopped_reason: Option<String>,
 }
@@ -174,6 +198,7 @@ mod tests {
             running_count: deployments.iter().map(|d| d.running_count).sum(),
             deployments,
             target_groups: vec![],
+            traffic: Traffic::default(),
             events: vec![],
         }
     }

@@ -146,6 +146,7 @@ mod tests {
             running_count: 0,
             deployments: vec![],
             target_groups: vec![],
+            traffic: crate::deployment::Traffic::default(),
             events: vec![],
         }
     }

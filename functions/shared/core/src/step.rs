@@ -15,18 +15,27 @@ use crate::rollback::Baseline;
 use crate::wait::{DeployedService, Wait};
 
 /// The workflow's tasks and the functions that do them. A test holds this and `statemachine/release.asl.json` together.
-pub const TASKS: [(&str, &str); 18] = [
+pub const TASKS: [(&str, &str); 27] = [
     ("TakeTurn", "take-turn"),
     ("AwaitTurn", "resume-release"),
     ("CaptureBaseline", "capture-baseline"),
+    ("CheckImage", "check-image"),
+    ("AwaitScan", "resume-release"),
+    ("AwaitScanAgain", "resume-release"),
     ("RequestApproval", "request-approval"),
     ("AwaitDecision", "resume-release"),
     ("SettleDecision", "resume-release"),
     ("TellApprovers", "request-approval"),
+    ("CheckImageAgain", "check-image"),
+    ("SnapshotDatabase", "snapshot-database"),
+    ("AwaitSnapshot", "resume-release"),
+    ("RunMigration", "run-migration"),
+    ("AwaitMigration", "resume-release"),
     ("DeployServices", "deploy-services"),
     ("AwaitDeployment", "resume-release"),
     ("SettleDeployment", "resume-release"),
     ("VerifyService", "verify-service"),
+    ("AwaitCheck", "resume-release"),
     ("AwaitBake", "resume-release"),
     ("SettleBake", "resume-release"),
     ("RollBack", "roll-back"),
@@ -182,6 +191,61 @@ pub struct DeployServicesInput {
     pub stage: Stage,
     /// What it ran before.
     pub baseline: Baseline,
+}
+
+/// What a gate is given: `check-image`, `snapshot-database` and `run-migration`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GateInput {
+    /// The release.
+    pub release: Release,
+    /// The generation of the release's turn.
+    pub generation: u64,
+    /// The stage.
+    pub stage: Stage,
+    /// What it runs now.
+    pub baseline: Baseline,
+    /// Whether people were asked since the gate was looked at first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub again: bool,
+}
+
+/// What a gate answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "result", rename_all = "SCREAMING_SNAKE_CASE", deny_unknown_fields)]
+pub enum Gated {
+    /// The stage may go on.
+    Passed {
+        /// With what evidence.
+        words: String,
+    },
+    /// Something is to be waited for; then the gate is looked at again.
+    Waiting {
+        /// What.
+        wait: Wait,
+        /// How long at the most, in seconds.
+        timeout_seconds: u32,
+    },
+    /// The stage may not change.
+    Blocked {
+        /// Why.
+        reason: String,
+    },
+    /// The stage may not change with what people were shown. They are asked again.
+    Outdated {
+        /// What is new.
+        reason: String,
+    },
+    /// A newer push has taken the release's place.
+    Superseded {
+        /// By which.
+        reason: String,
+    },
+    /// The gate failed in the middle of what cannot be undone: a person is needed.
+    Stuck {
+        /// What happened, and what to do.
+        reason: String,
+    },
 }
 
 /// What `deploy-services` answers.

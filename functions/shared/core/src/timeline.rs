@@ -30,10 +30,16 @@ pub enum Step {
     TookTurn,
     /// What a stage ran was recorded, and nothing kept it from changing.
     Captured,
+    /// The image's scan was judged.
+    Checked,
     /// People were asked.
     Asked,
     /// They decided, or need not any more.
     Decided,
+    /// A snapshot of the stage's database was there, or could not be had.
+    Snapshotted,
+    /// The migration had run, or had failed.
+    Migrated,
     /// A stage began to change.
     Deploying,
     /// ECS had deployed it, or had not.
@@ -58,8 +64,11 @@ impl Step {
             Self::Began => "BEGAN",
             Self::TookTurn => "TOOK_TURN",
             Self::Captured => "CAPTURED",
+            Self::Checked => "CHECKED",
             Self::Asked => "ASKED",
             Self::Decided => "DECIDED",
+            Self::Snapshotted => "SNAPSHOTTED",
+            Self::Migrated => "MIGRATED",
             Self::Deploying => "DEPLOYING",
             Self::Deployed => "DEPLOYED",
             Self::Verified => "VERIFIED",

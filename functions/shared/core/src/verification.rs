@@ -1,11 +1,13 @@
 //! Proof, through the load balancer, that a release's tasks serve.
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::deployment::{ServiceView, TaskView};
 use crate::image::Digest;
 use crate::name::{ServiceName, TaskDefinitionArn};
+use crate::wait::Wait;
 
 /// How many good answers in a row are asked for.
 pub const PROBES: usize = 3;
@@ -49,6 +51,20 @@ impl Probe {
     }
 }
 
+/// How a service was looked at, besides its tasks and targets.
+#[derive(Clone, Copy, Debug)]
+pub enum Look<'a> {
+    /// Through its load balancer.
+    Probes(&'a [Probe]),
+    /// Without one: every task must have run on for so many seconds until now.
+    Steady {
+        /// For how long.
+        seconds: u32,
+        /// The moment of the look.
+        now: Timestamp,
+    },
+}
+
 /// The verdict on one service, with the figures that people see when they decide.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -70,13 +86,33 @@ pub struct Verification {
     pub answers: Vec<String>,
     /// The slowest of them, in milliseconds.
     pub slowest_ms: u64,
+    /// For how long its tasks had to run on, in seconds, where no load balancer asks it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steady_seconds: Option<u32>,
+    /// How its command ended, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// What is to be waited for before it can be judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<Wait>,
+    /// For how long at the most, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_seconds: Option<u32>,
 }
 
 impl Verification {
     /// The figures in words.
     #[must_use]
     pub fn in_words(&self) -> String {
+        let command = self.command.as_ref().map(|command| format!(", its command: {command}")).unwrap_or_default();
         match self.result {
+            Health::Healthy if self.steady_seconds.is_some() => format!(
+                "{} of {} tasks ran on for {} s{command}",
+                self.tasks_running,
+                self.tasks_desired,
+                self.steady_seconds.unwrap_or_default()
+            ),
+            Health::Waiting => "its command runs".to_owned(),
             Health::Healthy => format!(
                 "{} of {} tasks serve, {} healthy, answers {}, slowest {} ms",
                 self.tasks_running,
@@ -98,11 +134,14 @@ pub enum Health {
     Healthy,
     /// It does not, or it cannot be shown that it does.
     Unhealthy,
+    /// Its command runs: look again once that has ended.
+    Waiting,
 }
 
 /// Judges whether the service runs what it should, and nothing else, and serves it.
 #[must_use]
-pub fn judge(expected: &Expected<'_>, service: &ServiceView, tasks: &[TaskView], targets: &[Target], probes: &[Probe]) -> Verification {
+pub fn judge(expected: &Expected<'_>, service: &ServiceView, tasks: &[TaskView], targets: &[Target], look: Look<'_>) -> Verification {
+    let probes = if let Look::Probes(probes) = look { probes } else { &[] };
     let ours = |task: &&TaskView| {
         task.task_definition == *expected.task_definition
             && expected.digest.is_none_or(|digest| task.digests.is_empty() || task.digests.contains(digest))
@@ -131,6 +170,11 @@ pub fn judge(expected: &Expected<'_>, service: &ServiceView, tasks: &[TaskView],
             targets.iter().filter(|target| !target.healthy && !target.reason.is_empty()).map(|target| target.reason.as_str()).collect();
         let why = if unhealthy.is_empty() { String::new() } else { format!(": {}", unhealthy.join("; ")) };
         Some(format!("the load balancer calls {targets_healthy} of {wanted} tasks of {name} healthy{why}"))
+    } else if let Look::Steady { seconds, now } = look {
+        let youngest =
+            running.iter().map(|task| task.started_at.map_or(0, |at| now.duration_since(at).as_secs())).min().unwrap_or_default();
+        (youngest < i64::from(seconds))
+            .then(|| format!("a task of {name} has run for {youngest} s only, and should have run on for {seconds} s: it was replaced"))
     } else if good < probes.len() || probes.len() < PROBES {
         Some(format!("{name} answered {} through the load balancer; {PROBES} answers of 2xx were asked for", in_words(&answers)))
     } else {
@@ -145,6 +189,10 @@ pub fn judge(expected: &Expected<'_>, service: &ServiceView, tasks: &[TaskView],
         targets_healthy: u32::try_from(targets_healthy).unwrap_or(u32::MAX),
         answers,
         slowest_ms: probes.iter().map(|probe| probe.took_ms).max().unwrap_or_default(),
+        steady_seconds: if let Look::Steady { seconds, .. } = look { Some(seconds) } else { None },
+        command: None,
+        wait: None,
+        timeout_seconds: None,
     }
 }
 
@@ -171,7 +219,13 @@ mod tests {
     }
 
     fn task(revision: u32, address: &str) -> TaskView {
-        TaskView { task_definition: td(revision), address: Some(address.into()), digests: vec![digest("a")], stopped_reason: None }
+        TaskView {
+            task_definition: td(revision),
+            address: Some(address.into()),
+            digests: vec![digest("a")],
+            started_at: None,
+            stopped_reason: None,
+        }
     }
 
     fn good_probes() -> Vec<Probe> {
@@ -193,6 +247,7 @@ mod tests {
                 running_count: 1,
             }],
             target_groups: vec!["arn:aws:elasticloadbalancing:…".into()],
+            traffic: crate::deployment::Traffic::default(),
             events: vec![],
         };
         let targets: Vec<_> = targets
@@ -200,7 +255,7 @@ mod tests {
             .map(|(address, healthy)| Target { address: (*address).into(), healthy: *healthy, reason: "Target.Timeout".into() })
             .collect();
         let expected = Expected { service: &name, task_definition: &td(2), digest: Some(&digest("a")), desired_count: 1 };
-        judge(&expected, &service, tasks, &targets, probes)
+        judge(&expected, &service, tasks, &targets, Look::Probes(probes))
     }
 
     #[test]
@@ -209,6 +264,34 @@ mod tests {
 
         assert_eq!(verification.result, Health::Healthy, "{}", verification.reason);
         assert_eq!((verification.tasks_running, verification.targets_healthy, verification.slowest_ms), (1, 1, 7));
+    }
+
+    #[test]
+    fn a_service_without_a_load_balancer_is_judged_by_tasks_that_run_on() {
+        let name = ServiceName::new("worker").expect("a name");
+        let at = |second: i64| Timestamp::from_second(second).expect("in range");
+        let service = ServiceView {
+            arn: ServiceArn::new("arn:aws:ecs:eu-central-1:111122223333:service/staging/worker").expect("an ARN"),
+            task_definition: td(2),
+            desired_count: 1,
+            running_count: 1,
+            deployments: vec![],
+            target_groups: vec![],
+            traffic: crate::deployment::Traffic::default(),
+            events: vec![],
+        };
+        let expected = Expected { service: &name, task_definition: &td(2), digest: Some(&digest("a")), desired_count: 1 };
+        let seen = |started_at| {
+            let tasks = [TaskView { started_at, address: None, ..task(2, "") }];
+            judge(&expected, &service, &tasks, &[], Look::Steady { seconds: 30, now: at(100) })
+        };
+
+        let steady = seen(Some(at(70)));
+        assert_eq!((steady.result, steady.in_words().as_str()), (Health::Healthy, "1 of 1 tasks ran on for 30 s"));
+        let replaced = seen(Some(at(71)));
+        assert!(replaced.result == Health::Unhealthy && replaced.reason.contains("29 s only"), "{}", replaced.reason);
+        assert_eq!(seen(None).result, Health::Unhealthy);
+        assert_eq!(judge(&expected, &service, &[], &[], Look::Steady { seconds: 30, now: at(100) }).result, Health::Unhealthy);
     }
 
     #[test]

@@ -1,12 +1,17 @@
 //! Waits: parked task tokens, and what ends them.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::application::HealthCheck;
+use crate::application::{HealthCheck, SteadyCheck};
 use crate::approval::{Approval, ApprovalId, Status, Verdict};
-use crate::name::{ApplicationName, ClusterName, EmailAddress, ServiceArn, ServiceName, TaskDefinitionArn};
+use crate::image::Digest;
+use crate::name::{ApplicationName, ClusterName, EmailAddress, RepositoryName, ServiceArn, ServiceName, TaskDefinitionArn};
+use crate::snapshot::Database;
+use crate::strategy::Strategy;
 use crate::timeline::Step;
 
 /// What a parked task waits for.
@@ -39,19 +44,50 @@ pub enum Wait {
         #[schemars(with = "String")]
         since: Timestamp,
     },
+    /// The scan of each of these images has an end.
+    Scan {
+        /// Their repository.
+        repository: RepositoryName,
+        /// The image, or those of its index.
+        images: Vec<Digest>,
+    },
+    /// The database is available, so that a snapshot can be taken.
+    Database {
+        /// The database.
+        database: Database,
+    },
+    /// The snapshot has an end.
+    Snapshot {
+        /// Its database.
+        database: Database,
+        /// Its identifier.
+        identifier: String,
+    },
+    /// The one-off task has stopped.
+    Task {
+        /// Its cluster.
+        cluster: ClusterName,
+        /// Its ARN.
+        task: String,
+    },
 }
 
 impl Wait {
-    /// The wait's kind, one word; a stage has one wait of a kind at a time.
+    /// The wait's kind: one word, and for a task which one. A stage has one wait of a kind at a time, but its services may each have a
+    /// task.
     #[must_use]
-    pub const fn kind(&self) -> &'static str {
-        match self {
+    pub fn kind(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
             Self::Turn {} => "TURN",
             Self::Deployment { .. } => "DEPLOYMENT",
             Self::Rollback { .. } => "ROLLBACK",
             Self::Decision { .. } => "DECISION",
             Self::Bake { .. } => "BAKE",
-        }
+            Self::Scan { .. } => "SCAN",
+            Self::Database { .. } => "DATABASE",
+            Self::Snapshot { .. } => "SNAPSHOT",
+            Self::Task { task, .. } => return Cow::Owned(format!("TASK#{}", task.rsplit('/').next().unwrap_or_default())),
+        })
     }
 
     /// What signals about it are named after: the ARNs of services, the names of alarms, and for a decision the
@@ -65,6 +101,10 @@ impl Wait {
             }
             Self::Decision { .. } => vec![Signal::Push(application.clone())],
             Self::Bake { alarms, .. } => alarms.iter().cloned().map(Signal::Alarm).collect(),
+            Self::Scan { images, .. } => images.iter().cloned().map(Signal::Scan).collect(),
+            Self::Database { database } => vec![Signal::Database(database.name().to_owned())],
+            Self::Snapshot { identifier, .. } => vec![Signal::Database(identifier.clone())],
+            Self::Task { task, .. } => vec![Signal::Task(task.clone())],
         }
     }
 }
@@ -80,6 +120,12 @@ pub enum Signal {
     Turn(ApplicationName),
     /// An image of the application was pushed.
     Push(ApplicationName),
+    /// The scan of an image changed.
+    Scan(Digest),
+    /// Something happened to a database, or to a snapshot, of this identifier.
+    Database(String),
+    /// The task of this ARN stopped.
+    Task(String),
 }
 
 impl Signal {
@@ -91,6 +137,9 @@ impl Signal {
             Self::Alarm(name) => format!("ALARM#{name}"),
             Self::Turn(application) => format!("TURN#{application}"),
             Self::Push(application) => format!("PUSH#{application}"),
+            Self::Scan(digest) => format!("SCAN#{digest}"),
+            Self::Database(identifier) => format!("DATABASE#{identifier}"),
+            Self::Task(arn) => format!("TASK#{arn}"),
         }
     }
 }
@@ -109,8 +158,18 @@ pub struct DeployedService {
     pub task_definition: TaskDefinitionArn,
     /// How many tasks it should run.
     pub desired_count: u32,
-    /// How it is looked at.
-    pub health: HealthCheck,
+    /// How ECS replaces what it runs; as the service has it when it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<Strategy>,
+    /// How it is looked at through its load balancer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<HealthCheck>,
+    /// How it is judged without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steady: Option<SteadyCheck>,
+    /// How long its tasks must run on before it is judged, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steady_seconds: Option<u32>,
 }
 
 /// How a wait ended, as the workflow's choices read it.
@@ -165,7 +224,8 @@ impl WaitResult {
     #[must_use]
     pub fn moment(&self, wait: &Wait) -> Option<(Step, String)> {
         let step = match wait {
-            Wait::Turn {} => return None,
+            // What these ended with is told by the gate that looks again.
+            Wait::Turn {} | Wait::Scan { .. } | Wait::Database { .. } | Wait::Snapshot { .. } | Wait::Task { .. } => return None,
             Wait::Deployment { .. } => Step::Deployed,
             Wait::Rollback { .. } => Step::Restored,
             Wait::Decision { .. } => Step::Decided,

@@ -6,6 +6,7 @@ mod alarms;
 mod approvals;
 mod browser;
 mod faults;
+mod gates;
 mod releases;
 mod schedules;
 mod stories;

@@ -11,6 +11,7 @@ use aws_sdk_ecs::types::{KeyValuePair, TaskDefinition};
 use serde_json::{Value, json};
 use slipway_core::image::{Digest, digest_of};
 use slipway_core::push::ImageAction;
+use slipway_local::cloud::APPLICATION;
 use slipway_local::page::Page;
 use slipway_local::releases::Execution;
 use slipway_local::wire::{CallRule, Entry, EventFault, EventRule, Plan, What};
@@ -76,9 +77,14 @@ impl World {
     }
 
     pub(crate) async fn push(&self, options: &PushOptions) -> Push {
+        self.push_to(APPLICATION, options).await
+    }
+
+    /// The same for an application of another repository.
+    pub(crate) async fn push_to(&self, repository: &str, options: &PushOptions) -> Push {
         let mails_before = self.cloud.inbox().expect("the inbox").len();
         let executions_before = self.cloud.executions().await.expect("executions").len();
-        let Pushed { tag, digest, .. } = self.cloud.push(options).await.expect("it is pushed");
+        let Pushed { tag, digest, .. } = self.cloud.push_to(repository, options).await.expect("it is pushed");
         self.cloud.wait_for_release(&digest, PATIENCE).await.expect("its release begins");
         Push { tag, digest, mails_before, executions_before }
     }
@@ -121,8 +127,13 @@ impl World {
 
     /// What a stage's service runs.
     pub(crate) async fn service(&self, stage: &str) -> Runs {
+        self.runs(stage, "web").await
+    }
+
+    /// What a service of a cluster runs.
+    pub(crate) async fn runs(&self, cluster: &str, service: &str) -> Runs {
         let ecs = aws_sdk_ecs::Client::new(self.cloud.sdk());
-        let answer = ecs.describe_services().cluster(stage).services("web").send().await.expect("ECS answers");
+        let answer = ecs.describe_services().cluster(cluster).services(service).send().await.expect("ECS answers");
         let service = &answer.services()[0];
         let primary = service.deployments().iter().find(|deployment| deployment.status() == Some("PRIMARY")).expect("a primary deployment");
         Runs {
@@ -166,7 +177,12 @@ impl World {
 
     /// The digest that a stage's service runs.
     pub(crate) async fn digest_in(&self, stage: &str) -> String {
-        let task_definition = self.task_definition(stage).await;
+        self.digest_of_service(stage, "web").await
+    }
+
+    /// The digest that a service of a cluster runs.
+    pub(crate) async fn digest_of_service(&self, cluster: &str, service: &str) -> String {
+        let task_definition = self.describe(&self.runs(cluster, service).await.task_definition).await;
         let image = task_definition.container_definitions()[0].image().expect("it has an image");
         digest_of(image).as_ref().map(Digest::to_string).unwrap_or_default()
     }
@@ -235,8 +251,13 @@ impl World {
 
     /// Changes the application's configuration, from what Terraform wrote.
     pub(crate) async fn configure(&self, change: impl FnOnce(&mut Value)) {
+        self.configure_application(APPLICATION, change).await;
+    }
+
+    /// The same for another application.
+    pub(crate) async fn configure_application(&self, application: &str, change: impl FnOnce(&mut Value)) {
         let ssm = aws_sdk_ssm::Client::new(self.cloud.sdk());
-        let name = "/slipway/applications/web";
+        let name = &format!("/slipway/applications/{application}");
         let history = ssm.get_parameter_history().name(name).send().await.expect("SSM answers");
         let first = history.parameters().iter().min_by_key(|parameter| parameter.version()).and_then(|parameter| parameter.value());
         let mut application: Value = serde_json::from_str(first.expect("Terraform wrote it")).expect("it is JSON");
@@ -436,6 +457,43 @@ impl World {
         event["detail-type"] = Value::String(detail_type.to_owned());
         event["detail"] = detail.clone();
         self.invoke("receive-push", &event).await.expect("it is taken")
+    }
+
+    /// What happened to a release, moment by moment, in words.
+    pub(crate) async fn timeline(&self, release: &str) -> Vec<String> {
+        let dynamodb = aws_sdk_dynamodb::Client::new(self.cloud.sdk());
+        let key = aws_sdk_dynamodb::types::AttributeValue::S(format!("TIMELINE#{release}"));
+        let query = dynamodb.query().table_name("slipway").key_condition_expression("pk = :pk").expression_attribute_values(":pk", key);
+        let items = query.send().await.expect("DynamoDB answers").items.unwrap_or_default();
+        items.iter().map(|item| format!("{item:?}")).collect()
+    }
+
+    /// Has every wait of a release looked at, as the sweep does.
+    pub(crate) async fn sweep_waits(&self, push: &Push) {
+        let execution = self.cloud.wait_for_release(&push.digest, PATIENCE).await.expect("it began");
+        let record = json!({ "Records": [{ "dynamodb": {
+            "Keys": { "pk": { "S": "SIGNAL#SWEEP" }, "sk": { "S": execution.name } }, "SequenceNumber": "1",
+        } }] });
+        self.invoke("resume-release", &record).await.expect("it looks");
+    }
+
+    /// The manual snapshots of the databases.
+    pub(crate) async fn snapshots(&self) -> Vec<String> {
+        let rds = aws_sdk_rds::Client::new(self.cloud.sdk());
+        let answer = rds.describe_db_snapshots().snapshot_type("manual").send().await.expect("RDS answers");
+        answer.db_snapshots().iter().filter_map(|one| one.db_snapshot_identifier().map(ToOwned::to_owned)).collect()
+    }
+
+    /// A snapshot that somebody else takes.
+    pub(crate) async fn snapshot_of_somebody(&self, identifier: &str) {
+        let rds = aws_sdk_rds::Client::new(self.cloud.sdk());
+        let request = rds.create_db_snapshot().db_instance_identifier("shop-production").db_snapshot_identifier(identifier);
+        request.send().await.expect("RDS takes it");
+    }
+
+    pub(crate) async fn remove_snapshot(&self, identifier: &str) {
+        let rds = aws_sdk_rds::Client::new(self.cloud.sdk());
+        rds.delete_db_snapshot().db_snapshot_identifier(identifier).send().await.expect("RDS removes it");
     }
 
     /// The time now, as events write it.

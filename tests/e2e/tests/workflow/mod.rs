@@ -149,6 +149,20 @@ impl Workflow {
         problems
     }
 
+    /// Whether a state is passed again on some way that begins at it.
+    pub(crate) fn leads_back(&self, name: &str) -> bool {
+        self.machines.iter().filter_map(|machine| Some((machine, machine.states.get(name)?))).any(|(machine, state)| {
+            let mut reached = BTreeSet::new();
+            let mut open: Vec<_> = edges(state).into_iter().map(|edge| edge.to).collect();
+            while let Some(next) = open.pop() {
+                if reached.insert(next.clone()) {
+                    open.extend(machine.states.get(&next).into_iter().flat_map(edges).map(|edge| edge.to));
+                }
+            }
+            reached.contains(name)
+        })
+    }
+
     /// Whether every way that leads back to a state goes through a parked token: it is not gone before something changed.
     pub(crate) fn waits_on_every_way_back(&self) -> bool {
         fn leads_back(machine: &Machine, name: &str, way: &mut Vec<String>, safe: &mut BTreeSet<String>) -> bool {

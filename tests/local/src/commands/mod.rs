@@ -14,6 +14,7 @@ mod logs;
 mod push;
 mod release;
 mod replay;
+mod scan;
 mod send;
 mod status;
 mod sweep;
@@ -67,6 +68,8 @@ enum Command {
     Sweep,
     /// Bring events again that a function could not handle.
     Replay(replay::Arguments),
+    /// Say what the scan of an image found.
+    Scan(scan::Arguments),
     /// Set an alarm's state.
     Alarm(alarm::Arguments),
     /// Give an event from a file to the deployed rules.
@@ -122,6 +125,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<()> {
         Command::Lift(arguments) => lift::run(&settings, &arguments).await,
         Command::Sweep => sweep::run(&settings).await,
         Command::Replay(arguments) => replay::run(&settings, &arguments).await,
+        Command::Scan(arguments) => scan::run(&settings, arguments).await,
         Command::Alarm(arguments) => alarm::run(&settings, &arguments).await,
         Command::Send(arguments) => send::run(&settings, &arguments).await,
         Command::Status => status::run(&settings).await,

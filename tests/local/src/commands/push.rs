@@ -4,6 +4,7 @@ use clap::Args;
 
 use crate::{
     Cloud, PushOptions, Settings,
+    cloud::APPLICATION,
     image::{Behaviour, Make},
 };
 
@@ -21,6 +22,12 @@ pub(super) struct Arguments {
     /// Build the application without its framework, which starts at once.
     #[arg(long)]
     light: bool,
+    /// What the image's label slipway.migration says: none, expand or contract [default: it has no such label].
+    #[arg(long)]
+    migration: Option<String>,
+    /// The repository.
+    #[arg(long, default_value = APPLICATION)]
+    repository: String,
     /// Build for all platforms, as an index.
     #[arg(long)]
     multi_architecture: bool,
@@ -29,13 +36,17 @@ pub(super) struct Arguments {
 pub(super) async fn run(settings: &Settings, arguments: Arguments) -> anyhow::Result<()> {
     let cloud = Cloud::attach(settings).await?;
     let pushed = cloud
-        .push(&PushOptions {
-            tag: arguments.tag,
-            behaviour: arguments.behaviour,
-            make: if arguments.light { Make::Light } else { Make::Sample },
-            multi_architecture: arguments.multi_architecture,
-            ..PushOptions::good(&arguments.app_version)
-        })
+        .push_to(
+            &arguments.repository,
+            &PushOptions {
+                tag: arguments.tag,
+                behaviour: arguments.behaviour,
+                make: if arguments.light { Make::Light } else { Make::Sample },
+                migration: arguments.migration,
+                multi_architecture: arguments.multi_architecture,
+                ..PushOptions::good(&arguments.app_version)
+            },
+        )
         .await?;
     println!("{}:{}@{}", pushed.repository, pushed.tag, pushed.digest);
     Ok(())

@@ -56,8 +56,13 @@ impl World {
         fs::write(folder.join("gunicorn.conf.py"), "").expect("a file");
         let program = folder.join("web/gunicorn");
         fs::write(&program, format!("#!/bin/sh\n{script}\n")).expect("a file");
-        let options =
-            ImageOptions { version: tag.to_owned(), behaviour: Behaviour::Good, make: Make::Sample, platforms: platforms.to_vec() };
+        let options = ImageOptions {
+            version: tag.to_owned(),
+            behaviour: Behaviour::Good,
+            make: Make::Sample,
+            migration: None,
+            platforms: platforms.to_vec(),
+        };
         let image = build(&folder, &options).expect("it builds");
         self.registry.add(tag, &image);
         image.top.digest

@@ -32,12 +32,14 @@ pub(super) struct Deployments {
     ecs: Client,
     /// The services of each cluster.
     services: Vec<(String, Vec<String>)>,
+    /// The services of the clusters in which all was steady at the last look: they are looked at less often.
+    steady: HashMap<String, Vec<Service>>,
     seen: Memory<String, Seen>,
 }
 
 impl Deployments {
     pub(super) fn new(sdk: &SdkConfig) -> Self {
-        Self { ecs: Client::new(sdk), services: Vec::new(), seen: Memory::new() }
+        Self { ecs: Client::new(sdk), services: Vec::new(), steady: HashMap::new(), seen: Memory::new() }
     }
 
     async fn list(&self) -> anyhow::Result<Vec<(String, Vec<String>)>> {
@@ -49,12 +51,22 @@ impl Deployments {
         Ok(listed)
     }
 
-    async fn describe(&self) -> anyhow::Result<Vec<Service>> {
+    async fn describe(&mut self, all: bool) -> anyhow::Result<Vec<Service>> {
         let mut described = Vec::new();
         for (cluster, services) in &self.services {
+            if let (false, Some(steady)) = (all, self.steady.get(cluster)) {
+                described.extend_from_slice(steady);
+                continue;
+            }
+            let first = described.len();
             for some in services.chunks(SERVICES_PER_QUESTION) {
                 let answer = self.ecs.describe_services().cluster(cluster).set_services(Some(some.to_vec())).send().await?;
                 described.extend(answer.services.unwrap_or_default());
+            }
+            if described[first..].iter().all(is_steady) {
+                self.steady.insert(cluster.clone(), described[first..].to_vec());
+            } else {
+                self.steady.remove(cluster);
             }
         }
         Ok(described)
@@ -68,7 +80,7 @@ impl Watched for Deployments {
         if list {
             self.services = self.list().await?;
         }
-        let services = self.describe().await?;
+        let services = self.describe(list).await?;
         let arn = |service: &Service| service.service_arn().unwrap_or_default().to_owned();
         let seen = services.iter().map(|service| (arn(service), Seen::of(service))).collect();
         let mut before: HashMap<_, _> = self.seen.replace(seen).into_iter().collect();

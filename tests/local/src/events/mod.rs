@@ -1,15 +1,21 @@
-//! The events that AWS sends by itself and MiniStack does not: image pushes, ECS deployments, alarm changes.
+//! The events that AWS sends by itself and MiniStack does not: image pushes and scans, ECS deployments
+//! and one-off tasks, databases and their snapshots, alarm changes.
 //!
 //! Each kind of thing is looked at several times a second, and what changed since the last look becomes an event
 //! in AWS's exact shape. What was there at the first look is not news. The events go through the deployed rules
 //! ([`deliver`]).
 
 mod alarms;
+mod databases;
 pub mod deliver;
 mod ecr;
 mod ecs;
 mod fate;
+mod scans;
+mod tasks;
 mod watch;
+
+use std::path::PathBuf;
 
 use aws_config::SdkConfig;
 use serde_json::{Value, json};
@@ -25,7 +31,7 @@ use crate::{
 };
 
 /// Watches the cloud and delivers its events, until the future is dropped; the wire says which of them are broken.
-pub async fn watch(sdk: SdkConfig, wire: Wire, pace: Pace) {
+pub async fn watch(sdk: SdkConfig, wire: Wire, pace: Pace, gates: PathBuf) {
     let (sender, mut events) = mpsc::unbounded_channel::<Value>();
     let delivering = async {
         while let Some(event) = events.recv().await {
@@ -41,6 +47,9 @@ pub async fn watch(sdk: SdkConfig, wire: Wire, pace: Pace) {
         watch::run(ecr::Images::new(&sdk), pace, sender.clone()),
         watch::run(ecs::Deployments::new(&sdk), pace, sender.clone()),
         watch::run(alarms::Alarms::new(&sdk), pace, sender.clone()),
+        watch::run(scans::Scans::new(&sdk, gates), pace, sender.clone()),
+        watch::run(databases::Databases::new(&sdk), pace, sender.clone()),
+        watch::run(tasks::OneOffs::new(&sdk), pace, sender.clone()),
     );
 }
 

@@ -36,6 +36,8 @@ pub struct ImageOptions {
     pub behaviour: Behaviour,
     /// What it is made of.
     pub make: Make,
+    /// What its label `slipway.migration` says; none where it has no such label.
+    pub migration: Option<String>,
     /// The platforms to build for. One gives a plain image, several give an index with an image for each.
     pub platforms: Vec<Platform>,
 }
@@ -187,6 +189,16 @@ fn configuration(platform: Platform, options: &ImageOptions, diff_id: &str) -> a
         format!("VERSION={}", options.version),
     ];
     environment.extend(options.behaviour.environment());
+    let mut labels = json!({
+        "org.opencontainers.image.title": "Slipway's sample application",
+        "org.opencontainers.image.version": options.version,
+        // There is no commit to name: the content of the files is what was built.
+        "org.opencontainers.image.revision": diff_id,
+        "org.opencontainers.image.created": CREATED,
+    });
+    if let Some(migration) = &options.migration {
+        labels[slipway_core::migration::LABEL] = json!(migration);
+    }
     let configuration = json!({
         "created": CREATED,
         "architecture": platform.architecture(),
@@ -200,13 +212,7 @@ fn configuration(platform: Platform, options: &ImageOptions, diff_id: &str) -> a
                 Make::Light => LIGHT_COMMAND.as_slice(),
             },
             "WorkingDir": format!("/{WORKING_DIRECTORY}"),
-            "Labels": {
-                "org.opencontainers.image.title": "Slipway's sample application",
-                "org.opencontainers.image.version": options.version,
-                // There is no commit to name: the content of the files is what was built.
-                "org.opencontainers.image.revision": diff_id,
-                "org.opencontainers.image.created": CREATED,
-            },
+            "Labels": labels,
         },
         "rootfs": { "type": "layers", "diff_ids": [diff_id] },
         "history": [{ "created": CREATED, "created_by": "cargo local push" }],
@@ -299,7 +305,13 @@ mod tests {
     }
 
     fn options(version: &str) -> ImageOptions {
-        ImageOptions { version: version.to_owned(), behaviour: Behaviour::Good, make: Make::Sample, platforms: vec![Platform::Amd64] }
+        ImageOptions {
+            version: version.to_owned(),
+            behaviour: Behaviour::Good,
+            make: Make::Sample,
+            migration: None,
+            platforms: vec![Platform::Amd64],
+        }
     }
 
     #[test]

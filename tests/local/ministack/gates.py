@@ -1,0 +1,124 @@
+"""What the gates of a stage ask AWS for: scans of images, the labels of an image, and snapshots of databases.
+
+ECR scans an image and keeps what it found; MiniStack knows no scans. Here a scan is what the file of the gates says: a digest with a
+status and findings, as `cargo local scan` writes it. ECR says where a layer lies; MiniStack names a host of AWS, here it is its own
+registry. A snapshot takes a while, a database may be busy, and an account has room for a number of snapshots; in MiniStack it is all there
+at once.
+"""
+
+import functools
+import json
+import os
+import time
+
+from ministack.core.responses import error_response_json, json_response
+from ministack.services import ecr, rds
+
+# How long a snapshot is on its way.
+SECONDS = 0.5
+
+
+def apply() -> None:
+    images_are_scanned()
+    layers_lie_here()
+    snapshots_take_a_while()
+
+
+def said() -> dict:
+    """What the file of the gates says now."""
+    try:
+        with open(os.environ["SLIPWAY_GATES"]) as file:
+            return json.load(file)
+    except (KeyError, OSError, ValueError):
+        return {}
+
+
+def images_are_scanned() -> None:
+    def describe(data):
+        name, digest = data.get("repositoryName", ""), data.get("imageId", {}).get("imageDigest", "")
+        if name not in ecr._repositories:
+            return error_response_json("RepositoryNotFoundException", f"The repository {name} does not exist", 400)
+        if not ecr._find_image(name, {"imageDigest": digest}):
+            return error_response_json("ImageNotFoundException", f"The image {digest} does not exist", 400)
+        scan = said().get("scans", {}).get(digest)
+        if scan is None:
+            return error_response_json("ScanNotFoundException", f"Image scan does not exist for the image with {digest}", 400)
+        answer = {"repositoryName": name, "imageId": {"imageDigest": digest},
+                  "imageScanStatus": {"status": scan["status"], "description": scan.get("description", "")}}
+        if scan["status"] == "COMPLETE":
+            answer["imageScanFindings"] = {"findings": [
+                {"name": finding["name"], "severity": finding["severity"],
+                 "attributes": [{"key": "package_name", "value": finding.get("package", "openssl")}]}
+                for finding in scan.get("findings", [])]}
+        return json_response(answer)
+
+    handle = ecr.handle_request
+
+    @functools.wraps(handle)
+    async def corrected(method, path, headers, body, query_params):
+        if headers.get("x-amz-target", "").endswith(".DescribeImageScanFindings"):
+            return describe(json.loads(body or b"{}"))
+        return await handle(method, path, headers, body, query_params)
+
+    ecr.handle_request = corrected
+
+
+def layers_lie_here() -> None:
+    def corrected(data):
+        name, digest = data.get("repositoryName", ""), data.get("layerDigest", "")
+        if name not in ecr._repositories:
+            return error_response_json("RepositoryNotFoundException", f"The repository {name} does not exist", 400)
+        url = f"http://127.0.0.1:{os.environ['GATEWAY_PORT']}/v2/{name}/blobs/{digest}"
+        return json_response({"downloadUrl": url, "layerDigest": digest})
+
+    ecr._get_download_url_for_layer = corrected
+
+
+def replace(name, corrected) -> None:
+    original = getattr(rds, name)
+    for action, handler in list(rds._ACTION_MAP.items()):
+        if handler is original:
+            rds._ACTION_MAP[action] = corrected
+    setattr(rds, name, corrected)
+
+
+def snapshots_take_a_while() -> None:
+    create, describe, show = rds._create_db_snapshot, rds._describe_db_snapshots, rds._instance_xml
+    asked: dict[str, float] = {}
+
+    @functools.wraps(create)
+    def creating(params):
+        told = said().get("database", {})
+        if told.get("status", "available") != "available":
+            return rds._error("InvalidDBInstanceState", "The database is not in the available state.", 400)
+        manual = [one for one in rds._snapshots.values() if one["SnapshotType"] == "manual"]
+        if len(manual) >= told.get("quota", 100):
+            return rds._error("SnapshotQuotaExceeded", "Cannot create more than the allowed number of manual snapshots.", 400)
+        answer = create(params)
+        name = rds._p(params, "DBSnapshotIdentifier")
+        if answer[0] < 300:
+            rds._snapshots[name]["Status"] = "creating"
+            asked[name] = time.monotonic()
+        return answer
+
+    @functools.wraps(describe)
+    def describing(params):
+        told = said().get("database", {})
+        for name, since in list(asked.items()):
+            snapshot = rds._snapshots.get(name)
+            if snapshot is None:
+                del asked[name]
+            elif told.get("snapshots") != "slow" and time.monotonic() - since > SECONDS:
+                snapshot["Status"] = "failed" if told.get("snapshots") == "fail" else "available"
+                del asked[name]
+        return describe(params)
+
+    @functools.wraps(show)
+    def showing(instance):
+        status = said().get("database", {}).get("status")
+        shown = show(instance)
+        return shown.replace("<DBInstanceStatus>available<", f"<DBInstanceStatus>{status}<") if status else shown
+
+    replace("_create_db_snapshot", creating)
+    replace("_describe_db_snapshots", describing)
+    rds._instance_xml = showing
