@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use slipway_local::cloud::SHOP;
 use slipway_local::gates::DatabaseState;
 use slipway_local::image::{Behaviour, Make};
-use slipway_local::wire::Entry;
+use slipway_local::wire::{CallRule, Entry, Fault};
 use slipway_local::{Answer, PushOptions, ScanResult};
 
 use crate::world::{PATIENCE, Push, Runs, World};
@@ -433,4 +433,72 @@ async fn a_workers_command_that_is_not_well_puts_both_services_back() {
     assert_eq!(ended.outcome(), Some("ROLLED_BACK"), "{ended:?}");
     assert!(ended.reason().is_some_and(|reason| reason.contains("exit code 2") && reason.contains("the queue is not read")), "{ended:?}");
     assert_eq!(runs, [good.digest.clone(), good.digest]);
+}
+
+#[tokio::test]
+async fn functions_that_are_killed_after_their_effect_leave_one_snapshot_and_one_task() {
+    let shop = Shop::with(json!({ "snapshot": snapshot(), "migration": migration("print('a table more')") })).await;
+    let tasks = shop.world.tasks_started_by(PRODUCTION, "slipway-migration-").await;
+    let mut releases = Vec::new();
+    for (function, operation) in [("snapshot-database", "rds:CreateDBSnapshot"), ("run-migration", "ecs:RunTask")] {
+        shop.world.break_calls(CallRule::new(operation, Fault::KillAfter).of(function)).await;
+        let push = shop.push(Some("expand"), Behaviour::Good).await;
+        releases.push((operation, shop.world.ended(&push).await));
+        shop.world.mend().await;
+    }
+    let snapshots = shop.world.snapshots().await;
+    let more = shop.world.tasks_started_by(PRODUCTION, "slipway-migration-").await - tasks;
+    shop.tidy().await;
+
+    for (operation, ended) in &releases {
+        assert_eq!(ended.outcome(), Some("RELEASED"), "{operation}: {ended:?}");
+        let taken = snapshots.iter().filter(|snapshot| snapshot.contains(&ended.name)).count();
+        assert_eq!(taken, 1, "{operation}: {snapshots:?}");
+    }
+    assert_eq!(more, 2, "one for each release");
+}
+
+#[tokio::test]
+async fn gates_that_run_twice_each_time_leave_one_of_everything() {
+    let gates =
+        json!({ "image_check": check(), "approval": approval(), "snapshot": snapshot(), "migration": migration("print('a table more')") });
+    let shop = Shop::with(gates).await;
+    let tasks = shop.world.tasks_started_by(PRODUCTION, "slipway-migration-").await;
+    shop.world.cloud.run_twice(&["check-image", "snapshot-database", "run-migration", "verify-service"]).expect("it is told");
+    let push = shop.push(Some("expand"), Behaviour::Good).await;
+    shop.scan(&push, ScanResult::complete(&[]));
+    shop.world.approve(&push).await;
+    let ended = shop.world.ended(&push).await;
+    shop.world.cloud.run_twice(&[]).expect("it is told");
+    let taken = shop.world.snapshots().await.into_iter().filter(|snapshot| snapshot.contains(&ended.name)).count();
+    let more = shop.world.tasks_started_by(PRODUCTION, "slipway-migration-").await - tasks;
+    shop.tidy().await;
+
+    assert_eq!(ended.outcome(), Some("RELEASED"), "{ended:?}");
+    assert_eq!((taken, more), (1, 1));
+}
+
+#[tokio::test]
+async fn a_rolling_deployment_is_told_to_ecs_and_keeps_its_circuit_breaker() {
+    let shop = Shop::with(json!({ "strategy": { "type": "ROLLING" } })).await;
+    let push = shop.push(None, Behaviour::Good).await;
+    let ended = shop.world.ended(&push).await;
+    let ecs = aws_sdk_ecs::Client::new(shop.world.cloud.sdk());
+    let answer = ecs.describe_services().cluster(PRODUCTION).services("web").send().await.expect("ECS answers");
+    shop.tidy().await;
+
+    assert_eq!(ended.outcome(), Some("RELEASED"), "{ended:?}");
+    let configuration = answer.services()[0].deployment_configuration().expect("a configuration");
+    assert_eq!(configuration.strategy().map(aws_sdk_ecs::types::DeploymentStrategy::as_str), Some("ROLLING"));
+    assert!(configuration.deployment_circuit_breaker().is_some_and(|breaker| breaker.enable() && breaker.rollback()), "{configuration:?}");
+}
+
+#[tokio::test]
+async fn a_strategy_that_a_service_is_not_made_for_stops_before_anything_changes() {
+    let shop = Shop::with(json!({ "strategy": { "type": "BLUE_GREEN", "bake": "5m" } })).await;
+    let push = shop.push(None, Behaviour::Good).await;
+    let (outcome, reason) = shop.stopped(&push).await;
+
+    assert_eq!(outcome, "FAILED");
+    assert!(reason.contains("BLUE_GREEN needs an alternate target group") && reason.contains("traffic_shift"), "{reason}");
 }
