@@ -506,10 +506,11 @@ async fn a_strategy_that_a_service_is_not_made_for_stops_before_anything_changes
 #[tokio::test]
 async fn a_release_that_is_aborted_while_its_migration_runs_ends_once_that_has_ended() {
     let shop = Shop::with(json!({ "migration": migration("import time; time.sleep(3)") })).await;
+    let tasks = shop.world.tasks_started_by(PRODUCTION, "slipway-migration-").await;
     let push = shop.push(Some("expand"), Behaviour::Good).await;
-    shop.world.until("the migration runs", async || shop.world.tasks_started_by(PRODUCTION, "slipway-migration-").await > 0).await;
+    shop.world.until("the migration runs", async || shop.world.tasks_started_by(PRODUCTION, "slipway-migration-").await > tasks).await;
     let release = shop.world.cloud.wait_for_release(&push.digest, PATIENCE).await.expect("it began").name;
-    shop.world.ask("Abort Requested", &json!({ "application": SHOP, "release": release, "by": "ana", "reason": "wrong" })).await;
+    shop.world.ask("Abort Requested", &json!({ "release": release, "reason": "wrong" })).await;
     let ended = shop.world.ended(&push).await;
     let (now, before) = (shop.now().await, shop.before.clone());
     shop.tidy().await;
