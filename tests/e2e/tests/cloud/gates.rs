@@ -8,6 +8,7 @@ use slipway_local::image::{Behaviour, Make};
 use slipway_local::wire::{CallRule, Entry, Fault};
 use slipway_local::{Answer, PushOptions, ScanResult};
 
+use crate::browser;
 use crate::world::{PATIENCE, Push, Runs, World};
 
 const PRODUCTION: &str = "shop-production";
@@ -111,7 +112,7 @@ fn migration(code: &str) -> Value {
 
 #[tokio::test]
 async fn three_stages_with_two_services_each_pass_every_gate_in_its_order() {
-    let world = World::enter().await;
+    let (world, browser) = browser::enter().await;
     world.configure_application(SHOP, |_| {}).await;
     let entry = world.entry().await;
     let options = PushOptions { make: Make::Light, migration: Some("expand".into()), ..PushOptions::good(&world.version()) };
@@ -122,7 +123,7 @@ async fn three_stages_with_two_services_each_pass_every_gate_in_its_order() {
         .set_gates(|gates| _ = gates.scans.insert(push.digest.clone(), ScanResult::complete(&[("CVE-2026-1", "LOW")])))
         .expect("set");
     let link = world.link(&push).await;
-    let page = world.cloud.open(&link).await.expect("a page");
+    let page = browser::look(&browser, &link, "gates").await;
     world.cloud.decide(&link, Answer::Approve, None).await.expect("the page takes the answer");
     let ended = world.ended(&push).await;
 
@@ -135,7 +136,7 @@ async fn three_stages_with_two_services_each_pass_every_gate_in_its_order() {
     for words in
         ["1 LOW; stops above MEDIUM", "One of shop-production is taken before the change", "not a rollback of the schema", "expand: python"]
     {
-        assert!(page.text.contains(words), "{words}: {}", page.text);
+        assert!(page.words.contains(words), "{words}: {}", page.words);
     }
     let trace = world.cloud.wire().trace(entry).await.expect("the wire answers");
     let calls: Vec<_> =
