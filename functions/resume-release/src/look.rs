@@ -21,7 +21,8 @@ use crate::Place;
 /// How the wait ended, if it did by now.
 pub(crate) async fn at(place: &Place<'_>, release: &Release, wait: &Wait) -> Result<Option<WaitResult>, StepError> {
     let Place { aws, table, .. } = place;
-    if !matches!(wait, Wait::Decision { .. } | Wait::Rollback { .. })
+    // A task that runs is not interrupted: its gate asks for the abort once it has ended.
+    if !matches!(wait, Wait::Decision { .. } | Wait::Rollback { .. } | Wait::Task { .. })
         && let Some(abort) = abort_of(table, &release.id).await?
     {
         return Ok(Some(WaitResult::Aborted { reason: abort.in_words() }));
@@ -44,7 +45,8 @@ pub(crate) async fn at(place: &Place<'_>, release: &Release, wait: &Wait) -> Res
         }
         Wait::Task { cluster, task } => {
             let there = aws.ecs().one_off(cluster.as_str(), task, None).await?;
-            Ok(there.is_none_or(|task| task.stopped).then_some(WaitResult::Done {}))
+            // ECS may not know a task yet that it has just begun.
+            Ok(there.is_some_and(|task| task.stopped).then_some(WaitResult::Done {}))
         }
     }
 }

@@ -13,8 +13,8 @@ use slipway_core::step::{GateInput, Gated};
 use slipway_core::timeline::Step;
 use slipway_core::wait::Wait;
 use slipway_runtime::{
-    Config, StepError, Unwanted, approved, begin_writing, happened, log_tail, migration_of, now, parse, revision, stop_writing, time_left,
-    unwanted,
+    Config, StepError, Unwanted, abort_of, approved, begin_writing, happened, log_tail, migration_of, now, parse, revision, stop_writing,
+    time_left, unwanted,
 };
 
 /// Runs the migration, or looks how it goes.
@@ -152,7 +152,8 @@ impl Run<'_> {
         let left = time_left(table, &Key::gate(&release.id, &stage.name, "MIGRATION"), policy.timeout_seconds()).await?;
         let found = aws.ecs().one_off(stage.cluster(), &task, Some(policy.container())).await?;
         let end = match (found, left) {
-            (Some(found), Some(timeout_seconds)) if !found.stopped => {
+            // ECS may not know a task yet that it has just begun.
+            (found, Some(timeout_seconds)) if found.as_ref().is_none_or(|found| !found.stopped) => {
                 let cluster = ClusterName::new(stage.cluster())
                     .map_err(|error| StepError::InvalidInput { field: "stage.cluster".into(), problem: error.to_string() })?;
                 return Ok(Gated::Waiting { wait: Wait::Task { cluster, task }, timeout_seconds });
@@ -177,10 +178,16 @@ impl Run<'_> {
 
     async fn verdict(&self, migration: &Migration, end: &TaskEnd) -> Result<Gated, StepError> {
         let GateInput { release, stage, .. } = self.input;
+        let snapshot = self.table.get::<Taken>(&Key::snapshot(&release.id, &stage.name)).await?.map(|stored| stored.document);
         if end.is_good() {
+            if let Some(abort) = abort_of(&self.table, &release.id).await? {
+                return Ok(match not_crossed(migration, snapshot.as_ref()) {
+                    Some(why) => Gated::Stuck { reason: format!("{}; the services were not changed, and {why}", abort.in_words()) },
+                    None => Gated::Blocked { reason: format!("{}; its migration has run", abort.in_words()) },
+                });
+            }
             return Ok(Gated::Passed { words: format!("Migration ({}): {}", migration.kind.as_str(), end.in_words()) });
         }
-        let snapshot = self.table.get::<Taken>(&Key::snapshot(&release.id, &stage.name)).await?.map(|stored| stored.document);
         let failed = format!("the migration of {} failed: {}", release.image.tag, end.in_words());
         if let Some(why) = not_crossed(migration, snapshot.as_ref()) {
             return Ok(Gated::Stuck { reason: format!("{failed}. The services were not changed, and {why}") });

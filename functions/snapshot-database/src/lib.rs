@@ -6,7 +6,7 @@
 //! not wait: the workflow does, until the database or the snapshot is available or the stage's time for it is over.
 
 use serde_json::Value;
-use slipway_aws::{Aws, Key, Requested, Table};
+use slipway_aws::{Aws, AwsError, Key, Requested, Table};
 use slipway_core::snapshot::{Database, Next, SnapshotPolicy, Taken, beyond, identifier, next, place};
 use slipway_core::step::{GateInput, Gated};
 use slipway_core::timeline::Step;
@@ -84,7 +84,11 @@ async fn gate(aws: &Aws, table: &Table, input: &GateInput, policy: &SnapshotPoli
                     tracing::info!(release.id = %release.id, %stage.name, "the snapshot {identifier} of {name} is asked for");
                     wait(for_snapshot, String::new())
                 }
-                Requested::NotAvailable => wait(for_database, String::new()),
+                // Available a moment ago: the workflow tries again, with its pauses.
+                Requested::NotAvailable => {
+                    let source = format!("{name} was available, and refused a snapshot as not available").into();
+                    return Err(AwsError::Transient { operation: "rds:CreateDBSnapshot", source }.into());
+                }
                 Requested::QuotaReached => Gated::Blocked {
                     reason: format!(
                         "RDS takes no further manual snapshot of {name}: the account's quota is reached, and Slipway has none of its own beyond \

@@ -35,7 +35,8 @@ pub(crate) async fn run(
     let left = time_left(table, &Key::gate(&release.id, stage, &format!("CHECK#{name}")), TIMEOUT_SECONDS).await?;
     let found = aws.ecs().one_off(cluster, &task, Some(name.as_str())).await?;
     let end = match (found, left) {
-        (Some(found), Some(left)) if !found.stopped => {
+        // ECS may not know a task yet that it has just begun.
+        (found, Some(left)) if found.as_ref().is_none_or(|found| !found.stopped) => {
             verification.result = Health::Waiting;
             verification.wait = Some(Wait::Task { cluster: service.cluster.clone(), task });
             verification.timeout_seconds = Some(left);

@@ -29,6 +29,7 @@ def apply() -> None:
     ecs._record_service_task_healthy = corrected
     _forget_failed_deployments()
     _refuse_inactive_task_definitions()
+    _run_a_task_once_for_its_token()
     threading.Thread(target=_replace_forever, name="slipway-unhealthy-tasks", daemon=True).start()
 
 
@@ -52,6 +53,24 @@ def _forget_failed_deployments() -> None:
                     for task in list(ecs._tasks.values()))]
 
     ecs._complete_service_deployment = corrected
+
+
+def _run_a_task_once_for_its_token() -> None:
+    """AWS: a RunTask with the client token of an earlier one answers that one's task. MiniStack runs another."""
+    run = ecs._run_task
+    answers = {}
+
+    @functools.wraps(run)
+    def corrected(data):
+        token = data.get("clientToken")
+        if token not in answers:
+            answer = run(data)
+            if token is None or answer[0] >= 300:
+                return answer
+            answers[token] = answer
+        return answers[token]
+
+    ecs._run_task = ecs._ACTION_MAP["RunTask"] = corrected
 
 
 def _refuse_inactive_task_definitions() -> None:

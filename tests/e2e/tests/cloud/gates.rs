@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 use slipway_local::cloud::SHOP;
 use slipway_local::gates::DatabaseState;
 use slipway_local::image::{Behaviour, Make};
-use slipway_local::wire::Entry;
+use slipway_local::wire::{CallRule, Entry, Fault};
 use slipway_local::{Answer, PushOptions, ScanResult};
 
+use crate::browser;
 use crate::world::{PATIENCE, Push, Runs, World};
 
 const PRODUCTION: &str = "shop-production";
@@ -111,7 +112,7 @@ fn migration(code: &str) -> Value {
 
 #[tokio::test]
 async fn three_stages_with_two_services_each_pass_every_gate_in_its_order() {
-    let world = World::enter().await;
+    let (world, browser) = browser::enter().await;
     world.configure_application(SHOP, |_| {}).await;
     let entry = world.entry().await;
     let options = PushOptions { make: Make::Light, migration: Some("expand".into()), ..PushOptions::good(&world.version()) };
@@ -122,7 +123,7 @@ async fn three_stages_with_two_services_each_pass_every_gate_in_its_order() {
         .set_gates(|gates| _ = gates.scans.insert(push.digest.clone(), ScanResult::complete(&[("CVE-2026-1", "LOW")])))
         .expect("set");
     let link = world.link(&push).await;
-    let page = world.cloud.open(&link).await.expect("a page");
+    let page = browser::look(&browser, &link, "gates").await;
     world.cloud.decide(&link, Answer::Approve, None).await.expect("the page takes the answer");
     let ended = world.ended(&push).await;
 
@@ -135,7 +136,7 @@ async fn three_stages_with_two_services_each_pass_every_gate_in_its_order() {
     for words in
         ["1 LOW; stops above MEDIUM", "One of shop-production is taken before the change", "not a rollback of the schema", "expand: python"]
     {
-        assert!(page.text.contains(words), "{words}: {}", page.text);
+        assert!(page.words.contains(words), "{words}: {}", page.words);
     }
     let trace = world.cloud.wire().trace(entry).await.expect("the wire answers");
     let calls: Vec<_> =
@@ -433,4 +434,89 @@ async fn a_workers_command_that_is_not_well_puts_both_services_back() {
     assert_eq!(ended.outcome(), Some("ROLLED_BACK"), "{ended:?}");
     assert!(ended.reason().is_some_and(|reason| reason.contains("exit code 2") && reason.contains("the queue is not read")), "{ended:?}");
     assert_eq!(runs, [good.digest.clone(), good.digest]);
+}
+
+#[tokio::test]
+async fn functions_that_are_killed_after_their_effect_leave_one_snapshot_and_one_task() {
+    let shop = Shop::with(json!({ "snapshot": snapshot(), "migration": migration("print('a table more')") })).await;
+    let tasks = shop.world.tasks_started_by(PRODUCTION, "slipway-migration-").await;
+    let mut releases = Vec::new();
+    for (function, operation) in [("snapshot-database", "rds:CreateDBSnapshot"), ("run-migration", "ecs:RunTask")] {
+        shop.world.break_calls(CallRule::new(operation, Fault::KillAfter).of(function)).await;
+        let push = shop.push(Some("expand"), Behaviour::Good).await;
+        releases.push((operation, shop.world.ended(&push).await));
+        shop.world.mend().await;
+    }
+    let snapshots = shop.world.snapshots().await;
+    let more = shop.world.tasks_started_by(PRODUCTION, "slipway-migration-").await - tasks;
+    shop.tidy().await;
+
+    for (operation, ended) in &releases {
+        assert_eq!(ended.outcome(), Some("RELEASED"), "{operation}: {ended:?}");
+        let taken = snapshots.iter().filter(|snapshot| snapshot.contains(&ended.name)).count();
+        assert_eq!(taken, 1, "{operation}: {snapshots:?}");
+    }
+    assert_eq!(more, 2, "one for each release");
+}
+
+#[tokio::test]
+async fn gates_that_run_twice_each_time_leave_one_of_everything() {
+    let gates =
+        json!({ "image_check": check(), "approval": approval(), "snapshot": snapshot(), "migration": migration("print('a table more')") });
+    let shop = Shop::with(gates).await;
+    let tasks = shop.world.tasks_started_by(PRODUCTION, "slipway-migration-").await;
+    shop.world.cloud.run_twice(&["check-image", "snapshot-database", "run-migration", "verify-service"]).expect("it is told");
+    let push = shop.push(Some("expand"), Behaviour::Good).await;
+    shop.scan(&push, ScanResult::complete(&[]));
+    shop.world.approve(&push).await;
+    let ended = shop.world.ended(&push).await;
+    shop.world.cloud.run_twice(&[]).expect("it is told");
+    let taken = shop.world.snapshots().await.into_iter().filter(|snapshot| snapshot.contains(&ended.name)).count();
+    let more = shop.world.tasks_started_by(PRODUCTION, "slipway-migration-").await - tasks;
+    shop.tidy().await;
+
+    assert_eq!(ended.outcome(), Some("RELEASED"), "{ended:?}");
+    assert_eq!((taken, more), (1, 1));
+}
+
+#[tokio::test]
+async fn a_rolling_deployment_is_told_to_ecs_and_keeps_its_circuit_breaker() {
+    let shop = Shop::with(json!({ "strategy": { "type": "ROLLING" } })).await;
+    let push = shop.push(None, Behaviour::Good).await;
+    let ended = shop.world.ended(&push).await;
+    let ecs = aws_sdk_ecs::Client::new(shop.world.cloud.sdk());
+    let answer = ecs.describe_services().cluster(PRODUCTION).services("web").send().await.expect("ECS answers");
+    shop.tidy().await;
+
+    assert_eq!(ended.outcome(), Some("RELEASED"), "{ended:?}");
+    let configuration = answer.services()[0].deployment_configuration().expect("a configuration");
+    assert_eq!(configuration.strategy().map(aws_sdk_ecs::types::DeploymentStrategy::as_str), Some("ROLLING"));
+    assert!(configuration.deployment_circuit_breaker().is_some_and(|breaker| breaker.enable() && breaker.rollback()), "{configuration:?}");
+}
+
+#[tokio::test]
+async fn a_strategy_that_a_service_is_not_made_for_stops_before_anything_changes() {
+    let shop = Shop::with(json!({ "strategy": { "type": "BLUE_GREEN", "bake": "5m" } })).await;
+    let push = shop.push(None, Behaviour::Good).await;
+    let (outcome, reason) = shop.stopped(&push).await;
+
+    assert_eq!(outcome, "FAILED");
+    assert!(reason.contains("BLUE_GREEN needs an alternate target group") && reason.contains("traffic_shift"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_release_that_is_aborted_while_its_migration_runs_ends_once_that_has_ended() {
+    let shop = Shop::with(json!({ "migration": migration("import time; time.sleep(3)") })).await;
+    let tasks = shop.world.tasks_started_by(PRODUCTION, "slipway-migration-").await;
+    let push = shop.push(Some("expand"), Behaviour::Good).await;
+    shop.world.until("the migration runs", async || shop.world.tasks_started_by(PRODUCTION, "slipway-migration-").await > tasks).await;
+    let release = shop.world.cloud.wait_for_release(&push.digest, PATIENCE).await.expect("it began").name;
+    shop.world.ask("Abort Requested", &json!({ "release": release, "reason": "wrong" })).await;
+    let ended = shop.world.ended(&push).await;
+    let (now, before) = (shop.now().await, shop.before.clone());
+    shop.tidy().await;
+
+    assert_eq!(ended.outcome(), Some("FAILED"), "{ended:?}");
+    assert!(ended.reason().is_some_and(|reason| reason.contains("wrong") && reason.contains("its migration has run")), "{ended:?}");
+    assert_eq!(now, before);
 }

@@ -477,6 +477,22 @@ impl World {
         self.invoke("resume-release", &record).await.expect("it looks");
     }
 
+    /// How many tasks of a cluster, running or stopped, were started by something whose name begins so.
+    pub(crate) async fn tasks_started_by(&self, cluster: &str, prefix: &str) -> usize {
+        let ecs = aws_sdk_ecs::Client::new(self.cloud.sdk());
+        let mut count = 0;
+        for status in ["RUNNING", "STOPPED"] {
+            let listed = ecs.list_tasks().cluster(cluster).desired_status(status.into()).send().await.expect("ECS answers");
+            if listed.task_arns().is_empty() {
+                continue;
+            }
+            let described = ecs.describe_tasks().cluster(cluster).set_tasks(Some(listed.task_arns().to_vec())).send().await;
+            let tasks = described.expect("ECS answers").tasks.unwrap_or_default();
+            count += tasks.iter().filter(|task| task.started_by().is_some_and(|name| name.starts_with(prefix))).count();
+        }
+        count
+    }
+
     /// The manual snapshots of the databases.
     pub(crate) async fn snapshots(&self) -> Vec<String> {
         let rds = aws_sdk_rds::Client::new(self.cloud.sdk());

@@ -212,3 +212,13 @@ def test_the_providers_second_try_of_a_call_hears_what_the_first_was_answered(cl
     for agent, call in [("APN/1.0 HashiCorp/1.0 Terraform/1.11", "two"), ("aws-sdk-rust/1", "one")]:
         with pytest.raises(botocore.exceptions.ClientError, match="EntityAlreadyExists"):
             iam(agent, call).create_role(**role)
+
+
+def test_a_task_is_run_once_for_its_token(cloud):
+    ecs = cloud.client("ecs")
+    ecs.create_cluster(clusterName="once")
+    ecs.register_task_definition(family="once", containerDefinitions=[{"name": "web", "image": "web"}])
+    run = lambda **token: ecs.run_task(cluster="once", taskDefinition="once", **token)["tasks"][0]["taskArn"]  # noqa: E731
+
+    assert run(clientToken="one") == run(clientToken="one")
+    assert len({run(clientToken="one"), run(clientToken="two"), run(), run()}) == 4
