@@ -156,12 +156,12 @@ module "deployer" {
   applications        = local.applications
   packages            = var.packages
   architecture        = var.architecture
-  definition_path     = "${path.module}/../statemachine/release.asl.json"
+  definition_path     = "${path.module}/../statemachine/release.asl.yaml"
   task_role_arns      = local.task_role_arns
   notification_emails = var.notification_emails
   approval_domain     = var.approval_domain
   approval_sign_in    = var.approval_sign_in
-  sweep_every         = var.sweep_every
+  reconcile_every     = var.reconcile_every
   log_retention_days  = var.log_retention_days
   log_level           = var.log_level
   deletion_protection = var.deletion_protection
@@ -215,6 +215,6 @@ module "observability" {
     function_names    = module.deployer.function_names
     dead_letter_names = module.deployer.dead_letter_names
     topic_names       = module.deployer.topic_names
-    sweep_minutes     = module.deployer.sweep_minutes
+    reconcile_minutes = module.deployer.reconcile_minutes
   }
 }

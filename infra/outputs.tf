@@ -39,7 +39,7 @@ output "rule_names" {
 }
 
 output "dead_letter_urls" {
-  description = "The dead-letter queues, by function or rule; schedule's is that of the sweep's schedule"
+  description = "The dead-letter queues, by function or rule; schedule's is that of the reconciler's schedule"
   value       = module.deployer.dead_letter_urls
 }
 

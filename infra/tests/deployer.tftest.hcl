@@ -37,7 +37,7 @@ override_module {
 variables {
   name            = "slipway"
   packages        = "packages"
-  definition_path = "../statemachine/release.asl.json"
+  definition_path = "../statemachine/release.asl.yaml"
   task_role_arns  = ["arn:aws:iam::123456789012:role/web"]
 
   applications = {
@@ -131,7 +131,7 @@ run "everything_that_can_be_lost_has_a_dead_letter_queue" {
   }
 }
 
-run "the_sweep_comes_by_itself" {
+run "the_reconciler_comes_by_itself" {
   command = plan
 
   module {
@@ -139,7 +139,7 @@ run "the_sweep_comes_by_itself" {
   }
 
   variables {
-    sweep_every = "10 minutes"
+    reconcile_every = "10 minutes"
   }
 
   override_resource {
@@ -155,18 +155,18 @@ run "the_sweep_comes_by_itself" {
   }
 
   assert {
-    condition     = aws_scheduler_schedule.sweep.schedule_expression == "rate(10 minutes)" && aws_scheduler_schedule.sweep.target[0].input == "{}"
-    error_message = "The schedule wakes the sweep as often as asked."
+    condition     = aws_scheduler_schedule.reconcile.schedule_expression == "rate(10 minutes)" && aws_scheduler_schedule.reconcile.target[0].input == "{}"
+    error_message = "The schedule wakes the reconciler as often as asked."
   }
 
   assert {
-    condition     = length(aws_scheduler_schedule.sweep.target[0].retry_policy) == 1 && length(aws_scheduler_schedule.sweep.target[0].dead_letter_config) == 1
-    error_message = "A sweep that cannot be handed over is tried again, and then kept."
+    condition     = length(aws_scheduler_schedule.reconcile.target[0].retry_policy) == 1 && length(aws_scheduler_schedule.reconcile.target[0].dead_letter_config) == 1
+    error_message = "A reconciliation that cannot be handed over is tried again, and then kept."
   }
 
   assert {
     condition     = toset(flatten([for statement in data.aws_iam_policy_document.schedule.statement : tolist(statement.actions)])) == toset(["lambda:InvokeFunction", "sqs:SendMessage"]) && !anytrue([for statement in data.aws_iam_policy_document.schedule.statement : contains(statement.resources, "*")])
-    error_message = "The schedule may wake the sweep and keep what it could not hand over, and nothing else."
+    error_message = "The schedule may wake the reconciler and keep what it could not hand over, and nothing else."
   }
 
   assert {
@@ -175,7 +175,7 @@ run "the_sweep_comes_by_itself" {
   }
 }
 
-run "a_sweep_that_is_no_rate_is_refused" {
+run "a_reconciliation_that_is_no_rate_is_refused" {
   command = plan
 
   module {
@@ -183,10 +183,10 @@ run "a_sweep_that_is_no_rate_is_refused" {
   }
 
   variables {
-    sweep_every = "5"
+    reconcile_every = "5"
   }
 
-  expect_failures = [var.sweep_every]
+  expect_failures = [var.reconcile_every]
 }
 
 run "a_release_ends_on_the_code_that_it_began_with" {
@@ -197,7 +197,7 @@ run "a_release_ends_on_the_code_that_it_began_with" {
   }
 
   assert {
-    condition     = length(regexall(":function:slipway\"", aws_sfn_state_machine.release.definition)) == 0 && length(regexall(":function:slipway:7\"", aws_sfn_state_machine.release.definition)) >= length(local.workflow_functions)
+    condition     = length(regexall(":function:slipway\"", aws_sfn_state_machine.release.definition)) == 0 && length(regexall(":function:slipway:7\"", aws_sfn_state_machine.release.definition)) >= length(local.steps)
     error_message = "The workflow names each function's version."
   }
 
@@ -207,12 +207,12 @@ run "a_release_ends_on_the_code_that_it_began_with" {
   }
 
   assert {
-    condition     = alltrue([for target in aws_cloudwatch_event_target.this : target.arn == "arn:aws:lambda:eu-central-1:123456789012:function:slipway"]) && aws_scheduler_schedule.sweep.target[0].arn == "arn:aws:lambda:eu-central-1:123456789012:function:slipway"
+    condition     = alltrue([for target in aws_cloudwatch_event_target.this : target.arn == "arn:aws:lambda:eu-central-1:123456789012:function:slipway"]) && aws_scheduler_schedule.reconcile.target[0].arn == "arn:aws:lambda:eu-central-1:123456789012:function:slipway"
     error_message = "Events wake the newest code."
   }
 }
 
-run "only_one_function_may_end_waits" {
+run "steps_end_their_own_tasks_and_resume_release_can_only_wake" {
   command = plan
 
   module {
@@ -220,14 +220,21 @@ run "only_one_function_may_end_waits" {
   }
 
   assert {
-    condition = [
-      for function, statements in local.statements : function if anytrue([for statement in statements : anytrue([for action in statement.actions : startswith(action, "states:SendTask")])])
-    ] == ["resume-release"]
-    error_message = "Task tokens belong to resume-release."
+    condition = toset([
+      for function, statements in local.rights : function if contains(flatten(statements[*].actions), "states:SendTaskSuccess")
+    ]) == toset(local.steps)
+    error_message = "Only a step ends a task well: its own."
+  }
+
+  assert {
+    condition = toset([
+      for function, statements in local.rights : function if contains(flatten(statements[*].actions), "states:SendTaskFailure")
+    ]) == toset(concat(local.steps, ["resume-release"]))
+    error_message = "Only steps, and resume-release, may fail a token."
   }
 }
 
-run "only_one_function_may_see_task_tokens" {
+run "only_steps_resume_release_and_the_reconciler_see_task_tokens" {
   command = plan
 
   module {
@@ -235,29 +242,29 @@ run "only_one_function_may_see_task_tokens" {
   }
 
   assert {
-    condition = [
-      for function, statements in local.statements : function if anytrue([
+    condition = toset([
+      for function, statements in local.rights : function if anytrue([
         for statement in statements : anytrue([for action in statement.actions : endswith(action, "Item") || action == "dynamodb:Query"]) && length([
           for condition in try(statement.conditions, []) : condition
-          if condition.variable == "dynamodb:LeadingKeys" && !anytrue([for value in condition.values : length(regexall("^(WAIT|[^A-Z])", value)) > 0])
+          if condition.variable == "dynamodb:LeadingKeys" && !anytrue([for value in condition.values : length(regexall("^(CALLBACK|[^A-Z])", value)) > 0])
         ]) == 0
       ])
-    ] == ["resume-release"]
-    error_message = "Every other function has its own partitions of the table, and the waits are not among them."
+    ]) == toset(concat(local.steps, ["reconcile", "resume-release"]))
+    error_message = "Every other function has its own partitions of the table, and the callbacks are not among them."
   }
 
   assert {
     condition = [
-      for function, statements in local.statements : function if anytrue([
+      for function, statements in local.rights : function if anytrue([
         for statement in statements : anytrue([for action in statement.actions : contains(["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"], action)])
       ])
     ] == ["resume-release"]
-    error_message = "The table's stream carries every item, with the waits, and no condition holds there."
+    error_message = "The table's stream carries every item, with the callbacks, and no condition holds there."
   }
 
   assert {
     condition = length(setsubtract(
-      [for action in flatten(values(local.statements)[*][*].actions) : action if startswith(action, "dynamodb:")],
+      [for action in flatten(values(local.rights)[*][*].actions) : action if startswith(action, "dynamodb:")],
       [
         "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem",
         "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams",
@@ -275,7 +282,7 @@ run "the_page_writes_decisions_and_nothing_else" {
   }
 
   assert {
-    condition = toset(flatten(local.statements["decide-approval"][*].actions)) == toset([
+    condition = toset(flatten(local.rights["decide-approval"][*].actions)) == toset([
       "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem", "ssm:GetParametersByPath",
     ])
     error_message = "The function that everyone can reach ends no wait (states), tells nobody (sns), and does nothing else that is not written here."
@@ -283,7 +290,7 @@ run "the_page_writes_decisions_and_nothing_else" {
 
   assert {
     condition = toset(flatten([
-      for statement in local.statements["decide-approval"] : [for condition in statement.conditions : condition.values]
+      for statement in local.rights["decide-approval"] : [for condition in statement.conditions : condition.values]
       if anytrue([for action in statement.actions : contains(["dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], action)])
     ])) == toset(["APPROVAL#*", "AUDIT#*"])
     error_message = "It writes approvals and the audit alone."
@@ -304,13 +311,13 @@ run "nobody_removes_approvals_or_the_audit" {
 
   assert {
     condition = alltrue(flatten([
-      for statements in values(local.statements) : [
+      for statements in values(local.rights) : [
         for statement in statements : length(statement.conditions) > 0 && alltrue([
-          for value in flatten(statement.conditions[*].values) : contains(["OPEN", "SIGNAL#*", "WAIT#*"], value)
+          for value in flatten(statement.conditions[*].values) : contains(["CALLBACK#*", "OPEN", "WAKE#*"], value)
         ]) if contains(statement.actions, "dynamodb:DeleteItem")
       ]
     ]))
-    error_message = "Only waits, their signals and the list of open releases are removed."
+    error_message = "Only callbacks, what points to them and the list of open releases are removed."
   }
 
   assert {

@@ -22,9 +22,9 @@ variables {
   deployer = {
     applications      = ["web"]
     state_machine_arn = "arn:aws:states:eu-central-1:123456789012:stateMachine:slipway-release"
-    function_names    = { receive-push = "slipway-receive-push", sweep = "slipway-sweep" }
+    function_names    = { receive-push = "slipway-receive-push", reconcile = "slipway-reconcile" }
     topic_names       = { approvals = "slipway-approvals", notifications = "slipway-notifications" }
-    sweep_minutes     = 5
+    reconcile_minutes = 5
 
     dead_letter_names = {
       receive-push = "slipway-receive-push-dead-letters"
@@ -56,7 +56,7 @@ run "every_alarm_tells_someone_what_to_do" {
       "web-production-5xx", "web-production-latency", "web-production-unhealthy", "web-production-cpu", "web-production-memory",
       "web-production-database-storage", "web-production-database-connections", "web-production-database-cpu",
       "slipway-release-broken", "slipway-web-stuck", "slipway-receive-push-errors",
-      "slipway-sweep-errors", "slipway-no-sweep", "slipway-approvals-undelivered", "slipway-notifications-undelivered",
+      "slipway-reconcile-errors", "slipway-no-reconciliation", "slipway-approvals-undelivered", "slipway-notifications-undelivered",
     ], output.alarm_names)) == 0
     error_message = "What should wake someone has an alarm."
   }
@@ -84,7 +84,7 @@ run "every_dead_letter_queue_that_is_not_empty_rings" {
   }
 }
 
-run "a_sweep_that_stops_rings" {
+run "a_reconciliation_that_stops_rings" {
   command = plan
 
   module {
@@ -93,21 +93,21 @@ run "a_sweep_that_stops_rings" {
 
   assert {
     condition = (
-      aws_cloudwatch_metric_alarm.this["slipway-no-sweep"].treat_missing_data == "breaching"
-      && aws_cloudwatch_metric_alarm.this["slipway-no-sweep"].period == 30 * 60
-      && aws_cloudwatch_metric_alarm.this["slipway-no-sweep"].comparison_operator == "LessThanThreshold"
-      && aws_cloudwatch_metric_alarm.this["slipway-no-sweep"].dimensions == tomap({ FunctionName = "slipway-sweep" })
+      aws_cloudwatch_metric_alarm.this["slipway-no-reconciliation"].treat_missing_data == "breaching"
+      && aws_cloudwatch_metric_alarm.this["slipway-no-reconciliation"].period == 30 * 60
+      && aws_cloudwatch_metric_alarm.this["slipway-no-reconciliation"].comparison_operator == "LessThanThreshold"
+      && aws_cloudwatch_metric_alarm.this["slipway-no-reconciliation"].dimensions == tomap({ FunctionName = "slipway-reconcile" })
     )
     error_message = "Silence for half an hour rings."
   }
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.this["slipway-sweep-errors"].evaluation_periods > 5
-    error_message = "Two failed sweeps are further apart than three minutes."
+    condition     = aws_cloudwatch_metric_alarm.this["slipway-reconcile-errors"].evaluation_periods > 5
+    error_message = "Two failed reconciliations are further apart than three minutes."
   }
 }
 
-run "rare_sweeps_do_not_ring" {
+run "rare_reconciliations_do_not_ring" {
   command = plan
 
   module {
@@ -118,16 +118,16 @@ run "rare_sweeps_do_not_ring" {
     deployer = {
       applications      = []
       state_machine_arn = "arn:aws:states:eu-central-1:123456789012:stateMachine:slipway-release"
-      function_names    = { sweep = "slipway-sweep" }
+      function_names    = { reconcile = "slipway-reconcile" }
       topic_names       = {}
-      sweep_minutes     = 60
+      reconcile_minutes = 60
       dead_letter_names = { schedule = "slipway-schedule-dead-letters" }
     }
   }
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.this["slipway-no-sweep"].period == 3 * 60 * 60
-    error_message = "The alarm waits for three sweeps."
+    condition     = aws_cloudwatch_metric_alarm.this["slipway-no-reconciliation"].period == 3 * 60 * 60
+    error_message = "The alarm waits for three reconciliations."
   }
 }
 

@@ -82,8 +82,8 @@ run "every_stage_has_its_services" {
   }
 
   assert {
-    condition     = length(output.function_names) == 15
-    error_message = "Fifteen functions."
+    condition     = length(output.function_names) == 16
+    error_message = "Sixteen functions."
   }
 
   assert {

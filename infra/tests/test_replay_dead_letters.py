@@ -70,7 +70,7 @@ def test_a_functions_message_is_brought_to_it_as_it_was_and_then_deleted(replay)
 
 
 def test_a_rules_message_is_brought_to_the_target_that_it_names(replay):
-    target = "arn:aws:lambda:eu-central-1:123456789012:function:slipway-sweep"
+    target = "arn:aws:lambda:eu-central-1:123456789012:function:slipway-reconcile"
     ran, calls = replay([message("a", target=target)], queue="slipway-execution-ended-dead-letters")
     assert ran.returncode == 0, ran.stderr
     assert [call.get("function") for call in calls] == [target, None]
@@ -102,7 +102,7 @@ def test_a_pointer_at_the_tables_stream_is_kept_and_named(replay):
     ran, calls = replay([message("a", POINTER)], queue="slipway-resume-release-dead-letters")
     assert ran.returncode == 1
     assert [call["what"] for call in calls] == ["change-message-visibility"]
-    assert "3 from 2026-11-01T10:00:00Z" in ran.stdout and "the sweep" in ran.stdout
+    assert "3 from 2026-11-01T10:00:00Z" in ran.stdout and "the reconciler" in ran.stdout
 
 
 def test_what_comes_back_meanwhile_is_left_for_the_next_time(replay):

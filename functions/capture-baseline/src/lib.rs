@@ -3,42 +3,38 @@
 //! A stage that may not change is an answer, not an error: the stages before were not proved, the registry does not have
 //! the image, a service or its template is missing, an alarm is not quiet.
 
-use serde_json::Value;
 use slipway_aws::{Aws, AwsError, Key};
 use slipway_core::alarm;
 use slipway_core::application::Stage;
 use slipway_core::approval::Verified;
 use slipway_core::deployment::ServiceView;
 use slipway_core::image::{Image, digest_of};
+use slipway_core::protocol::StepResult;
 use slipway_core::release::Release;
 use slipway_core::rollback::{Baseline, ServiceBaseline};
-use slipway_core::step::{CaptureBaselineInput, Captured};
+use slipway_core::step::{CaptureBaselineInput, Captured, Limits};
 use slipway_core::timeline::Step;
-use slipway_runtime::{Config, StepError, abort_of, happened, has_turn, newest_after, parse};
+use slipway_runtime::{Config, StepError, happened, image_of, interrupted};
 
 /// Records the stage's baseline, or says what keeps the stage from changing.
 ///
 /// # Errors
 ///
-/// When the input does not parse, or AWS cannot be asked.
-pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Captured, StepError> {
-    let CaptureBaselineInput { release, generation, application, position, round } = parse(input)?;
+/// When the input names no stage, or AWS cannot be asked.
+pub async fn handle(aws: &Aws, config: &Config, input: CaptureBaselineInput) -> Result<StepResult<Captured>, StepError> {
+    let CaptureBaselineInput { release, generation, application, position } = input;
     let Some((stage, earlier)) = application.stages.get(..=position).and_then(<[Stage]>::split_last) else {
         return Err(StepError::InvalidInput { field: "position".into(), problem: format!("the application has no stage {position}") });
     };
+    let table = aws.table(&config.table);
+    let round = table.get::<u32>(&Key::round(&release.id, &stage.name)).await?.map_or(1, |stored| stored.document);
     let captured = capture(aws, config, &release, generation, Look { stage, earlier, round }).await?;
-    match &captured {
-        Captured::Ready { baseline, .. } => {
-            tracing::info!(release.id = %release.id, %stage.name, "{} may change", stage.name);
-            let round = if round > 1 { round.to_string() } else { String::new() };
-            happened(&aws.table(&config.table), &release.id, Some(&stage.name), (Step::Captured, &round), found(baseline)).await?;
-        }
-        Captured::Superseded { reason } => tracing::info!(release.id = %release.id, %stage.name, reason, "{} is {reason}", release.id),
-        Captured::Blocked { reason } => {
-            tracing::warn!(release.id = %release.id, %stage.name, reason, "{} may not change: {reason}", stage.name);
-        }
+    if let StepResult::Done(baseline) = &captured {
+        tracing::info!(release.id = %release.id, %stage.name, "{} may change", stage.name);
+        let round = if round > 1 { round.to_string() } else { String::new() };
+        happened(&table, &release.id, Some(&stage.name), (Step::Captured, &round), found(baseline)).await?;
     }
-    Ok(captured)
+    Ok(captured.map(|baseline| Captured { baseline, limits: Limits::of(stage) }))
 }
 
 /// What was found, in words.
@@ -65,7 +61,13 @@ struct Look<'a> {
     round: u32,
 }
 
-async fn capture(aws: &Aws, config: &Config, release: &Release, generation: u64, look: Look<'_>) -> Result<Captured, StepError> {
+async fn capture(
+    aws: &Aws,
+    config: &Config,
+    release: &Release,
+    generation: u64,
+    look: Look<'_>,
+) -> Result<StepResult<Baseline>, StepError> {
     let Look { stage, earlier, round } = look;
     let table = aws.table(&config.table);
     for before in earlier {
@@ -78,19 +80,13 @@ async fn capture(aws: &Aws, config: &Config, release: &Release, generation: u64,
     // A second run may look at a stage that the first one's successors have changed: what the first one saw counts.
     let key = Key::baseline(&release.id, &stage.name, round);
     if let Some(recorded) = table.get(&key).await? {
-        return Ok(ready(stage, recorded.document));
+        return Ok(StepResult::Done(recorded.document));
     }
-    if let Some(abort) = abort_of(&table, &release.id).await? {
-        return blocked(abort.in_words());
+    if let Some(end) = interrupted(&table, release, generation).await? {
+        return Ok(StepResult::End(end));
     }
-    if let Err(lost) = has_turn(&table, release, generation).await? {
-        return blocked(lost.to_string());
-    }
-    if let Some(newer) = newest_after(&table, release).await? {
-        return Ok(Captured::Superseded { reason: newer.supersedes() });
-    }
-    if aws.repositories().find(&release.image).await?.is_none() {
-        return blocked(format!("the registry has no image {}", release.image));
+    if let Err(gone) = image_of(aws, release).await? {
+        return Ok(StepResult::End(gone));
     }
     let mut services = Vec::with_capacity(stage.services.len());
     let views = describe(aws, stage).await?;
@@ -154,19 +150,10 @@ async fn capture(aws: &Aws, config: &Config, release: &Release, generation: u64,
         table.put(&Key::note(&release.id, &format!("NO_WAY_BACK#{}#{index}", stage.name)), &note).await?;
     }
     if table.put_new(&key, &baseline).await? {
-        return Ok(ready(stage, baseline));
+        return Ok(StepResult::Done(baseline));
     }
     let first = table.get(&key).await?.map_or(baseline, |recorded| recorded.document);
-    Ok(ready(stage, first))
-}
-
-fn ready(stage: &Stage, baseline: Baseline) -> Captured {
-    let watched = |alarms: &[String]| alarms.iter().filter(|alarm| !baseline.not_quiet.contains(alarm)).cloned().collect();
-    Captured::Ready {
-        bake_seconds: stage.bake.as_ref().map(|bake| bake.duration.seconds()),
-        bake_alarms: stage.bake.as_ref().map(|bake| watched(&bake.alarms)),
-        baseline,
-    }
+    Ok(StepResult::Done(first))
 }
 
 async fn describe(aws: &Aws, stage: &Stage) -> Result<Vec<ServiceView>, AwsError> {
@@ -175,6 +162,6 @@ async fn describe(aws: &Aws, stage: &Stage) -> Result<Vec<ServiceView>, AwsError
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "it ends a function that may fail")]
-fn blocked(reason: String) -> Result<Captured, StepError> {
-    Ok(Captured::Blocked { reason })
+fn blocked(reason: String) -> Result<StepResult<Baseline>, StepError> {
+    Ok(StepResult::failed(reason))
 }

@@ -9,6 +9,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     slipway_runtime::log();
     let config = Config::read(&Environment::of_process())?;
     let aws = Aws::connect(env!("CARGO_PKG_NAME")).await;
-    tokio::join!(aws.table(&config.table).warm_up(), aws.ecs().warm_up());
-    slipway_runtime::serve(|input| handle(&aws, &config, input)).await
+    let table = aws.table(&config.table);
+    tokio::join!(table.clone().warm_up(), aws.ecs().warm_up());
+    slipway_runtime::serve_step(&aws, &table, |input| handle(&aws, &config, input)).await
 }

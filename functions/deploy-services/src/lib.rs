@@ -1,23 +1,24 @@
-//! Deploys a release's image to the services of a stage: registers a revision for each, and tells ECS to run it.
+//! Deploys a release's image to the services of a stage: registers a revision for each, tells ECS to run it, and judges the deployment
+//! until it is over.
 //!
-//! It looks before it writes, and records what it registered before it tells ECS, so that a second run finds the first
-//! one's work and a rollback knows what is its own to undo. It does not wait: the workflow does.
+//! It looks before it writes, and records what it registered before it tells ECS, so that a second run finds the first one's work and
+//! a rollback knows what is its own to undo.
 
-use serde_json::Value;
+use jiff::SignedDuration;
 use slipway_aws::{Aws, Key, Table};
 use slipway_core::application::{Stage, StageService};
 use slipway_core::approval::Approval;
 use slipway_core::audit::{Happening, What};
-use slipway_core::deployment::ServiceView;
+use slipway_core::deployment::{Progress, ServiceView};
 use slipway_core::name::{ClusterName, StageName, TaskDefinitionArn};
+use slipway_core::protocol::{StepResult, WakeKey};
 use slipway_core::release::Release;
-use slipway_core::rollback::ServiceBaseline;
-use slipway_core::step::{DeployServicesInput, Deployed};
+use slipway_core::rollback::{Change, ServiceBaseline};
+use slipway_core::step::{Deployed, DeployedService, StageInput};
 use slipway_core::timeline::{Moment, Step};
-use slipway_core::wait::DeployedService;
 use slipway_runtime::{
-    Config, StepError, Unwanted, approved, audit, begin_writing, count, happened, migration_of, now, parse, revision, stop_writing,
-    unwanted,
+    Config, StepError, abort_of, approved, audit, begin_change, begin_writing, change_of, count, deployed, happened, image_of, now,
+    restart, revision, stop_writing, unwanted,
 };
 
 /// One service, what it ran, and what it runs now.
@@ -25,100 +26,144 @@ struct Subject<'a> {
     configured: &'a StageService,
     baseline: &'a ServiceBaseline,
     view: ServiceView,
-    /// Whether it runs what the release deployed, in an earlier run of this function.
-    ours: bool,
+    /// What the release has registered for it, in an earlier run of a step.
+    registered: Option<TaskDefinitionArn>,
 }
 
-/// Deploys the stage's services.
+impl Subject<'_> {
+    /// Whether ECS was told to run what the release deployed. Its circuit breaker may have put the baseline back since.
+    fn was_told(&self) -> bool {
+        self.registered.as_ref().is_some_and(|ours| {
+            self.view.task_definition == *ours || self.view.deployments.iter().any(|deployment| deployment.task_definition == *ours)
+        })
+    }
+
+    /// Whether it runs neither its baseline nor what the release deployed.
+    fn changed_by_others(&self) -> bool {
+        self.view.task_definition != self.baseline.task_definition && self.registered.as_ref() != Some(&self.view.task_definition)
+    }
+}
+
+/// Deploys the stage's services, or looks how far ECS is.
 ///
 /// # Errors
 ///
-/// When the input does not parse, or AWS cannot be asked. Some services may have changed then.
-pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Deployed, StepError> {
-    let input: DeployServicesInput = parse(input)?;
-    let deployed = deploy(aws, config, &input).await?;
-    let DeployServicesInput { release, stage, .. } = &input;
-    match &deployed {
-        Deployed::Started { services, .. } => {
-            for service in services {
-                tracing::info!(release.id = %release.id, %stage.name, ecs.service = %service.service, ecs.task_definition = %service.task_definition, "{} of {} is to run {}", service.service, stage.name, release.image);
-            }
-        }
-        Deployed::Superseded { reason } => tracing::info!(release.id = %release.id, %stage.name, reason, "{} is {reason}", release.id),
-        Deployed::Blocked { reason } | Deployed::Outdated { reason } => {
-            tracing::warn!(release.id = %release.id, %stage.name, reason, "{} was not changed: {reason}", stage.name);
-        }
+/// When AWS cannot be asked. Some services may have changed then.
+pub async fn handle(aws: &Aws, config: &Config, input: StageInput) -> Result<StepResult<Deployed>, StepError> {
+    let table = aws.table(&config.table);
+    let told = Key::told_ecs(&input.release.id, &input.stage.name);
+    match table.get::<Deployed>(&told).await? {
+        Some(deployed) => judge(aws, &table, &input, deployed.document).await,
+        None => deploy(aws, &table, &input, &told).await,
     }
-    Ok(deployed)
 }
 
-async fn deploy(aws: &Aws, config: &Config, input: &DeployServicesInput) -> Result<Deployed, StepError> {
-    let DeployServicesInput { release, generation, stage, baseline } = input;
-    let table = aws.table(&config.table);
-    let approved = match approved(&table, release, stage, baseline).await? {
-        Ok(approved) => approved,
-        Err(reason) => return Ok(Deployed::Blocked { reason }),
+/// Looks how far ECS is.
+async fn judge(aws: &Aws, table: &Table, input: &StageInput, deployment: Deployed) -> Result<StepResult<Deployed>, StepError> {
+    let StageInput { release, stage, .. } = input;
+    if let Some(abort) = abort_of(table, &release.id).await? {
+        return Ok(StepResult::roll_back(abort.in_words()));
+    }
+    let begun = change_of(table, release, &stage.name).await?.map_or_else(now, |Change { at, .. }| at);
+    let deadline = begun + SignedDuration::from_secs(i64::from(stage.deploy_timeout_seconds()));
+    let (result, words) = match deployed(aws, &deployment.services, false, deadline).await? {
+        Progress::Going => {
+            let on = deployment.services.into_iter().map(|service| WakeKey::Service(service.arn)).collect();
+            return Ok(StepResult::Wait { on, deadline });
+        }
+        Progress::Done => (StepResult::Done(deployment), "ECS runs it, and nothing else".to_owned()),
+        Progress::Failed { reason } => (StepResult::roll_back(reason.clone()), reason),
     };
+    happened(table, &release.id, Some(&stage.name), (Step::Deployed, ""), words).await?;
+    Ok(result)
+}
 
-    let names: Vec<_> = stage.services.iter().map(|service| service.service.as_str()).collect();
-    let views = aws.ecs().services(stage.cluster(), &names).await?;
-    let mut subjects = Vec::with_capacity(names.len());
-    let mut strangers = Vec::new();
-    for configured in &stage.services {
-        let Some(baseline) = baseline.services.iter().find(|baseline| baseline.service == configured.service) else {
-            return Ok(Deployed::Blocked { reason: format!("{} has no recorded baseline", configured.service) });
-        };
-        let Some(view) = views.iter().find(|view| view.arn == baseline.arn).cloned() else {
-            return Ok(Deployed::Blocked { reason: format!("ECS has no active service {} any more", configured.service) });
-        };
-        let ours: Option<TaskDefinitionArn> =
-            table.get(&Key::deployed(&release.id, &stage.name, &configured.service)).await?.map(|stored| stored.document);
-        let ours = view.task_definition != baseline.task_definition && ours.as_ref() == Some(&view.task_definition);
-        if view.task_definition != baseline.task_definition && !ours {
-            strangers
-                .push(format!("someone else deployed {} to {} since the release looked at it", view.task_definition, configured.service));
-        }
-        subjects.push(Subject { configured, baseline, view, ours });
-    }
-
-    // The newest push wins until a stage begins to change; what has begun is finished.
-    let migrated = migration_of(&table, release, &stage.name).await?.is_some();
-    let begun = migrated || subjects.iter().any(|subject| subject.ours);
-    if !strangers.is_empty() {
-        let reason = strangers.join("; ");
+async fn deploy(aws: &Aws, table: &Table, input: &StageInput, told: &Key) -> Result<StepResult<Deployed>, StepError> {
+    let StageInput { release, generation, stage, baseline, .. } = input;
+    let begun = change_of(table, release, &stage.name).await?.is_some();
+    // What stops a stage that has begun to change leads to its rollback.
+    let stop = |reason: String| if begun { StepResult::roll_back(reason) } else { StepResult::failed(reason) };
+    let approved = match approved(table, release, stage, baseline).await? {
+        Ok(approved) => approved,
+        Err(reason) => return Ok(stop(reason)),
+    };
+    let subjects = match subjects(aws, table, input).await? {
+        Ok(subjects) => subjects,
+        Err(reason) => return Ok(stop(reason)),
+    };
+    let changed: Vec<_> = subjects.iter().filter(|subject| subject.changed_by_others()).collect();
+    if !changed.is_empty() {
+        let words = changed.iter().map(|Subject { configured, view, .. }| {
+            format!("someone else deployed {} to {} since the release looked at it", view.task_definition, configured.service)
+        });
+        let reason = words.collect::<Vec<_>>().join("; ");
         // People agreed to replace something else. They are asked again where nothing has changed yet.
-        return Ok(if stage.approval.is_some() && !begun { Deployed::Outdated { reason } } else { Deployed::Blocked { reason } });
+        return if stage.approval.is_some() && !begun { restart(table, input, reason).await } else { Ok(stop(reason)) };
     }
-    if !begun {
-        match unwanted(aws, &table, release, stage, baseline).await? {
-            Some(Unwanted::Blocked(reason)) => return Ok(Deployed::Blocked { reason }),
-            Some(Unwanted::Superseded(reason)) => return Ok(Deployed::Superseded { reason }),
-            None => {}
+    // The newest push wins until a stage begins to change; what has begun is finished, or aborted.
+    if begun {
+        if let Some(abort) = abort_of(table, &release.id).await? {
+            return Ok(StepResult::roll_back(abort.in_words()));
         }
-        if aws.repositories().find(&release.image).await?.is_some_and(|found| !found.tags.contains(&release.image.tag)) {
-            note_drift(&table, release).await?;
+    } else {
+        if let Some(end) = unwanted(aws, table, input).await? {
+            return Ok(StepResult::End(end));
+        }
+        match image_of(aws, release).await? {
+            Err(gone) => return Ok(StepResult::End(gone)),
+            Ok(found) if !found.tags.contains(&release.image.tag) => note_drift(table, release).await?,
+            Ok(_) => {}
         }
     }
 
     // Every revision is there before the first service changes: what can be refused is refused while nothing has changed.
     let mut revisions = Vec::with_capacity(subjects.len());
     for subject in &subjects {
-        match revision(aws, &table, release, *generation, stage, subject.configured).await? {
+        match revision(aws, table, release, *generation, stage, subject.configured).await? {
             Ok(revision) => revisions.push(revision),
-            Err(reason) => return Ok(Deployed::Blocked { reason }),
+            Err(reason) => return Ok(stop(reason)),
         }
     }
 
     // From here on the stage changes.
-    if let Err(lost) = begin_writing(&table, release, *generation).await? {
-        return Ok(Deployed::Blocked { reason: lost.to_string() });
+    if let Err(lost) = begin_writing(table, release, *generation).await? {
+        return Ok(stop(lost.to_string()));
     }
-    let services = match use_up(&table, release, &stage.name, approved.as_ref(), &revisions).await {
+    begin_change(table, release, &stage.name).await?;
+    let services = match use_up(table, release, &stage.name, approved.as_ref(), &revisions).await {
         Ok(()) => change(aws, stage, subjects, revisions).await,
         Err(error) => Err(error),
     };
-    stop_writing(&table, release, *generation).await?;
-    Ok(Deployed::Started { services: services?, timeout_seconds: stage.deploy_timeout_seconds() })
+    stop_writing(table, release, *generation).await?;
+    let deployment = Deployed { services: services? };
+    table.put_new(told, &deployment).await?;
+    for service in &deployment.services {
+        tracing::info!(release.id = %release.id, %stage.name, ecs.service = %service.service, ecs.task_definition = %service.task_definition, "{} of {} is to run {}", service.service, stage.name, release.image);
+    }
+    // It is looked at once the token is parked.
+    let deadline = now() + SignedDuration::from_secs(i64::from(stage.deploy_timeout_seconds()));
+    let on = deployment.services.into_iter().map(|service| WakeKey::Service(service.arn)).collect();
+    Ok(StepResult::Wait { on, deadline })
+}
+
+/// The stage's services as they are now; else what is missing.
+async fn subjects<'a>(aws: &Aws, table: &Table, input: &'a StageInput) -> Result<Result<Vec<Subject<'a>>, String>, StepError> {
+    let StageInput { release, stage, baseline, .. } = input;
+    let names: Vec<_> = stage.services.iter().map(|service| service.service.as_str()).collect();
+    let views = aws.ecs().services(stage.cluster(), &names).await?;
+    let mut subjects = Vec::with_capacity(names.len());
+    for configured in &stage.services {
+        let Some(baseline) = baseline.services.iter().find(|baseline| baseline.service == configured.service) else {
+            return Ok(Err(format!("{} has no recorded baseline", configured.service)));
+        };
+        let Some(view) = views.iter().find(|view| view.arn == baseline.arn).cloned() else {
+            return Ok(Err(format!("ECS has no active service {} any more", configured.service)));
+        };
+        let key = Key::deployed(&release.id, &stage.name, &configured.service);
+        let registered = table.get(&key).await?.map(|stored| stored.document);
+        subjects.push(Subject { configured, baseline, view, registered });
+    }
+    Ok(Ok(subjects))
 }
 
 /// Writes down, once, that the stage changes, and with which approval, where it needs one.
@@ -142,7 +187,7 @@ async fn use_up(
     Ok(())
 }
 
-/// Tells ECS to run the revisions, where it does not run them already.
+/// Tells ECS to run the revisions, where it was not told.
 async fn change(
     aws: &Aws,
     stage: &Stage,
@@ -152,9 +197,11 @@ async fn change(
     let cluster = ClusterName::new(stage.cluster())
         .map_err(|error| StepError::InvalidInput { field: "stage.cluster".into(), problem: error.to_string() })?;
     let mut services = Vec::with_capacity(subjects.len());
-    for (Subject { configured, baseline, view, .. }, task_definition) in subjects.into_iter().zip(revisions) {
+    for (subject, task_definition) in subjects.into_iter().zip(revisions) {
+        let was_told = subject.was_told();
+        let Subject { configured, baseline, view, .. } = subject;
         let first = baseline.ran_nothing().then(|| u32::from(configured.desired_count.unwrap_or(1)));
-        if view.task_definition != task_definition {
+        if !was_told {
             aws.ecs().update(stage.cluster(), &configured.service, &task_definition, first, stage.strategy.as_ref()).await?;
         }
         services.push(DeployedService {
@@ -166,7 +213,6 @@ async fn change(
             strategy: stage.strategy.clone(),
             health: configured.health.clone(),
             steady: configured.steady.clone(),
-            steady_seconds: configured.steady.as_ref().map(|steady| steady.duration.seconds()),
         });
     }
     Ok(services)

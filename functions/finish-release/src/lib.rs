@@ -1,12 +1,13 @@
-//! Records how a release ended, gives its turn back, and then tells people. The record comes first: telling may fail and
+//! Records how a release ended, gives its lock back, and then tells people. The record comes first: telling may fail and
 //! be tried again without changing what is told.
 
-use serde_json::Value;
-use slipway_aws::Aws;
+use slipway_aws::{Aws, Key};
 use slipway_core::failure::ending;
+use slipway_core::protocol::StepResult;
 use slipway_core::release::Ending;
+use slipway_core::rollback::Change;
 use slipway_core::step::FinishReleaseInput;
-use slipway_runtime::{Channels, ConfigurationError, Environment, StepError, finish, parse};
+use slipway_runtime::{Channels, ConfigurationError, Environment, StepError, finish};
 
 /// What the function is told by its environment.
 #[derive(Clone, Debug)]
@@ -28,15 +29,21 @@ impl Config {
     }
 }
 
-/// Records the ending, gives the turn back, and tells it. The first recorded ending stands.
+/// Records the ending, gives the lock back, and tells it. The first recorded ending stands.
 ///
 /// # Errors
 ///
-/// When the input does not parse, or AWS cannot be asked.
-pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Ending, StepError> {
-    let FinishReleaseInput { release, failure } = parse(input)?;
-    let (error, cause) = failure.map_or((None, None), |caught| (Some(caught.error), caught.cause));
-    let ending = ending(error.as_deref(), cause.as_deref());
-    let ended = finish(aws, &aws.table(&config.table), &config.channels, &release, ending).await?;
-    Ok(ended.ending)
+/// When AWS cannot be asked.
+pub async fn handle(aws: &Aws, config: &Config, input: FinishReleaseInput) -> Result<StepResult<Ending>, StepError> {
+    let FinishReleaseInput { release, failure } = input;
+    let table = aws.table(&config.table);
+    let begun: Vec<_> = if failure.is_some() {
+        let (pk, prefix) = Key::changes(&release.id);
+        let changes = table.list::<Change>(&pk, &prefix).await?;
+        changes.into_iter().map(|(_, stored)| stored.document.stage).collect()
+    } else {
+        Vec::new()
+    };
+    let ended = finish(aws, &table, &config.channels, &release, ending(failure.as_ref(), &begun)).await?;
+    Ok(StepResult::Done(ended.ending))
 }

@@ -9,6 +9,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     slipway_runtime::log();
     let config = Config::read(&Environment::of_process())?;
     let aws = Aws::connect(env!("CARGO_PKG_NAME")).await;
-    aws.table(&config.table).warm_up().await;
-    slipway_runtime::serve(|input| handle(&aws, &config, input)).await
+    let table = aws.table(&config.table);
+    table.clone().warm_up().await;
+    slipway_runtime::serve_step(&aws, &table, |input| handle(&aws, &config, input)).await
 }

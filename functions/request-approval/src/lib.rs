@@ -1,30 +1,35 @@
 //! Asks people: opens the approval, and sends each approver a mail with a link of their own. Reminds those who have not
-//! answered, and tells all of them in the end what became of it.
+//! answered, looks whether they have decided, and notifies all of them of what became of it.
 //!
 //! A link carries a locator of 32 random bytes; the table keeps only its hash. A second run sends mails only to those who
 //! were not sent one, with new links to the same approval.
 
 mod mail;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use slipway_aws::{Aws, Key, Stored, Table};
 use slipway_core::application::{ApprovalPolicy, Stage};
-use slipway_core::approval::{Approval, ApprovalId, Evidence, GRACE_SECONDS, Link, Verified};
+use slipway_core::approval::{Approval, ApprovalId, Evidence, Link, Status, Verified};
 use slipway_core::audit::{Happening, What};
 use slipway_core::definition;
 use slipway_core::migration::{Kind, LABEL};
 use slipway_core::name::EmailAddress;
 use slipway_core::notification::Notification;
-use slipway_core::release::{Release, Started};
-use slipway_core::rollback::Baseline;
+use slipway_core::protocol::{End, StepResult, WakeKey};
+use slipway_core::release::{Outcome, Release, Started};
 use slipway_core::scan::Checked;
-use slipway_core::step::{ApprovalRequested, RequestApprovalInput};
-use slipway_core::timeline::Step;
+use slipway_core::step::{Approved, StageInput};
+use slipway_core::timeline::{Moment, Step};
 use slipway_runtime::{
-    Channels, ConfigurationError, Environment, StepError, audit, count, happened, locator_hash, new_locator, next_entry, now, parse,
+    Channels, ConfigurationError, Environment, StepError, audit, count, happened, interrupted, locator_hash, new_locator, next_entry, now,
     tell_once,
 };
+
+/// How long the notification of a decision is tried.
+const NOTIFIED_WITHIN: SignedDuration = SignedDuration::from_mins(2);
+/// How often a write is tried while others write the same.
+const ROUNDS: usize = 20;
 
 /// What the function is told by its environment.
 #[derive(Clone, Debug)]
@@ -52,67 +57,129 @@ impl Config {
     }
 }
 
-/// Asks for the stage's approval, or tells the approvers what became of it.
+/// Asks for the stage's approval, once, and looks whether people have decided.
 ///
 /// # Errors
 ///
-/// When the input does not parse, or AWS cannot be asked.
-pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<ApprovalRequested, StepError> {
+/// When the stage asks for no approval, or AWS cannot be asked.
+pub async fn handle(aws: &Aws, config: &Config, input: StageInput) -> Result<StepResult<Approved>, StepError> {
+    let Some(policy) = &input.stage.approval else {
+        return Err(StepError::InvalidInput { field: "stage.approval".into(), problem: "the stage asks for no approval".into() });
+    };
     let table = aws.table(&config.table);
-    match parse(input)? {
-        RequestApprovalInput::Ask { release, stage, baseline } => request(aws, config, &table, release, stage, baseline).await,
-        RequestApprovalInput::Tell { approval } => {
-            tell(aws, config, &table, &approval).await?;
-            Ok(ApprovalRequested::Told {})
+    let id = ApprovalId::of(&input.release, &input.stage.name, input.baseline.round);
+    let approval = match table.get::<Approval>(&Key::approval(&id)).await? {
+        Some(open) => open.document,
+        None => match request(aws, config, &table, &input, policy).await? {
+            Ok(opened) => opened,
+            Err(end) => return Ok(StepResult::End(end)),
+        },
+    };
+    ask_all(aws, config, &table, &approval).await?;
+    let approval = close_if_over(&table, &input, approval).await?;
+    match approval.decided_at(now()) {
+        None => {
+            let remind_at = approval.remind_at.unwrap_or(approval.expires_at);
+            if now() >= remind_at {
+                for approver in approval.unanswered() {
+                    remind(aws, config, &table, &approval, approver).await?;
+                }
+            }
+            let on = vec![WakeKey::Approval(id.as_str().to_owned()), WakeKey::Push(input.release.application.clone())];
+            let deadline = if now() < remind_at { remind_at } else { approval.expires_at };
+            Ok(StepResult::Wait { on, deadline })
+        }
+        Some(decided) => {
+            let (result, words) = match decided {
+                Ok(words) => (StepResult::Done(Approved { approval: id }), words),
+                Err((outcome, reason)) => (StepResult::End(End::unchanged(outcome, reason.clone())), reason),
+            };
+            happened(&table, &approval.release.id, Some(&approval.stage), (Step::Decided, &round(&approval)), words).await?;
+            notify_approvers(aws, config, &table, &approval).await?;
+            Ok(result)
         }
     }
 }
 
+/// Opens the approval; else why nobody is asked.
 async fn request(
     aws: &Aws,
     config: &Config,
     table: &Table,
-    release: Release,
-    stage: Stage,
-    baseline: Baseline,
-) -> Result<ApprovalRequested, StepError> {
-    let Some(policy) = &stage.approval else {
-        return Err(StepError::InvalidInput { field: "ask.stage.approval".into(), problem: "the stage asks for no approval".into() });
-    };
-    let id = ApprovalId::of(&release, &stage.name, baseline.round);
-    let is_open = table.get::<Approval>(&Key::approval(&id)).await?.is_some();
-    if !is_open && let Some(reason) = cannot_decide(policy, &aws.topic(&config.approval_topic_arn).confirmed().await?) {
+    input: &StageInput,
+    policy: &ApprovalPolicy,
+) -> Result<Result<Approval, End>, StepError> {
+    let StageInput { release, generation, stage, baseline, .. } = input;
+    let no = |reason: String| Ok(Err(End::unchanged(Outcome::Failed, reason)));
+    if let Some(end) = interrupted(table, release, *generation).await? {
+        return Ok(Err(end));
+    }
+    if let Some(reason) = cannot_decide(policy, &aws.topic(&config.approval_topic_arn).confirmed().await?) {
         tracing::warn!(release.id = %release.id, stage = %stage.name, "nobody can approve {} for {}: {reason}", release.id, stage.name);
         count("ApprovalImpossible", &[("Application", release.application.as_str())]);
-        return Ok(ApprovalRequested::Blocked { reason });
+        return no(reason);
     }
-    let gates = match gates(aws, table, &release, &stage).await? {
+    let gates = match gates(aws, table, release, stage).await? {
         Ok(gates) => gates,
-        Err(reason) => return Ok(ApprovalRequested::Blocked { reason }),
+        Err(reason) => return no(reason),
     };
-    table.put(&Key::asked(&release.id, &stage.name), &id).await?;
+    table.put(&Key::asked(&release.id, &stage.name), &ApprovalId::of(release, &stage.name, baseline.round)).await?;
     for earlier in 1..baseline.round {
-        void(table, &ApprovalId::of(&release, &stage.name, earlier), &stage).await?;
+        void(table, &ApprovalId::of(release, &stage.name, earlier), stage).await?;
     }
-    let approval = open(aws, table, release, &stage, policy, baseline, gates).await?;
+    Ok(Ok(open(aws, table, input, policy, gates).await?))
+}
+
+/// Sends each approver a mail, and tells everybody that they were asked; each of it once.
+async fn ask_all(aws: &Aws, config: &Config, table: &Table, approval: &Approval) -> Result<(), StepError> {
+    let round = round(approval);
+    let asked = Key::moment(&approval.release.id, Some(&approval.stage), Step::Asked, &round);
+    if table.get::<Value>(&asked).await?.is_some() {
+        return Ok(());
+    }
     for approver in &approval.approvers {
-        ask(aws, config, table, &approval, approver).await?;
+        ask(aws, config, table, approval, approver).await?;
     }
+    tell_once(aws, table, &config.channels, &approval.release.id, Notification::waiting(approval)).await?;
     let people: Vec<_> = approval.approvers.iter().map(EmailAddress::as_str).collect();
-    let round = if approval.baseline.round > 1 { approval.baseline.round.to_string() } else { String::new() };
     let words = format!("Asked {} ({} must approve) until {:.0}", people.join(", "), approval.quorum, approval.expires_at);
     happened(table, &approval.release.id, Some(&approval.stage), (Step::Asked, &round), words).await?;
-    tell_once(aws, table, &config.channels, &approval.release.id, Notification::waiting(&approval)).await?;
-    let now = now();
-    let remind_at = approval.remind_at.unwrap_or(approval.expires_at);
-    if now >= remind_at {
-        for approver in approval.unanswered() {
-            remind(aws, config, table, &approval, approver).await?;
+    Ok(())
+}
+
+/// The approval, closed where people need not decide any more: an abort, a newer push, or its time.
+async fn close_if_over(table: &Table, input: &StageInput, mut approval: Approval) -> Result<Approval, StepError> {
+    let key = Key::approval(&approval.id);
+    // Each round that fails is one in which a decision was written, or the next entry of the audit.
+    for _ in 0..ROUNDS {
+        let Some(Stored { document, version }) = table.get::<Approval>(&key).await? else { return Ok(approval) };
+        approval = document;
+        if approval.status != Status::Pending {
+            return Ok(approval);
+        }
+        let closed = match interrupted(table, &input.release, input.generation).await? {
+            Some(End { outcome: Outcome::Superseded, reason, .. }) => approval.superseded(&reason),
+            Some(End { reason, .. }) => approval.withdrawn(&reason),
+            None if approval.status_at(now()) == Status::Expired => approval.closed(),
+            None => return Ok(approval),
+        };
+        if write_down(table, &closed, version).await? {
+            return Ok(closed);
         }
     }
-    let lives = |until: Timestamp| u32::try_from(until.duration_since(now).as_secs()).unwrap_or(0);
-    let timeout_seconds = if now < remind_at { lives(remind_at).max(1) } else { lives(approval.expires_at).saturating_add(GRACE_SECONDS) };
-    Ok(ApprovalRequested::Asked { approval: approval.id, expires_at: approval.expires_at, timeout_seconds })
+    Err(StepError::busy(&key.pk))
+}
+
+/// An approval that is over without people having decided, together with its entry of the audit.
+async fn write_down(table: &Table, closed: &Approval, version: u64) -> Result<bool, StepError> {
+    let what = match closed.status {
+        Status::Superseded => What::Superseded,
+        Status::Withdrawn => What::Withdrawn,
+        _ => What::Expired,
+    };
+    let words = closed.closed_because.clone().unwrap_or_default();
+    let (entry, sealed) = next_entry(table, closed, &Happening { at: now(), what, person: None, words }).await?;
+    Ok(table.replace_and_put_new(&Key::approval(&closed.id), closed, version, &entry, &sealed).await?)
 }
 
 /// Why too few people can answer, where that is so: SNS sends nothing to an address that has not confirmed.
@@ -207,19 +274,12 @@ async fn changes(aws: &Aws, table: &Table, approval: &Approval, stage: &Stage) -
 }
 
 /// The approval as it is open, or a new one, written together with its entry of the audit.
-async fn open(
-    aws: &Aws,
-    table: &Table,
-    release: Release,
-    stage: &Stage,
-    policy: &ApprovalPolicy,
-    baseline: Baseline,
-    gates: Gates,
-) -> Result<Approval, StepError> {
-    let key = Key::approval(&ApprovalId::of(&release, &stage.name, baseline.round));
-    let partition = Key::release(&release.id).pk;
-    let verified: Vec<Verified> = table.list(&partition, "VERIFIED#").await?.into_iter().map(|(_, stored)| stored.document).collect();
-    let mut opened = Approval::open(release, stage.name.clone(), policy, baseline, verified, now());
+async fn open(aws: &Aws, table: &Table, input: &StageInput, policy: &ApprovalPolicy, gates: Gates) -> Result<Approval, StepError> {
+    let StageInput { release, stage, baseline, .. } = input;
+    let key = Key::approval(&ApprovalId::of(release, &stage.name, baseline.round));
+    let (partition, prefix) = Key::verifications(&release.id);
+    let verified: Vec<Verified> = table.list(&partition, &prefix).await?.into_iter().map(|(_, stored)| stored.document).collect();
+    let mut opened = Approval::open(release.clone(), stage.name.clone(), policy, baseline.clone(), verified, now());
     (opened.evidence, opened.migration) = (gates.evidence, gates.migration);
     opened.changes = changes(aws, table, &opened, stage).await?;
     opened.revision = aws.repositories().revision(&opened.release.image).await?;
@@ -228,7 +288,7 @@ async fn open(
     let people: Vec<_> = opened.approvers.iter().map(EmailAddress::as_str).collect();
     let happening = Happening { at: opened.requested_at, what: What::Requested, person: None, words: people.join(", ") };
     // Each round that fails is one in which someone else wrote the approval, or the next entry of the audit.
-    loop {
+    for _ in 0..ROUNDS {
         if let Some(open) = table.get::<Approval>(&key).await? {
             return Ok(open.document);
         }
@@ -239,6 +299,7 @@ async fn open(
             return Ok(opened);
         }
     }
+    Err(StepError::busy(&key.pk))
 }
 
 /// Sends one approver a mail, if none was sent before. An answer of SNS that is lost may mean a second mail, with another
@@ -269,17 +330,35 @@ async fn remind(aws: &Aws, config: &Config, table: &Table, approval: &Approval, 
     Ok(())
 }
 
-/// Tells every approver what became of the approval, once.
-async fn tell(aws: &Aws, config: &Config, table: &Table, id: &ApprovalId) -> Result<(), StepError> {
-    let Some(stored) = table.get::<Approval>(&Key::approval(id)).await? else {
-        return Err(StepError::InvalidInput { field: "tell.approval".into(), problem: format!("there is no approval {}", id.as_str()) });
-    };
-    for approver in &stored.document.approvers {
-        let told = Key::told(id, approver.as_str());
-        if table.get::<Timestamp>(&told).await?.is_none() {
-            aws.topic(&config.approval_topic_arn).publish(mail::receipt(&stored.document, approver, now())).await?;
-            table.put(&told, &now()).await?;
+/// The first round needs no number.
+fn round(approval: &Approval) -> String {
+    if approval.baseline.round > 1 { approval.baseline.round.to_string() } else { String::new() }
+}
+
+/// Notifies every approver of what became of the approval, once. It is tried for a while; a failed notification does not change the
+/// decision.
+async fn notify_approvers(aws: &Aws, config: &Config, table: &Table, approval: &Approval) -> Result<(), StepError> {
+    let decided = Key::moment(&approval.release.id, Some(&approval.stage), Step::Decided, &round(approval));
+    let decided_at = table.get::<Moment>(&decided).await?.map_or_else(now, |moment| moment.document.at);
+    let is_late = now().duration_since(decided_at) > NOTIFIED_WITHIN;
+    for approver in &approval.approvers {
+        match notify_approver(aws, config, table, approval, approver).await {
+            Err(error) if error.may_be_tried_again() && !is_late => return Err(error),
+            Err(error) => {
+                tracing::warn!(release.id = %approval.release.id, stage = %approval.stage, "an approver was not notified of the decision: {error}");
+                count("NotificationLost", &[("Channel", "Approver")]);
+            }
+            Ok(()) => {}
         }
+    }
+    Ok(())
+}
+
+async fn notify_approver(aws: &Aws, config: &Config, table: &Table, approval: &Approval, approver: &EmailAddress) -> Result<(), StepError> {
+    let told = Key::told(&approval.id, approver.as_str());
+    if table.get::<Timestamp>(&told).await?.is_none() {
+        aws.topic(&config.approval_topic_arn).publish(mail::receipt(approval, approver, now())).await?;
+        table.put(&told, &now()).await?;
     }
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! The Lambda function `resume-release`.
 
-use resume_release::{Config, handle};
+use resume_release::handle;
 use slipway_aws::Aws;
-use slipway_runtime::Environment;
+use slipway_runtime::{Config, Environment};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

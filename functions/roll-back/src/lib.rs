@@ -1,106 +1,156 @@
-//! Puts back what a stage ran before the release.
+//! Restores what a stage ran before the release, and judges that until it is over.
 //!
-//! Only the release's own change is undone. Where ECS's circuit breaker was first, nothing is left to do; where someone
-//! else deployed meanwhile, nothing is touched. It does not wait: the workflow does.
+//! Only the release's own change is undone. Where ECS's circuit breaker was first, nothing is left to do; where someone else deployed
+//! meanwhile, nothing is touched.
 
 use serde_json::Value;
 use slipway_aws::{Aws, Key, Table};
 use slipway_core::application::Stage;
+use slipway_core::deployment::Progress;
 use slipway_core::migration::not_crossed;
 use slipway_core::name::{ClusterName, TaskDefinitionArn};
-use slipway_core::release::Release;
+use slipway_core::protocol::{End, StepResult, WakeKey};
+use slipway_core::release::{Outcome, Release};
 use slipway_core::rollback::{Restoration, ServiceBaseline, restoration};
 use slipway_core::snapshot::Taken;
-use slipway_core::step::{DeployServicesInput, Restored};
+use slipway_core::step::{Deployed, DeployedService, RollBackInput, StageInput};
 use slipway_core::strategy::Strategy;
 use slipway_core::timeline::Step;
-use slipway_core::wait::DeployedService;
-use slipway_runtime::{Config, StepError, begin_writing, deployer_after, happened, migration_of, parse, stop_writing};
+use slipway_runtime::{
+    Config, StepError, begin_writing, change_of, deadline, deployed, deployer_after, happened, migration_of, stop_writing,
+};
 
-/// Puts the baseline of the stage's services back. `Blocked` says that one of them cannot be: a person is needed.
+/// Restores the baseline of the stage's services, or looks how far ECS is.
 ///
 /// # Errors
 ///
-/// When the input does not parse, or AWS cannot be asked.
-pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Restored, StepError> {
-    let input: DeployServicesInput = parse(input)?;
+/// When AWS cannot be asked.
+pub async fn handle(aws: &Aws, config: &Config, input: RollBackInput) -> Result<StepResult<Deployed>, StepError> {
+    let RollBackInput(input) = input;
     let table = aws.table(&config.table);
+    if change_of(&table, &input.release, &input.stage.name).await?.is_none() {
+        return Ok(StepResult::failed(format!("nothing of {} was changed", input.stage.name)));
+    }
     if let Some(migration) = migration_of(&table, &input.release, &input.stage.name).await? {
         let snapshot = table.get::<Taken>(&Key::snapshot(&input.release.id, &input.stage.name)).await?.map(|stored| stored.document);
         if let Some(reason) = not_crossed(&migration, snapshot.as_ref()) {
-            tracing::error!(release.id = %input.release.id, stage.name = %input.stage.name, reason, "{} is not rolled back: {reason}", input.stage.name);
-            return Ok(Restored::Blocked { reason });
+            return Ok(StepResult::stuck(reason));
         }
     }
-    if let Err(lost) = begin_writing(&table, &input.release, input.generation).await? {
-        return Ok(Restored::Blocked { reason: lost.to_string() });
-    }
-    let restored = restore(aws, &table, &input).await;
-    stop_writing(&table, &input.release, input.generation).await?;
-    if let Ok(Restored::Restoring { services, touched: true, .. }) = &restored {
-        let services: Vec<_> = services
-            .iter()
-            .map(|service| {
-                format!("{} goes back to {}", service.service, service.task_definition.as_str().rsplit('/').next().unwrap_or_default())
-            })
-            .collect();
-        happened(&table, &input.release.id, Some(&input.stage.name), (Step::RollingBack, ""), services.join("; ")).await?;
-    }
-    restored
+    let restored = Key::restored_all(&input.release.id, &input.stage.name);
+    let restoration = match table.get::<Deployed>(&restored).await? {
+        Some(restoration) => restoration.document,
+        None => match begin(aws, &table, &input).await? {
+            Ok(restoration) => {
+                table.put_new(&restored, &restoration).await?;
+                restoration
+            }
+            Err(end) => return Ok(StepResult::End(end)),
+        },
+    };
+    judge(aws, &table, &input, restoration).await
 }
 
-async fn restore(aws: &Aws, table: &Table, input: &DeployServicesInput) -> Result<Restored, StepError> {
-    let DeployServicesInput { release, generation, stage, baseline } = input;
+/// Looks how far ECS is.
+async fn judge(aws: &Aws, table: &Table, input: &StageInput, restoration: Deployed) -> Result<StepResult<Deployed>, StepError> {
+    let StageInput { release, stage, .. } = input;
+    let deadline = deadline(table, &Key::gate(&release.id, &stage.name, "ROLLBACK"), stage.deploy_timeout_seconds()).await?;
+    let (result, words) = match deployed(aws, &restoration.services, true, deadline).await? {
+        Progress::Going => {
+            let on = restoration.services.into_iter().map(|service| WakeKey::Service(service.arn)).collect();
+            return Ok(StepResult::Wait { on, deadline });
+        }
+        Progress::Done => (StepResult::Done(restoration), "ECS runs it, and nothing else".to_owned()),
+        Progress::Failed { reason } => (StepResult::stuck(reason.clone()), reason),
+    };
+    happened(table, &release.id, Some(&stage.name), (Step::Restored, ""), words).await?;
+    Ok(result)
+}
+
+/// Tells ECS to run the baseline, where the release changed it.
+async fn begin(aws: &Aws, table: &Table, input: &StageInput) -> Result<Result<Deployed, End>, StepError> {
+    let stuck = |reason: String| Ok(Err(End::changed(Outcome::Stuck, reason)));
+    if let Err(lost) = begin_writing(table, &input.release, input.generation).await? {
+        return stuck(lost.to_string());
+    }
+    let restored = restore(aws, table, input).await;
+    stop_writing(table, &input.release, input.generation).await?;
+    let Restored { services, problems, superseded, touched } = restored?;
+    if touched && !services.is_empty() {
+        let words = services.iter().map(|service| {
+            format!("{} goes back to {}", service.service, service.task_definition.as_str().rsplit('/').next().unwrap_or_default())
+        });
+        let words = words.collect::<Vec<_>>().join("; ");
+        happened(table, &input.release.id, Some(&input.stage.name), (Step::RollingBack, ""), words).await?;
+    }
+    if !problems.is_empty() {
+        return stuck(problems.join("; "));
+    }
+    match superseded {
+        Some(reason) => Ok(Err(End::changed(Outcome::Superseded, reason))),
+        None => Ok(Ok(Deployed { services })),
+    }
+}
+
+/// What became of the services.
+struct Restored {
+    services: Vec<DeployedService>,
+    /// What cannot be restored: a person is needed.
+    problems: Vec<String>,
+    /// The newer release that deployed over this one: what it deployed is its own to undo.
+    superseded: Option<String>,
+    /// Whether the release had reached any of them.
+    touched: bool,
+}
+
+async fn restore(aws: &Aws, table: &Table, input: &StageInput) -> Result<Restored, StepError> {
+    let StageInput { release, generation, stage, baseline, .. } = input;
     let cluster = ClusterName::new(stage.cluster())
         .map_err(|error| StepError::InvalidInput { field: "stage.cluster".into(), problem: error.to_string() })?;
     let names: Vec<_> = baseline.services.iter().map(|service| service.service.as_str()).collect();
     let views = aws.ecs().services(stage.cluster(), &names).await?;
 
-    let mut services = Vec::with_capacity(baseline.services.len());
-    let mut problems = Vec::new();
-    let mut touched = false;
-    let mut superseded = None;
+    let mut restored =
+        Restored { services: Vec::with_capacity(baseline.services.len()), problems: Vec::new(), superseded: None, touched: false };
     for before in &baseline.services {
         let name = &before.service;
         let Some(view) = views.iter().find(|view| view.arn == before.arn) else {
-            problems.push(format!("ECS has no active service {name} any more"));
+            restored.problems.push(format!("ECS has no active service {name} any more"));
             continue;
         };
         let ours: Option<TaskDefinitionArn> =
             table.get(&Key::deployed(&release.id, &stage.name, name)).await?.map(|stored| stored.document);
         let copy: Option<TaskDefinitionArn> =
             table.get(&Key::restored(&release.id, &stage.name, name)).await?.map(|stored| stored.document);
-        let target;
         let restoration = restoration(before, ours.as_ref(), copy.as_ref(), view);
-        touched |= restoration != Restoration::AlreadyBack
+        restored.touched |= restoration != Restoration::AlreadyBack
             || view.deployments.iter().any(|deployment| Some(&deployment.task_definition) == ours.as_ref());
-        match restoration {
+        let target = match restoration {
             Restoration::AlreadyBack => {
-                target = view.task_definition.clone();
                 tracing::info!(release.id = %release.id, %stage.name, ecs.service = %name, "{name} of {} runs its baseline already", stage.name);
+                view.task_definition.clone()
             }
-            Restoration::PutBack => {
-                match runnable(aws, table, release, *generation, stage, (before, baseline.round), copy).await? {
-                    Ok(runnable) => target = runnable,
-                    Err(problem) => {
-                        problems.push(problem);
-                        continue;
-                    }
+            Restoration::PutBack => match runnable(aws, table, release, *generation, stage, (before, baseline.round), copy).await? {
+                Ok(target) => {
+                    tracing::info!(release.id = %release.id, %stage.name, ecs.service = %name, ecs.task_definition = %target, "{name} of {} goes back to {target}", stage.name);
+                    put_back(aws, stage, before, &target).await?;
+                    target
                 }
-                tracing::info!(release.id = %release.id, %stage.name, ecs.service = %name, ecs.task_definition = %target, "{name} of {} goes back to {target}", stage.name);
-                put_back(aws, stage, before, &target).await?;
-            }
-            Restoration::Refuse { running } => {
-                if let Some(newer) = deployer_after(table, release, &stage.name, name, &running).await? {
-                    superseded = Some(newer.supersedes());
+                Err(problem) => {
+                    restored.problems.push(problem);
                     continue;
                 }
-                problems.push(format!("{name} runs {running}, which someone else deployed: that is not undone"));
+            },
+            Restoration::Refuse { running } => {
+                match deployer_after(table, release, &stage.name, name, &running).await? {
+                    Some(newer) => restored.superseded = Some(newer.supersedes()),
+                    None => restored.problems.push(format!("{name} runs {running}, which someone else deployed: that is not undone")),
+                }
                 continue;
             }
-        }
+        };
         let Some(configured) = stage.services.iter().find(|configured| configured.service == *name) else { continue };
-        services.push(DeployedService {
+        restored.services.push(DeployedService {
             cluster: cluster.clone(),
             service: name.clone(),
             arn: before.arn.clone(),
@@ -109,18 +159,9 @@ async fn restore(aws: &Aws, table: &Table, input: &DeployServicesInput) -> Resul
             strategy: stage.strategy.clone(),
             health: configured.health.clone(),
             steady: configured.steady.clone(),
-            // That it runs again is seen at once: it has proved itself before.
-            steady_seconds: None,
         });
     }
-    if let (Some(reason), true) = (superseded, problems.is_empty()) {
-        return Ok(Restored::Superseded { reason });
-    }
-    if problems.is_empty() {
-        Ok(Restored::Restoring { services, timeout_seconds: stage.deploy_timeout_seconds(), touched })
-    } else {
-        Ok(Restored::Blocked { reason: problems.join("; ") })
-    }
+    Ok(restored)
 }
 
 /// Tells ECS to run the baseline. A deployment that still shifts traffic is stopped, which shifts it back; after it all traffic goes back

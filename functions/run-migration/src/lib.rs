@@ -3,56 +3,50 @@
 //! The image's label says what the migration does, and with it whether a rollback may cross it. The task is asked for by a name that a
 //! second run finds again. It does not wait: the workflow does, until the task has stopped or its time is over.
 
-use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use slipway_aws::{Aws, Key, OneOff, Stored, Table};
+use slipway_aws::{Aws, Key, OneOff, Table, Update};
 use slipway_core::migration::{Kind, LABEL, Migration, MigrationPolicy, TaskEnd, not_crossed};
-use slipway_core::name::{ClusterName, TaskDefinitionArn};
+use slipway_core::name::TaskDefinitionArn;
+use slipway_core::protocol::{StepResult, WakeKey};
 use slipway_core::snapshot::Taken;
-use slipway_core::step::{GateInput, Gated};
+use slipway_core::step::{Passed, StageInput};
 use slipway_core::timeline::Step;
-use slipway_core::wait::Wait;
 use slipway_runtime::{
-    Config, StepError, Unwanted, abort_of, approved, begin_writing, happened, log_tail, migration_of, now, parse, revision, stop_writing,
-    time_left, unwanted,
+    Config, StepError, abort_of, approved, begin_change, begin_writing, deadline, happened, image_of, log_tail, migration_of, now, restart,
+    revision, stop_writing, unwanted,
 };
 
 /// Runs the migration, or looks how it goes.
 ///
 /// # Errors
 ///
-/// When the input does not parse, or AWS cannot be asked. That it failed is an answer, not an error.
-pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Gated, StepError> {
-    let input: GateInput = parse(input)?;
-    let GateInput { release, stage, .. } = &input;
-    let Some(policy) = &stage.migration else {
+/// When the stage has no migration, or AWS cannot be asked. That it failed is an answer, not an error.
+pub async fn handle(aws: &Aws, config: &Config, input: StageInput) -> Result<StepResult<Passed>, StepError> {
+    let Some(policy) = &input.stage.migration else {
         return Err(StepError::InvalidInput { field: "stage.migration".into(), problem: "the stage has no migration".into() });
     };
     let run = Run { aws, table: aws.table(&config.table), input: &input, policy };
-    let gated = match migration_of(&run.table, release, &stage.name).await? {
-        Some(migration) => run.follow(migration).await?,
-        None => run.start().await?,
-    };
-    if let Gated::Blocked { reason } | Gated::Stuck { reason } = &gated {
-        tracing::warn!(release.id = %release.id, %stage.name, reason, "{} may not change: {reason}", stage.name);
+    match migration_of(&run.table, &input.release, &input.stage.name).await? {
+        Some(migration) => run.follow(migration).await,
+        None => run.start().await,
     }
-    Ok(gated)
 }
 
 /// One look at the migration of a stage.
 struct Run<'a> {
     aws: &'a Aws,
     table: Table,
-    input: &'a GateInput,
+    input: &'a StageInput,
     policy: &'a MigrationPolicy,
 }
 
 impl Run<'_> {
     /// Begins it, unless something keeps the stage from changing: from here on it does.
-    async fn start(&self) -> Result<Gated, StepError> {
-        let Self { aws, table, input: GateInput { release, generation, stage, baseline, .. }, policy } = self;
+    async fn start(&self) -> Result<StepResult<Passed>, StepError> {
+        let Self { aws, table, input, policy } = self;
+        let StageInput { release, generation, stage, baseline, .. } = input;
         if let Err(reason) = approved(table, release, stage, baseline).await? {
-            return Ok(Gated::Blocked { reason });
+            return Ok(StepResult::failed(reason));
         }
         let names: Vec<_> = stage.services.iter().map(|service| service.service.as_str()).collect();
         let views = aws.ecs().services(stage.cluster(), &names).await?;
@@ -60,45 +54,50 @@ impl Run<'_> {
             let running = views.iter().find(|view| view.arn == before.arn).map(|view| &view.task_definition);
             if running != Some(&before.task_definition) {
                 let reason = format!("someone else deployed to {} since the release looked at it", before.service);
-                return Ok(if stage.approval.is_some() { Gated::Outdated { reason } } else { Gated::Blocked { reason } });
+                return if stage.approval.is_some() { restart(table, input, reason).await } else { Ok(StepResult::failed(reason)) };
             }
         }
-        match unwanted(aws, table, release, stage, baseline).await? {
-            Some(Unwanted::Blocked(reason)) => return Ok(Gated::Blocked { reason }),
-            Some(Unwanted::Superseded(reason)) => return Ok(Gated::Superseded { reason }),
-            None => {}
+        if let Some(end) = unwanted(aws, table, input).await? {
+            return Ok(StepResult::End(end));
+        }
+        if let Err(gone) = image_of(aws, release).await? {
+            return Ok(StepResult::End(gone));
         }
         let kind = match Kind::of(aws.repositories().label(&release.image, LABEL).await?.as_deref()) {
             Ok(Kind::None) => {
-                let words = format!("No migration: {}", Kind::None.in_words());
-                self.happened(words.clone()).await?;
-                return Ok(Gated::Passed { words });
+                let evidence = format!("No migration: {}", Kind::None.in_words());
+                self.happened(evidence.clone()).await?;
+                return Ok(StepResult::Done(Passed { evidence }));
             }
             Ok(kind) => kind,
-            Err(reason) => return Ok(Gated::Blocked { reason }),
+            Err(reason) => return Ok(StepResult::failed(reason)),
         };
         let Some(service) = stage.services.iter().find(|service| service.service == policy.service) else {
-            return Ok(Gated::Blocked { reason: format!("{} has no service {} to run the migration with", stage.name, policy.service) });
+            return Ok(StepResult::failed(format!("{} has no service {} to run the migration with", stage.name, policy.service)));
         };
         let task_definition = match revision(aws, table, release, *generation, stage, service).await? {
             Ok(revision) => revision,
-            Err(reason) => return Ok(Gated::Blocked { reason }),
+            Err(reason) => return Ok(StepResult::failed(reason)),
         };
         if let Err(lost) = begin_writing(table, release, *generation).await? {
-            return Ok(Gated::Blocked { reason: lost.to_string() });
+            return Ok(StepResult::failed(lost.to_string()));
         }
-        // Before the task is asked for: a rollback must know of it, whatever becomes of the answer.
-        let migration = Migration { kind, task_definition, began_at: now(), task: None, end: None };
-        let run = match table.put_new(&Key::migration(&release.id, &stage.name), &migration).await {
-            Ok(_) => self.task_of(migration).await,
-            Err(error) => Err(error.into()),
-        };
+        let run = self.begin(Migration { kind, task_definition, began_at: now(), task: None, end: None }).await;
         stop_writing(table, release, *generation).await?;
-        self.look(run?).await
+        // Its task is looked at once the token is parked.
+        self.wait(&run?).await
+    }
+
+    /// Before the task is asked for: a rollback must know of it, whatever becomes of the answer.
+    async fn begin(&self, migration: Migration) -> Result<Migration, StepError> {
+        let StageInput { release, stage, .. } = self.input;
+        begin_change(&self.table, release, &stage.name).await?;
+        self.table.put_new(&Key::migration(&release.id, &stage.name), &migration).await?;
+        self.task_of(migration).await
     }
 
     /// Goes on with one that was begun.
-    async fn follow(&self, migration: Migration) -> Result<Gated, StepError> {
+    async fn follow(&self, migration: Migration) -> Result<StepResult<Passed>, StepError> {
         match &migration.end {
             Some(end) => self.verdict(&migration, end).await,
             None => self.look(self.task_of(migration).await?).await,
@@ -107,7 +106,7 @@ impl Run<'_> {
 
     /// The migration with its task: the one that it has, or a new one.
     async fn task_of(&self, mut migration: Migration) -> Result<Migration, StepError> {
-        let Self { aws, input: GateInput { release, stage, .. }, policy, .. } = self;
+        let Self { aws, input: StageInput { release, stage, .. }, policy, .. } = self;
         if migration.task.is_none() {
             migration.task = Some(aws.ecs().run_once(&self.one_off(&migration.task_definition, &self.name())).await?);
             tracing::info!(release.id = %release.id, %stage.name, ecs.service = %policy.service, "the migration of {} runs", release.image);
@@ -117,7 +116,7 @@ impl Run<'_> {
     }
 
     fn name(&self) -> String {
-        let GateInput { release, stage, .. } = self.input;
+        let StageInput { release, stage, .. } = self.input;
         let hash = hex::encode(Sha256::digest(format!("{}/{}", release.id, stage.name).as_bytes()));
         format!("slipway-migration-{}", &hash[..32])
     }
@@ -137,38 +136,42 @@ impl Run<'_> {
     /// Keeps what is known of it now. Of two runs at the same moment the one that knows more is kept.
     async fn keep(&self, migration: &Migration) -> Result<(), StepError> {
         let key = Key::migration(&self.input.release.id, &self.input.stage.name);
-        while let Some(Stored { document, version }) = self.table.get::<Migration>(&key).await? {
-            if document.end.is_some() || self.table.replace(&key, migration, version).await? {
-                break;
-            }
-        }
-        Ok(())
+        let kept = self.table.update(&key, |current: Option<Migration>| match current {
+            Some(current) if current.end.is_none() => Update::Write(migration.clone(), ()),
+            _ => Update::Leave(()),
+        });
+        Ok(kept.await?)
+    }
+
+    /// Waits for its task to stop.
+    async fn wait(&self, migration: &Migration) -> Result<StepResult<Passed>, StepError> {
+        let StageInput { release, stage, .. } = self.input;
+        let deadline = deadline(&self.table, &Key::gate(&release.id, &stage.name, "MIGRATION"), self.policy.timeout_seconds()).await?;
+        let on = migration.task.iter().cloned().map(WakeKey::Task).collect();
+        Ok(StepResult::Wait { on, deadline })
     }
 
     /// Looks at its task.
-    async fn look(&self, mut migration: Migration) -> Result<Gated, StepError> {
-        let Self { aws, table, input: GateInput { release, stage, .. }, policy } = self;
+    async fn look(&self, mut migration: Migration) -> Result<StepResult<Passed>, StepError> {
+        let Self { aws, input: StageInput { stage, .. }, policy, .. } = self;
         let Some(task) = migration.task.clone() else { return self.verdict(&migration, &unknown()).await };
-        let left = time_left(table, &Key::gate(&release.id, &stage.name, "MIGRATION"), policy.timeout_seconds()).await?;
+        let waiting = self.wait(&migration).await?;
+        let late = matches!(&waiting, StepResult::Wait { deadline, .. } if now() >= *deadline);
         let found = aws.ecs().one_off(stage.cluster(), &task, Some(policy.container())).await?;
-        let end = match (found, left) {
+        let end = match found {
             // ECS may not know a task yet that it has just begun.
-            (found, Some(timeout_seconds)) if found.as_ref().is_none_or(|found| !found.stopped) => {
-                let cluster = ClusterName::new(stage.cluster())
-                    .map_err(|error| StepError::InvalidInput { field: "stage.cluster".into(), problem: error.to_string() })?;
-                return Ok(Gated::Waiting { wait: Wait::Task { cluster, task }, timeout_seconds });
-            }
-            (Some(found), None) if !found.stopped => {
+            found if !late && found.as_ref().is_none_or(|found| !found.stopped) => return Ok(waiting),
+            Some(found) if !found.stopped => {
                 aws.ecs().stop(stage.cluster(), &task, "Slipway: the migration took too long").await?;
                 let reason = format!("it was stopped after {} s", policy.timeout_seconds());
-                TaskEnd { exit_code: None, reason, log: log_tail(aws, &migration.task_definition, policy.container(), &task).await? }
+                TaskEnd { exit_code: None, reason, log: log_tail(aws, &migration.task_definition, policy.container(), &task).await }
             }
-            (Some(found), _) => TaskEnd {
+            Some(found) => TaskEnd {
                 exit_code: found.exit_code,
                 reason: found.reason,
-                log: log_tail(aws, &migration.task_definition, policy.container(), &task).await?,
+                log: log_tail(aws, &migration.task_definition, policy.container(), &task).await,
             },
-            (None, _) => unknown(),
+            None => unknown(),
         };
         migration.end = Some(end.clone());
         self.keep(&migration).await?;
@@ -176,30 +179,27 @@ impl Run<'_> {
         self.verdict(&migration, &end).await
     }
 
-    async fn verdict(&self, migration: &Migration, end: &TaskEnd) -> Result<Gated, StepError> {
-        let GateInput { release, stage, .. } = self.input;
+    /// The stage has begun to change with it: whatever is wrong now leads to the rollback, which may not cross every migration.
+    async fn verdict(&self, migration: &Migration, end: &TaskEnd) -> Result<StepResult<Passed>, StepError> {
+        let StageInput { release, stage, .. } = self.input;
         let snapshot = self.table.get::<Taken>(&Key::snapshot(&release.id, &stage.name)).await?.map(|stored| stored.document);
+        let crossed = not_crossed(migration, snapshot.as_ref()).is_none();
         if end.is_good() {
             if let Some(abort) = abort_of(&self.table, &release.id).await? {
-                return Ok(match not_crossed(migration, snapshot.as_ref()) {
-                    Some(why) => Gated::Stuck { reason: format!("{}; the services were not changed, and {why}", abort.in_words()) },
-                    None => Gated::Blocked { reason: format!("{}; its migration has run", abort.in_words()) },
-                });
+                return Ok(StepResult::roll_back(format!("{}; its migration has run", abort.in_words())));
             }
-            return Ok(Gated::Passed { words: format!("Migration ({}): {}", migration.kind.as_str(), end.in_words()) });
+            return Ok(StepResult::Done(Passed { evidence: format!("Migration ({}): {}", migration.kind.as_str(), end.in_words()) }));
         }
-        let failed = format!("the migration of {} failed: {}", release.image.tag, end.in_words());
-        if let Some(why) = not_crossed(migration, snapshot.as_ref()) {
-            return Ok(Gated::Stuck { reason: format!("{failed}. The services were not changed, and {why}") });
-        }
-        let back = snapshot.map_or_else(String::new, |taken| {
+        let failed = format!("the migration of {} failed: {}. The services were not changed", release.image.tag, end.in_words());
+        let back = snapshot.filter(|_| crossed).map_or_else(String::new, |taken| {
             format!("; the snapshot {} of {} was taken before it", taken.identifier, taken.database.name())
         });
-        Ok(Gated::Blocked { reason: format!("{failed}. The services were not changed; what it did to the database stays{back}") })
+        let stays = if crossed { "; what it did to the database stays" } else { "" };
+        Ok(StepResult::roll_back(format!("{failed}{stays}{back}")))
     }
 
     async fn happened(&self, words: String) -> Result<(), StepError> {
-        let GateInput { release, stage, .. } = self.input;
+        let StageInput { release, stage, .. } = self.input;
         Ok(happened(&self.table, &release.id, Some(&stage.name), (Step::Migrated, ""), words).await?)
     }
 }

@@ -1,5 +1,5 @@
-//! Follows the alarms of stages: an alarm that rings ends the bakes that watch it; after a release has ended it has people
-//! asked whether to put back what ran before; and everybody is told of every change.
+//! Follows the alarms of stages: an alarm that fires fails the bakes that watch it; after a release has ended it has people
+//! asked whether to restore what ran before; and everybody is notified of every change.
 //!
 //! Woken by EventBridge with `CloudWatch Alarm State Change`.
 
@@ -9,11 +9,11 @@ mod live;
 use aws_lambda_events::eventbridge::EventBridgeEvent;
 use serde::Serialize;
 use serde_json::Value;
-use slipway_aws::{Aws, Key, Stored, Table};
-use slipway_core::alarm::{AlarmChange, AlarmState, Flood};
+use slipway_aws::{Aws, Key, Stored, Table, Update};
+use slipway_core::alarm::{AlarmChange, AlarmState, Fired, Flood};
 use slipway_core::application::Stage;
-use slipway_core::notification::{Kind, Notification};
-use slipway_core::wait::Signal;
+use slipway_core::notification::Notification;
+use slipway_core::protocol::{Waiting, WakeKey};
 use slipway_runtime::{Channels, ConfigurationError, Configured, Environment, StepError, applications, count, now, parse, tell};
 
 /// What the function is told by its environment.
@@ -51,8 +51,8 @@ impl Config {
 /// What was done about a change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Watched {
-    /// How many bakes it ended.
-    pub bakes_ended: usize,
+    /// How many bakes wait for it, and are woken.
+    pub bakes: usize,
     /// How many stages watch the alarm.
     pub stages: usize,
     /// The releases that were begun to put an earlier image back, once people agree.
@@ -70,8 +70,8 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Watched,
     let change = event.detail;
     let AlarmChange { alarm_name, state, .. } = &change;
     let table = aws.table(&config.table);
-    let rings = state.value == AlarmState::Alarm;
-    let bakes_ended = if rings { end_bakes(&table, alarm_name, &state.reason).await? } else { 0 };
+    let fires = state.value == AlarmState::Alarm;
+    let bakes = if fires { wake_bakes(&table, &change).await? } else { 0 };
 
     let (mut stages, mut offered) = (0, Vec::new());
     for Configured { application, .. } in applications(aws, &config.applications_path).await? {
@@ -79,60 +79,50 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Watched,
             stages += 1;
             let live = live::newest(&table, &application.name).await?;
             let offer = match &live {
-                Some(live) if rings && bakes_ended == 0 => {
-                    live::offer(aws, config, &table, (&application, stage), live, &change, &id).await?
-                }
+                Some(live) if fires && bakes == 0 => live::offer(aws, config, &table, (&application, stage), live, &change, &id).await?,
                 _ => None,
             };
             let mut notification =
                 Notification::alarm(&application.name, &stage.name, &change, live.as_ref().map(|live| (&live.release, live.ended.at)));
             notification.paragraphs.extend(offer.as_ref().map(live::Offer::in_words));
+            let asks = matches!(offer, Some(live::Offer::Begun { .. }));
             offered.extend(offer.and_then(|offer| offer.begun()));
             notification.links.extend(links::of(aws.region(), &format!("{}-{}", config.dashboards, application.name), stage, alarm_name));
-            tell_or_hold(aws, config, &table, notification).await?;
+            tell_or_hold(aws, config, &table, notification, asks).await?;
         }
     }
-    tracing::info!(alarm = alarm_name, state = ?state.value, bakes_ended, stages, ?offered, "the alarm {alarm_name} changed");
+    tracing::info!(alarm = alarm_name, state = ?state.value, bakes, stages, ?offered, "the alarm {alarm_name} changed");
     count("AlarmChange", &[("Watched", if stages > 0 { "Yes" } else { "No" })]);
-    Ok(Watched { bakes_ended, stages, offered })
+    Ok(Watched { bakes, stages, offered })
 }
 
 fn watches(stage: &Stage, alarm: &str) -> bool {
     stage.bake.as_ref().is_some_and(|bake| bake.alarms.iter().any(|name| name == alarm))
 }
 
-/// Marks the waits that this alarm ends; the table's stream brings the marks to `resume-release`, which alone may end them.
-async fn end_bakes(table: &Table, alarm: &str, reason: &str) -> Result<usize, StepError> {
-    let pointers: Vec<(Key, Stored<Value>)> = table.list(&Key::signals(&Signal::Alarm(alarm.to_owned())), "").await?;
-    let mut ended = 0;
-    for (key, Stored { mut document, version }) in pointers {
-        if document.get("rang").is_some() {
-            continue;
-        }
-        document["rang"] = Value::String(format!("the alarm {alarm} rang: {reason}"));
-        if table.replace(&key, &document, version).await? {
-            ended += 1;
-        }
-    }
-    Ok(ended)
+/// Keeps that the alarm fired, which wakes the bakes that watch it through the table's stream; and counts them.
+async fn wake_bakes(table: &Table, change: &AlarmChange) -> Result<usize, StepError> {
+    let AlarmChange { alarm_name, state, .. } = change;
+    let bakes: Vec<(Key, Stored<Waiting>)> = table.list(&Key::wakes(&WakeKey::Alarm(alarm_name.clone()).text()), "").await?;
+    let fired = Fired { at: state.since().unwrap_or_else(now), reason: state.reason.clone() };
+    table.put(&Key::fired(alarm_name), &fired).await?;
+    Ok(bakes.len())
 }
 
-/// Tells it alone; of many changes at once, the sweep tells the rest together.
-async fn tell_or_hold(aws: &Aws, config: &Config, table: &Table, notification: Notification) -> Result<(), StepError> {
+/// Notifies of it alone; of many changes at once, the reconciler tells the rest together. What asks people to act is always told.
+async fn tell_or_hold(aws: &Aws, config: &Config, table: &Table, notification: Notification, asks: bool) -> Result<(), StepError> {
     let key = Key::flood(&notification.application);
     let line = format!("{} {}", now().strftime("%H:%M:%S"), notification.title);
-    loop {
-        let stored = table.get::<Flood>(&key).await?;
-        let (flood, version) = stored.map_or((Flood::default(), None), |stored| (stored.document, Some(stored.version)));
-        let (flood, alone) = flood.and(&line, now());
-        // What asks people to act is told in any case.
-        let alone = alone
-            || (notification.kind == Kind::AlarmRings && notification.paragraphs.iter().any(|words| words.contains("was sent a link")));
-        if alone {
-            tell(aws, table, &config.channels, notification.clone()).await?;
-        }
-        if table.write(&key, &flood, version).await? || alone {
-            return Ok(());
-        }
+    if asks {
+        tell(aws, table, &config.channels, notification).await?;
+        return Ok(());
     }
+    let alone = table.update(&key, |flood: Option<Flood>| {
+        let (flood, alone) = flood.unwrap_or_default().and(&line, now());
+        Update::Write(flood, alone)
+    });
+    if alone.await? {
+        tell(aws, table, &config.channels, notification).await?;
+    }
+    Ok(())
 }

@@ -84,7 +84,8 @@ pub(crate) async fn offer(
     let Some(policy) = &stage.approval else {
         return not(format!("{} asks nobody; ask for the release of an earlier image by hand", stage.name));
     };
-    let open: Vec<(Key, Stored<Open>)> = table.list(Key::OPEN, &format!("{}#", application.name)).await?;
+    let (pk, prefix) = Key::open_of(&application.name);
+    let open: Vec<(Key, Stored<Open>)> = table.list(&pk, &prefix).await?;
     if let Some((_, other)) = open.first() {
         return not(format!("{} is under way", other.document.started.release.image.tag));
     }
@@ -94,7 +95,8 @@ pub(crate) async fn offer(
             bad.image.tag
         ));
     }
-    let baselines = table.list::<Baseline>(&Key::release(&bad.id).pk, &Key::baseline(&bad.id, &stage.name, 1).sk).await?;
+    let (pk, prefix) = Key::baselines(&bad.id, &stage.name);
+    let baselines = table.list::<Baseline>(&pk, &prefix).await?;
     let before = baselines.into_iter().map(|(_, stored)| stored.document).max_by_key(|baseline| baseline.round);
     let before = before.and_then(|baseline| baseline.services.into_iter().next());
     let Some(service) = before.filter(|service| service.no_way_back().is_none()) else {
@@ -110,7 +112,7 @@ pub(crate) async fn offer(
         digest,
         stage: Some(stage.name.clone()),
         by: format!("the alarm {}", change.alarm_name),
-        reason: format!("it rings since {} went live: {}", bad.image.tag, change.state.reason),
+        reason: format!("it has fired since {} went live: {}", bad.image.tag, change.state.reason),
     };
     let release = request.release(application, event_id);
     // One offer for a release and its stage: an alarm that flaps asks once.

@@ -13,7 +13,7 @@ module "deployer" {
   name                = var.name
   packages            = var.packages
   architecture        = var.architecture
-  definition_path     = "${path.module}/../../../statemachine/release.asl.json"
+  definition_path     = "${path.module}/../../../statemachine/release.asl.yaml"
   task_role_arns      = var.task_role_arns
   notification_emails = var.notification_emails
   deletion_protection = var.deletion_protection
@@ -52,6 +52,6 @@ module "observability" {
     function_names    = module.deployer.function_names
     dead_letter_names = module.deployer.dead_letter_names
     topic_names       = module.deployer.topic_names
-    sweep_minutes     = module.deployer.sweep_minutes
+    reconcile_minutes = module.deployer.reconcile_minutes
   }
 }

@@ -41,7 +41,7 @@ locals {
 
     execution-ended = {
       description = "A release's execution was stopped, timed out, or failed where nothing catches"
-      function    = "sweep"
+      function    = "reconcile"
       pattern = {
         source        = ["aws.states"]
         account       = [local.account]

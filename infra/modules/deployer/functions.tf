@@ -10,7 +10,7 @@ locals {
   # Where one-off tasks run: migrations, and the commands of services without a load balancer.
   migrations = flatten([for application in local.applications : [for stage in application.stages : [for migration in [stage.migration] : { cluster = stage.cluster, service = migration.service } if migration != null]]])
   checks     = flatten([for application in local.applications : [for stage in application.stages : [for service in stage.services : { cluster = stage.cluster, service = service.service } if try(service.steady.command, null) != null]]])
-  one_offs   = { run-migration = local.migrations, verify-service = local.checks }
+  one_offs   = { run-migration = local.migrations, verify-services = local.checks }
 
   # The databases whose snapshots are taken, and what Slipway calls its snapshots.
   snapshots     = flatten([for application in local.applications : [for stage in application.stages : [for snapshot in [stage.snapshot] : snapshot if snapshot != null]]])
@@ -93,7 +93,7 @@ locals {
     ]
   }
 
-  # Whether the holder of a turn, or a release without an outcome, still runs.
+  # Whether the holder of a lock, or a release without an outcome, still runs.
   describe_releases = { sid = "DescribeReleases", actions = ["states:DescribeExecution"], resources = ["${replace(local.state_machine_arn, ":stateMachine:", ":execution:")}:*"] }
 
   register_revisions = { sid = "RegisterRevisions", actions = ["ecs:RegisterTaskDefinition"], resources = local.family_arns }
@@ -107,33 +107,17 @@ locals {
 
   describe_tasks = { sid = "DescribeTasks", actions = ["ecs:DescribeTasks"], resources = local.task_arns }
 
-  # In three maps, because a function's queue, log and role need not wait for what its statements name.
-  functions = {
-    receive-push      = { timeout_seconds = 15, description = "Starts a release for a push that an application waits for" }
-    take-turn         = { timeout_seconds = 15, description = "Gives a release the turn of its application, one release at a time" }
-    capture-baseline  = { timeout_seconds = 15, description = "Records what a stage runs before the release touches it, and checks that it may be touched" }
-    check-image       = { timeout_seconds = 30, description = "Judges an image by what its scan found" }
-    request-approval  = { timeout_seconds = 15, description = "Asks a stage's approvers, each with a link of their own" }
-    decide-approval   = { timeout_seconds = 10, description = "Shows the approval page and records the decision that its form sends" }
-    snapshot-database = { timeout_seconds = 30, description = "Takes a snapshot of a stage's database before it changes, and removes its own old ones" }
-    run-migration     = { timeout_seconds = 30, description = "Runs a stage's migration with the new image before its services change" }
-    deploy-services   = { timeout_seconds = 30, description = "Gives a stage's services the release's image" }
-    verify-service    = { timeout_seconds = 60, description = "Judges through the load balancer whether the release's tasks serve" }
-    roll-back         = { timeout_seconds = 30, description = "Gives a stage's services their baseline back" }
-    finish-release    = { timeout_seconds = 15, description = "Records a release's outcome, then tells people" }
-    resume-release    = { timeout_seconds = 15, description = "Parks task tokens and ends the waits that an event answers" }
-    watch-alarms      = { timeout_seconds = 15, description = "Ends a bake when one of its alarms rings, asks people after a release, and tells of it" }
-    sweep             = { timeout_seconds = 60, description = "Finds pushes, signals and outcomes that were lost" }
-  }
+  # The table of functions, and those of the workflow: they park task tokens, and end their tasks by them.
+  functions = yamldecode(file("${path.module}/functions.yaml"))
+  steps     = [for name, function in local.functions : name if can(function.states)]
 
   environments = {
     receive-push     = merge(local.channels, { SLIPWAY_STATE_MACHINE_ARN = local.state_machine_arn, SLIPWAY_APPLICATIONS_PATH = local.applications_path })
-    take-turn        = { SLIPWAY_STATE_MACHINE_ARN = local.state_machine_arn }
-    resume-release   = { SLIPWAY_STATE_MACHINE_ARN = local.state_machine_arn }
+    acquire-lock     = { SLIPWAY_STATE_MACHINE_ARN = local.state_machine_arn }
     request-approval = merge(local.channels, { SLIPWAY_APPROVAL_TOPIC_ARN = module.approval.topic_arn })
     decide-approval  = { SLIPWAY_APPLICATIONS_PATH = local.applications_path }
     finish-release   = local.channels
-    sweep            = merge(local.channels, { SLIPWAY_STATE_MACHINE_ARN = local.state_machine_arn, SLIPWAY_APPLICATIONS_PATH = local.applications_path })
+    reconcile        = merge(local.channels, { SLIPWAY_STATE_MACHINE_ARN = local.state_machine_arn, SLIPWAY_APPLICATIONS_PATH = local.applications_path })
 
     watch-alarms = merge(local.channels, {
       SLIPWAY_STATE_MACHINE_ARN = local.state_machine_arn
@@ -149,36 +133,12 @@ locals {
     SLIPWAY_APPROVAL_URL           = module.approval.url
   }
 
-  # Whose items each function reads and writes. Task tokens are in WAIT#, which resume-release alone may see.
-  partitions = {
-    receive-push      = ["ABORT#*", "APPLICATION#*", "OPEN", "PUSHER#*", "QUARANTINE#*", "RELEASE#*", "TIMELINE#*", "VIEW#*"]
-    take-turn         = ["ABORT#*", "APPLICATION#*", "RELEASE#*", "TIMELINE#*", "TURN#*"]
-    capture-baseline  = ["ABORT#*", "APPLICATION#*", "RELEASE#*", "TIMELINE#*", "TURN#*"]
-    check-image       = ["ABORT#*", "RELEASE#*", "TIMELINE#*"]
-    request-approval  = ["APPROVAL#*", "AUDIT#*", "LINK#*", "RELEASE#*", "TIMELINE#*", "VIEW#*"]
-    decide-approval   = ["APPROVAL#*", "AUDIT#*", "LINK#*", "PUSHER#*", "TIMELINE#*", "VIEW#*"]
-    snapshot-database = ["ABORT#*", "RELEASE#*", "TIMELINE#*", "TURN#*"]
-    run-migration     = ["ABORT#*", "APPLICATION#*", "APPROVAL#*", "RELEASE#*", "TIMELINE#*", "TURN#*"]
-    deploy-services   = ["ABORT#*", "APPLICATION#*", "APPROVAL#*", "AUDIT#*", "RELEASE#*", "TIMELINE#*", "TURN#*"]
-    verify-service    = ["RELEASE#*", "TIMELINE#*"]
-    roll-back         = ["APPLICATION#*", "RELEASE#*", "TIMELINE#*", "TURN#*"]
-    finish-release    = ["OPEN", "QUARANTINE#*", "RELEASE#*", "TIMELINE#*", "TURN#*", "VIEW#*"]
-    resume-release    = ["ABORT#*", "APPLICATION#*", "APPROVAL#*", "AUDIT#*", "RELEASE#*", "SIGNAL#*", "TIMELINE#*", "TURN#*", "WAIT#*"]
-    watch-alarms      = ["APPLICATION#*", "FLOOD#*", "OPEN", "RELEASE#*", "SIGNAL#ALARM#*", "TIMELINE#*", "VIEW#*"]
-    sweep             = ["APPLICATION#*", "APPROVAL#*", "AUDIT#*", "FLOOD#*", "OPEN", "QUARANTINE#*", "RELEASE#*", "SIGNAL#SWEEP", "SWEEP#*", "TIMELINE#*", "TURN#*", "VIEW#*"]
-  }
-
-  # Of these, what a function may write where that is not all of them. The page writes decisions and nothing else.
-  written = {
-    decide-approval = ["APPROVAL#*", "AUDIT#*"]
-  }
-
-  # And what it may remove: no approval and no entry of the audit ever is.
-  removed = {
-    finish-release = ["OPEN"]
-    resume-release = ["SIGNAL#*", "WAIT#*"]
-    sweep          = ["OPEN"]
-  }
+  # Whose items each function reads and writes, and removes. Task tokens are in CALLBACK#: steps park them, resume-release and the
+  # reconciler find them. No approval and no entry of the audit is ever removed.
+  parked     = ["CALLBACK#*", "WAKE#*"]
+  partitions = { for name, function in local.functions : name => concat(function.partitions, contains(local.steps, name) ? local.parked : []) }
+  written    = { for name, function in local.functions : name => lookup(function, "written", local.partitions[name]) }
+  removed    = { for name, function in local.functions : name => concat(lookup(function, "removed", []), contains(local.steps, name) ? local.parked : []) }
 
   # ForAllValues holds where a request names no partition at all, so no function may have an action that can do without one, such as
   # dynamodb:Scan. WARM-UP is what a function asks for while it starts, and is never there. A transaction may be asked about all its
@@ -191,38 +151,27 @@ locals {
   statements = {
     receive-push = [
       local.read_applications, local.find_images, local.notify, local.put_notifications, local.use_topic_key,
-      { sid = "RecordRelease", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["receive-push"] },
       { sid = "StartRelease", actions = ["states:StartExecution"], resources = [local.state_machine_arn] },
     ]
 
-    take-turn = [
-      local.describe_releases,
-      { sid = "TakeTurn", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["take-turn"] },
-    ]
+    acquire-lock = [local.describe_releases]
 
     capture-baseline = [
       local.describe_services, local.describe_task_definitions, local.read_alarms, local.find_images,
-      { sid = "RecordBaseline", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["capture-baseline"] },
     ]
 
     check-image = [
       local.read_manifests, local.read_scans, local.read_findings,
-      { sid = "RecordCheck", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["check-image"] },
     ]
 
     request-approval = [
       local.describe_task_definitions, local.find_images, local.read_manifests, local.read_labels, local.use_topic_key,
-      { sid = "RecordApproval", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["request-approval"] },
       local.notify, local.put_notifications,
       { sid = "AskApprovers", actions = ["sns:ListSubscriptionsByTopic", "sns:Publish"], resources = [module.approval.topic_arn] },
     ]
 
-    # The one function that everyone can reach. It tells nobody and ends no wait: the table's stream brings its decisions to resume-release.
-    decide-approval = [
-      local.read_applications,
-      { sid = "ReadApproval", actions = ["dynamodb:GetItem", "dynamodb:Query"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["decide-approval"] },
-      { sid = "RecordDecision", actions = ["dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_written["decide-approval"] },
-    ]
+    # The one function that everyone can reach. It notifies nobody and wakes no step: the table's stream brings its decisions to resume-release.
+    decide-approval = [local.read_applications]
 
     snapshot-database = [
       local.describe_databases,
@@ -234,83 +183,76 @@ locals {
         resources  = local.snapshot_arns
         conditions = [{ test = "StringLike", variable = "aws:ResourceTag/slipway:release", values = ["*"] }]
       },
-      { sid = "RecordSnapshot", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["snapshot-database"] },
     ]
 
     run-migration = concat(local.run_tasks["run-migration"], [
       local.describe_services, local.describe_task_definitions, local.list_tasks, local.describe_tasks, local.find_images, local.read_manifests,
       local.read_labels, local.read_alarms, local.register_revisions, local.tag_revisions,
-      { sid = "RecordMigration", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["run-migration"] },
     ])
 
     deploy-services = [
-      local.describe_task_definitions, local.pass_task_roles, local.find_images, local.read_alarms, local.register_revisions, local.tag_revisions,
+      local.list_tasks, local.describe_tasks, local.list_deployments, local.describe_task_definitions, local.pass_task_roles, local.find_images, local.read_alarms, local.register_revisions, local.tag_revisions,
       { sid = "UpdateServices", actions = ["ecs:DescribeServices", "ecs:UpdateService"], resources = local.service_arns },
-      { sid = "RecordDeployment", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["deploy-services"] },
     ]
 
-    verify-service = concat(local.run_tasks["verify-service"], [
+    verify-services = concat(local.run_tasks["verify-services"], [
       local.describe_services, local.describe_task_definitions, local.list_tasks, local.describe_tasks,
       {
         sid       = "ReadTargets"
         actions   = ["elasticloadbalancing:DescribeListeners", "elasticloadbalancing:DescribeLoadBalancers", "elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetHealth"]
         resources = ["*"]
       },
-      { sid = "RecordVerification", actions = ["dynamodb:GetItem", "dynamodb:PutItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["verify-service"] },
     ])
 
+    bake-stage = [local.read_alarms]
+
     roll-back = [
-      local.describe_task_definitions, local.pass_task_roles, local.register_revisions, local.tag_revisions, local.list_deployments,
+      local.list_tasks, local.describe_tasks, local.describe_task_definitions, local.pass_task_roles, local.register_revisions, local.tag_revisions, local.list_deployments,
       local.stop_deployments,
       { sid = "UpdateServices", actions = ["ecs:DescribeServices", "ecs:UpdateService"], resources = local.service_arns },
-      { sid = "RecordRollback", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["roll-back"] },
     ]
 
-    finish-release = [
-      local.notify, local.put_notifications, local.use_topic_key,
-      { sid = "RecordOutcome", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["finish-release"] },
-      { sid = "CloseRelease", actions = ["dynamodb:DeleteItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_removed["finish-release"] },
-    ]
+    finish-release = [local.notify, local.put_notifications, local.use_topic_key]
 
     resume-release = [
-      local.describe_services, local.list_tasks, local.describe_tasks, local.read_alarms, local.describe_releases, local.read_scans,
-      local.read_findings, local.describe_databases, local.list_deployments,
       {
-        sid        = "KeepWaits"
-        actions    = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
-        resources  = [aws_dynamodb_table.this.arn]
-        conditions = local.in_partitions["resume-release"]
-      },
-      { sid = "RemoveWaits", actions = ["dynamodb:DeleteItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_removed["resume-release"] },
-      {
-        sid       = "ReadDecisions"
+        sid       = "ReadChanges"
         actions   = ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"]
         resources = [aws_dynamodb_table.this.stream_arn]
       },
       { sid = "FindStreams", actions = ["dynamodb:ListStreams"], resources = ["*"] },
-      # A task token has no resource of its own. No other function has this right.
-      { sid = "EndWaits", actions = ["states:SendTaskSuccess"], resources = ["*"] },
+      # It can wake a step, and approve nothing.
+      { sid = "WakeSteps", actions = ["states:SendTaskFailure"], resources = ["*"] },
     ]
 
     watch-alarms = [
       local.read_applications, local.notify, local.put_notifications, local.use_topic_key,
       { sid = "StartRelease", actions = ["states:StartExecution"], resources = [local.state_machine_arn] },
-      { sid = "SignalBake", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions["watch-alarms"] },
     ]
 
-    sweep = [
+    reconcile = [
       local.read_applications, local.find_images, local.describe_releases, local.describe_services, local.describe_task_definitions,
       local.notify, local.put_notifications, local.use_topic_key,
       { sid = "StartRelease", actions = ["states:StartExecution"], resources = [local.state_machine_arn] },
-      {
-        sid        = "RecordWhatWasFound"
-        actions    = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
-        resources  = [aws_dynamodb_table.this.arn]
-        conditions = local.in_partitions["sweep"]
-      },
-      { sid = "CloseReleases", actions = ["dynamodb:DeleteItem"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_removed["sweep"] },
     ]
   }
+}
+
+locals {
+  # What every function may do in the table, and a step besides. A task token has no resource of its own.
+  table_statements = {
+    for name, function in local.functions : name => [
+      { sid = "ReadItems", actions = ["dynamodb:GetItem", "dynamodb:Query"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions[name] },
+      { sid = "WriteItems", actions = ["dynamodb:PutItem", "dynamodb:UpdateItem"], resources = length(local.written[name]) == 0 ? [] : [aws_dynamodb_table.this.arn], conditions = local.in_written[name] },
+      { sid = "RemoveItems", actions = ["dynamodb:DeleteItem"], resources = length(local.removed[name]) == 0 ? [] : [aws_dynamodb_table.this.arn], conditions = local.in_removed[name] },
+      { sid = "EndTasks", actions = ["states:SendTaskFailure", "states:SendTaskSuccess"], resources = contains(local.steps, name) ? ["*"] : [], conditions = [] },
+    ]
+  }
+}
+
+locals {
+  # Without services there is nothing to name in such a statement, and IAM refuses one that names nothing.
+  rights = { for name, function in local.functions : name => [for statement in concat(local.table_statements[name], local.statements[name]) : statement if length(statement.resources) > 0] }
 }
 
 module "function" {
@@ -322,14 +264,14 @@ module "function" {
   package            = "${var.packages}/${each.key}/bootstrap.zip"
   architecture       = var.architecture
   timeout_seconds    = each.value.timeout_seconds
+  memory_mib         = each.value.memory_mib
   environment        = merge({ SLIPWAY_TABLE = aws_dynamodb_table.this.name, RUST_LOG = var.log_level }, lookup(local.environments, each.key, {}))
   log_retention_days = var.log_retention_days
 
-  # Without services there is nothing to name in such a statement, and IAM refuses one that names nothing.
-  statements = [for statement in local.statements[each.key] : statement if length(statement.resources) > 0]
+  statements = local.rights[each.key]
 }
 
-# The decisions and signals that the table's stream brings to resume-release.
+# The changes of the table that the stream brings to resume-release: decisions, pushes, aborts, alarms, locks, and what is due.
 
 resource "aws_lambda_event_source_mapping" "decisions" {
   function_name                  = module.function["resume-release"].arn
@@ -345,7 +287,7 @@ resource "aws_lambda_event_source_mapping" "decisions" {
     filter {
       pattern = jsonencode({
         eventName = ["INSERT", "MODIFY"]
-        dynamodb  = { Keys = { pk = { S = [{ prefix = "ABORT#" }, { prefix = "APPLICATION#" }, { prefix = "APPROVAL#" }, { prefix = "SIGNAL#" }, { prefix = "TURN#" }] } } }
+        dynamodb  = { Keys = { pk = { S = [{ prefix = "ABORT#" }, { prefix = "ALARM#" }, { prefix = "APPLICATION#" }, { prefix = "APPROVAL#" }, { prefix = "DUE#" }, { prefix = "LOCK#" }] } } }
       })
     }
   }

@@ -98,10 +98,10 @@ resource "aws_ssm_parameter" "application" {
   }
 }
 
-# What is known about releases: turns, waits, signals, approvals and the audit.
+# What is known about releases: locks, waits, signals, approvals and the audit.
 
 resource "aws_dynamodb_table" "this" {
-  #checkov:skip=CKV_AWS_119:KMS encrypts it with the account's key for DynamoDB (aws/dynamodb), which nobody can delete; losing a key of ours would lose the turn of every release
+  #checkov:skip=CKV_AWS_119:KMS encrypts it with the account's key for DynamoDB (aws/dynamodb), which nobody can delete; losing a key of ours would lose the lock of every release
 
   name                        = var.name
   billing_mode                = "PAY_PER_REQUEST"

@@ -44,7 +44,7 @@ output "rule_names" {
 }
 
 output "dead_letter_urls" {
-  description = "The dead-letter queues' URLs, by function or rule; schedule's is that of the sweep's schedule"
+  description = "The dead-letter queues' URLs, by function or rule; schedule's is that of the reconciler's schedule"
   value = merge(
     { for function, made in module.function : function => made.dead_letters_url },
     { for rule, made in aws_sqs_queue.rule_dead_letters : rule => made.url },
@@ -53,7 +53,7 @@ output "dead_letter_urls" {
 }
 
 output "dead_letter_names" {
-  description = "The dead-letter queues' names, by function or rule; schedule's is that of the sweep's schedule"
+  description = "The dead-letter queues' names, by function or rule; schedule's is that of the reconciler's schedule"
   value = merge(
     { for function, made in module.function : function => made.dead_letters_name },
     { for rule, made in aws_sqs_queue.rule_dead_letters : rule => made.name },
@@ -66,7 +66,7 @@ output "topic_names" {
   value       = { approvals = module.approval.topic_name, notifications = aws_sns_topic.notifications.name, chats = aws_sns_topic.chats.name }
 }
 
-output "sweep_minutes" {
-  description = "How many minutes the sweeps are apart"
-  value       = local.sweep_minutes
+output "reconcile_minutes" {
+  description = "How many minutes the reconciliations are apart"
+  value       = local.reconcile_minutes
 }

@@ -1,32 +1,32 @@
-# The schedule that wakes the sweep: what was lost has no event that could.
+# The schedule that wakes the reconciler: what was lost has no event that could.
 
 locals {
   # The first word is a number and the second a unit, which the variable's validation keeps.
-  sweep_minutes = tonumber(split(" ", var.sweep_every)[0]) * (startswith(split(" ", var.sweep_every)[1], "hour") ? 60 : 1)
+  reconcile_minutes = tonumber(split(" ", var.reconcile_every)[0]) * (startswith(split(" ", var.reconcile_every)[1], "hour") ? 60 : 1)
 }
 
 resource "aws_scheduler_schedule_group" "this" {
   name = var.name
 }
 
-resource "aws_scheduler_schedule" "sweep" {
+resource "aws_scheduler_schedule" "reconcile" {
   #checkov:skip=CKV_AWS_297:It holds a function's name and {}; EventBridge Scheduler encrypts it with its own key
 
-  name                = "${var.name}-sweep"
+  name                = "${var.name}-reconcile"
   description         = "Looks for pushes, signals and outcomes that were lost"
   group_name          = aws_scheduler_schedule_group.this.name
-  schedule_expression = "rate(${var.sweep_every})"
+  schedule_expression = "rate(${var.reconcile_every})"
 
   flexible_time_window {
     mode = "OFF"
   }
 
   target {
-    arn      = module.function["sweep"].arn
+    arn      = module.function["reconcile"].arn
     role_arn = aws_iam_role.schedule.arn
     input    = jsonencode({})
 
-    # Lambda only queues the event. The next sweep makes up for one that was not handed over, so trying for long helps nobody.
+    # Lambda only queues the event. The next reconciliation makes up for one that was not handed over, so trying for long helps nobody.
     retry_policy {
       maximum_event_age_in_seconds = 5 * 60
       maximum_retry_attempts       = 10
@@ -66,9 +66,9 @@ data "aws_iam_policy_document" "schedule_trust" {
 
 data "aws_iam_policy_document" "schedule" {
   statement {
-    sid       = "Sweep"
+    sid       = "Reconcile"
     actions   = ["lambda:InvokeFunction"]
-    resources = [module.function["sweep"].arn]
+    resources = [module.function["reconcile"].arn]
   }
 
   # A schedule sends to its dead-letter queue with this role, where a rule does so by the queue's policy.
@@ -81,7 +81,7 @@ data "aws_iam_policy_document" "schedule" {
 
 resource "aws_iam_role" "schedule" {
   name               = "${var.name}-schedule"
-  description        = "What the schedule of the sweep may do"
+  description        = "What the schedule of the reconciler may do"
   assume_role_policy = data.aws_iam_policy_document.schedule_trust.json
 }
 
@@ -91,7 +91,7 @@ resource "aws_iam_role_policy" "schedule" {
   policy = data.aws_iam_policy_document.schedule.json
 }
 
-# Sweeps that the schedule could not hand over.
+# Reconciles that the schedule could not hand over.
 resource "aws_sqs_queue" "schedule_dead_letters" {
   name                      = "${var.name}-schedule-dead-letters"
   message_retention_seconds = 14 * 24 * 60 * 60

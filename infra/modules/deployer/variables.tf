@@ -35,7 +35,7 @@ variable "definition_path" {
 
   validation {
     condition     = fileexists(var.definition_path)
-    error_message = "There is no workflow definition ${var.definition_path}: write the path of statemachine/release.asl.json."
+    error_message = "There is no workflow definition ${var.definition_path}: write the path of statemachine/release.asl.yaml."
   }
 }
 
@@ -102,13 +102,13 @@ variable "approval_sign_in" {
   }
 }
 
-variable "sweep_every" {
-  description = "How often the sweep looks for what was lost: a number of minutes or hours, such as 5 minutes"
+variable "reconcile_every" {
+  description = "How often the reconciler looks for what was lost: a number of minutes or hours, such as 5 minutes"
   type        = string
   default     = "5 minutes"
 
   validation {
-    condition     = can(regex("^(1 minute|([2-9]|[1-5][0-9]|60) minutes|1 hour|[2-6] hours)$", var.sweep_every))
+    condition     = can(regex("^(1 minute|([2-9]|[1-5][0-9]|60) minutes|1 hour|[2-6] hours)$", var.reconcile_every))
     error_message = "Write a number of minutes up to 60 or of hours up to 6, with its unit, such as \"1 minute\", \"5 minutes\" or \"2 hours\"."
   }
 }

@@ -1,12 +1,12 @@
 # The workflow that takes an image through the stages.
 
 locals {
-  # The functions that the workflow calls, each by its version as the placeholder <function>_arn of its definition. An execution
-  # keeps the definition that it began with, so a release ends on the code that it began with.
-  workflow_functions = toset([
-    "take-turn", "capture-baseline", "check-image", "request-approval", "snapshot-database", "run-migration", "deploy-services", "verify-service",
-    "roll-back", "finish-release", "resume-release",
-  ])
+  # Each step by its version, as the placeholder <function>_arn of the definition. An execution keeps the definition that it began with,
+  # so a release ends on the code that it began with.
+  placeholders = merge(
+    { partition = local.partition },
+    { for function in local.steps : "${replace(function, "-", "_")}_arn" => module.function[function].version_arn },
+  )
 }
 
 data "aws_iam_policy_document" "workflow_trust" {
@@ -38,7 +38,7 @@ data "aws_iam_policy_document" "workflow" {
     actions = ["lambda:InvokeFunction"]
 
     # Every version: a release that runs calls those of the definition that it began with.
-    resources = flatten([for function in local.workflow_functions : [module.function[function].arn, "${module.function[function].arn}:*"]])
+    resources = flatten([for function in local.steps : [module.function[function].arn, "${module.function[function].arn}:*"]])
   }
 
   # Log deliveries have no resource of their own.
@@ -81,9 +81,7 @@ resource "aws_sfn_state_machine" "release" {
   type     = "STANDARD"
   role_arn = aws_iam_role.workflow.arn
 
-  definition = templatefile(var.definition_path, {
-    for function in local.workflow_functions : "${replace(function, "-", "_")}_arn" => module.function[function].version_arn
-  })
+  definition = jsonencode(yamldecode(templatefile(var.definition_path, local.placeholders)))
 
   # Errors alone, and without the data: that holds task tokens and addresses.
   logging_configuration {

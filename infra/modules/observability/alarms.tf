@@ -85,7 +85,7 @@ locals {
     }
   ]...)
 
-  sweep_window_minutes = max(30, 3 * var.deployer.sweep_minutes)
+  reconcile_window_minutes = max(30, 3 * var.deployer.reconcile_minutes)
 
   deployer_alarms = merge(
     {
@@ -117,8 +117,8 @@ locals {
         description = "The function ${name} fails. Look at its log /aws/lambda/${name}: a failure is one line of JSON with its causes. Releases wait or retry meanwhile; nothing is lost that is not in its dead-letter queue."
         threshold   = 0
 
-        # The sweep comes minutes apart, and so do its failures.
-        periods  = function == "sweep" ? 15 : 3
+        # The reconciler comes minutes apart, and so do its failures.
+        periods  = function == "reconcile" ? 15 : 3
         alarm_at = 2
 
         metric = { namespace = "AWS/Lambda", metric = "Errors", stat = "Sum", dimensions = { FunctionName = name } }
@@ -146,14 +146,14 @@ locals {
     },
 
     {
-      "${var.name}-no-sweep" = {
-        description = "Nothing has swept for ${local.sweep_window_minutes} minutes: what is lost now stays lost. Look whether the schedule ${var.name}-sweep is enabled, then at the queue ${var.deployer.dead_letter_names["schedule"]}. Sweep by hand: aws lambda invoke --function-name ${var.deployer.function_names["sweep"]} /dev/stdout. After the first apply it rings once, until the first sweep."
+      "${var.name}-no-reconciliation" = {
+        description = "Nothing has reconciled for ${local.reconcile_window_minutes} minutes: what is lost now stays lost. Look whether the schedule ${var.name}-reconcile is enabled, then at the queue ${var.deployer.dead_letter_names["schedule"]}. Reconcile by hand: aws lambda invoke --function-name ${var.deployer.function_names["reconcile"]} /dev/stdout. After the first apply it rings once, until the first reconciliation."
         threshold   = 1
         comparison  = "LessThanThreshold"
         periods     = 1
         alarm_at    = 1
-        period      = local.sweep_window_minutes * 60
-        metric      = { namespace = "AWS/Lambda", metric = "Invocations", stat = "Sum", dimensions = { FunctionName = var.deployer.function_names["sweep"] } }
+        period      = local.reconcile_window_minutes * 60
+        metric      = { namespace = "AWS/Lambda", metric = "Invocations", stat = "Sum", dimensions = { FunctionName = var.deployer.function_names["reconcile"] } }
 
         # No measurement means that it was not invoked.
         missing = "breaching"

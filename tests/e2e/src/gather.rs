@@ -103,8 +103,8 @@ impl Reader {
     /// When AWS does not answer, or an item does not parse.
     pub async fn release(&self, id: &str, stages: &[Stage]) -> anyhow::Result<ReleaseRecord> {
         let mut items = self.query(&format!("RELEASE#{id}"), None).await?;
-        items.extend(self.query(&format!("WAIT#{id}"), None).await?);
-        items.extend(self.item("OPEN", &format!("{APPLICATION}#{id}")).await?);
+        items.extend(self.query(&format!("CALLBACK#{id}"), None).await?);
+        items.extend(self.item("OPEN", &format!("{APPLICATION}#{id}#")).await?);
         for stage in stages.iter().filter(|stage| stage.asks) {
             let first = format!("APPROVAL#{id}/{}", stage.name);
             items.extend(self.query(&first, None).await?);
@@ -141,7 +141,7 @@ impl Reader {
     /// When AWS does not answer.
     pub async fn has_begun(&self, id: &str) -> anyhow::Result<bool> {
         Ok(self.item(&format!("RELEASE#{id}"), "RELEASE").await?.is_some()
-            || self.item("OPEN", &format!("{APPLICATION}#{id}")).await?.is_some())
+            || self.item("OPEN", &format!("{APPLICATION}#{id}#")).await?.is_some())
     }
 
     /// Whether a release has come to its end: recorded, told, and its execution over.
@@ -151,18 +151,18 @@ impl Reader {
     /// When AWS does not answer.
     pub async fn is_over(&self, id: &str) -> anyhow::Result<bool> {
         let told = self.item(&format!("RELEASE#{id}"), "ENDING").await?.is_some()
-            && self.item("OPEN", &format!("{APPLICATION}#{id}")).await?.is_none();
+            && self.item("OPEN", &format!("{APPLICATION}#{id}#")).await?.is_none();
         Ok(told && self.execution(id).await?.is_some_and(|execution| !execution.is_running()))
     }
 
-    /// Who has the turn; nothing before the first release.
+    /// Who has the lock; nothing before the first release.
     ///
     /// # Errors
     ///
     /// When DynamoDB does not answer, or the item does not parse.
-    pub async fn turn(&self) -> anyhow::Result<slipway_core::turn::Turn> {
-        let item = self.item(&format!("TURN#{APPLICATION}"), "TURN").await?;
-        item.map_or_else(|| Ok(slipway_core::turn::Turn::default()), |item| Ok(serde_json::from_str(&item.document)?))
+    pub async fn lock(&self) -> anyhow::Result<slipway_core::lock::Lock> {
+        let item = self.item(&format!("LOCK#{APPLICATION}"), "LOCK").await?;
+        item.map_or_else(|| Ok(slipway_core::lock::Lock::default()), |item| Ok(serde_json::from_str(&item.document)?))
     }
 
     /// The execution of a release; none where there is none.

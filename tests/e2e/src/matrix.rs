@@ -125,22 +125,22 @@ mod tests {
     use super::*;
 
     fn point(caller: &str, nth: u32) -> Point {
-        Point { caller: caller.to_owned(), operation: "dynamodb:GetItem".to_owned(), shape: "TURN#web TURN".to_owned(), nth }
+        Point { caller: caller.to_owned(), operation: "dynamodb:GetItem".to_owned(), shape: "LOCK#web LOCK".to_owned(), nth }
     }
 
     #[test]
     fn every_call_is_broken_before_and_after_its_effect_and_each_operation_throttled_and_delayed_once() {
         let cells =
-            of_points(Story::Good, &[point("take-turn", 1), point("take-turn", 2), point("finish-release", 1)], &mut BTreeSet::new());
+            of_points(Story::Good, &[point("acquire-lock", 1), point("acquire-lock", 2), point("finish-release", 1)], &mut BTreeSet::new());
 
         let names: Vec<_> = cells.iter().map(|cell| (cell.row().0, cell.fault())).collect();
         let expected = [
-            ("take-turn", "kill-before"),
-            ("take-turn", "lose-answer"),
-            ("take-turn", "throttle"),
-            ("take-turn", "delay"),
-            ("take-turn", "refuse-before"),
-            ("take-turn", "kill-after"),
+            ("acquire-lock", "kill-before"),
+            ("acquire-lock", "lose-answer"),
+            ("acquire-lock", "throttle"),
+            ("acquire-lock", "delay"),
+            ("acquire-lock", "refuse-before"),
+            ("acquire-lock", "kill-after"),
             ("finish-release", "kill-before"),
             ("finish-release", "lose-answer"),
         ];

@@ -26,8 +26,8 @@ const ALARM: &str = "faults-staging";
 /// When the cloud does not answer.
 pub async fn happens(cloud: &Cloud, meanwhile: Meanwhile, id: &str, entry: u64) -> anyhow::Result<()> {
     let wait = match meanwhile {
-        Meanwhile::Abort => "DEPLOYMENT",
-        Meanwhile::Ring => "BAKE",
+        Meanwhile::Abort => "DeployServices",
+        Meanwhile::Ring => "BakeStage",
     };
     let began = Instant::now();
     while !parks(&cloud.wire().trace(entry).await?, id, wait) && began.elapsed() < PATIENCE {
@@ -40,7 +40,7 @@ pub async fn happens(cloud: &Cloud, meanwhile: Meanwhile, id: &str, entry: u64) 
 }
 
 fn parks(trace: &[Entry], id: &str, wait: &str) -> bool {
-    let waits = format!("WAIT#{id} ");
+    let waits = format!("CALLBACK#{id} ");
     trace.iter().filter_map(Entry::call).any(|call| call.subject.starts_with(&waits) && call.subject.ends_with(wait))
 }
 

@@ -86,7 +86,7 @@ mod tests {
     fn what_varies_is_a_star_and_the_rest_stays_word_for_word() {
         let id = "web-dcd42a92cbdbaf083cabdcdb5cd34f0f";
         for (subject, expected) in [
-            (format!("RELEASE#{id} DEPLOYED#staging#web"), "RELEASE#* DEPLOYED#staging#web"),
+            (format!("RELEASE#{id} DEPLOYED#staging#web#"), "RELEASE#* DEPLOYED#staging#web#"),
             (format!("2026-11-24T00:45:51.203Z#2026-11-24T00:45:51.338Z#{id} …, APPLICATION#web …"), "*#*#* …, APPLICATION#web …"),
             ("staging/web staging-web:7".to_owned(), "staging/web staging-web:*"),
             (format!("LINK#{} LINK", "ab12".repeat(16)), "LINK#* LINK"),
@@ -94,8 +94,8 @@ mod tests {
             ("staging/f3d0b434-f672-47e5-9d96-7d6cb57a5697".to_owned(), "staging/*"),
             ("slipway-approvals Approve web v2.1 for production?".to_owned(), "slipway-approvals Approve web * for production?"),
             (
-                format!("SIGNAL#SERVICE#arn:aws:ecs:us-east-1:000000000000:service/staging/web {id}#staging"),
-                "SIGNAL#SERVICE#arn:aws:ecs:us-east-1:000000000000:service/staging/web *#staging",
+                format!("WAKE#SERVICE#arn:aws:ecs:us-east-1:000000000000:service/staging/web {id}#staging#DeployServices"),
+                "WAKE#SERVICE#arn:aws:ecs:us-east-1:000000000000:service/staging/web *#staging#DeployServices",
             ),
         ] {
             assert_eq!(shape(&subject), expected);
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn the_fixed_part_is_found_in_the_subject_itself() {
-        assert_eq!(fixed("RELEASE#* DEPLOYED#staging#web").as_deref(), Some(" DEPLOYED#staging#web"));
+        assert_eq!(fixed("RELEASE#* DEPLOYED#staging#web#").as_deref(), Some(" DEPLOYED#staging#web#"));
         assert_eq!(fixed("*#*#* …, APPLICATION#web …").as_deref(), Some(" …, APPLICATION#web …"));
         assert_eq!(fixed("*"), None);
         assert_eq!(fixed("staging/*").as_deref(), Some("staging/"));

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 use aws_sdk_ecr::types::ImageIdentifier;
 use serde_json::Value;
-use slipway_core::turn::LEASE_SECONDS;
+use slipway_core::lock::LEASE_SECONDS;
 use slipway_local::cloud::APPLICATION;
 use slipway_local::wire::{EventFault, Fault};
 use slipway_local::{Cloud, Pace, PushOptions};
@@ -20,17 +20,17 @@ use crate::schedule::{Schedule, Story};
 
 /// How often it is looked whether the releases are over.
 const LOOK: Duration = Duration::from_millis(100);
-/// How long nothing passes the wire before it is the sweep's turn, at the quick and at the normal pace: longer than what the
+/// How long nothing passes the wire before it is the reconciler's turn, at the quick and at the normal pace: longer than what the
 /// local cloud waits for by itself.
 const STALLED: [Duration; 2] = [Duration::from_millis(1_500), Duration::from_secs(4)];
 /// The same where a call's answer or an event is held back.
 const STALLED_WITH_DELAYS: Duration = Duration::from_secs(6);
 /// How long nothing passes the wire when everything is over.
 const CALM: Duration = Duration::from_millis(300);
-/// How long a run may take: a turn's lease is waited for where an execution died.
+/// How long a run may take: a lock's lease is waited for where an execution died.
 const PATIENCE: Duration = Duration::from_secs(LEASE_SECONDS.unsigned_abs() + 60);
-/// How often the sweep comes while the plan is followed still.
-const SWEEPS_UNDER_FAULTS: u32 = 2;
+/// How often the reconciler comes while the plan is followed still.
+const RECONCILES_UNDER_FAULTS: u32 = 2;
 
 static VERSION: AtomicU32 = AtomicU32::new(0);
 
@@ -111,7 +111,7 @@ impl Stand {
         }
         let pushed = outcome?;
         self.wait_until_calm().await?;
-        let found = self.sweep().await.map_or_else(|error| vec![format!("{error:#}")], |swept| found(&swept));
+        let found = self.reconcile().await.map_or_else(|error| vec![format!("{error:#}")], |reconciled| found(&reconciled));
         if !found.is_empty() {
             self.wait_until_calm().await?;
         }
@@ -121,7 +121,7 @@ impl Stand {
         let mut record = Record {
             trace: self.cloud.wire().trace(entry).await?,
             stages: self.stages.clone(),
-            turn: self.reader.turn().await?,
+            lock: self.reader.lock().await?,
             before,
             services: self.reader.services(&self.stages).await?,
             mails: inbox.mails()?,
@@ -181,9 +181,9 @@ impl Stand {
         Ok(ids)
     }
 
-    /// Waits until the releases are over, and returns them; where nothing happens any more, the sweep comes.
+    /// Waits until the releases are over, and returns them; where nothing happens any more, the reconciler comes.
     ///
-    /// A push whose event was lost and that a newer push has followed never begins: the sweep releases the newest one.
+    /// A push whose event was lost and that a newer push has followed never begins: the reconciler releases the newest one.
     async fn wait_until_over(&self, schedule: &Schedule, mut ids: Vec<String>) -> anyhow::Result<Vec<String>> {
         let stalled = match (delays(schedule), self.cloud.pace()) {
             (true, _) => STALLED_WITH_DELAYS,
@@ -192,7 +192,7 @@ impl Stand {
         };
         let began = Instant::now();
         let mut open: BTreeSet<String> = ids.iter().cloned().collect();
-        let mut sweeps = 0;
+        let mut reconciles = 0;
         let (mut last, mut since) = (self.cloud.wire().last().await?, Instant::now());
         while let Some(id) = open.first().cloned() {
             if self.reader.is_over(&id).await? {
@@ -206,18 +206,18 @@ impl Stand {
             if now != last {
                 (last, since) = (now, Instant::now());
             } else if since.elapsed() > stalled {
-                if sweeps == SWEEPS_UNDER_FAULTS {
+                if reconciles == RECONCILES_UNDER_FAULTS {
                     self.mend().await?;
                 }
-                sweeps += 1;
+                reconciles += 1;
                 // One that fails under faults is followed by the next.
-                if let Err(error) = self.sweep().await
-                    && sweeps > SWEEPS_UNDER_FAULTS
+                if let Err(error) = self.reconcile().await
+                    && reconciles > RECONCILES_UNDER_FAULTS
                 {
                     return Err(error);
                 }
                 since = Instant::now();
-                if sweeps > SWEEPS_UNDER_FAULTS && ids.last() != Some(&id) && !self.reader.has_begun(&id).await? {
+                if reconciles > RECONCILES_UNDER_FAULTS && ids.last() != Some(&id) && !self.reader.has_begun(&id).await? {
                     open.remove(&id);
                     ids.retain(|begun| *begun != id);
                 }
@@ -246,11 +246,11 @@ impl Stand {
         self.cloud.run_twice(&[])
     }
 
-    async fn sweep(&self) -> anyhow::Result<Value> {
+    async fn reconcile(&self) -> anyhow::Result<Value> {
         let lambda = aws_sdk_lambda::Client::new(self.cloud.sdk());
-        let answer = lambda.invoke().function_name("slipway-sweep").payload(aws_sdk_lambda::primitives::Blob::new("{}")).send().await?;
+        let answer = lambda.invoke().function_name("slipway-reconcile").payload(aws_sdk_lambda::primitives::Blob::new("{}")).send().await?;
         let body = String::from_utf8_lossy(answer.payload().map(AsRef::as_ref).unwrap_or_default()).into_owned();
-        ensure!(answer.function_error().is_none(), "the sweep failed: {body}");
+        ensure!(answer.function_error().is_none(), "the reconciler failed: {body}");
         Ok(serde_json::from_str(&body)?)
     }
 
@@ -266,9 +266,9 @@ fn delays(schedule: &Schedule) -> bool {
         || schedule.plan.events.iter().any(|rule| matches!(rule.fault, EventFault::Delay | EventFault::Reorder))
 }
 
-/// What a sweep found.
-fn found(swept: &Value) -> Vec<String> {
-    let parts: BTreeMap<String, Vec<Value>> = serde_json::from_value(swept.clone()).unwrap_or_default();
+/// What a reconciliation found.
+fn found(reconciled: &Value) -> Vec<String> {
+    let parts: BTreeMap<String, Vec<Value>> = serde_json::from_value(reconciled.clone()).unwrap_or_default();
     parts.into_iter().flat_map(|(what, found)| found.into_iter().map(move |one| format!("{what}: {one}"))).collect()
 }
 

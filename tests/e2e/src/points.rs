@@ -114,19 +114,19 @@ mod tests {
         let id = "web-dcd42a92cbdbaf083cabdcdb5cd34f0f";
         let trace = [
             get("WARM-UP WARM-UP"),
-            get(&format!("RELEASE#{id} DEPLOYED#staging#web")),
-            get("TURN#web TURN"),
-            get(&format!("RELEASE#{id} DEPLOYED#staging#web")),
-            get(&format!("RELEASE#{id} DEPLOYED#production#web")),
+            get(&format!("RELEASE#{id} DEPLOYED#staging#web#")),
+            get("LOCK#web LOCK"),
+            get(&format!("RELEASE#{id} DEPLOYED#staging#web#")),
+            get(&format!("RELEASE#{id} DEPLOYED#production#web#")),
         ];
 
         let found: Vec<_> = points(&trace).into_iter().map(|point| (point.shape, point.nth)).collect();
 
         let expected = [
-            ("RELEASE#* DEPLOYED#staging#web", 1),
-            ("TURN#web TURN", 1),
-            ("RELEASE#* DEPLOYED#staging#web", 2),
-            ("RELEASE#* DEPLOYED#production#web", 1),
+            ("RELEASE#* DEPLOYED#staging#web#", 1),
+            ("LOCK#web LOCK", 1),
+            ("RELEASE#* DEPLOYED#staging#web#", 2),
+            ("RELEASE#* DEPLOYED#production#web#", 1),
         ];
         assert_eq!(found, expected.map(|(shape, nth)| (shape.to_owned(), nth)));
     }

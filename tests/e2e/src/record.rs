@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use slipway_core::approval::Approval;
 use slipway_core::audit::Sealed;
+use slipway_core::lock::Lock;
 use slipway_core::release::{Ended, Started};
 use slipway_core::rollback::Baseline;
-use slipway_core::turn::Turn;
 use slipway_local::Mail;
 use slipway_local::wire::{Entry, Fault, What};
 
@@ -22,8 +22,8 @@ pub struct Record {
     pub stages: Vec<Stage>,
     /// The releases that began.
     pub releases: Vec<ReleaseRecord>,
-    /// Who has the turn.
-    pub turn: Turn,
+    /// Who has the lock.
+    pub lock: Lock,
     /// The revision that each service ran before, such as `staging-web:6` for `staging/web`.
     pub before: BTreeMap<String, String>,
     /// The revision that each service runs now.
@@ -34,7 +34,7 @@ pub struct Record {
     pub mails: Vec<Mail>,
     /// The application's audit, from its first entry on.
     pub audit: Vec<Sealed>,
-    /// What the last sweep found, when nothing should have been left to find.
+    /// What the last reconciliation found, when nothing should have been left to find.
     pub found: Vec<String>,
 }
 
@@ -118,7 +118,7 @@ impl Item {
 }
 
 impl ReleaseRecord {
-    /// Reads the items of a release: those below `RELEASE#`, `APPROVAL#`, `WAIT#` and `OPEN` that are its own.
+    /// Reads the items of a release: those below `RELEASE#`, `APPROVAL#`, `CALLBACK#` and `OPEN` that are its own.
     ///
     /// # Errors
     ///
@@ -127,6 +127,7 @@ impl ReleaseRecord {
         let mut record = Self { id: id.to_owned(), ..Self::default() };
         for item in items {
             let (kind, rest) = item.sk.split_once('#').unwrap_or((&item.sk, ""));
+            let rest = rest.trim_end_matches('#');
             let service = rest.replace('#', "/");
             match (item.pk.split('#').next().unwrap_or_default(), kind) {
                 ("RELEASE", "RELEASE") => record.started = Some(item.document()?),
@@ -139,7 +140,7 @@ impl ReleaseRecord {
                     let approval: Approval = item.document()?;
                     record.approvals.insert(approval.stage.to_string(), approval);
                 }
-                ("WAIT", _) => record.waits.push(item.sk.clone()),
+                ("CALLBACK", _) => record.waits.push(item.sk.clone()),
                 ("OPEN", _) => record.is_open = true,
                 _ => {}
             }

@@ -178,8 +178,8 @@ mod tests {
 
     fn run(fault: &str, outcome: &str, violations: &[&str]) -> Run {
         Run {
-            name: format!("good: {fault} at take-turn"),
-            function: "take-turn".to_owned(),
+            name: format!("good: {fault} at acquire-lock"),
+            function: "acquire-lock".to_owned(),
             operation: "dynamodb:GetItem".to_owned(),
             fault: fault.to_owned(),
             outcomes: vec![outcome.to_owned()],
@@ -202,13 +202,13 @@ mod tests {
     #[test]
     fn what_did_not_hold_is_in_the_summary_the_cell_and_the_list() {
         let runs =
-            vec![run("kill-before", "RELEASED", &[]), run("kill-before", "FAILED", &[]), run("delay", "STUCK", &["the turn is free: no"])];
+            vec![run("kill-before", "RELEASED", &[]), run("kill-before", "FAILED", &[]), run("delay", "STUCK", &["the lock is free: no"])];
         let report = Report { matrix: Part { runs, ..Part::default() }, ..Report::default() };
 
         let document = report.document();
 
         assert!(document.contains("did not hold in 1**"), "{document}");
-        assert!(document.contains("| take-turn | dynamodb:GetItem | 2 FR |  |  |  |  | 1 X ✗ |  |"), "{document}");
-        assert!(document.contains("* `good: delay at take-turn`: the turn is free: no"), "{document}");
+        assert!(document.contains("| acquire-lock | dynamodb:GetItem | 2 FR |  |  |  |  | 1 X ✗ |  |"), "{document}");
+        assert!(document.contains("* `good: delay at acquire-lock`: the lock is free: no"), "{document}");
     }
 }

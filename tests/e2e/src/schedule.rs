@@ -50,7 +50,7 @@ pub enum Story {
     Good,
     /// An image that answers 500: rolled back in the first stage.
     Bad,
-    /// A good image whose event is lost: the sweep begins its release.
+    /// A good image whose event is lost: the reconciler begins its release.
     Lost,
     /// An image that hangs; a person ends its release while the first stage changes.
     Aborted,

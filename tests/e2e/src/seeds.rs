@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     fn points() -> Vec<Point> {
-        let point = |nth| Point { caller: "take-turn".to_owned(), operation: "dynamodb:GetItem".to_owned(), shape: String::new(), nth };
+        let point = |nth| Point { caller: "acquire-lock".to_owned(), operation: "dynamodb:GetItem".to_owned(), shape: String::new(), nth };
         (1..=9).map(point).collect()
     }
 

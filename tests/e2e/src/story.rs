@@ -37,7 +37,7 @@ struct Visit {
 
 /// Tells what these releases did since the trace's entry of this number.
 ///
-/// How often a release asked for the turn is left out: that is a matter of milliseconds.
+/// How often a release asked for the lock is left out: that is a matter of milliseconds.
 ///
 /// # Errors
 ///
@@ -67,8 +67,8 @@ pub async fn tell(cloud: &Cloud, entry: u64, parts: &[Part]) -> anyhow::Result<S
                 _ => {}
             }
         }
-        // From the last time on that it asked for the turn.
-        let first = visits.iter().rposition(|visit| visit.step.state == "TakeTurn").unwrap_or_default();
+        // From the last time on that it asked for the lock.
+        let first = visits.iter().rposition(|visit| visit.step.state == "AcquireLock").unwrap_or_default();
 
         let _ = writeln!(text, "{}release-{}", if position == 0 { "" } else { "\n" }, position + 1);
         for line in begun_by {

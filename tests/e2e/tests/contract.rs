@@ -1,168 +1,161 @@
-//! Holds the documents between states, the workflow and the Rust types together. Needs no cloud.
+//! Holds the documents between states, the workflow, the table of functions and the Rust types together. Needs no cloud.
 
 mod picture;
 mod workflow;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemars::{JsonSchema, schema_for};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use slipway_core::application::Application;
+use slipway_core::failure::ending;
+use slipway_core::name::StageName;
+use slipway_core::protocol::{End, StepTask};
 use slipway_core::release::Ending;
 use slipway_core::step::{
-    ApprovalRequested, CaptureBaselineInput, Captured, DeployServicesInput, Deployed, FinishReleaseInput, GateInput, Gated, ReleaseInput,
-    RequestApprovalInput, Restored, TASKS, TakeTurnInput, Turned, VerifyServiceInput, WaitRequest,
+    AcquireLockInput, Acquired, Approved, Baked, CaptureBaselineInput, Captured, Deployed, FinishReleaseInput, Passed, ReleaseInput,
+    StageInput, TASKS, VerifiedServices, VerifyServicesInput,
 };
-use slipway_core::verification::Verification;
-use slipway_core::wait::WaitResult;
-use slipway_runtime::StepError;
-use workflow::Workflow;
+use workflow::{Workflow, functions, repository};
 
 fn statemachine() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../statemachine")
+    repository("statemachine")
 }
 
-/// The schema is what the committed one says, and the committed example fits it and is read and written unchanged.
-fn hold<T: JsonSchema + Serialize + DeserializeOwned>(name: &str) {
+fn text_of(file: &Path) -> String {
+    fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+fn json_of(file: &Path) -> Value {
+    serde_json::from_str(&text_of(file)).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+/// The names of the files of a folder.
+fn files_in(folder: &Path) -> BTreeSet<String> {
+    let files = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    files.flatten().map(|file| file.file_name().to_string_lossy().into_owned()).collect()
+}
+
+/// The schema is what the committed one says, and the committed examples fit it and are read and written unchanged. The examples.
+fn hold<T: JsonSchema + Serialize + DeserializeOwned>(name: &str) -> Vec<String> {
     let schema = serde_json::to_value(schema_for!(T)).expect("a schema is JSON");
     let text = format!("{}\n", serde_json::to_string_pretty(&schema).expect("a schema is JSON"));
     expectorate::assert_contents(statemachine().join(format!("schemas/{name}.json")), &text);
 
     let folder = statemachine().join("examples");
-    let mut examples = 0;
-    for file in fs::read_dir(&folder).expect("the folder of examples").flatten() {
-        let file_name = file.file_name().to_string_lossy().into_owned();
-        if file_name != format!("{name}.json") && !file_name.starts_with(&format!("{name}.")) {
-            continue;
-        }
-        let example: Value = serde_json::from_str(&fs::read_to_string(file.path()).expect("it can be read")).expect("an example is JSON");
-        jsonschema::validate(&schema, &example).unwrap_or_else(|error| panic!("{file_name} does not fit its schema: {error}"));
-        let read: T = serde_json::from_value(example.clone()).unwrap_or_else(|error| panic!("{file_name} is not read: {error}"));
-        assert_eq!(serde_json::to_value(read).expect("it is written"), example, "{file_name} is written as it was read");
-        examples += 1;
+    let is_of_it = |file: &String| *file == format!("{name}.json") || file.starts_with(&format!("{name}."));
+    let examples: Vec<_> = files_in(&folder).into_iter().filter(is_of_it).collect();
+    assert!(!examples.is_empty(), "there is an example of {name} in {}", folder.display());
+    for file in &examples {
+        let example = json_of(&folder.join(file));
+        jsonschema::validate(&schema, &example).unwrap_or_else(|error| panic!("{file} does not fit its schema: {error}"));
+        let read: T = serde_json::from_value(example.clone()).unwrap_or_else(|error| panic!("{file} is not read: {error}"));
+        assert_eq!(serde_json::to_value(read).expect("it is written"), example, "{file} is written as it was read");
     }
-    assert!(examples > 0, "there is an example of {name} in {}", folder.display());
+    examples
 }
 
 #[test]
 fn every_document_between_states_has_its_schema_and_an_example() {
-    hold::<Application>("application");
-    hold::<ReleaseInput>("release");
-    hold::<TakeTurnInput>("take-turn.input");
-    hold::<Turned>("take-turn.output");
-    hold::<CaptureBaselineInput>("capture-baseline.input");
-    hold::<Captured>("capture-baseline.output");
-    hold::<RequestApprovalInput>("request-approval.input");
-    hold::<ApprovalRequested>("request-approval.output");
-    hold::<GateInput>("gate.input");
-    hold::<Gated>("gate.output");
-    hold::<DeployServicesInput>("deploy-services.input");
-    hold::<Deployed>("deploy-services.output");
-    hold::<Restored>("roll-back.output");
-    hold::<VerifyServiceInput>("verify-service.input");
-    hold::<Verification>("verify-service.output");
-    hold::<WaitRequest>("resume-release.input");
-    hold::<WaitResult>("resume-release.output");
-    hold::<FinishReleaseInput>("finish-release.input");
-    hold::<Ending>("finish-release.output");
+    let documents = [
+        ("application", hold::<Application> as fn(&str) -> Vec<String>),
+        ("release", hold::<ReleaseInput>),
+        ("acquire-lock.input", hold::<AcquireLockInput>),
+        ("acquire-lock.output", hold::<Acquired>),
+        ("capture-baseline.input", hold::<CaptureBaselineInput>),
+        ("capture-baseline.output", hold::<Captured>),
+        ("stage.input", hold::<StageInput>),
+        ("gate.output", hold::<Passed>),
+        ("request-approval.output", hold::<Approved>),
+        ("deploy-services.output", hold::<Deployed>),
+        ("verify-services.input", hold::<VerifyServicesInput>),
+        ("verify-services.output", hold::<VerifiedServices>),
+        ("bake-stage.output", hold::<Baked>),
+        ("finish-release.input", hold::<FinishReleaseInput>),
+        ("finish-release.output", hold::<Ending>),
+        ("end", hold::<End>),
+    ];
+
+    let examples: BTreeSet<_> = documents.iter().flat_map(|(name, hold)| hold(name)).collect();
+
+    assert_eq!(examples, files_in(&statemachine().join("examples")), "every example is one of a document");
+    let schemas: BTreeSet<_> = documents.iter().map(|(name, _)| format!("{name}.json")).collect();
+    assert_eq!(schemas, files_in(&statemachine().join("schemas")), "every schema is one of a document");
+}
+
+#[test]
+fn the_example_of_a_failure_ends_as_the_example_of_an_ending() {
+    let example = |name: &str| json_of(&statemachine().join("examples").join(name));
+    let input: FinishReleaseInput = serde_json::from_value(example("finish-release.input.failure.json")).expect("it is read");
+    let staging = StageName::new("staging").expect("a name");
+
+    let ending = ending(input.failure.as_ref(), &[staging]);
+
+    assert_eq!(serde_json::to_value(ending).expect("it is written"), example("finish-release.output.rolled-back.json"));
+}
+
+#[test]
+fn every_example_of_a_task_is_one_that_its_step_reads() {
+    fn state_in<I: DeserializeOwned>(task: Value) -> serde_json::Result<String> {
+        Ok(serde_json::from_value::<StepTask<I>>(task)?.state)
+    }
+    let steps: BTreeSet<_> = TASKS.iter().map(|(_, function)| *function).collect();
+    for function in steps {
+        let task = json_of(&repository(&format!("tests/events/{function}.json")));
+        let state = match function {
+            "acquire-lock" => state_in::<AcquireLockInput>(task),
+            "capture-baseline" => state_in::<CaptureBaselineInput>(task),
+            "verify-services" => state_in::<VerifyServicesInput>(task),
+            "finish-release" => state_in::<FinishReleaseInput>(task),
+            _ => state_in::<StageInput>(task),
+        };
+        let state = state.unwrap_or_else(|error| panic!("{function} does not read its example: {error}"));
+        assert!(TASKS.contains(&(state.as_str(), function)), "{function} does {state}");
+    }
+}
+
+#[test]
+fn every_example_of_an_event_is_in_the_list() {
+    let folder = repository("tests/events");
+    let readme = text_of(&folder.join("README.md"));
+    let rows = readme.lines().filter(|line| line.starts_with("| `")).filter_map(|line| line.split('|').nth(1));
+    let listed: Vec<_> = rows.flat_map(|cell| cell.split('`').skip(1).step_by(2)).map(ToOwned::to_owned).collect();
+    let mut there = files_in(&folder);
+    there.remove("README.md");
+    assert_eq!(listed.iter().cloned().collect::<BTreeSet<_>>(), there);
+    assert_eq!(listed.len(), there.len(), "each once");
 }
 
 #[test]
 fn the_picture_in_the_readme_is_the_workflow() {
-    let (begin, end) = ("<!-- made from release.asl.json -->\n```mermaid\n", "```\n<!-- end of the picture -->");
-    let machine = fs::read_to_string(statemachine().join("release.asl.json")).expect("the workflow");
-    let machine: Value = serde_json::from_str(&machine).expect("the workflow is JSON");
-    let readme = fs::read_to_string(statemachine().join("README.md")).expect("the README");
+    let (begin, end) = ("<!-- made from release.asl.yaml -->\n```mermaid\n", "```\n<!-- end of the picture -->");
+    let readme = text_of(&statemachine().join("README.md"));
     let (before, rest) = readme.split_once(begin).expect("the README has a place for the picture");
     let (_, after) = rest.split_once(end).expect("the picture ends");
 
-    expectorate::assert_contents(statemachine().join("README.md"), &format!("{before}{begin}{}{end}{after}", picture::of(&machine)));
+    let picture = picture::of(&Workflow::read().definition);
+    expectorate::assert_contents(statemachine().join("README.md"), &format!("{before}{begin}{picture}{end}{after}"));
 }
 
 #[test]
-fn every_task_is_known_to_both_and_calls_its_function() {
-    let workflow = Workflow::read();
-    let in_asl: BTreeSet<_> = workflow.tasks().map(|(state, task)| (state.to_owned(), task.function())).collect();
-    let in_rust: BTreeSet<_> = TASKS.iter().map(|(state, function)| ((*state).to_owned(), (*function).to_owned())).collect();
-    assert_eq!(in_asl, in_rust);
-    for (_, function) in TASKS {
-        let main = statemachine().join(format!("../functions/{function}/src/main.rs"));
-        assert!(main.is_file(), "{function} is a function");
-    }
-}
+fn the_list_of_functions_in_the_readme_is_the_table() {
+    let readme = text_of(&repository("functions/README.md"));
+    let rows = readme.lines().filter(|line| line.starts_with("| `")).map(|line| line.split('|').map(str::trim).collect::<Vec<_>>());
+    // Of a step the states that it does; of another function in words what wakes it.
+    let states = |cell: &str| -> Vec<_> {
+        if cell.starts_with('`') { cell.split('`').skip(1).step_by(2).map(ToOwned::to_owned).collect() } else { Vec::new() }
+    };
+    let listed: BTreeMap<_, _> = rows.map(|cells| (cells[1].trim_matches('`').to_owned(), states(cells[2]))).collect();
+    let table: BTreeMap<_, _> = functions().into_iter().map(|(name, function)| (name, function.states)).collect();
+    assert_eq!(listed, table);
 
-#[test]
-fn every_placeholder_is_a_function_that_terraform_fills_in() {
-    let placeholders = Workflow::read().placeholders();
-    let functions: BTreeSet<_> = TASKS.iter().map(|(_, function)| format!("{}_arn", function.replace('-', "_"))).collect();
-    assert_eq!(placeholders, functions);
-
-    let terraform = fs::read_to_string(statemachine().join("../infra/modules/deployer/workflow.tf")).expect("the deployer's workflow");
-    let list = terraform.split_once("workflow_functions = toset([").expect("the list of functions").1.split_once("])").expect("its end").0;
-    let filled_in: BTreeSet<_> = list
-        .split(',')
-        .map(|name| name.trim().trim_matches('"'))
-        .filter(|name| !name.is_empty())
-        .map(|name| format!("{}_arn", name.replace('-', "_")))
-        .collect();
-    assert_eq!(filled_in, functions);
-}
-
-#[test]
-fn every_task_has_a_time_out_a_retry_with_jitter_and_a_catch() {
-    for (state, task) in Workflow::read().tasks() {
-        assert!(task.definition.get("TimeoutSeconds").is_some(), "{state} has a time-out");
-        let retries = task.definition["Retry"].as_array().unwrap_or_else(|| panic!("{state} has retries"));
-        let first = &retries[0];
-        assert_eq!(first["JitterStrategy"], "FULL", "{state} tries again with jitter");
-        let names: Vec<_> = first["ErrorEquals"].as_array().expect("names").iter().filter_map(Value::as_str).collect();
-        for name in ["Transient", "Lambda.ServiceException", "Lambda.TooManyRequestsException"] {
-            assert!(names.contains(&name), "{state} tries {name} again");
-        }
-        let caught = task.definition.get("Catch").is_some() || task.parent_catches;
-        assert!(caught, "{state}, or the Map around it, catches");
-    }
-}
-
-#[test]
-fn every_error_name_is_one_that_can_come() {
-    let ours: BTreeSet<_> = StepError::NAMES.into_iter().collect();
-    for name in Workflow::read().error_names() {
-        let of_aws = ["States.", "Lambda.", "Runtime.", "Sandbox."].iter().any(|prefix| name.starts_with(prefix));
-        assert!(of_aws || ours.contains(name.as_str()), "{name} is an error of ours or of AWS's");
-    }
-}
-
-#[test]
-fn every_variable_is_assigned_on_every_way_to_its_use() {
-    let problems = Workflow::read().unassigned_variables();
-    assert!(problems.is_empty(), "{}", problems.join("\n"));
-}
-
-#[test]
-fn no_variable_of_an_iteration_has_the_name_of_an_outer_one() {
-    // Step Functions refuses such a definition: AWS Step Functions developer guide, "Passing data between states with
-    // variables", scopes.
-    assert_eq!(Workflow::read().names_assigned_twice(), BTreeSet::new());
-}
-
-#[test]
-fn every_state_can_be_reached_and_every_next_exists() {
-    let problems = Workflow::read().loose_ends();
-    assert!(problems.is_empty(), "{}", problems.join("\n"));
-}
-
-#[test]
-fn no_state_polls() {
-    let workflow = Workflow::read();
-    let sleeping: Vec<_> = workflow.states().filter(|(_, state)| state["Type"] == "Wait").map(|(name, _)| name).collect();
-    assert_eq!(sleeping, ["StaySteady"], "waits are parked tokens; only that nothing happens for a while is slept through");
-    assert!(!workflow.leads_back("StaySteady"), "and it is slept through once");
-    assert!(workflow.waits_on_every_way_back(), "no way leads back to a state that was passed without a wait");
+    let folders = files_in(&repository("functions"));
+    let crates = folders.into_iter().filter(|name| repository(&format!("functions/{name}/src/main.rs")).is_file());
+    assert_eq!(crates.collect::<BTreeSet<_>>(), table.into_keys().collect(), "every function has its crate");
 }
 
 #[test]
@@ -194,7 +187,7 @@ fn the_runbook_says_what_to_do_for_every_alarm_and_every_outcome() {
     let read = |file: &str| fs::read_to_string(statemachine().join("..").join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
     let (runbook, alarms) = (read("docs/runbook.md"), read("infra/modules/observability/alarms.tf"));
 
-    // "${var.name}-${function}-errors" = { and "${var.name}-no-sweep" => {: what follows the last placeholder.
+    // "${var.name}-${function}-errors" = { and "${var.name}-no-reconciliation" => {: what follows the last placeholder.
     let names = alarms.lines().filter(|line| line.ends_with("= {") || line.ends_with("=> {")).filter_map(|line| line.split('"').nth(1));
     let suffixes: BTreeSet<&str> = names.filter_map(|name| Some(name.rsplit_once('}')?.1)).filter(|suffix| !suffix.is_empty()).collect();
     let missing: Vec<_> = suffixes.iter().filter(|suffix| !runbook.contains(&format!("{suffix}`"))).collect();
@@ -206,10 +199,4 @@ fn the_runbook_says_what_to_do_for_every_alarm_and_every_outcome() {
         assert!(headings.iter().any(|heading| heading.contains(outcome)), "the runbook has no section for {outcome}");
     }
     assert_eq!(headings.get(1), Some(&"## STUCK"), "the worst comes first");
-}
-
-#[test]
-fn templates_leave_jsonata_alone() {
-    let text = fs::read_to_string(Workflow::path()).expect("the workflow");
-    assert!(!text.contains("%{"), "Terraform's templates read a per cent sign before a brace as their own");
 }

@@ -118,7 +118,7 @@ fn letter(queue: &str, message: &Message, begun: i64) -> anyhow::Result<(String,
     let body = message.body().unwrap_or_default();
     let parsed: Value = serde_json::from_str(body).context("it is not JSON")?;
     if parsed.get("DDBStreamBatchInfo").is_some() {
-        bail!("it only points at changes of the table, and holds none of them: the sweep makes up for it");
+        bail!("it only points at changes of the table, and holds none of them: the reconciler makes up for it");
     }
     let target = message.message_attributes().and_then(|attributes| attributes.get("TARGET_ARN")).and_then(|target| target.string_value());
     let function = match target {
@@ -145,19 +145,19 @@ mod tests {
     fn a_message_goes_back_to_the_function_that_it_was_for() {
         let of_function = Message::builder().body(r#"{"detail":{}}"#).attributes(SentTimestamp, "999").build();
         let of_rule =
-            Message::builder().body("{}").message_attributes("TARGET_ARN", target("arn:aws:lambda:r:a:function:slipway-sweep")).build();
+            Message::builder().body("{}").message_attributes("TARGET_ARN", target("arn:aws:lambda:r:a:function:slipway-reconcile")).build();
 
         let (function, event) = letter("slipway-receive-push-dead-letters", &of_function, BEGUN).expect("a letter");
         assert_eq!((function.as_str(), event.as_str()), ("slipway-receive-push", r#"{"detail":{}}"#));
         let (function, _) = letter("slipway-execution-ended-dead-letters", &of_rule, BEGUN).expect("a letter");
-        assert_eq!(function, "arn:aws:lambda:r:a:function:slipway-sweep");
+        assert_eq!(function, "arn:aws:lambda:r:a:function:slipway-reconcile");
     }
 
     #[test]
     fn what_cannot_be_brought_or_has_just_come_back_is_kept_and_says_why() {
         let queue = "slipway-resume-release-dead-letters";
         for (message, why) in [
-            (Message::builder().body(r#"{"DDBStreamBatchInfo":{"shardId":"1"}}"#).build(), "the sweep"),
+            (Message::builder().body(r#"{"DDBStreamBatchInfo":{"shardId":"1"}}"#).build(), "the reconciler"),
             (Message::builder().body("{}").attributes(SentTimestamp, "1001").build(), "it came while this ran"),
             (Message::builder().body("hello").build(), "it is not JSON"),
             (Message::builder().body("{}").message_attributes("TARGET_ARN", target("arn:aws:sqs:r:a:other")).build(), "is no function"),

@@ -1,4 +1,4 @@
-//! What the table remembers of an application: its releases, its quarantined images, its turn.
+//! What the table remembers of an application: its releases, its quarantined images, its lock.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,11 +10,11 @@ use serde::de::DeserializeOwned;
 use slipway_core::{
     audit::Sealed,
     image::{Digest, Image},
+    lock::Lock,
     name::ReleaseId,
     quarantine::Quarantine,
     release::{Ended, Outcome, Release, Started},
     timeline::{Moment, in_order},
-    turn::Turn,
 };
 
 /// The table's name on the local cloud.
@@ -27,8 +27,8 @@ pub struct History {
     pub releases: Vec<Past>,
     /// Images that may not be released again, by their digest.
     pub quarantines: HashMap<String, Quarantine>,
-    /// Who has the turn.
-    pub turn: Turn,
+    /// Who has the lock.
+    pub lock: Lock,
 }
 
 /// A release.
@@ -69,8 +69,8 @@ impl History {
         }
         releases.reverse();
         let quarantines = list(&table, &format!("QUARANTINE#{application}")).await?.into_iter().collect();
-        let turn = list(&table, &format!("TURN#{application}")).await?.into_iter().next().map(|(_, turn)| turn).unwrap_or_default();
-        Ok(Self { releases, quarantines, turn })
+        let lock = list(&table, &format!("LOCK#{application}")).await?.into_iter().next().map(|(_, lock)| lock).unwrap_or_default();
+        Ok(Self { releases, quarantines, lock })
     }
 
     /// The release that a person names: by its id, or the newest one of an image, by tag or (the beginning of) a digest.
@@ -150,15 +150,19 @@ impl History {
         image.context("there is nothing to go back to: no image was released before what runs; name one with --to")
     }
 
-    /// The releases that wait for the turn, the newest push first.
+    /// The releases that wait for the lock, the newest push first.
     pub fn waiting(&self) -> impl Iterator<Item = &Release> {
-        self.releases.iter().filter(|past| past.ended.is_none()).map(|past| &past.started.release).filter(|release| !self.has_turn(release))
+        self.releases
+            .iter()
+            .filter(|past| past.ended.is_none())
+            .map(|past| &past.started.release)
+            .filter(|release| !self.holds_lock(release))
     }
 
-    /// Whether a release has the turn.
+    /// Whether a release has the lock.
     #[must_use]
-    pub fn has_turn(&self, release: &Release) -> bool {
-        self.turn.holder.as_ref().is_some_and(|holder| holder.release == release.id)
+    pub fn holds_lock(&self, release: &Release) -> bool {
+        self.lock.holder.as_ref().is_some_and(|holder| holder.release == release.id)
     }
 
     /// Refuses an image that is quarantined.
@@ -255,7 +259,7 @@ mod tests {
         let quarantine =
             json!({ "release": "web-v3", "outcome": "ROLLED_BACK", "reason": "it answered 500", "at": "2026-11-20T08:01:00Z" });
         let quarantines = HashMap::from([(format!("sha256:{}", "c".repeat(64)), serde_json::from_value(quarantine).expect("it fits"))]);
-        History { releases, quarantines, turn: Turn::default() }
+        History { releases, quarantines, lock: Lock::default() }
     }
 
     fn digest(digit: &str) -> Digest {
@@ -282,11 +286,11 @@ mod tests {
     }
 
     #[test]
-    fn a_release_without_an_outcome_waits_unless_it_has_the_turn() {
+    fn a_release_without_an_outcome_waits_unless_it_has_the_lock() {
         let mut history = history();
         history.releases.insert(0, past("v5", "e", None));
         let holder = json!({ "generation": 4, "holder": { "release": "web-v4", "lease_until": "2026-11-20T08:01:00Z" } });
-        history.turn = serde_json::from_value(holder).expect("it fits");
+        history.lock = serde_json::from_value(holder).expect("it fits");
 
         let waiting: Vec<_> = history.waiting().map(|release| release.image.tag.as_str()).collect();
 

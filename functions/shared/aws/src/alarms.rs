@@ -5,7 +5,7 @@ use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{AlarmHistoryItem, AlarmType, HistoryItemType, ScanBy, StateValue};
 use jiff::Timestamp;
 use serde_json::Value;
-use slipway_core::alarm::{AlarmReading, AlarmState, Ring};
+use slipway_core::alarm::{AlarmReading, AlarmState, Fired};
 
 use crate::AwsError;
 
@@ -47,50 +47,46 @@ impl Alarms {
         Ok(readings)
     }
 
-    /// The first time that an alarm began to ring from then on, whatever it is now. CloudWatch keeps thirty days of history
+    /// The first time that an alarm went into ALARM from then on, whatever it is now. CloudWatch keeps thirty days of history
     /// ("Alarm history" under "Using Amazon CloudWatch alarms", Amazon CloudWatch user guide).
     ///
     /// # Errors
     ///
     /// When CloudWatch cannot be asked.
-    pub async fn first_ring(&self, name: &str, since: Timestamp) -> Result<Option<Ring>, AwsError> {
-        const OPERATION: &str = "cloudwatch:DescribeAlarmHistory";
-        let mut next = None;
-        loop {
-            let request = self
-                .client
-                .describe_alarm_history()
-                .alarm_name(name)
-                .alarm_types(AlarmType::MetricAlarm)
-                .alarm_types(AlarmType::CompositeAlarm)
-                .history_item_type(HistoryItemType::StateUpdate)
-                // Whole seconds: the history's own times may have no others.
-                .start_date(DateTime::from_secs(since.as_second()))
-                .scan_by(ScanBy::TimestampAscending)
-                .set_next_token(next);
-            let answer = request.send().await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
-            if let Some(ring) = answer.alarm_history_items().iter().find_map(ring_of) {
-                return Ok(Some(ring));
-            }
-            next = answer.next_token().filter(|token| !token.is_empty()).map(ToOwned::to_owned);
-            if next.is_none() {
-                return Ok(None);
+    pub async fn first_fired(&self, name: &str, since: Timestamp) -> Result<Option<Fired>, AwsError> {
+        let mut items = self
+            .client
+            .describe_alarm_history()
+            .alarm_name(name)
+            .alarm_types(AlarmType::MetricAlarm)
+            .alarm_types(AlarmType::CompositeAlarm)
+            .history_item_type(HistoryItemType::StateUpdate)
+            // Whole seconds: the history's own times may have no others.
+            .start_date(DateTime::from_secs(since.as_second()))
+            .scan_by(ScanBy::TimestampAscending)
+            .into_paginator()
+            .items()
+            .send();
+        while let Some(item) = items.try_next().await.map_err(|error| AwsError::from_sdk("cloudwatch:DescribeAlarmHistory", error))? {
+            if let Some(fired) = fired_of(&item) {
+                return Ok(Some(fired));
             }
         }
+        Ok(None)
     }
 }
 
-/// An item of the history, where the alarm begins to ring in it.
-fn ring_of(item: &AlarmHistoryItem) -> Option<Ring> {
+/// An item of the history, where the alarm goes into ALARM in it.
+fn fired_of(item: &AlarmHistoryItem) -> Option<Fired> {
     let data: Value = item.history_data().and_then(|data| serde_json::from_str(data).ok()).unwrap_or_default();
     let new = &data["newState"];
     // The data are JSON, the summary is words; what one leaves out the other may say.
-    let rings = new["stateValue"].as_str().map_or_else(
+    let fires = new["stateValue"].as_str().map_or_else(
         || item.history_summary().is_some_and(|summary| summary.ends_with("to ALARM")),
         |state| state == StateValue::Alarm.as_str(),
     );
     let at = Timestamp::from_second(item.timestamp()?.secs()).ok()?;
-    rings.then(|| Ring { at, reason: new["stateReason"].as_str().unwrap_or_default().to_owned() })
+    fires.then(|| Fired { at, reason: new["stateReason"].as_str().unwrap_or_default().to_owned() })
 }
 
 /// A state that CloudWatch may add is not a quiet one.
@@ -135,11 +131,11 @@ mod tests {
             AlarmHistoryItem::builder().timestamp(DateTime::from_secs(second)).history_data(data).history_summary(summary).build()
         };
         let quiet = r#"{"version":"1.0","oldState":{"stateValue":"ALARM"},"newState":{"stateValue":"OK","stateReason":"fine"}}"#;
-        let rang = r#"{"version":"1.0","oldState":{"stateValue":"OK"},"newState":{"stateValue":"ALARM","stateReason":"5 of 5"}}"#;
+        let fires = r#"{"version":"1.0","oldState":{"stateValue":"OK"},"newState":{"stateValue":"ALARM","stateReason":"5 of 5"}}"#;
         for (first, second, expected) in [
             (item(10, quiet, "Alarm updated from ALARM to OK"), item(11, quiet, ""), None),
-            (item(10, quiet, ""), item(11, rang, ""), Some((11, "5 of 5"))),
-            (item(10, "", "Alarm updated from OK to ALARM"), item(11, rang, ""), Some((10, ""))),
+            (item(10, quiet, ""), item(11, fires, ""), Some((11, "5 of 5"))),
+            (item(10, "", "Alarm updated from OK to ALARM"), item(11, fires, ""), Some((10, ""))),
         ] {
             let page = |item: AlarmHistoryItem, next: Option<&str>| {
                 DescribeAlarmHistoryOutput::builder().alarm_history_items(item).set_next_token(next.map(ToOwned::to_owned)).build()
@@ -153,9 +149,9 @@ mod tests {
                 .then_output(move || second.clone());
             let alarms = Alarms::new(answering!(aws_sdk_cloudwatch, [&newest_last, &more]));
 
-            let ring = alarms.first_ring("a", Timestamp::from_second(9).expect("in range")).await.expect("CloudWatch answers");
+            let fired = alarms.first_fired("a", Timestamp::from_second(9).expect("in range")).await.expect("CloudWatch answers");
 
-            assert_eq!(ring.as_ref().map(|ring| (ring.at.as_second(), ring.reason.as_str())), expected);
+            assert_eq!(fired.as_ref().map(|fired| (fired.at.as_second(), fired.reason.as_str())), expected);
         }
     }
 }

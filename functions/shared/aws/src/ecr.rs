@@ -102,13 +102,13 @@ impl Repositories {
     /// `inspector2:ListCoverage` as well ("IAM permissions required for enhanced scanning", Amazon ECR user guide).
     pub async fn scan(&self, repository: &RepositoryName, digest: &Digest) -> Result<Scan, AwsError> {
         const OPERATION: &str = "ecr:DescribeImageScanFindings";
+        let id = ImageIdentifier::builder().image_digest(digest.as_str()).build();
+        let request = self.client.describe_image_scan_findings().repository_name(repository.as_str()).image_id(id);
+        let mut pages = request.into_paginator().send();
         let mut findings = Vec::new();
-        let mut next = None;
-        loop {
-            let id = ImageIdentifier::builder().image_digest(digest.as_str()).build();
-            let request = self.client.describe_image_scan_findings().repository_name(repository.as_str()).image_id(id).set_next_token(next);
-            let answer = match request.send().await {
-                Ok(answer) => answer,
+        while let Some(page) = pages.next().await {
+            let page = match page {
+                Ok(page) => page,
                 Err(error) if error.as_service_error().is_some_and(DescribeImageScanFindingsError::is_scan_not_found_exception) => {
                     return Ok(Scan::Pending {
                         why: format!("there is no scan of {}@{}: turn on scanning on push", repository, digest.short()),
@@ -119,23 +119,16 @@ impl Repositories {
                 }
                 Err(error) => return Err(AwsError::from_sdk(OPERATION, error)),
             };
-            if let Some(unfinished) = unfinished(&answer) {
+            if let Some(unfinished) = unfinished(&page) {
                 return Ok(unfinished);
             }
-            if let Some(some) = answer.image_scan_findings() {
+            if let Some(some) = page.image_scan_findings() {
+                let open = |finding: &&EnhancedImageScanFinding| finding.status().is_none_or(|status| status == "ACTIVE");
                 findings.extend(some.findings().iter().map(basic));
-                findings.extend(
-                    some.enhanced_findings()
-                        .iter()
-                        .filter(|finding| finding.status().is_none_or(|status| status == "ACTIVE"))
-                        .map(enhanced),
-                );
-            }
-            next = answer.next_token().filter(|token| !token.is_empty()).map(ToOwned::to_owned);
-            if next.is_none() {
-                return Ok(Scan::Done { findings });
+                findings.extend(some.enhanced_findings().iter().filter(open).map(enhanced));
             }
         }
+        Ok(Scan::Done { findings })
     }
 
     /// A label of the image's configuration. Of an index the first image is asked.
@@ -173,24 +166,11 @@ impl Repositories {
     pub async fn tagged(&self, repository: &RepositoryName) -> Result<Vec<Tagged>, AwsError> {
         const OPERATION: &str = "ecr:DescribeImages";
         let filter = DescribeImagesFilter::builder().tag_status(TagStatus::Tagged).build();
-        let mut images = Vec::new();
-        let mut next = None;
-        loop {
-            let request = self.client.describe_images().repository_name(repository.as_str()).filter(filter.clone()).set_next_token(next);
-            let answer = match request.send().await {
-                Ok(answer) => answer,
-                Err(error) if error.as_service_error().is_some_and(DescribeImagesError::is_repository_not_found_exception) => {
-                    return Ok(Vec::new());
-                }
-                Err(error) => return Err(AwsError::from_sdk(OPERATION, error)),
-            };
-            for detail in answer.image_details() {
-                images.push(tagged(OPERATION, detail)?);
-            }
-            next = answer.next_token().map(ToOwned::to_owned);
-            if next.is_none() {
-                return Ok(images);
-            }
+        let request = self.client.describe_images().repository_name(repository.as_str()).filter(filter);
+        match request.into_paginator().items().send().try_collect().await {
+            Ok(details) => details.iter().map(|detail| tagged(OPERATION, detail)).collect(),
+            Err(error) if error.as_service_error().is_some_and(DescribeImagesError::is_repository_not_found_exception) => Ok(Vec::new()),
+            Err(error) => Err(AwsError::from_sdk(OPERATION, error)),
         }
     }
 }

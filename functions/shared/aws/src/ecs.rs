@@ -308,18 +308,9 @@ impl Ecs {
     ///
     /// When ECS cannot be asked.
     pub async fn running_tasks(&self, cluster: &str, service: &str) -> Result<Vec<TaskView>, AwsError> {
-        let mut arns = Vec::new();
-        let mut next = None;
-        loop {
-            let request =
-                self.client.list_tasks().cluster(cluster).service_name(service).desired_status(DesiredStatus::Running).set_next_token(next);
-            let answer = request.send().await.map_err(|error| AwsError::from_sdk("ecs:ListTasks", error))?;
-            arns.extend_from_slice(answer.task_arns());
-            next = answer.next_token().map(ToOwned::to_owned);
-            if next.is_none() {
-                break;
-            }
-        }
+        let request = self.client.list_tasks().cluster(cluster).service_name(service).desired_status(DesiredStatus::Running);
+        let arns = request.into_paginator().items().send().try_collect().await;
+        let arns = arns.map_err(|error| AwsError::from_sdk("ecs:ListTasks", error))?;
         let tasks = self.describe_tasks(cluster, &arns).await?;
         tasks.iter().filter(|task| task.last_status() == Some("RUNNING")).map(task_view).collect()
     }

@@ -1,4 +1,4 @@
-//! What can go wrong when AWS is asked, in two classes: what another try may cure, and what it will not.
+//! What can go wrong when AWS is asked, in classes: what another try may cure, sooner or later, and what it will not.
 
 use std::error::Error as StdError;
 use std::fmt::Debug;
@@ -13,9 +13,17 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AwsError {
-    /// Throttled, timed out, interrupted, or AWS's own fault: it may be tried again. The effect may be there.
+    /// Timed out, interrupted, or AWS's own fault: it may be tried again. The effect may be there.
     #[error("{operation} failed and may be tried again")]
     Transient {
+        /// The action, as IAM names it.
+        operation: &'static str,
+        /// The cause.
+        source: BoxError,
+    },
+    /// AWS is asked too often: it may be tried again, after some time. The call had no effect.
+    #[error("{operation} was throttled and may be tried again later")]
+    Throttled {
         /// The action, as IAM names it.
         operation: &'static str,
         /// The cause.
@@ -47,23 +55,50 @@ struct Answer {
     message: String,
 }
 
-/// Codes that say "later". The SDK has tried a few times by itself before one of them is seen here.
-const LATER: [&str; 12] = [
+impl Answer {
+    fn of(code: &str, message: &str) -> BoxError {
+        Box::new(Self { code: code.to_owned(), message: message.to_owned() })
+    }
+}
+
+/// Codes of throttling: those that the SDK knows (`THROTTLING_ERRORS` of aws-runtime), SNS's own, and those of KMS behind a service. The
+/// SDK has tried a few times by itself before one of them is seen here.
+const THROTTLING: [&str; 15] = [
     "Throttling",
     "ThrottlingException",
+    "ThrottlingError",
+    "Throttled",
     "ThrottledException",
     "TooManyRequestsException",
     "RequestLimitExceeded",
     "RequestThrottled",
     "RequestThrottledException",
+    "BandwidthLimitExceeded",
+    "ProvisionedThroughputExceeded",
     "ProvisionedThroughputExceededException",
+    "KMSThrottling",
+    "KMSThrottlingException",
+    "KmsThrottlingException",
+];
+
+/// Codes of what passes by itself.
+const PASSING: [&str; 7] = [
     "TransactionInProgressException",
     "TransactionConflictException",
-    "LimitExceededException",
     "ServiceUnavailable",
+    "InternalFailure",
+    "InternalException",
+    "RequestTimeout",
+    "RequestTimeoutException",
 ];
 
 impl AwsError {
+    /// Whether the same call may succeed when it is made again.
+    #[must_use]
+    pub const fn may_be_tried_again(&self) -> bool {
+        matches!(self, Self::Transient { .. } | Self::Throttled { .. })
+    }
+
     /// Sorts a failed call into its class.
     #[expect(clippy::needless_pass_by_value, reason = "it is handed over by `map_err`")]
     pub(crate) fn from_sdk<E>(operation: &'static str, error: SdkError<E, Response>) -> Self
@@ -71,17 +106,39 @@ impl AwsError {
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     {
         let SdkError::ServiceError(answer) = &error else {
-            let may_be_tried_again = !matches!(error, SdkError::ConstructionFailure(_));
             let source: BoxError = Box::new(Chain(chain(&error)));
-            return if may_be_tried_again { Self::Transient { operation, source } } else { Self::Refused { operation, source } };
+            return match error {
+                SdkError::ConstructionFailure(_) => Self::Refused { operation, source },
+                _ => Self::Transient { operation, source },
+            };
         };
-        let code = answer.err().code().unwrap_or("Unknown").to_owned();
-        let message = answer.err().message().unwrap_or("no message").to_owned();
+        let (code, message) = (answer.err().code().unwrap_or("Unknown"), answer.err().message().unwrap_or("no message"));
+        let status = answer.raw().status();
+        match Self::from_words(operation, code, message) {
+            Self::Refused { operation, source } if status.as_u16() == 429 => Self::Throttled { operation, source },
+            Self::Refused { operation, source } if status.is_server_error() => Self::Transient { operation, source },
+            sorted => sorted,
+        }
+    }
+
+    /// Sorts what AWS says in an answer into its class.
+    pub(crate) fn from_words(operation: &'static str, code: &str, message: &str) -> Self {
+        // Most services mean a number of things by it, which another try does not change; those that mean a rate say so.
+        let rate = code == "LimitExceededException" && message.to_ascii_lowercase().contains("rate exceeded");
         // ECS serialises revisions of one family and says so with a plain ClientException.
         let concurrent = message.contains("Too many concurrent attempts to create a new revision");
-        let later = LATER.contains(&code.as_str()) || concurrent || answer.raw().status().is_server_error();
-        let source: BoxError = Box::new(Answer { code, message });
-        if later { Self::Transient { operation, source } } else { Self::Refused { operation, source } }
+        if rate || THROTTLING.contains(&code) {
+            Self::throttled(operation, code, message)
+        } else if concurrent || PASSING.contains(&code) {
+            Self::Transient { operation, source: Answer::of(code, message) }
+        } else {
+            Self::Refused { operation, source: Answer::of(code, message) }
+        }
+    }
+
+    /// That AWS throttled a call, in its words.
+    pub(crate) fn throttled(operation: &'static str, code: &str, message: &str) -> Self {
+        Self::Throttled { operation, source: Answer::of(code, message) }
     }
 
     /// An answer that lacks what it should have.
@@ -132,13 +189,34 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn throttling_may_be_tried_again() {
-        let rule = mock!(aws_sdk_ecs::Client::describe_services).then_error(|| answer("ThrottlingException", "Rate exceeded"));
-        let ecs = Ecs::new(answering!(aws_sdk_ecs, [&rule]));
+    async fn throttling_may_be_tried_again_and_a_limit_of_number_may_not() {
+        for (code, message, throttled) in [
+            ("ThrottlingException", "Rate exceeded", true),
+            ("Throttling", "Rate exceeded", true),
+            ("TooManyRequestsException", "slow down", true),
+            ("LimitExceededException", "Rate exceeded", true),
+            ("LimitExceededException", "The limit for the resource was exceeded.", false),
+            ("AccessDeniedException", "not authorized", false),
+        ] {
+            let rule = mock!(aws_sdk_ecs::Client::describe_services).then_error(move || answer(code, message));
+            let ecs = Ecs::new(answering!(aws_sdk_ecs, [&rule]));
 
-        let error = ecs.services("staging", &["web"]).await.expect_err("it is throttled");
+            let error = ecs.services("staging", &["web"]).await.expect_err("it is not answered");
 
-        assert!(matches!(error, AwsError::Transient { .. }), "{error:?}");
+            assert_eq!(matches!(error, AwsError::Throttled { .. }), throttled, "{error:?}");
+            assert_eq!(error.may_be_tried_again(), throttled, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn the_status_decides_where_the_code_is_a_new_one() {
+        for (status, throttled, may_be_tried_again) in [(400, false, false), (429, true, true), (500, false, true), (503, false, true)] {
+            let response = Response::new(status.try_into().expect("a status"), aws_smithy_types::body::SdkBody::empty());
+            let error = AwsError::from_sdk("ecs:DescribeServices", SdkError::service_error(answer("NewWord", "?"), response));
+
+            assert_eq!(matches!(error, AwsError::Throttled { .. }), throttled, "{status}: {error:?}");
+            assert_eq!(error.may_be_tried_again(), may_be_tried_again, "{status}: {error:?}");
+        }
     }
 
     #[test]

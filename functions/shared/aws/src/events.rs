@@ -28,7 +28,7 @@ impl Events {
         let answer = self.client.put_events().entries(entry).send().await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
         // The call succeeds when entries fail: each says so by itself.
         let failed = answer.entries().iter().find_map(|entry| Some((entry.error_code()?, entry.error_message().unwrap_or_default())));
-        failed.map_or(Ok(()), |(code, message)| Err(AwsError::unusable(OPERATION, format!("{code}: {message}"))))
+        failed.map_or(Ok(()), |(code, message)| Err(AwsError::from_words(OPERATION, code, message)))
     }
 }
 
@@ -43,15 +43,21 @@ mod tests {
 
     #[tokio::test]
     async fn an_entry_that_is_not_taken_is_an_error_although_the_call_succeeds() {
-        for (entry, is_taken) in [
-            (PutEventsResultEntry::builder().event_id("1").build(), true),
-            (PutEventsResultEntry::builder().error_code("ThrottlingException").error_message("slow down").build(), false),
+        let failed = |code: &str| PutEventsResultEntry::builder().error_code(code).error_message("in words").build();
+        for (entry, is_taken, may_be_tried_again) in [
+            (PutEventsResultEntry::builder().event_id("1").build(), true, false),
+            (failed("ThrottlingException"), false, true),
+            (failed("InternalFailure"), false, true),
+            (failed("MalformedDetail"), false, false),
         ] {
             let rule = mock!(aws_sdk_eventbridge::Client::put_events)
                 .then_output(move || PutEventsOutput::builder().entries(entry.clone()).build());
             let events = Events::new(answering!(aws_sdk_eventbridge, [&rule]));
 
-            assert_eq!(events.put("Slipway Notification", &Value::Null).await.is_ok(), is_taken);
+            let put = events.put("Slipway Notification", &Value::Null).await;
+
+            assert_eq!(put.is_ok(), is_taken, "{put:?}");
+            assert_eq!(put.is_err_and(|error| error.may_be_tried_again()), may_be_tried_again);
         }
     }
 }

@@ -4,9 +4,12 @@ use aws_sdk_sfn::Client;
 use aws_sdk_sfn::operation::describe_execution::DescribeExecutionError;
 use aws_sdk_sfn::types::ExecutionStatus;
 use serde::Serialize;
-use slipway_core::turn::Life;
+use slipway_core::lock::Life;
 
 use crate::AwsError;
+
+/// The longest cause that a task fails with, in bytes.
+const LONGEST_CAUSE: usize = 8_000;
 
 /// The workflow's executions.
 #[derive(Clone, Debug)]
@@ -23,12 +26,12 @@ pub enum Start {
     AlreadyThere,
 }
 
-/// What became of a result that was sent to a waiting task.
+/// What became of an end that was sent to a waiting task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
     /// The task has it.
     Delivered,
-    /// Nobody waits any more: the task ended, by an earlier result or by its time-out.
+    /// Nobody waits any more: the task ended, by an earlier call, whose answer may have been lost, or by its time-out.
     NobodyWaits,
 }
 
@@ -74,14 +77,14 @@ impl Executions {
         }
     }
 
-    /// Gives a waiting task its result.
+    /// Ends a waiting task well, with its output.
     ///
     /// # Errors
     ///
-    /// When Step Functions cannot be asked, or refuses. A task that does not wait any more is no error.
-    pub async fn resume(&self, token: &str, result: &(impl Serialize + Sync)) -> Result<Delivery, AwsError> {
+    /// When Step Functions cannot be asked, or refuses. A task that does not wait any more is [`Delivery::NobodyWaits`].
+    pub async fn succeed(&self, token: &str, output: &(impl Serialize + Sync)) -> Result<Delivery, AwsError> {
         const OPERATION: &str = "states:SendTaskSuccess";
-        match self.client.send_task_success().task_token(token).output(json(OPERATION, result)?).send().await {
+        match self.client.send_task_success().task_token(token).output(json(OPERATION, output)?).send().await {
             Ok(_) => Ok(Delivery::Delivered),
             Err(error)
                 if error
@@ -91,6 +94,28 @@ impl Executions {
                 Ok(Delivery::NobodyWaits)
             }
             Err(error) => Err(AwsError::from_sdk(OPERATION, error)),
+        }
+    }
+
+    /// Ends a waiting task with an error, which the state's Retry and Catch match by its name. The cause is cut to 8,000 bytes, at the end
+    /// of a character: Step Functions takes 32,768 characters (`SendTaskFailure`, AWS Step Functions API reference), but every later
+    /// state would carry them along.
+    ///
+    /// # Errors
+    ///
+    /// When Step Functions cannot be asked, or refuses. A task that does not wait any more is [`Delivery::NobodyWaits`].
+    pub async fn fail(&self, token: &str, error: &str, cause: &str) -> Result<Delivery, AwsError> {
+        let cause = &cause[..cause.floor_char_boundary(LONGEST_CAUSE)];
+        match self.client.send_task_failure().task_token(token).error(error).cause(cause).send().await {
+            Ok(_) => Ok(Delivery::Delivered),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|error| error.is_task_timed_out() || error.is_task_does_not_exist() || error.is_invalid_token()) =>
+            {
+                Ok(Delivery::NobodyWaits)
+            }
+            Err(error) => Err(AwsError::from_sdk("states:SendTaskFailure", error)),
         }
     }
 }
@@ -106,9 +131,10 @@ fn json(operation: &'static str, value: &impl Serialize) -> Result<String, AwsEr
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_sfn::operation::send_task_failure::{SendTaskFailureError, SendTaskFailureOutput};
     use aws_sdk_sfn::operation::send_task_success::SendTaskSuccessError;
     use aws_sdk_sfn::operation::start_execution::StartExecutionError;
-    use aws_sdk_sfn::types::error::{ExecutionAlreadyExists, TaskTimedOut};
+    use aws_sdk_sfn::types::error::{ExecutionAlreadyExists, TaskDoesNotExist, TaskTimedOut};
     use aws_smithy_mocks::mock;
 
     use super::*;
@@ -123,6 +149,30 @@ mod tests {
         let executions = Executions::new(answering!(aws_sdk_sfn, [&exists, &timed_out]));
 
         assert_eq!(executions.start("arn:aws:states:…", "web-a1", &()).await.expect("no error"), Start::AlreadyThere);
-        assert_eq!(executions.resume("token", &()).await.expect("no error"), Delivery::NobodyWaits);
+        assert_eq!(executions.succeed("token", &()).await.expect("no error"), Delivery::NobodyWaits);
+    }
+
+    #[tokio::test]
+    async fn a_task_fails_by_name_with_a_cause_that_is_not_too_long() {
+        let failed = mock!(aws_sdk_sfn::Client::send_task_failure)
+            .match_requests(|request| {
+                let cause = request.cause().unwrap_or_default();
+                (request.task_token(), request.error()) == (Some("token"), Some("Woken")) && (cause == "short" || cause.len() == 7_999)
+            })
+            .then_output(|| SendTaskFailureOutput::builder().build());
+        let executions = Executions::new(answering!(aws_sdk_sfn, [&failed]));
+
+        for cause in ["short".to_owned(), format!("a{}", "ä".repeat(40_000))] {
+            assert_eq!(executions.fail("token", "Woken", &cause).await.expect("no error"), Delivery::Delivered);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_task_that_has_ended_cannot_fail_and_that_is_no_error() {
+        let gone = mock!(aws_sdk_sfn::Client::send_task_failure)
+            .then_error(|| SendTaskFailureError::TaskDoesNotExist(TaskDoesNotExist::builder().build()));
+        let executions = Executions::new(answering!(aws_sdk_sfn, [&gone]));
+
+        assert_eq!(executions.fail("token", "Woken", "").await.expect("no error"), Delivery::NobodyWaits);
     }
 }

@@ -13,15 +13,19 @@ mod elb;
 mod error;
 mod events;
 mod executions;
+mod http;
+mod keys;
 mod logs;
 mod parameters;
+mod place;
 mod snapshots;
 mod table;
 mod topics;
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use aws_config::{AppName, BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::{AppName, BehaviorVersion, ConfigLoader, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 
 pub use alarms::Alarms;
 pub use ecr::{Repositories, Tagged};
@@ -30,10 +34,12 @@ pub use elb::{Listener, LoadBalancers};
 pub use error::AwsError;
 pub use events::Events;
 pub use executions::{Delivery, Executions, Start};
+pub use keys::{Item, Key};
 pub use logs::Logs;
 pub use parameters::{Parameter, Parameters};
+pub use place::Place;
 pub use snapshots::{Requested, Snapshots};
-pub use table::{Key, Stored, Table};
+pub use table::{Stored, Table, Update};
 pub use topics::{Mail, Topic};
 
 /// How long one try of a call may take. Every function's own time-out is above [`OPERATION_SECONDS`].
@@ -43,10 +49,36 @@ const OPERATION_SECONDS: u64 = 8;
 /// How often a call is tried.
 const ATTEMPTS: u32 = 3;
 
-/// The connection to AWS that all of a function's clients share.
+/// The connection to AWS: one pool of HTTP connections, and one client of each AWS service on it.
+///
+/// A clone is cheap and shares both, and so does everything that it gives out: what is opened during a function's init serves every
+/// invocation.
 #[derive(Clone, Debug)]
 pub struct Aws {
+    shared: Arc<Shared>,
+}
+
+/// What all clones share.
+#[derive(Debug)]
+struct Shared {
     config: SdkConfig,
+    clients: Clients,
+}
+
+/// The SDK's clients, each made when it is first asked for: a function pays, in its start and in its size, only for those that it uses.
+#[derive(Debug, Default)]
+struct Clients {
+    cloudwatch: OnceLock<aws_sdk_cloudwatch::Client>,
+    dynamodb: OnceLock<aws_sdk_dynamodb::Client>,
+    ecr: OnceLock<aws_sdk_ecr::Client>,
+    ecs: OnceLock<aws_sdk_ecs::Client>,
+    elb: OnceLock<aws_sdk_elasticloadbalancingv2::Client>,
+    eventbridge: OnceLock<aws_sdk_eventbridge::Client>,
+    logs: OnceLock<aws_sdk_cloudwatchlogs::Client>,
+    rds: OnceLock<aws_sdk_rds::Client>,
+    sfn: OnceLock<aws_sdk_sfn::Client>,
+    sns: OnceLock<aws_sdk_sns::Client>,
+    ssm: OnceLock<aws_sdk_ssm::Client>,
 }
 
 impl Aws {
@@ -56,91 +88,109 @@ impl Aws {
     /// the functions' own, so that a function ends by its own words and not by being killed.
     ///
     /// The function's name goes along with every call, and is in the account's trail of API calls.
-    pub async fn connect(function: &'static str) -> Self {
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(Duration::from_secs(2))
-            .read_timeout(Duration::from_secs(ATTEMPT_SECONDS))
-            .operation_attempt_timeout(Duration::from_secs(ATTEMPT_SECONDS))
-            .operation_timeout(Duration::from_secs(OPERATION_SECONDS))
-            .build();
-        let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .timeout_config(timeouts)
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS));
-        if let Ok(name) = AppName::new(format!("slipway-{function}")) {
-            loader = loader.app_name(name);
+    pub async fn connect(function: &str) -> Self {
+        Self::load(loader(function)).await
+    }
+
+    async fn load(loader: ConfigLoader) -> Self {
+        Self { shared: Arc::new(Shared { config: loader.load().await, clients: Clients::default() }) }
+    }
+
+    /// The connection to another place.
+    #[must_use]
+    pub fn at(&self, place: &Place) -> Self {
+        match place {
+            Place::Home => self.clone(),
         }
-        Self { config: loader.load().await }
     }
 
     /// The region that is spoken to.
     #[must_use]
     pub fn region(&self) -> &str {
-        self.config.region().map_or("", Region::as_ref)
+        self.shared.config.region().map_or("", Region::as_ref)
     }
 
     /// CloudWatch's alarms.
     #[must_use]
     pub fn alarms(&self) -> Alarms {
-        Alarms::new(aws_sdk_cloudwatch::Client::new(&self.config))
+        Alarms::new(self.shared.clients.cloudwatch.get_or_init(|| aws_sdk_cloudwatch::Client::new(&self.shared.config)).clone())
     }
 
     /// ECR's repositories.
     #[must_use]
     pub fn repositories(&self) -> Repositories {
-        Repositories::new(aws_sdk_ecr::Client::new(&self.config))
+        Repositories::new(self.shared.clients.ecr.get_or_init(|| aws_sdk_ecr::Client::new(&self.shared.config)).clone())
     }
 
     /// ECS's services, tasks and task definitions.
     #[must_use]
     pub fn ecs(&self) -> Ecs {
-        Ecs::new(aws_sdk_ecs::Client::new(&self.config))
+        Ecs::new(self.shared.clients.ecs.get_or_init(|| aws_sdk_ecs::Client::new(&self.shared.config)).clone())
     }
 
     /// The load balancers.
     #[must_use]
     pub fn load_balancers(&self) -> LoadBalancers {
-        LoadBalancers::new(aws_sdk_elasticloadbalancingv2::Client::new(&self.config))
+        LoadBalancers::new(self.shared.clients.elb.get_or_init(|| aws_sdk_elasticloadbalancingv2::Client::new(&self.shared.config)).clone())
     }
 
     /// The workflow's executions.
     #[must_use]
     pub fn executions(&self) -> Executions {
-        Executions::new(aws_sdk_sfn::Client::new(&self.config))
+        Executions::new(self.shared.clients.sfn.get_or_init(|| aws_sdk_sfn::Client::new(&self.shared.config)).clone())
     }
 
     /// The applications' configurations.
     #[must_use]
     pub fn parameters(&self) -> Parameters {
-        Parameters::new(aws_sdk_ssm::Client::new(&self.config))
+        Parameters::new(self.shared.clients.ssm.get_or_init(|| aws_sdk_ssm::Client::new(&self.shared.config)).clone())
     }
 
     /// RDS's databases and their snapshots.
     #[must_use]
     pub fn snapshots(&self) -> Snapshots {
-        Snapshots::new(aws_sdk_rds::Client::new(&self.config))
+        Snapshots::new(self.shared.clients.rds.get_or_init(|| aws_sdk_rds::Client::new(&self.shared.config)).clone())
     }
 
     /// The logs of tasks.
     #[must_use]
     pub fn logs(&self) -> Logs {
-        Logs::new(aws_sdk_cloudwatchlogs::Client::new(&self.config))
+        Logs::new(self.shared.clients.logs.get_or_init(|| aws_sdk_cloudwatchlogs::Client::new(&self.shared.config)).clone())
     }
 
     /// The table of this name.
     #[must_use]
     pub fn table(&self, name: &str) -> Table {
-        Table::new(aws_sdk_dynamodb::Client::new(&self.config), name)
+        Table::new(self.shared.clients.dynamodb.get_or_init(|| aws_sdk_dynamodb::Client::new(&self.shared.config)).clone(), name)
     }
 
     /// The account's default event bus.
     #[must_use]
     pub fn events(&self) -> Events {
-        Events::new(aws_sdk_eventbridge::Client::new(&self.config))
+        Events::new(self.shared.clients.eventbridge.get_or_init(|| aws_sdk_eventbridge::Client::new(&self.shared.config)).clone())
     }
 
     /// The SNS topic of this ARN.
     #[must_use]
     pub fn topic(&self, arn: &str) -> Topic {
-        Topic::new(aws_sdk_sns::Client::new(&self.config), arn)
+        Topic::new(self.shared.clients.sns.get_or_init(|| aws_sdk_sns::Client::new(&self.shared.config)).clone(), arn)
+    }
+}
+
+/// How all clients are set up.
+fn loader(function: &str) -> ConfigLoader {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(2))
+        .read_timeout(Duration::from_secs(ATTEMPT_SECONDS))
+        .operation_attempt_timeout(Duration::from_secs(ATTEMPT_SECONDS))
+        .operation_timeout(Duration::from_secs(OPERATION_SECONDS))
+        .build();
+    let loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http::client())
+        .timeout_config(timeouts)
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS));
+    match AppName::new(format!("slipway-{function}")) {
+        Ok(name) => loader.app_name(name),
+        Err(_) => loader,
     }
 }

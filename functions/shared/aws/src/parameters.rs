@@ -33,17 +33,9 @@ impl Parameters {
     ///
     /// When SSM cannot be asked.
     pub async fn below(&self, path: &str) -> Result<Vec<Parameter>, AwsError> {
-        let mut found = Vec::new();
-        let mut next = None;
-        loop {
-            let answer = self.client.get_parameters_by_path().path(path).set_next_token(next).send().await;
-            let answer = answer.map_err(|error| AwsError::from_sdk("ssm:GetParametersByPath", error))?;
-            found.extend(answer.parameters().iter().filter_map(parameter));
-            next = answer.next_token().filter(|token| !token.is_empty()).map(ToOwned::to_owned);
-            if next.is_none() {
-                return Ok(found);
-            }
-        }
+        let found = self.client.get_parameters_by_path().path(path).into_paginator().send().try_collect().await;
+        let found = found.map_err(|error| AwsError::from_sdk("ssm:GetParametersByPath", error))?;
+        Ok(found.iter().flat_map(|page| page.parameters()).filter_map(parameter).collect())
     }
 }
 

@@ -90,27 +90,18 @@ impl Snapshots {
     ///
     /// When RDS cannot be asked.
     pub async fn of(&self, database: &Database) -> Result<Vec<Snapshot>, AwsError> {
-        let mut snapshots = Vec::new();
-        let mut marker = None;
-        loop {
-            let (some, next) = match database {
-                Database::Instance(name) => {
-                    let request =
-                        self.client.describe_db_snapshots().db_instance_identifier(name).snapshot_type("manual").set_marker(marker);
-                    let answer = request.send().await.map_err(|error| AwsError::from_sdk("rds:DescribeDBSnapshots", error))?;
-                    (answer.db_snapshots().iter().map(of_instance).collect::<Vec<_>>(), answer.marker().map(ToOwned::to_owned))
-                }
-                Database::Cluster(name) => {
-                    let request =
-                        self.client.describe_db_cluster_snapshots().db_cluster_identifier(name).snapshot_type("manual").set_marker(marker);
-                    let answer = request.send().await.map_err(|error| AwsError::from_sdk("rds:DescribeDBClusterSnapshots", error))?;
-                    (answer.db_cluster_snapshots().iter().map(of_cluster).collect(), answer.marker().map(ToOwned::to_owned))
-                }
-            };
-            snapshots.extend(some);
-            marker = next.filter(|marker| !marker.is_empty());
-            if marker.is_none() {
-                return Ok(snapshots);
+        match database {
+            Database::Instance(name) => {
+                let request = self.client.describe_db_snapshots().db_instance_identifier(name).snapshot_type("manual");
+                let all = request.into_paginator().items().send().try_collect().await;
+                let all = all.map_err(|error| AwsError::from_sdk("rds:DescribeDBSnapshots", error))?;
+                Ok(all.iter().map(of_instance).collect())
+            }
+            Database::Cluster(name) => {
+                let request = self.client.describe_db_cluster_snapshots().db_cluster_identifier(name).snapshot_type("manual");
+                let all = request.into_paginator().items().send().try_collect().await;
+                let all = all.map_err(|error| AwsError::from_sdk("rds:DescribeDBClusterSnapshots", error))?;
+                Ok(all.iter().map(of_cluster).collect())
             }
         }
     }

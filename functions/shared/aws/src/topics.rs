@@ -38,19 +38,11 @@ impl Topic {
     ///
     /// When SNS cannot be asked, or refuses.
     pub async fn confirmed(&self) -> Result<Vec<String>, AwsError> {
-        let mut confirmed = Vec::new();
-        let mut next = None;
-        loop {
-            let answer = self.client.list_subscriptions_by_topic().topic_arn(&self.arn).set_next_token(next).send().await;
-            let answer = answer.map_err(|error| AwsError::from_sdk("sns:ListSubscriptionsByTopic", error))?;
-            let by_mail = answer.subscriptions().iter().filter(|subscription| subscription.protocol() == Some("email"));
-            let there = by_mail.filter(|subscription| subscription.subscription_arn().is_some_and(|arn| arn.starts_with("arn:")));
-            confirmed.extend(there.filter_map(|subscription| subscription.endpoint().map(ToOwned::to_owned)));
-            next = answer.next_token().filter(|token| !token.is_empty()).map(ToOwned::to_owned);
-            if next.is_none() {
-                return Ok(confirmed);
-            }
-        }
+        let all = self.client.list_subscriptions_by_topic().topic_arn(&self.arn).into_paginator().send().try_collect().await;
+        let all = all.map_err(|error| AwsError::from_sdk("sns:ListSubscriptionsByTopic", error))?;
+        let by_mail = all.iter().flat_map(|page| page.subscriptions()).filter(|subscription| subscription.protocol() == Some("email"));
+        let there = by_mail.filter(|subscription| subscription.subscription_arn().is_some_and(|arn| arn.starts_with("arn:")));
+        Ok(there.filter_map(|subscription| subscription.endpoint().map(ToOwned::to_owned)).collect())
     }
 
     /// Publishes a mail. A second call sends a second mail.

@@ -11,7 +11,7 @@ use serde_json::Value;
 pub enum AlarmState {
     /// Quiet.
     Ok,
-    /// It rings.
+    /// It fires.
     Alarm,
     /// Too little data to say.
     InsufficientData,
@@ -41,9 +41,9 @@ pub struct AlarmReading {
     pub reason: String,
 }
 
-/// That an alarm rang, as CloudWatch's history has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ring {
+/// That an alarm went into ALARM, as its event or CloudWatch's history has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fired {
     /// When.
     pub at: Timestamp,
     /// CloudWatch's reason; empty where the history gives none.
@@ -163,7 +163,7 @@ impl Flood {
     }
 }
 
-/// Says what keeps a stage from changing: the wanted alarms that ring, are missing, or have too little data to be
+/// Says what keeps a stage from changing: the wanted alarms that are in ALARM, are missing, or have too little data to be
 /// called quiet. `None` when all of them are quiet.
 #[must_use]
 pub fn disquiet(wanted: &[String], readings: &[AlarmReading]) -> Option<String> {
@@ -172,7 +172,7 @@ pub fn disquiet(wanted: &[String], readings: &[AlarmReading]) -> Option<String> 
         .filter_map(|name| match readings.iter().find(|reading| reading.name == *name) {
             None => Some(format!("the alarm {name} does not exist")),
             Some(AlarmReading { state: AlarmState::Ok, .. }) => None,
-            Some(AlarmReading { state: AlarmState::Alarm, reason, .. }) => Some(format!("the alarm {name} rings: {reason}")),
+            Some(AlarmReading { state: AlarmState::Alarm, reason, .. }) => Some(format!("the alarm {name} is in ALARM: {reason}")),
             Some(AlarmReading { state: AlarmState::InsufficientData, .. }) => {
                 Some(format!("the alarm {name} has too little data to be called quiet"))
             }
@@ -187,9 +187,9 @@ pub fn unquiet(wanted: &[String], readings: &[AlarmReading]) -> Vec<String> {
     wanted.iter().filter(|name| disquiet(std::slice::from_ref(name), readings).is_some()).cloned().collect()
 }
 
-/// The first of the wanted alarms that rings.
+/// The first of the wanted alarms that is in ALARM.
 #[must_use]
-pub fn ringing<'a>(wanted: &[String], readings: &'a [AlarmReading]) -> Option<&'a AlarmReading> {
+pub fn firing<'a>(wanted: &[String], readings: &'a [AlarmReading]) -> Option<&'a AlarmReading> {
     readings.iter().find(|reading| reading.state == AlarmState::Alarm && wanted.contains(&reading.name))
 }
 
@@ -206,7 +206,7 @@ mod tests {
         let wanted = ["a".to_owned()];
         assert_eq!(disquiet(&wanted, &[reading("a", AlarmState::Ok)]), None);
         for (readings, word) in [
-            (vec![reading("a", AlarmState::Alarm)], "rings"),
+            (vec![reading("a", AlarmState::Alarm)], "is in ALARM"),
             (vec![reading("a", AlarmState::InsufficientData)], "too little data"),
             (vec![reading("b", AlarmState::Ok)], "does not exist"),
         ] {
@@ -218,8 +218,8 @@ mod tests {
     #[test]
     fn a_strangers_alarm_does_not_ring_for_us() {
         let readings = [reading("b", AlarmState::Alarm), reading("a", AlarmState::Ok)];
-        assert_eq!(ringing(&["a".to_owned()], &readings), None);
-        assert_eq!(ringing(&["b".to_owned()], &readings).map(|r| r.name.as_str()), Some("b"));
+        assert_eq!(firing(&["a".to_owned()], &readings), None);
+        assert_eq!(firing(&["b".to_owned()], &readings).map(|r| r.name.as_str()), Some("b"));
     }
 
     fn state(timestamp: &str, reason_data: &str) -> State {

@@ -156,6 +156,12 @@ pub struct BakePolicy {
 }
 
 impl BakePolicy {
+    /// How long the stage bakes, in seconds.
+    #[must_use]
+    pub fn seconds(&self) -> u32 {
+        self.duration.seconds()
+    }
+
     /// How long a release is watched after its end, in seconds: as configured, else a day.
     #[must_use]
     pub fn watch_for_seconds(&self) -> u32 {

@@ -8,13 +8,9 @@ use crate::application::ApprovalPolicy;
 use crate::migration::Kind;
 use crate::name::{EmailAddress, StageName};
 use crate::pusher::Pushers;
-use crate::release::{Asked, Release};
+use crate::release::{Asked, Outcome, Release};
 use crate::rollback::Baseline;
 use crate::verification::Verification;
-
-/// How much longer than the approval the workflow waits, in seconds, so that a decision in the last moment is still
-/// brought over before the wait times out.
-pub const GRACE_SECONDS: u32 = 5;
 
 /// The longest reason that is kept, in characters.
 pub const LONGEST_REASON: usize = 500;
@@ -231,6 +227,37 @@ impl Approval {
     #[must_use]
     pub fn status_at(&self, now: Timestamp) -> Status {
         if self.status == Status::Pending && now >= self.expires_at { Status::Expired } else { self.status }
+    }
+
+    /// What people decided by now, or why they need not decide any more: the evidence where they approved, else the release's outcome
+    /// and its reason. Nothing while they may still answer.
+    #[must_use]
+    pub fn decided_at(&self, now: Timestamp) -> Option<Result<String, (Outcome, String)>> {
+        let closed_because = |default: &str| self.closed_because.clone().unwrap_or_else(|| default.to_owned());
+        let no = |outcome, reason: String| Some(Err((outcome, reason)));
+        match self.status_at(now) {
+            Status::Pending => None,
+            Status::Approved => {
+                let approved = self.decisions.iter().filter(|decision| decision.verdict == Verdict::Approved);
+                let people: Vec<_> = approved.map(|decision| decision.by.as_str()).collect();
+                Some(Ok(format!("Approved through the links issued to {}", people.join(", "))))
+            }
+            Status::Rejected => {
+                let rejection = self.decisions.iter().find(|decision| decision.verdict == Verdict::Rejected);
+                let reason = rejection.map_or_else(
+                    || "rejected".to_owned(),
+                    |rejection| {
+                        let words = if rejection.reason.is_empty() { String::new() } else { format!(": {}", rejection.reason) };
+                        format!("rejected through the link issued to {}{words}", rejection.by)
+                    },
+                );
+                no(Outcome::Rejected, reason)
+            }
+            Status::Superseded => no(Outcome::Superseded, closed_because("superseded by a newer push")),
+            Status::Voided => no(Outcome::Expired, closed_because("the stage changed, and people were asked again")),
+            Status::Withdrawn => no(Outcome::Failed, closed_because("aborted by a person")),
+            Status::Expired => no(Outcome::Expired, format!("nobody decided before {:.0}", self.expires_at)),
+        }
     }
 
     /// Those who have not answered yet.

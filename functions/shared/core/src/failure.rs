@@ -3,35 +3,18 @@
 use serde::Deserialize;
 
 use crate::name::StageName;
+use crate::protocol::{End, TaskError};
 use crate::release::{Ending, Outcome};
+use crate::step::Failure;
 
-/// How a stage ended, as the workflow's `FailStage` states it: in the `Cause` of the error, as JSON.
+/// What the workflow's `FailStage` states of a stage: in the `Cause` of the error, as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-struct StageEnd {
+struct StageFailure {
+    stage: StageName,
+    failure: Failure,
+    /// The rollback's own: without an error where it went well, absent where there was none.
     #[serde(default)]
-    stage: Option<StageName>,
-    outcome: Outcome,
-    #[serde(default)]
-    step: Option<String>,
-    #[serde(default)]
-    reason: Option<String>,
-    #[serde(default)]
-    error: Option<String>,
-    #[serde(default)]
-    cause: Option<String>,
-    #[serde(default)]
-    rollback: Option<RollbackProblem>,
-}
-
-/// What kept a rollback from being done.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-struct RollbackProblem {
-    #[serde(default)]
-    reason: Option<String>,
-    #[serde(default)]
-    error: Option<String>,
-    #[serde(default)]
-    cause: Option<String>,
+    rollback: Option<Failure>,
 }
 
 /// What `lambda_runtime` and Lambda itself report of a failed function.
@@ -41,33 +24,46 @@ struct FunctionError {
     message: String,
 }
 
-/// Reads the ending from what `Stages` was caught with; no error is a release that went through every stage.
+/// Reads the ending from what ended the workflow's way; no failure is a release that went through every stage. `begun` are the stages
+/// that the release has begun to change, as the table knows them: whatever the workflow says, such a stage was not left unchanged.
 #[must_use]
-pub fn ending(error: Option<&str>, cause: Option<&str>) -> Ending {
-    let Some(error) = error else {
+pub fn ending(failure: Option<&Failure>, begun: &[StageName]) -> Ending {
+    let Some(failure) = failure else {
         return Ending { outcome: Outcome::Released, stage: None, reason: "every stage runs the image and was verified".to_owned() };
     };
-    let cause = cause.unwrap_or_default();
-    let Ok(end) = serde_json::from_str::<StageEnd>(cause) else {
-        // Not an ending that the workflow stated: what changed is not known, and a person has to look.
-        return Ending {
-            outcome: Outcome::Stuck,
-            stage: None,
-            reason: format!("the workflow failed outside of a stage: {}", in_words(Some(error), Some(cause))),
-        };
+    let Ok(stage) = serde_json::from_str::<StageFailure>(&failure.cause) else {
+        let end = stated(failure);
+        let (outcome, reason) = end.map_or_else(|| (Outcome::Failed, in_words(failure)), |end| (end.outcome, end.reason));
+        // Not a stage's ending: what changed is not known, and a person has to look.
+        let outcome = if begun.is_empty() { outcome } else { Outcome::Stuck };
+        return Ending { outcome, stage: None, reason: format!("{}: {reason}", failure.step) };
     };
-    let mut reason = match (end.reason, &end.error) {
-        (Some(reason), _) => reason,
-        (None, error) => in_words(error.as_deref(), end.cause.as_deref()),
+    let StageFailure { stage, failure, rollback } = stage;
+    let (outcome, reason) = match stated(&failure) {
+        Some(End { outcome, reason, .. }) => (outcome, reason),
+        None => (Outcome::Failed, in_words(&failure)),
     };
-    if let Some(step) = end.step {
-        reason = format!("{step}: {reason}");
-    }
-    if let Some(problem) = end.rollback {
-        let why = problem.reason.unwrap_or_else(|| in_words(problem.error.as_deref(), problem.cause.as_deref()));
-        reason = format!("{reason}. The rollback failed as well: {why}");
-    }
-    Ending { outcome: end.outcome, stage: end.stage, reason }
+    let reason = format!("{}: {reason}", failure.step);
+    // Without a rollback nothing was changed, or nothing was restored.
+    let unchanged = if outcome == Outcome::RolledBack { Outcome::Failed } else { outcome };
+    let (outcome, reason) = match rollback {
+        None if begun.contains(&stage) => (Outcome::Stuck, format!("{reason}. {stage} had begun to change, and was not rolled back")),
+        None => (unchanged, reason),
+        Some(rollback) if rollback.error.is_empty() => (Outcome::RolledBack, reason),
+        Some(rollback) if rollback.error == TaskError::Unchanged.as_str() => (unchanged, reason),
+        Some(rollback) => {
+            let end = stated(&rollback);
+            let why = end.as_ref().map_or_else(|| in_words(&rollback), |end| end.reason.clone());
+            (end.map_or(Outcome::Stuck, |end| end.outcome), format!("{reason}. The rollback failed as well: {why}"))
+        }
+    };
+    Ending { outcome, stage: Some(stage), reason }
+}
+
+/// The end that a step stated itself.
+fn stated(failure: &Failure) -> Option<End> {
+    let states = [TaskError::Unchanged, TaskError::Changed].map(TaskError::as_str).contains(&failure.error.as_str());
+    states.then(|| serde_json::from_str(&failure.cause).ok()).flatten()
 }
 
 /// The ending of a release whose execution ended without one: stopped by hand, timed out, or failed where nothing catches.
@@ -78,7 +74,7 @@ pub fn ending(error: Option<&str>, cause: Option<&str>) -> Ending {
 pub fn stopped(stage: Option<StageName>, changed: bool, runs: &[String]) -> Ending {
     let runs = if runs.is_empty() { "nothing is known of what runs".to_owned() } else { runs.join("; ") };
     let (outcome, what) = match (&stage, changed) {
-        (Some(stage), true) => (Outcome::Stuck, format!("while {stage} was changed, and nothing was put back")),
+        (Some(stage), true) => (Outcome::Stuck, format!("while {stage} was changed, and nothing was rolled back")),
         (Some(stage), false) => (Outcome::Failed, format!("before {stage} was changed")),
         (None, _) => (Outcome::Failed, "before any stage was changed".to_owned()),
     };
@@ -86,10 +82,10 @@ pub fn stopped(stage: Option<StageName>, changed: bool, runs: &[String]) -> Endi
 }
 
 /// An error and its cause as Step Functions has them, in words. A function's error comes as JSON.
-fn in_words(error: Option<&str>, cause: Option<&str>) -> String {
-    let cause = cause.unwrap_or_default();
-    let message = serde_json::from_str::<FunctionError>(cause).map_or_else(|_| cause.to_owned(), |error| error.message);
-    match (error.unwrap_or("an unnamed error"), message.as_str()) {
+fn in_words(failure: &Failure) -> String {
+    let Failure { error, cause, .. } = failure;
+    let message = serde_json::from_str::<FunctionError>(cause).map_or_else(|_| cause.clone(), |error| error.message);
+    match (if error.is_empty() { "an unnamed error" } else { error }, message.as_str()) {
         ("States.Timeout", _) => "it did not end in time".to_owned(),
         (error, "") => error.to_owned(),
         (error, message) => format!("{message} ({error})"),
@@ -100,39 +96,88 @@ fn in_words(error: Option<&str>, cause: Option<&str>) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn no_error_is_a_release() {
-        assert_eq!(ending(None, None).outcome, Outcome::Released);
+    fn name(stage: &str) -> StageName {
+        StageName::new(stage).expect("a name")
+    }
+
+    fn failure(step: &str, error: &str, cause: impl ToString) -> Failure {
+        Failure { step: step.into(), error: error.into(), cause: cause.to_string() }
+    }
+
+    fn end(outcome: Outcome, reason: &str, changed: bool) -> serde_json::Value {
+        serde_json::to_value(End { outcome, reason: reason.into(), changed }).expect("JSON")
+    }
+
+    /// How a release ends whose stage production failed so, and was rolled back so.
+    fn ends(failed: &Failure, rollback: Option<&Failure>, begun: bool) -> Ending {
+        let mut cause = serde_json::json!({ "stage": "production", "failure": failed });
+        if let Some(rollback) = rollback {
+            cause["rollback"] = serde_json::to_value(rollback).expect("JSON");
+        }
+        let begun = if begun { vec![name("production")] } else { vec![] };
+        ending(Some(&failure("Stages", "StageFailed", cause)), &begun)
     }
 
     #[test]
-    fn a_stages_ending_keeps_its_reason() {
-        let cause = r#"{"stage":"staging","outcome":"ROLLED_BACK","step":"VerifyServices","reason":"web answered 500"}"#;
-        let ending = ending(Some("ROLLED_BACK"), Some(cause));
-
-        assert_eq!((ending.outcome, ending.stage.expect("a stage").as_str()), (Outcome::RolledBack, "staging"));
-        assert_eq!(ending.reason, "VerifyServices: web answered 500");
+    fn no_failure_is_a_release() {
+        assert_eq!(ending(None, &[name("staging")]).outcome, Outcome::Released);
     }
 
     #[test]
-    fn a_functions_error_is_quoted_with_its_action() {
-        let cause = r#"{"stage":"staging","outcome":"FAILED","step":"DeployServices","error":"Refused",
-            "cause":"{\"errorType\":\"Refused\",\"errorMessage\":\"ecs:UpdateService was refused: AccessDenied\"}"}"#;
-        assert_eq!(ending(Some("FAILED"), Some(cause)).reason, "DeployServices: ecs:UpdateService was refused: AccessDenied (Refused)");
+    fn an_end_before_the_first_change_is_the_releases_own() {
+        let rejected = failure("RequestApproval", "Unchanged", end(Outcome::Rejected, "bo said no", false));
+        let ending = ends(&rejected, None, false);
+
+        assert_eq!((ending.outcome, ending.stage), (Outcome::Rejected, Some(name("production"))));
+        assert_eq!(ending.reason, "RequestApproval: bo said no");
     }
 
     #[test]
-    fn a_failed_rollback_is_stuck_and_says_both() {
-        let cause = r#"{"stage":"production","outcome":"STUCK","reason":"the alarm rang",
-            "rollback":{"error":"States.Timeout","cause":""}}"#;
-        let ending = ending(Some("STUCK"), Some(cause));
-        assert_eq!(ending.outcome, Outcome::Stuck);
-        assert_eq!(ending.reason, "the alarm rang. The rollback failed as well: it did not end in time");
+    fn an_end_after_it_is_what_the_rollback_came_to() {
+        let unhealthy = failure("VerifyServices", "Changed", end(Outcome::RolledBack, "web answered 500", true));
+        let with = |rollback: &Failure| ends(&unhealthy, Some(rollback), true);
+
+        assert_eq!(with(&failure("VerifyBaseline", "", "")).outcome, Outcome::RolledBack);
+        assert_eq!(with(&failure("VerifyBaseline", "", "")).reason, "VerifyServices: web answered 500");
+        let stuck = with(&failure("RollBack", "Changed", end(Outcome::Stuck, "web runs something else", true)));
+        assert_eq!(stuck.outcome, Outcome::Stuck);
+        assert_eq!(stuck.reason, "VerifyServices: web answered 500. The rollback failed as well: web runs something else");
+        assert_eq!(with(&failure("RollBack", "States.Timeout", "")).outcome, Outcome::Stuck);
+        let newer = with(&failure("RollBack", "Changed", end(Outcome::Superseded, "v3 was deployed over it", true)));
+        assert_eq!(newer.outcome, Outcome::Superseded);
     }
 
     #[test]
-    fn a_stopped_execution_is_stuck_only_where_it_had_changed_something() {
-        let production = StageName::new("production").expect("a name");
+    fn a_rollback_that_finds_nothing_changed_says_so() {
+        let refused =
+            failure("DeployServices", "Refused", r#"{"errorType":"Refused","errorMessage":"ecs:RegisterTaskDefinition was refused"}"#);
+        let nothing = failure("RollBack", "Unchanged", end(Outcome::Failed, "nothing was changed", false));
+        let ending = ends(&refused, Some(&nothing), false);
+
+        assert_eq!(ending.outcome, Outcome::Failed);
+        assert_eq!(ending.reason, "DeployServices: ecs:RegisterTaskDefinition was refused (Refused)");
+    }
+
+    #[test]
+    fn a_stage_that_had_begun_to_change_is_never_called_unchanged() {
+        let timed_out = failure("SnapshotDatabase", "States.Timeout", "");
+        assert_eq!(ends(&timed_out, None, false).outcome, Outcome::Failed);
+        assert_eq!(ends(&timed_out, None, true).outcome, Outcome::Stuck);
+        let outside = failure("Stages", "States.ExceedToleratedFailureThreshold", "boom");
+        assert_eq!(ending(Some(&outside), &[name("staging")]).outcome, Outcome::Stuck);
+        assert_eq!(ending(Some(&outside), &[]).outcome, Outcome::Failed);
+    }
+
+    #[test]
+    fn a_release_that_never_held_the_lock_ends_as_it_was_stated() {
+        let superseded = failure("AcquireLock", "Unchanged", end(Outcome::Superseded, "superseded by v3", false));
+        let ending = ending(Some(&superseded), &[]);
+        assert_eq!((ending.outcome, ending.reason.as_str()), (Outcome::Superseded, "AcquireLock: superseded by v3"));
+    }
+
+    #[test]
+    fn a_stopped_execution_is_stuck_only_where_it_had_begun_to_change_something() {
+        let production = name("production");
         let runs = ["production/web runs web@sha256:1".to_owned()];
         let stuck = stopped(Some(production.clone()), true, &runs);
 
@@ -140,10 +185,5 @@ mod tests {
         assert!(stuck.reason.ends_with("Now production/web runs web@sha256:1"), "{}", stuck.reason);
         assert_eq!(stopped(Some(production), false, &runs).outcome, Outcome::Failed);
         assert_eq!(stopped(None, false, &[]).outcome, Outcome::Failed);
-    }
-
-    #[test]
-    fn an_error_that_no_stage_stated_is_stuck() {
-        assert_eq!(ending(Some("States.Runtime"), Some("boom")).outcome, Outcome::Stuck);
     }
 }

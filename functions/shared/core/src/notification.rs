@@ -32,7 +32,7 @@ pub enum Kind {
     Failed,
     /// A release ended so, and a person is needed.
     Stuck,
-    /// An alarm rings.
+    /// An alarm fires.
     AlarmRings,
     /// An alarm is quiet again.
     AlarmQuiet,
@@ -285,8 +285,8 @@ impl Notification {
     pub fn alarm(application: &ApplicationName, stage: &StageName, change: &AlarmChange, live: Option<(&Release, Timestamp)>) -> Self {
         let AlarmChange { alarm_name, state, configuration, .. } = change;
         let what = match state.value {
-            AlarmState::Alarm => "rings",
-            AlarmState::Ok => "is quiet again",
+            AlarmState::Alarm => "is in ALARM",
+            AlarmState::Ok => "is OK again",
             AlarmState::InsufficientData => "has too little data",
         };
         let mut paragraphs = vec![format!("The alarm {alarm_name} of {application}'s stage {stage} {what}.")];

@@ -1,11 +1,12 @@
 //! What a stage ran before a release touched it, and how that is put back.
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::alarm::{AlarmReading, disquiet};
 use crate::deployment::ServiceView;
-use crate::name::{ServiceArn, ServiceName, TaskDefinitionArn};
+use crate::name::{ServiceArn, ServiceName, StageName, TaskDefinitionArn};
 
 /// What a stage ran before the release touched it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -31,6 +32,19 @@ const fn first() -> u32 {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
 const fn is_first(round: &u32) -> bool {
     *round <= 1
+}
+
+/// How often a stage's baseline is captured, where it changes while people are asked.
+pub const ROUNDS: u32 = 3;
+
+/// That a release has begun to change a stage: written before the first effect, so that a rollback knows of it whatever became of the
+/// answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// The stage.
+    pub stage: StageName,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// What one service ran.

@@ -1,49 +1,62 @@
-//! The documents between the workflow's states: what each function is given and what it answers.
+//! The documents between the workflow's states: what each step is given and what it answers once it is done.
 //!
-//! Their JSON Schemas are in `statemachine/schemas`, one real example of each in `statemachine/examples`.
+//! Their JSON Schemas are in `statemachine/schemas`, one real example of each in `statemachine/examples`. What a step answers when it is
+//! not done is the same for all of them: [`crate::protocol`].
 
-use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::application::{Application, Stage};
+use crate::application::{Application, BakePolicy, HealthCheck, Stage, SteadyCheck};
 use crate::approval::ApprovalId;
 use crate::image::Digest;
-use crate::name::StageName;
+use crate::migration::MigrationPolicy;
+use crate::name::{ClusterName, ServiceArn, ServiceName, StageName, TaskDefinitionArn};
 use crate::release::Release;
 use crate::rollback::Baseline;
-use crate::wait::{DeployedService, Wait};
+use crate::scan::ImageCheckPolicy;
+use crate::snapshot::SnapshotPolicy;
+use crate::strategy::Strategy;
+use crate::verification::Verification;
 
-/// The workflow's tasks and the functions that do them. A test holds this and `statemachine/release.asl.json` together.
-pub const TASKS: [(&str, &str); 27] = [
-    ("TakeTurn", "take-turn"),
-    ("AwaitTurn", "resume-release"),
+/// How long a step tries to find out, in seconds, before it gives up: AWS may throttle for minutes.
+pub const PATIENCE_SECONDS: u32 = 10 * 60;
+/// How much longer than the step itself the workflow waits, in seconds: the step judges its deadline, not the time-out.
+pub const GRACE_SECONDS: u32 = 5;
+/// How long the command of a service without a load balancer may take, in seconds.
+pub const CHECK_SECONDS: u32 = 5 * 60;
+/// How much longer than a service has to run on its tasks may take to have done so, in seconds.
+pub const STEADY_SLACK_SECONDS: u32 = 60;
+
+/// The workflow's tasks and the functions that do them. A test holds this and `statemachine/release.asl.yaml` together.
+pub const TASKS: [(&str, &str); 13] = [
+    ("AcquireLock", "acquire-lock"),
     ("CaptureBaseline", "capture-baseline"),
     ("CheckImage", "check-image"),
-    ("AwaitScan", "resume-release"),
-    ("AwaitScanAgain", "resume-release"),
     ("RequestApproval", "request-approval"),
-    ("AwaitDecision", "resume-release"),
-    ("SettleDecision", "resume-release"),
-    ("TellApprovers", "request-approval"),
     ("CheckImageAgain", "check-image"),
     ("SnapshotDatabase", "snapshot-database"),
-    ("AwaitSnapshot", "resume-release"),
     ("RunMigration", "run-migration"),
-    ("AwaitMigration", "resume-release"),
     ("DeployServices", "deploy-services"),
-    ("AwaitDeployment", "resume-release"),
-    ("SettleDeployment", "resume-release"),
-    ("VerifyService", "verify-service"),
-    ("AwaitCheck", "resume-release"),
-    ("AwaitBake", "resume-release"),
-    ("SettleBake", "resume-release"),
+    ("VerifyServices", "verify-services"),
+    ("BakeStage", "bake-stage"),
     ("RollBack", "roll-back"),
-    ("AwaitRollback", "resume-release"),
-    ("SettleRollback", "resume-release"),
-    ("VerifyRestoredService", "verify-service"),
+    ("VerifyBaseline", "verify-services"),
     ("FinishRelease", "finish-release"),
 ];
+
+/// The input of a step, as far as the protocol reads it.
+pub trait StepInput {
+    /// The release.
+    fn release(&self) -> &Release;
+
+    /// The stage; none before the first and after the last.
+    fn stage(&self) -> Option<&StageName>;
+
+    /// How long the step may fail to find out, in seconds, before it gives up; none for a step that never does.
+    fn patience_seconds(&self) -> Option<u32> {
+        Some(PATIENCE_SECONDS)
+    }
+}
 
 /// The workflow's input: the whole truth of the release. A later change of the configuration does not reach it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -55,40 +68,20 @@ pub struct ReleaseInput {
     pub application: Application,
 }
 
-/// What `take-turn` is given.
+/// What `acquire-lock` is given.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct TakeTurnInput {
+pub struct AcquireLockInput {
     /// The release.
     pub release: Release,
 }
 
-/// What `take-turn` answers.
+/// What `acquire-lock` answers: the release holds the lock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "result", rename_all = "SCREAMING_SNAKE_CASE", deny_unknown_fields)]
-pub enum Turned {
-    /// The release has the turn.
-    Taken {
-        /// Its generation: what it writes with.
-        generation: u64,
-    },
-    /// Another release has it; that is to be waited for.
-    Waiting {
-        /// Which.
-        reason: String,
-        /// After how many seconds it is asked for again, whatever happens until then.
-        seconds: u32,
-    },
-    /// It is not to begin at all.
-    Blocked {
-        /// Why.
-        reason: String,
-    },
-    /// A newer push has taken the release's place.
-    Superseded {
-        /// By which.
-        reason: String,
-    },
+#[serde(deny_unknown_fields)]
+pub struct Acquired {
+    /// The lock's fencing token: what the release writes with.
+    pub generation: u64,
 }
 
 /// What `capture-baseline` is given.
@@ -97,221 +90,148 @@ pub enum Turned {
 pub struct CaptureBaselineInput {
     /// The release.
     pub release: Release,
-    /// The generation of the release's turn.
+    /// The generation of the release's lock.
     pub generation: u64,
     /// The application's configuration.
     pub application: Application,
     /// Which of its stages is next, counted from 0.
     pub position: usize,
-    /// Which look at the stage this is, counted from 1.
-    pub round: u32,
 }
 
-/// What `capture-baseline` answers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "result", rename_all = "SCREAMING_SNAKE_CASE", deny_unknown_fields)]
-pub enum Captured {
-    /// The stage may go on.
-    Ready {
-        /// What it runs now.
-        baseline: Baseline,
-        /// How long it bakes once it serves, in seconds; absent where it does not.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        bake_seconds: Option<u32>,
-        /// The alarms that undo the release while it bakes: not those that were not quiet before.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        bake_alarms: Option<Vec<String>>,
-    },
-    /// It may not change.
-    Blocked {
-        /// Why.
-        reason: String,
-    },
-    /// A newer push has taken the release's place.
-    Superseded {
-        /// By which.
-        reason: String,
-    },
-}
-
-/// What `request-approval` is given.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-#[expect(clippy::large_enum_variant, reason = "there is one for each invocation")]
-pub enum RequestApprovalInput {
-    /// Ask people; once the time has come, remind those who have not answered.
-    Ask {
-        /// The release.
-        release: Release,
-        /// The stage that is to change.
-        stage: Stage,
-        /// What it runs now.
-        baseline: Baseline,
-    },
-    /// Tell all of them what became of it.
-    Tell {
-        /// The approval.
-        approval: ApprovalId,
-    },
-}
-
-/// What `request-approval` answers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "result", rename_all = "SCREAMING_SNAKE_CASE", deny_unknown_fields)]
-pub enum ApprovalRequested {
-    /// People were asked.
-    Asked {
-        /// The approval that is waited for.
-        approval: ApprovalId,
-        /// From when on no answer counts.
-        #[schemars(with = "String")]
-        expires_at: Timestamp,
-        /// How long the workflow waits, in seconds: until people are reminded, and then a little longer than the approval
-        /// lives.
-        timeout_seconds: u32,
-    },
-    /// Not enough people can be asked.
-    Blocked {
-        /// Who, and what they have to do.
-        reason: String,
-    },
-    /// People were told.
-    Told {},
-}
-
-/// What `deploy-services` is given.
+/// What `capture-baseline` answers: the stage may go on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct DeployServicesInput {
+pub struct Captured {
+    /// What the stage runs now.
+    pub baseline: Baseline,
+    /// How long each of the next steps may take.
+    pub limits: Limits,
+}
+
+/// How long the workflow waits for each step of a stage, in seconds since its state was entered: a little longer than the step's own
+/// deadline.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// For the scan of the image to end.
+    pub check_image: u32,
+    /// For people to decide.
+    pub request_approval: u32,
+    /// For the database and its snapshot to be available.
+    pub snapshot_database: u32,
+    /// For the migration's task to stop.
+    pub run_migration: u32,
+    /// For ECS to deploy, and for a rollback.
+    pub deploy_services: u32,
+    /// For services to be seen to serve.
+    pub verify_services: u32,
+    /// For the bake.
+    pub bake_stage: u32,
+}
+
+impl Limits {
+    /// The limits of a stage's steps, from its configuration.
+    #[must_use]
+    pub fn of(stage: &Stage) -> Self {
+        let steady = stage.services.iter().filter_map(|service| service.steady.as_ref());
+        let steady = steady.map(|steady| {
+            let command = if steady.command.is_some() { CHECK_SECONDS } else { 0 };
+            steady.duration.seconds() + STEADY_SLACK_SECONDS + command
+        });
+        Self {
+            check_image: stage.image_check.as_ref().map_or(0, ImageCheckPolicy::wait_seconds) + GRACE_SECONDS,
+            request_approval: stage.approval.as_ref().map_or(0, |policy| policy.expires_after.seconds()) + GRACE_SECONDS,
+            snapshot_database: stage.snapshot.as_ref().map_or(0, SnapshotPolicy::wait_seconds) + GRACE_SECONDS,
+            run_migration: stage.migration.as_ref().map_or(0, MigrationPolicy::timeout_seconds) + GRACE_SECONDS,
+            deploy_services: stage.deploy_timeout_seconds() + GRACE_SECONDS,
+            verify_services: steady.max().unwrap_or(0) + GRACE_SECONDS,
+            bake_stage: stage.bake.as_ref().map_or(0, BakePolicy::seconds) + GRACE_SECONDS,
+        }
+    }
+}
+
+/// What every step between a stage's baseline and its bake is given, and the rollback.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StageInput {
     /// The release.
     pub release: Release,
-    /// The generation of the release's turn.
+    /// The generation of the release's lock.
     pub generation: u64,
     /// The stage.
     pub stage: Stage,
     /// What it ran before.
     pub baseline: Baseline,
-}
-
-/// What a gate is given: `check-image`, `snapshot-database` and `run-migration`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct GateInput {
-    /// The release.
-    pub release: Release,
-    /// The generation of the release's turn.
-    pub generation: u64,
-    /// The stage.
-    pub stage: Stage,
-    /// What it runs now.
-    pub baseline: Baseline,
-    /// Whether people were asked since the gate was looked at first.
+    /// Whether people were asked since the same step looked first.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub again: bool,
 }
 
-/// What a gate answers.
+/// What `roll-back` is given. It tries for as long as a deployment may take.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "result", rename_all = "SCREAMING_SNAKE_CASE", deny_unknown_fields)]
-pub enum Gated {
-    /// The stage may go on.
-    Passed {
-        /// With what evidence.
-        words: String,
-    },
-    /// Something is to be waited for; then the gate is looked at again.
-    Waiting {
-        /// What.
-        wait: Wait,
-        /// How long at the most, in seconds.
-        timeout_seconds: u32,
-    },
-    /// The stage may not change.
-    Blocked {
-        /// Why.
-        reason: String,
-    },
-    /// The stage may not change with what people were shown. They are asked again.
-    Outdated {
-        /// What is new.
-        reason: String,
-    },
-    /// A newer push has taken the release's place.
-    Superseded {
-        /// By which.
-        reason: String,
-    },
-    /// The gate failed in the middle of what cannot be undone: a person is needed.
-    Stuck {
-        /// What happened, and what to do.
-        reason: String,
-    },
-}
+#[serde(transparent)]
+pub struct RollBackInput(pub StageInput);
 
-/// What `deploy-services` answers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "result", rename_all = "SCREAMING_SNAKE_CASE", deny_unknown_fields)]
-pub enum Deployed {
-    /// ECS was told; it is to be waited for.
-    Started {
-        /// The services, and what each should run.
-        services: Vec<DeployedService>,
-        /// How long ECS may take, in seconds.
-        timeout_seconds: u32,
-    },
-    /// Nothing was changed, and nothing may be.
-    Blocked {
-        /// Why.
-        reason: String,
-    },
-    /// Nothing was changed: the stage does not run any more what it ran when people were asked. They are asked again.
-    Outdated {
-        /// What it runs.
-        reason: String,
-    },
-    /// Nothing was changed: a newer push has taken the release's place.
-    Superseded {
-        /// By which.
-        reason: String,
-    },
-}
-
-/// What `roll-back` answers; it is given what `deploy-services` was given.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "result", rename_all = "SCREAMING_SNAKE_CASE", deny_unknown_fields)]
-pub enum Restored {
-    /// Every service runs its baseline, or was told to; it is to be waited for.
-    Restoring {
-        /// The services, and what each should run.
-        services: Vec<DeployedService>,
-        /// How long ECS may take, in seconds.
-        timeout_seconds: u32,
-        /// Whether the release had reached any of them.
-        touched: bool,
-    },
-    /// A service cannot be put back: a person is needed.
-    Blocked {
-        /// Why.
-        reason: String,
-    },
-    /// A newer release has deployed over this one: what it deployed is its own to undo.
-    Superseded {
-        /// By which.
-        reason: String,
-    },
-}
-
-/// What `verify-service` is given.
+/// What a gate answers: the stage may go on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct VerifyServiceInput {
+pub struct Passed {
+    /// With what evidence.
+    pub evidence: String,
+}
+
+/// What `request-approval` answers: enough people approved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Approved {
+    /// The approval.
+    pub approval: ApprovalId,
+}
+
+/// What `deploy-services` answers: ECS runs it, and nothing else. `roll-back` answers the same of the baseline.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Deployed {
+    /// The services, and what each runs.
+    pub services: Vec<DeployedService>,
+}
+
+/// A service and what a release, or its rollback, deployed to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeployedService {
+    /// The cluster.
+    pub cluster: ClusterName,
+    /// The service's name.
+    pub service: ServiceName,
+    /// Its ARN.
+    pub arn: ServiceArn,
+    /// What it should run.
+    pub task_definition: TaskDefinitionArn,
+    /// How many tasks it should run.
+    pub desired_count: u32,
+    /// How ECS replaces what it runs; as the service has it when it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<Strategy>,
+    /// How it is looked at through its load balancer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<HealthCheck>,
+    /// How it is judged without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steady: Option<SteadyCheck>,
+}
+
+/// What `verify-services` is given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyServicesInput {
     /// The release.
     pub release: Release,
     /// The stage's name.
     pub stage: StageName,
-    /// The service and what it should run.
-    pub service: DeployedService,
-    /// Whether this proves the release, or that its baseline is back.
+    /// The services and what they should run.
+    pub services: Vec<DeployedService>,
+    /// Whether this proves the release, or that its baseline serves again.
     pub proof: Proof,
 }
 
@@ -325,7 +245,7 @@ pub enum Proof {
     Baseline,
 }
 
-impl VerifyServiceInput {
+impl VerifyServicesInput {
     /// The digest that the application's container must run, where it is known: the release's own. A baseline is
     /// known by its task definition alone.
     #[must_use]
@@ -337,31 +257,20 @@ impl VerifyServiceInput {
     }
 }
 
-/// What `resume-release` is given by the workflow.
+/// What `verify-services` answers: every service serves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum WaitRequest {
-    /// Park this token until the wait is over.
-    Park {
-        /// The task's token.
-        token: String,
-        /// The release.
-        release: Release,
-        /// The stage; none before the first.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        stage: Option<StageName>,
-        /// What is waited for.
-        wait: Wait,
-    },
-    /// The wait timed out: look at the truth once more and close it.
-    Settle {
-        /// The release.
-        release: Release,
-        /// The stage.
-        stage: StageName,
-        /// What was waited for.
-        wait: Wait,
-    },
+#[serde(deny_unknown_fields)]
+pub struct VerifiedServices {
+    /// The figures of each.
+    pub services: Vec<Verification>,
+}
+
+/// What `bake-stage` answers: no alarm fired.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Baked {
+    /// The alarms that were watched.
+    pub alarms: Vec<String>,
 }
 
 /// What `finish-release` is given.
@@ -370,18 +279,94 @@ pub enum WaitRequest {
 pub struct FinishReleaseInput {
     /// The release.
     pub release: Release,
-    /// What `Stages` was caught with; absent when every stage passed.
+    /// What ended the release; absent when every stage passed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failure: Option<Caught>,
+    pub failure: Option<Failure>,
 }
 
-/// An error as Step Functions catches it.
+/// What a state was caught with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Caught {
-    /// The error's name.
-    #[serde(rename = "Error")]
+#[serde(deny_unknown_fields)]
+pub struct Failure {
+    /// The state.
+    pub step: String,
+    /// The error's name; empty where a rollback went well.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub error: String,
     /// Its cause, often JSON.
-    #[serde(rename = "Cause", default)]
-    pub cause: Option<String>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub cause: String,
+}
+
+impl StepInput for AcquireLockInput {
+    fn release(&self) -> &Release {
+        &self.release
+    }
+
+    fn stage(&self) -> Option<&StageName> {
+        None
+    }
+
+    fn patience_seconds(&self) -> Option<u32> {
+        None
+    }
+}
+
+impl StepInput for CaptureBaselineInput {
+    fn release(&self) -> &Release {
+        &self.release
+    }
+
+    fn stage(&self) -> Option<&StageName> {
+        self.application.stages.get(self.position).map(|stage| &stage.name)
+    }
+}
+
+impl StepInput for StageInput {
+    fn release(&self) -> &Release {
+        &self.release
+    }
+
+    fn stage(&self) -> Option<&StageName> {
+        Some(&self.stage.name)
+    }
+}
+
+impl StepInput for RollBackInput {
+    fn release(&self) -> &Release {
+        &self.0.release
+    }
+
+    fn stage(&self) -> Option<&StageName> {
+        Some(&self.0.stage.name)
+    }
+
+    fn patience_seconds(&self) -> Option<u32> {
+        Some(self.0.stage.deploy_timeout_seconds())
+    }
+}
+
+impl StepInput for VerifyServicesInput {
+    fn release(&self) -> &Release {
+        &self.release
+    }
+
+    fn stage(&self) -> Option<&StageName> {
+        Some(&self.stage)
+    }
+}
+
+impl StepInput for FinishReleaseInput {
+    fn release(&self) -> &Release {
+        &self.release
+    }
+
+    fn stage(&self) -> Option<&StageName> {
+        None
+    }
+
+    /// An outcome is recorded whatever AWS does meanwhile.
+    fn patience_seconds(&self) -> Option<u32> {
+        None
+    }
 }

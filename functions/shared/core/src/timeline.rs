@@ -26,8 +26,8 @@ pub struct Moment {
 pub enum Step {
     /// Its push was received, or it was asked for.
     Began,
-    /// It got its application's turn.
-    TookTurn,
+    /// It got its application's lock.
+    AcquiredLock,
     /// What a stage ran was recorded, and nothing kept it from changing.
     Captured,
     /// The image's scan was judged.
@@ -62,7 +62,7 @@ impl Step {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Began => "BEGAN",
-            Self::TookTurn => "TOOK_TURN",
+            Self::AcquiredLock => "ACQUIRED_LOCK",
             Self::Captured => "CAPTURED",
             Self::Checked => "CHECKED",
             Self::Asked => "ASKED",

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use crate::deployment::{ServiceView, TaskView};
 use crate::image::Digest;
 use crate::name::{ServiceName, TaskDefinitionArn};
-use crate::wait::Wait;
 
 /// How many good answers in a row are asked for.
 pub const PROBES: usize = 3;
@@ -92,12 +91,6 @@ pub struct Verification {
     /// How its command ended, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
-    /// What is to be waited for before it can be judged.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub wait: Option<Wait>,
-    /// For how long at the most, in seconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timeout_seconds: Option<u32>,
 }
 
 impl Verification {
@@ -112,7 +105,6 @@ impl Verification {
                 self.tasks_desired,
                 self.steady_seconds.unwrap_or_default()
             ),
-            Health::Waiting => "its command runs".to_owned(),
             Health::Healthy => format!(
                 "{} of {} tasks serve, {} healthy, answers {}, slowest {} ms",
                 self.tasks_running,
@@ -134,8 +126,6 @@ pub enum Health {
     Healthy,
     /// It does not, or it cannot be shown that it does.
     Unhealthy,
-    /// Its command runs: look again once that has ended.
-    Waiting,
 }
 
 /// Judges whether the service runs what it should, and nothing else, and serves it.
@@ -191,8 +181,6 @@ pub fn judge(expected: &Expected<'_>, service: &ServiceView, tasks: &[TaskView],
         slowest_ms: probes.iter().map(|probe| probe.took_ms).max().unwrap_or_default(),
         steady_seconds: if let Look::Steady { seconds, .. } = look { Some(seconds) } else { None },
         command: None,
-        wait: None,
-        timeout_seconds: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Appending to an application's audit.
 
-use slipway_aws::{Key, Stored, Table};
+use slipway_aws::{Item, Key, Stored, Table};
 use slipway_core::approval::Approval;
 use slipway_core::audit::{Happening, Sealed};
 
@@ -16,10 +16,10 @@ pub async fn next_entry(table: &Table, approval: &Approval, happening: &Happenin
     let last = table.last::<Sealed>(&Key::audits(application)).await?;
     let last = match &last {
         Some((key, Stored { document, .. })) => {
-            let sequence = key.sk.parse().map_err(|_| StepError::InvalidInput {
-                field: key.pk.clone(),
-                problem: format!("{:?} is not the number of an entry", key.sk),
-            })?;
+            let Some(Item::AuditEntry { sequence, .. }) = key.parse() else {
+                let problem = format!("{:?} is not the number of an entry", key.sk);
+                return Err(StepError::InvalidInput { field: key.pk.clone(), problem });
+            };
             Some((sequence, document))
         }
         None => None,

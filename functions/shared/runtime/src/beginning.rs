@@ -1,4 +1,4 @@
-//! How a release begins, by its push, by a person's request, or by the sweep that found either lost.
+//! How a release begins, by its push, by a person's request, or by the reconciler that found either lost.
 
 use serde::{Deserialize, Serialize};
 use slipway_aws::{Aws, Key, Start, Table};
@@ -30,7 +30,7 @@ pub enum Begun {
 
 /// Begins a release. Beginning it again finds the first one's records and execution.
 ///
-/// That it is open is written first: whatever fails after that, the sweep finds it and goes on.
+/// That it is open is written first: whatever fails after that, the reconciler finds it and goes on.
 ///
 /// # Errors
 ///

@@ -1,24 +1,17 @@
 //! What every step asks before it begins to change a stage, and the revision that it changes it to.
 
-use slipway_aws::{Aws, Key, Table};
+use slipway_aws::{Aws, Key, Table, Tagged};
 use slipway_core::alarm::{disquiet, unquiet};
 use slipway_core::application::{Stage, StageService};
 use slipway_core::approval::{Approval, ApprovalId};
 use slipway_core::migration::Migration;
 use slipway_core::name::{StageName, TaskDefinitionArn};
-use slipway_core::release::Release;
-use slipway_core::rollback::Baseline;
+use slipway_core::protocol::{End, StepResult};
+use slipway_core::release::{Outcome, Release};
+use slipway_core::rollback::{Baseline, Change, ROUNDS};
+use slipway_core::step::StageInput;
 
-use crate::{StepError, abort_of, newest_after};
-
-/// Why a stage may not begin to change.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Unwanted {
-    /// It may not at all.
-    Blocked(String),
-    /// A newer push has taken the release's place.
-    Superseded(String),
-}
+use crate::{StepError, interrupted, now};
 
 /// The approval that covers the change of a stage to a release, where the stage asks for one; or why there is none.
 ///
@@ -41,36 +34,58 @@ pub async fn approved(
     Ok(stored.document.covers(release, &stage.name, baseline).map(|()| Some(stored.document)))
 }
 
-/// What keeps a stage from beginning to change: an abort, a newer push, an alarm, or an image that is gone. People may have taken a
-/// day to answer, so all of it is looked at again.
+/// What keeps a stage from beginning to change: an abort, a lost lock, a newer push, an alarm, or an image that is gone. People may have
+/// taken a day to answer, so all of it is looked at again.
 ///
 /// # Errors
 ///
 /// When AWS cannot be asked.
-pub async fn unwanted(
-    aws: &Aws,
-    table: &Table,
-    release: &Release,
-    stage: &Stage,
-    baseline: &Baseline,
-) -> Result<Option<Unwanted>, StepError> {
-    if let Some(abort) = abort_of(table, &release.id).await? {
-        return Ok(Some(Unwanted::Blocked(abort.in_words())));
-    }
-    if let Some(newer) = newest_after(table, release).await? {
-        return Ok(Some(Unwanted::Superseded(newer.supersedes())));
+pub async fn unwanted(aws: &Aws, table: &Table, input: &StageInput) -> Result<Option<End>, StepError> {
+    let StageInput { release, generation, stage, baseline, .. } = input;
+    if let Some(end) = interrupted(table, release, *generation).await? {
+        return Ok(Some(end));
     }
     let wanted = stage.bake.as_ref().map(|bake| bake.alarms.as_slice()).unwrap_or_default();
     let readings = if wanted.is_empty() { Vec::new() } else { aws.alarms().read(wanted).await? };
     // What was not quiet when people were asked is what they may have overridden.
     let unexpected: Vec<_> = unquiet(wanted, &readings).into_iter().filter(|alarm| !baseline.not_quiet.contains(alarm)).collect();
     if let Some(reason) = disquiet(&unexpected, &readings) {
-        return Ok(Some(Unwanted::Blocked(reason)));
-    }
-    if aws.repositories().find(&release.image).await?.is_none() {
-        return Ok(Some(Unwanted::Blocked(format!("the registry does not have the image {} any more", release.image))));
+        return Ok(Some(End::unchanged(Outcome::Failed, reason)));
     }
     Ok(None)
+}
+
+/// Writes down that the release begins to change the stage, unless it is written down. It comes before the first effect.
+///
+/// # Errors
+///
+/// When the table cannot be asked.
+pub async fn begin_change(table: &Table, release: &Release, stage: &StageName) -> Result<(), StepError> {
+    table.put_new(&Key::change(&release.id, stage), &Change { stage: stage.clone(), at: now() }).await?;
+    Ok(())
+}
+
+/// That the release has begun to change the stage, if it has.
+///
+/// # Errors
+///
+/// When the table cannot be asked.
+pub async fn change_of(table: &Table, release: &Release, stage: &StageName) -> Result<Option<Change>, StepError> {
+    Ok(table.get(&Key::change(&release.id, stage)).await?.map(|stored| stored.document))
+}
+
+/// The stage is not what people were shown: its baseline is captured anew, a few times.
+///
+/// # Errors
+///
+/// When the table cannot be asked.
+pub async fn restart<T>(table: &Table, input: &StageInput, reason: String) -> Result<StepResult<T>, StepError> {
+    let StageInput { release, stage, baseline, .. } = input;
+    if baseline.round >= ROUNDS {
+        return Ok(StepResult::failed(format!("{reason}, for the {}th time since the release looked at it first", baseline.round)));
+    }
+    table.put(&Key::round(&release.id, &stage.name), &(baseline.round + 1)).await?;
+    Ok(StepResult::Restart { reason })
 }
 
 /// The migration of a stage that a release has begun, if it has.
@@ -135,4 +150,14 @@ async fn registered(
     }
     let image_for = |image: &str| release.image.in_place_of(image);
     Ok(Ok(aws.ecs().register(&template.document, &families.release, &release.id, generation, image_for).await?))
+}
+
+/// The release's image as the registry has it; else why the stage may not change.
+///
+/// # Errors
+///
+/// When ECR cannot be asked.
+pub async fn image_of(aws: &Aws, release: &Release) -> Result<Result<Tagged, End>, StepError> {
+    let found = aws.repositories().find(&release.image).await?;
+    Ok(found.ok_or_else(|| End::unchanged(Outcome::Failed, format!("the registry does not have the image {} any more", release.image))))
 }

@@ -1,18 +1,19 @@
-//! How a release ends: the record first, then the turn, then people. Each part finds what an earlier run did, and
+//! How a release ends: the record first, then the lock, then people. Each part finds what an earlier run did, and
 //! telling may fail without changing what is told.
 
-use slipway_aws::{Aws, Key, Table};
+use slipway_aws::{Aws, Key, Stored, Table, Update};
+use slipway_core::lock::Lock;
 use slipway_core::name::StageName;
 use slipway_core::notification::Notification;
+use slipway_core::protocol::Callback;
 use slipway_core::quarantine::Quarantine;
 use slipway_core::release::{Ended, Ending, Outcome, Release, Started};
 use slipway_core::rollback::Baseline;
 use slipway_core::timeline::{Step, restored_after, waited_for_people};
-use slipway_core::turn::Turn;
 
 use crate::{Channels, StepError, count, happened, now, seconds, tell, timeline};
 
-/// Records how a release ended, quarantines its image where it has to, gives the turn back, tells people, and closes the
+/// Records how a release ended, quarantines its image where it has to, gives the lock back, tells people, and closes the
 /// release. The first recorded ending stands, and is what is told.
 ///
 /// # Errors
@@ -28,11 +29,12 @@ pub async fn finish(aws: &Aws, table: &Table, channels: &Channels, release: &Rel
         ended = first.document;
     }
     quarantine(table, release, &ended).await?;
-    give_turn_back(table, release).await?;
+    give_lock_back(table, release).await?;
+    remove_callbacks(table, release).await?;
     let Ended { ending: Ending { outcome, stage, reason }, .. } = &ended;
     happened(table, &release.id, None, (Step::Ended, ""), format!("The release ended {outcome}: {reason}")).await?;
-    let notes: Vec<String> =
-        table.list(&Key::release(&release.id).pk, "NOTE#").await?.into_iter().map(|(_, stored)| stored.document).collect();
+    let (pk, prefix) = Key::notes(&release.id);
+    let notes: Vec<String> = table.list(&pk, &prefix).await?.into_iter().map(|(_, stored)| stored.document).collect();
     let before = match stage {
         Some(stage) => newest_baseline(table, release, stage).await?,
         None => None,
@@ -65,35 +67,44 @@ async fn measure(table: &Table, release: &Release, ended: &Ended) -> Result<(), 
 
 /// What a stage ran before the release, as it was found the last time that it was looked at.
 async fn newest_baseline(table: &Table, release: &Release, stage: &StageName) -> Result<Option<Baseline>, StepError> {
-    let found = table.list::<Baseline>(&Key::release(&release.id).pk, &Key::baseline(&release.id, stage, 1).sk).await?;
+    let (pk, prefix) = Key::baselines(&release.id, stage);
+    let found = table.list::<Baseline>(&pk, &prefix).await?;
     Ok(found.into_iter().map(|(_, stored)| stored.document).max_by_key(|baseline| baseline.round))
 }
 
 async fn quarantine(table: &Table, release: &Release, ended: &Ended) -> Result<(), StepError> {
     let Some(quarantine) = Quarantine::after(&release.id, &ended.ending, ended.at) else { return Ok(()) };
     let key = Key::quarantine(&release.application, &release.image.digest);
-    loop {
-        let earlier = table.get::<Quarantine>(&key).await?;
+    let written = table.update(&key, |earlier: Option<Quarantine>| match earlier {
         // One that this release made stays as it is: a person may have lifted it since.
-        if earlier.as_ref().is_some_and(|earlier| earlier.document.release == release.id) {
-            return Ok(());
-        }
-        if table.write(&key, &quarantine, earlier.map(|earlier| earlier.version)).await? {
-            return Ok(());
-        }
-    }
+        Some(earlier) if earlier.release == release.id => Update::Leave(()),
+        _ => Update::Write(quarantine.clone(), ()),
+    });
+    Ok(written.await?)
 }
 
-async fn give_turn_back(table: &Table, release: &Release) -> Result<(), StepError> {
-    let key = Key::turn(&release.application);
-    loop {
-        let Some(stored) = table.get::<Turn>(&key).await? else { return Ok(()) };
-        let Some(free) = stored.document.given_back(&release.id) else { return Ok(()) };
-        if table.replace(&key, &free, stored.version).await? {
-            tracing::info!(release.id = %release.id, generation = free.generation, "{} gives the turn of {} back", release.id, release.application);
-            return Ok(());
+/// What the release's steps waited on wakes nobody any more.
+async fn remove_callbacks(table: &Table, release: &Release) -> Result<(), StepError> {
+    let callbacks: Vec<(Key, Stored<Callback>)> = table.list(&Key::callbacks(&release.id), "").await?;
+    for (key, Stored { document: callback, .. }) in callbacks {
+        for on in &callback.on {
+            table.delete(&Key::wake(&on.text(), &release.id, callback.stage.as_ref(), &callback.state)).await?;
         }
+        table.delete(&key).await?;
     }
+    Ok(())
+}
+
+async fn give_lock_back(table: &Table, release: &Release) -> Result<(), StepError> {
+    let key = Key::lock(&release.application);
+    let freed = table.update(&key, |lock: Option<Lock>| match lock.and_then(|lock| lock.given_back(&release.id)) {
+        Some(free) => Update::Write(free.clone(), Some(free.generation)),
+        None => Update::Leave(None),
+    });
+    if let Some(generation) = freed.await? {
+        tracing::info!(release.id = %release.id, generation, "{} gives the lock of {} back", release.id, release.application);
+    }
+    Ok(())
 }
 
 fn log(release: &Release, ending: &Ending) {

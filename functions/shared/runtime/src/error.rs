@@ -14,9 +14,20 @@ pub enum StepError {
     /// It may be tried again. The effect may be there already.
     #[error(transparent)]
     Transient(AwsError),
+    /// AWS wants to be asked less often. It may be tried again.
+    #[error(transparent)]
+    Throttled(AwsError),
     /// Trying again would not help.
     #[error(transparent)]
     Refused(AwsError),
+    /// It was tried again for as long as the step has patience.
+    #[error("AWS could not be asked for {minutes} minutes")]
+    Unavailable {
+        /// For how many.
+        minutes: u32,
+        /// The last error.
+        source: Box<StepError>,
+    },
     /// What the function was given does not parse.
     #[error("the input of this step does not parse at {field}: {problem}")]
     InvalidInput {
@@ -36,20 +47,36 @@ impl StepError {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Transient(_) => "Transient",
+            Self::Throttled(_) => "Throttled",
             Self::Refused(_) => "Refused",
+            Self::Unavailable { .. } => "Unavailable",
             Self::InvalidInput { .. } => "InvalidInput",
             Self::InvalidConfiguration(_) => "InvalidConfiguration",
         }
     }
 
     /// Every name that a function can end with.
-    pub const NAMES: [&'static str; 4] = ["Transient", "Refused", "InvalidInput", "InvalidConfiguration"];
+    pub const NAMES: [&'static str; 6] = ["Transient", "Throttled", "Refused", "Unavailable", "InvalidInput", "InvalidConfiguration"];
+
+    /// Somebody else writes the same item all the time.
+    #[must_use]
+    pub fn busy(item: &str) -> Self {
+        let source = format!("others write {item} all the time").into();
+        Self::Transient(AwsError::Transient { operation: "dynamodb:UpdateItem", source })
+    }
+
+    /// Whether another try may find out.
+    #[must_use]
+    pub const fn may_be_tried_again(&self) -> bool {
+        matches!(self, Self::Transient(_) | Self::Throttled(_))
+    }
 }
 
 impl From<AwsError> for StepError {
     fn from(error: AwsError) -> Self {
         match error {
             AwsError::Transient { .. } => Self::Transient(error),
+            AwsError::Throttled { .. } => Self::Throttled(error),
             _ => Self::Refused(error),
         }
     }

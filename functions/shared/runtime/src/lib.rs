@@ -7,16 +7,18 @@ mod beginning;
 mod change;
 mod clock;
 mod configuration;
+mod deployment;
 mod ending;
 mod error;
 mod gate;
 mod locator;
+mod lock;
 mod log_tail;
 mod metric;
+mod step;
 mod successor;
 mod telling;
 mod timeline;
-mod turn;
 
 use std::future::Future;
 
@@ -27,19 +29,21 @@ use serde_json::Value;
 pub use applications::{Configured, applications};
 pub use audit::{audit, next_entry};
 pub use beginning::{Begun, Open, begin};
-pub use change::{Unwanted, approved, migration_of, revision, unwanted};
+pub use change::{approved, begin_change, change_of, image_of, migration_of, restart, revision, unwanted};
 pub use clock::now;
 pub use configuration::{Config, ConfigurationError, Environment};
+pub use deployment::deployed;
 pub use ending::finish;
 pub use error::{StepError, parse, parse_at};
-pub use gate::time_left;
+pub use gate::deadline;
 pub use locator::{locator_hash, new_locator};
+pub use lock::{abort_of, begin_writing, holds_lock, interrupted, stop_writing};
 pub use log_tail::log_tail;
 pub use metric::{count, seconds};
+pub use step::serve_step;
 pub use successor::{deployer_after, newest_after};
 pub use telling::{Channels, tell, tell_once};
 pub use timeline::{happened, timeline};
-pub use turn::{abort_of, begin_writing, has_turn, stop_writing};
 
 /// Serves invocations until Lambda ends the process. A failure is logged once, by `lambda_runtime`, with its whole chain
 /// of causes.

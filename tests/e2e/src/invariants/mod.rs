@@ -2,10 +2,10 @@
 
 mod approvals;
 mod endings;
+mod locks;
 mod revisions;
 #[cfg(test)]
 mod tests;
-mod turns;
 
 use crate::record::Record;
 
@@ -15,17 +15,17 @@ pub type Invariant = (&'static str, fn(&Record) -> Vec<String>);
 /// All of them.
 pub const INVARIANTS: [Invariant; 12] = [
     ("a stage that asks people runs only what they approved, or its baseline", approvals::only_what_was_approved_runs),
-    ("at most one release changes the application at a time", turns::one_release_changes_at_a_time),
+    ("at most one release changes the application at a time", locks::one_release_changes_at_a_time),
     ("every release that began has one outcome, which its execution shares", endings::every_release_has_one_outcome),
     ("people are told every outcome", endings::people_are_told),
-    ("the turn is free", turns::the_turn_is_free),
+    ("the lock is free", locks::the_lock_is_free),
     ("what is released was verified, every service of every stage", endings::what_is_released_was_verified),
     ("a decision counts once", approvals::a_decision_counts_once),
     ("the audit is one whole chain", approvals::the_audit_is_whole),
     ("after a failure the services run their baseline, or a person is asked for", revisions::a_failure_leaves_the_baseline),
     ("no wait of an ended release is parked", endings::nothing_waits),
     ("a release uses one revision for a service", revisions::one_revision_is_used),
-    ("the last sweep finds nothing", turns::nothing_is_left_to_find),
+    ("the last reconciliation finds nothing", locks::nothing_is_left_to_find),
 ];
 
 /// What a run broke, a line each: the invariant and how.

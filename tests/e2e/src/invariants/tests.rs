@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::json;
 use slipway_core::audit::{Happening, Sealed, What as Kind};
-use slipway_core::turn::{Holder, Turn};
+use slipway_core::lock::{Holder, Lock};
 use slipway_local::Mail;
 use slipway_local::wire::{Call, Entry, Fault, What};
 
@@ -56,9 +56,9 @@ fn items(id: &str, letter: &str, ends: i64, outcome: &str, stage: Option<&str>) 
         item(&format!("APPROVAL#{id}/production"), "MAILED#ana@example.com", &json!(at(0))),
     ];
     for stage in ["staging", "production"] {
-        items.push(item(&own, &format!("BASELINE#{stage}"), &baseline(stage, 1)));
-        items.push(item(&own, &format!("DEPLOYED#{stage}#web"), &json!(arn(stage, 2))));
-        items.push(item(&own, &format!("VERIFIED#{stage}#web"), &json!({})));
+        items.push(item(&own, &format!("BASELINE#{stage}#1"), &baseline(stage, 1)));
+        items.push(item(&own, &format!("DEPLOYED#{stage}#web#"), &json!(arn(stage, 2))));
+        items.push(item(&own, &format!("VERIFIED#{stage}#web#"), &json!({})));
     }
     items
 }
@@ -244,12 +244,12 @@ fn an_outcome_that_nobody_was_told_or_told_wrong_is_noticed() {
 }
 
 #[test]
-fn a_turn_that_is_held_is_noticed() {
+fn a_lock_that_is_held_is_noticed() {
     let mut record = good();
     let holder = Holder { release: slipway_core::name::ReleaseId::new("web-a").expect("an id"), writers: 0, lease_until: at(60) };
-    record.turn = Turn { generation: 7, holder: Some(holder), rests_until: None };
+    record.lock = Lock { generation: 7, holder: Some(holder), rests_until: None };
 
-    breaks_only(&record, "the turn is free");
+    breaks_only(&record, "the lock is free");
 }
 
 #[test]
@@ -320,9 +320,9 @@ fn a_second_revision_of_a_release_is_noticed_when_it_is_used() {
 }
 
 #[test]
-fn what_the_last_sweep_finds_is_noticed() {
+fn what_the_last_reconciliation_finds_is_noticed() {
     let mut record = good();
     record.found.push("begun: web-c".to_owned());
 
-    breaks_only(&record, "the last sweep finds nothing");
+    breaks_only(&record, "the last reconciliation finds nothing");
 }

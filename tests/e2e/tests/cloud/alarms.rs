@@ -29,7 +29,7 @@ async fn a_version_that_turns_bad_in_production_is_put_back_within_ten_seconds_a
     world.has_a_good_release().await;
     let before = world.digest_in("production").await;
     let release = baking(&world, &json!({ "for": "10m", "alarms": [ALARM] })).await;
-    world.until("production bakes", async || world.waits_for(&release, "BAKE").await).await;
+    world.until("production bakes", async || world.waits_for(&release, "BakeStage").await).await;
     assert_eq!(world.digest_in("production").await, release.digest);
 
     let rang = Instant::now();
@@ -54,7 +54,7 @@ async fn an_alarm_that_rang_between_two_looks_and_whose_event_was_lost_is_found_
     world.has_a_good_release().await;
     let before = world.digest_in("production").await;
     let release = baking(&world, &json!({ "for": "8s", "alarms": [ALARM] })).await;
-    world.until("production bakes", async || world.waits_for(&release, "BAKE").await).await;
+    world.until("production bakes", async || world.waits_for(&release, "BakeStage").await).await;
 
     world.break_events(EventRule::new(CHANGE, EventFault::Drop).times(2)).await;
     world.alarm(ALARM, "ALARM").await;
@@ -64,7 +64,7 @@ async fn an_alarm_that_rang_between_two_looks_and_whose_event_was_lost_is_found_
     world.configure(|_| {}).await;
 
     assert_eq!((ended.outcome(), ended.stage()), (Some("ROLLED_BACK"), Some("production")), "{ended:?}");
-    assert!(ended.reason().is_some_and(|reason| reason.contains(ALARM) && reason.contains("rang at")), "{ended:?}");
+    assert!(ended.reason().is_some_and(|reason| reason.contains(ALARM) && reason.contains("was in ALARM at")), "{ended:?}");
     assert_eq!(world.digest_in("production").await, before);
 }
 
@@ -85,7 +85,7 @@ async fn an_alarm_that_begins_to_ring_while_people_are_asked_stops_the_stage_bef
     world.configure(|_| {}).await;
 
     assert_eq!((ended.outcome(), ended.stage()), (Some("FAILED"), Some("production")), "{ended:?}");
-    assert!(ended.reason().is_some_and(|reason| reason.contains(ALARM) && reason.contains("rings")), "{ended:?}");
+    assert!(ended.reason().is_some_and(|reason| reason.contains(ALARM) && reason.contains("is in ALARM")), "{ended:?}");
     assert_eq!(world.service("production").await, production);
 }
 
@@ -134,7 +134,7 @@ async fn an_alarm_after_a_release_has_people_asked_and_their_click_puts_producti
 
     let mails = world.cloud.inbox().expect("the inbox").len();
     world.alarm(ALARM, "ALARM").await;
-    let rings = world.cloud.wait_for_mail(mails, PATIENCE, |mail| mail.subject.contains("rings")).await.expect("people are told");
+    let rings = world.cloud.wait_for_mail(mails, PATIENCE, |mail| mail.subject.contains("is in ALARM")).await.expect("people are told");
     let asked = world.cloud.wait_for_mail(mails, PATIENCE, |mail| mail.approval_link().is_some()).await.expect("ana is asked");
     let page = world.cloud.open(asked.approval_link().expect("a link")).await.expect("a page");
     let staging = world.service("staging").await;
@@ -171,7 +171,7 @@ async fn many_changes_at_once_are_told_together() {
 
     for _ in 0..6 {
         for value in ["ALARM", "OK"] {
-            let mut event = world.event("alarm-rings.json");
+            let mut event = world.event("alarm-fires.json");
             event["id"] = json!(release.tag);
             event["detail"]["alarmName"] = json!(ALARM);
             event["detail"]["state"]["value"] = json!(value);
@@ -180,7 +180,7 @@ async fn many_changes_at_once_are_told_together() {
     }
     let alone = world.cloud.inbox().expect("the inbox").into_iter().skip(mails).filter(|mail| mail.subject.starts_with(ALARM)).count();
     world.move_back("FLOOD#web", "FLOOD", "since", jiff::SignedDuration::from_mins(11)).await;
-    world.sweep().await;
+    world.reconcile().await;
     let together = world.cloud.wait_for_mail(mails, PATIENCE, |mail| mail.subject.contains("more changes")).await.expect("they are told");
     world.decide_after(mails, Answer::Reject).await;
     world.quiet().await;
@@ -188,7 +188,7 @@ async fn many_changes_at_once_are_told_together() {
 
     assert_eq!(alone, 6);
     assert!(together.subject.starts_with("6 more changes"), "{}", together.subject);
-    assert_eq!(together.body.matches("is quiet again").count(), 3, "{}", together.body);
+    assert_eq!(together.body.matches("is OK again").count(), 3, "{}", together.body);
 }
 
 #[tokio::test]

@@ -47,15 +47,18 @@ impl World {
         let mut event = self.event("request-approval.json");
         let digest = self.new_digest();
         let id = format!("web-{}", &digest[digest.len() - 32..]);
-        let ask = &mut event["ask"];
+        event["attempt"]["entered_at"] = json!(slipway_local::clock::now());
+        event["input"]["generation"] = json!(self.lends_the_lock_to(&id).await);
+        let ask = &mut event["input"];
         ask["release"] = json!({ "id": id, "application": "web", "image": { "repository": "web", "digest": digest, "tag": tag } });
         ask["stage"]["approval"] = self.configured().await["stages"][1]["approval"].clone();
         change(ask);
         let people = ask["stage"]["approval"]["approvers"].as_array().expect("approvers").len();
         let known = self.cloud.inbox().expect("the inbox").len();
-        let asked = self.invoke("request-approval", &event).await.expect("it asks");
-        assert_eq!(asked["result"], "ASKED", "{asked}");
-        let id = asked["approval"].as_str().expect("an id").to_owned();
+        self.invoke("request-approval", &event).await.expect("it asks");
+        self.takes_the_lock_back().await;
+        let id = format!("{id}/production");
+        assert_eq!(self.approval(&id).await["status"], "PENDING");
         self.until("everybody has a mail", async || self.cloud.inbox().expect("the inbox").len() >= known + people).await;
         Asked { id, mails: self.cloud.inbox().expect("the inbox").split_off(known) }
     }
@@ -145,7 +148,7 @@ async fn forms_that_are_swapped_replayed_late_or_of_another_release_change_nothi
 
     assert_eq!(world.send(one.link(ANA), "decision=approve").await.status, 200);
     assert_eq!(world.send(one.link(ANA), "decision=approve").await.status, 409, "replayed");
-    assert_eq!(world.send(one.link(ANA), "decision=reject").await.status, 409, "turned round");
+    assert_eq!(world.send(one.link(ANA), "decision=reject").await.status, 409, "acquired round");
     assert_eq!(world.approval(&one.id).await["status"], "APPROVED");
 
     let short = world.ask_for("v3", |ask| ask["stage"]["approval"]["expires_after"] = json!("1s")).await;
@@ -188,9 +191,9 @@ async fn html_and_headers_in_what_is_shown_stay_text() {
     let world = World::enter().await;
     world.approval_is(|_| {}).await;
     let mut event = world.event("request-approval.json");
-    event["ask"]["release"]["image"]["tag"] = json!("v1<script>alert(1)</script>\r\nBcc: eve@example.com");
+    event["input"]["release"]["image"]["tag"] = json!("v1<script>alert(1)</script>\r\nBcc: eve@example.com");
     let refused = world.invoke("request-approval", &event).await.expect_err("that is no tag");
-    assert!(refused.to_string().contains("ask.release.image.tag"), "{refused}");
+    assert!(refused.to_string().contains("input.release.image.tag"), "{refused}");
     let asked = world
         .ask_for("v1", |ask| {
             ask["baseline"]["services"][0]["image"] = json!("web<img src=x onerror=alert(1)>@sha256:0");
@@ -338,8 +341,8 @@ async fn nothing_that_is_written_lets_one_approve_and_the_public_function_reads_
     let release = world.push(&PushOptions::light(&world.version())).await;
     let link = world.link(&release).await;
     let id = world.id_of(&release).await;
-    world.until("it waits", async || world.waits_for(&release, "DECISION").await).await;
-    let token = world.token(&id, "DECISION").await;
+    world.until("it waits", async || world.waits_for(&release, "RequestApproval").await).await;
+    let token = world.token(&id, "RequestApproval").await;
     world.cloud.decide(&link, Answer::Approve, Some("fine")).await.expect("it counts");
     let ended = world.ended(&release).await;
     assert_eq!(ended.outcome(), Some("RELEASED"), "{ended:?}");
@@ -362,11 +365,13 @@ async fn the_public_functions_role_can_write_approvals_and_nothing_else() {
     let states = aws_sdk_sfn::Client::new(&role);
     let refused = states.send_task_success().task_token("x").output("{}").send().await.expect_err("it is refused");
     assert!(format!("{refused:?}").contains("AccessDenied"), "{refused:?}");
-    for (pk, sk) in [("TURN#web", "TURN"), ("RELEASE#web-1", "RELEASE"), ("WAIT#web-1", "x"), ("LINK#x", "LINK"), ("PUSHER#x", "PUSHER")] {
+    for (pk, sk) in
+        [("LOCK#web", "LOCK"), ("RELEASE#web-1", "RELEASE"), ("CALLBACK#web-1", "x"), ("LINK#x", "LINK"), ("PUSHER#x", "PUSHER")]
+    {
         let refused = world.put_as(&role, pk, sk).await.expect_err(pk);
         assert!(refused.contains("AccessDenied"), "{pk}: {refused}");
     }
-    for pk in ["WAIT#web-1", "TURN#web", "RELEASE#web-1"] {
+    for pk in ["CALLBACK#web-1", "LOCK#web", "RELEASE#web-1"] {
         let refused = world.get_as(&role, pk, "x").await.expect_err(pk);
         assert!(refused.contains("AccessDenied"), "{pk}: {refused}");
     }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use slipway_local::image::Behaviour;
-use slipway_local::wire::{CallRule, EventFault, EventRule, Fault};
+use slipway_local::wire::{CallRule, Entry, EventFault, EventRule, Fault};
 use slipway_local::{Answer, PushOptions};
 
 use crate::world::World;
@@ -31,26 +31,26 @@ async fn an_older_push_whose_event_comes_last_is_superseded_and_never_deployed_o
 }
 
 #[tokio::test]
-async fn a_push_whose_event_is_lost_is_found_by_the_sweep_and_is_one_release() {
+async fn a_push_whose_event_is_lost_is_found_by_the_reconciler_and_is_one_release() {
     let world = World::enter().await;
     world.has_a_good_release().await;
 
     let lost = world.push_unheard(&PushOptions::good(&world.version())).await;
     let before = world.cloud.executions_of(&lost.digest).await.expect("executions").len();
-    let swept = world.sweep().await;
-    let again = world.sweep().await;
+    let reconciled = world.reconcile().await;
+    let again = world.reconcile().await;
     world.decide(&lost, Answer::Reject, "that it was asked is enough").await;
     let ended = world.ended(&lost).await;
 
     assert_eq!(before, 0, "nothing had begun");
-    assert_eq!(swept["begun"], json!([ended.name]), "{swept}");
+    assert_eq!(reconciled["begun"], json!([ended.name]), "{reconciled}");
     assert_eq!(again["begun"], json!([]), "{again}");
     assert_eq!(ended.outcome(), Some("REJECTED"), "{ended:?}");
     assert_eq!(world.cloud.executions_of(&lost.digest).await.expect("executions").len(), 1);
 }
 
 #[tokio::test]
-async fn an_event_of_ecs_that_is_lost_is_made_up_for_by_the_sweep() {
+async fn an_event_of_ecs_that_is_lost_is_made_up_for_by_the_reconciler() {
     let world = World::enter().await;
     world.has_a_good_release().await;
 
@@ -58,8 +58,8 @@ async fn an_event_of_ecs_that_is_lost_is_made_up_for_by_the_sweep() {
     world.break_events(EventRule::new("*", EventFault::Drop).times(1_000)).await;
     world.until("staging is deployed unheard", async || world.is_steady("staging", &release.digest).await).await;
     world.quiet().await;
-    let waits = world.waits_for(&release, "DEPLOYMENT").await;
-    world.sweep().await;
+    let waits = world.waits_for(&release, "DeployServices").await;
+    world.reconcile().await;
     world.mend().await;
     world.decide(&release, Answer::Reject, "that it was asked is enough").await;
 
@@ -98,7 +98,7 @@ async fn throttling_is_tried_again_and_never_counts_against_the_image() {
     let world = World::enter().await;
     world.has_a_good_release().await;
 
-    world.break_calls(CallRule::new("*", Fault::Throttle).of("verify-service").times(4)).await;
+    world.break_calls(CallRule::new("*", Fault::Throttle).of("verify-services").times(4)).await;
     let release = world.push(&PushOptions::light(&world.version())).await;
     world.approve(&release).await;
     let ended = world.ended(&release).await;
@@ -156,9 +156,9 @@ async fn an_alarm_that_rings_and_recovers_at_once_still_undoes_the_release() {
     world.configure(|application| application["stages"][0]["bake"] = json!({ "for": "10m", "alarms": ["e2e-staging-5xx"] })).await;
 
     let release = world.push(&PushOptions::light(&world.version())).await;
-    world.until("staging bakes", async || world.waits_for(&release, "BAKE").await).await;
+    world.until("staging bakes", async || world.waits_for(&release, "BakeStage").await).await;
     // The event alone: the alarm itself is quiet again before anybody can look.
-    let mut event = world.event("alarm-rings.json");
+    let mut event = world.event("alarm-fires.json");
     event["detail"]["alarmName"] = json!("e2e-staging-5xx");
     world.deliver(&event).await;
     let ended = world.ended(&release).await;
@@ -214,7 +214,7 @@ async fn a_rollback_that_fails_is_stuck_and_people_are_told_loudly() {
 
     let kept = world.take_permission_away("roll-back", "ecs:UpdateService").await;
     let release = world.push(&PushOptions::light(&world.version())).await;
-    world.until("staging bakes", async || world.waits_for(&release, "BAKE").await).await;
+    world.until("staging bakes", async || world.waits_for(&release, "BakeStage").await).await;
     world.alarm("e2e-staging-5xx", "ALARM").await;
     let ended = world.ended(&release).await;
     world.alarm("e2e-staging-5xx", "OK").await;
@@ -227,7 +227,7 @@ async fn a_rollback_that_fails_is_stuck_and_people_are_told_loudly() {
     assert!(reason.contains("e2e-staging-5xx") && reason.contains("ecs:UpdateService was refused"), "{reason}");
     let told = world.mails_since(&release).into_iter().find(|mail| mail.subject.contains("STUCK")).expect("people are told");
     assert!(told.body.contains("A PERSON IS NEEDED"), "{}", told.body);
-    assert_eq!(world.turn().await["holder"], json!(null), "the turn is free");
+    assert_eq!(world.lock().await["holder"], json!(null), "the lock is free");
 }
 
 #[tokio::test]
@@ -247,7 +247,7 @@ async fn a_service_of_aws_that_is_down_before_the_change_stops_the_release_untou
 }
 
 #[tokio::test]
-async fn an_outcome_that_could_not_be_told_stands_and_is_told_by_the_sweep() {
+async fn an_outcome_that_could_not_be_told_stands_and_is_told_by_the_reconciler() {
     let world = World::enter().await;
     world.has_a_good_release().await;
 
@@ -258,40 +258,43 @@ async fn an_outcome_that_could_not_be_told_stands_and_is_told_by_the_sweep() {
     world.give_permissions_back("finish-release", kept).await;
     let id = world.id_of(&release).await;
     let recorded = world.item(&format!("RELEASE#{id}"), "ENDING").await.expect("it is recorded");
-    let turn = world.turn().await;
-    world.sweep().await;
+    let lock = world.lock().await;
+    world.reconcile().await;
 
     assert_eq!(untold.outcome(), None, "the execution failed: {untold:?}");
     assert_eq!(recorded["ending"]["outcome"], "REJECTED", "{recorded}");
-    assert_eq!(turn["holder"], json!(null), "the turn was given back all the same");
+    assert_eq!(lock["holder"], json!(null), "the lock was given back all the same");
     let told = world.mails_since(&release).into_iter().filter(|mail| mail.subject.contains("REJECTED")).count();
     assert!(told >= 1, "people are told");
-    let again = world.sweep().await;
+    let again = world.reconcile().await;
     assert_eq!(again["ended"], json!([]), "and once is enough: {again}");
 }
 
 #[tokio::test]
-async fn the_holder_of_the_turn_that_died_is_followed_by_the_release_that_waits() {
+async fn the_holder_of_the_lock_that_died_is_followed_by_the_release_that_waits() {
     let world = World::enter().await;
     world.has_a_good_release().await;
 
     // A function that was killed may, for all that anybody knows, still be writing.
     world.break_calls(CallRule::new("ecs:UpdateService", Fault::KillAfter).of("deploy-services").times(1)).await;
     let dead = world.push(&PushOptions::good(&world.version()).behaving(Behaviour::Hang)).await;
-    world.until("staging changes", async || world.waits_for(&dead, "DEPLOYMENT").await).await;
+    world.until("staging changes", async || world.waits_for(&dead, "DeployServices").await).await;
     world.mend().await;
-    let generation = world.turn().await["generation"].as_u64().expect("a number");
+    let generation = world.lock().await["generation"].as_u64().expect("a number");
     world.stop(&dead).await;
     let next = world.push(&PushOptions::light(&world.version())).await;
-    world.until("the next release waits", async || world.waits_for(&next, "TURN").await).await;
+    world.until("the next release waits", async || world.waits_for(&next, "AcquireLock").await).await;
     world.lease_is_over().await;
-    world.sweep().await;
+    world.reconcile().await;
     world.approve(&next).await;
     let released = world.ended(&next).await;
-    let late = world.invoke("deploy-services", &world.deploy_input(&dead, generation).await).await.expect("it answers");
+    let entry = world.cloud.wire().last().await.expect("the wire answers");
+    world.invoke("deploy-services", &world.deploy_input(&dead, generation).await).await.expect("it ends");
+    let trace = world.cloud.wire().trace(entry).await.expect("the wire answers");
 
     assert_eq!(released.outcome(), Some("RELEASED"), "{released:?}");
-    assert!(world.turn().await["generation"].as_u64() > Some(generation), "the next one raised the generation");
-    assert_eq!(late["result"], "BLOCKED", "the dead release's writer comes too late: {late}");
+    assert!(world.lock().await["generation"].as_u64() > Some(generation), "the next one raised the generation");
+    let late = trace.iter().filter_map(Entry::call).any(|call| call.operation == "ecs:UpdateService");
+    assert!(!late, "the dead release's writer comes too late");
     assert_eq!(world.digest_in("staging").await, next.digest);
 }

@@ -117,7 +117,7 @@ async fn three_stages_with_two_services_each_pass_every_gate_in_its_order() {
     let entry = world.entry().await;
     let options = PushOptions { make: Make::Light, migration: Some("expand".into()), ..PushOptions::good(&world.version()) };
     let push = world.push_to(SHOP, &options).await;
-    world.until("the scan is waited for", async || world.waits_for(&push, "SCAN").await).await;
+    world.until("the scan is waited for", async || world.waits_for(&push, "CheckImage").await).await;
     world
         .cloud
         .set_gates(|gates| _ = gates.scans.insert(push.digest.clone(), ScanResult::complete(&[("CVE-2026-1", "LOW")])))
@@ -206,7 +206,7 @@ async fn an_image_that_cannot_be_scanned_stops() {
     let shop = Shop::with(json!({ "image_check": check() })).await;
     let push = shop.push(None, Behaviour::Good).await;
     shop.scan(&push, ScanResult::with_status("UNSUPPORTED_IMAGE"));
-    shop.world.sweep_waits(&push).await;
+    shop.world.reconcile_waits(&push).await;
     let (outcome, reason) = shop.stopped(&push).await;
 
     assert_eq!(outcome, "FAILED");
@@ -237,7 +237,7 @@ async fn a_database_that_is_not_available_is_waited_for() {
     let shop = Shop::with(json!({ "snapshot": snapshot() })).await;
     shop.database(DatabaseState { status: Some("modifying".into()), ..DatabaseState::default() });
     let push = shop.push(None, Behaviour::Good).await;
-    shop.world.until("the database is waited for", async || shop.world.waits_for(&push, "DATABASE").await).await;
+    shop.world.until("the database is waited for", async || shop.world.waits_for(&push, "SnapshotDatabase").await).await;
     shop.database(DatabaseState::default());
     let ended = shop.world.ended(&push).await;
     let mails = shop.mails(&push);
@@ -263,10 +263,10 @@ async fn a_snapshot_that_fails_stops() {
     let shop = Shop::with(json!({ "snapshot": snapshot() })).await;
     shop.database(DatabaseState { snapshots: Some("fail".into()), ..DatabaseState::default() });
     let push = shop.push(None, Behaviour::Good).await;
-    shop.world.until("the snapshot is waited for", async || shop.world.waits_for(&push, "SNAPSHOT").await).await;
-    // RDS has no event for it: the sweep sees it.
+    shop.world.until("the snapshot is waited for", async || shop.world.waits_for(&push, "SnapshotDatabase").await).await;
+    // RDS has no event for it: the reconciler sees it.
     shop.world.quiet().await;
-    shop.world.sweep_waits(&push).await;
+    shop.world.reconcile_waits(&push).await;
     let (outcome, reason) = shop.stopped(&push).await;
 
     assert_eq!(outcome, "FAILED");
@@ -355,7 +355,7 @@ async fn a_migration_that_fails_stops_with_its_exit_code_and_the_end_of_its_log(
     let updates: Vec<_> = shop.calls().await.into_iter().filter(|call| call.contains("ecs:UpdateService")).collect();
     shop.tidy().await;
 
-    assert_eq!(ended.outcome(), Some("FAILED"), "{ended:?}");
+    assert_eq!(ended.outcome(), Some("ROLLED_BACK"), "a migration has run: {ended:?}");
     let reason = ended.reason().expect("a reason");
     for words in ["exit code 3", "no such column", "services were not changed", "slipway-"] {
         assert!(reason.contains(words), "{words}: {reason}");
@@ -465,7 +465,7 @@ async fn gates_that_run_twice_each_time_leave_one_of_everything() {
         json!({ "image_check": check(), "approval": approval(), "snapshot": snapshot(), "migration": migration("print('a table more')") });
     let shop = Shop::with(gates).await;
     let tasks = shop.world.tasks_started_by(PRODUCTION, "slipway-migration-").await;
-    shop.world.cloud.run_twice(&["check-image", "snapshot-database", "run-migration", "verify-service"]).expect("it is told");
+    shop.world.cloud.run_twice(&["check-image", "snapshot-database", "run-migration", "verify-services"]).expect("it is told");
     let push = shop.push(Some("expand"), Behaviour::Good).await;
     shop.scan(&push, ScanResult::complete(&[]));
     shop.world.approve(&push).await;

@@ -315,7 +315,7 @@ async fn an_alarm_that_rings_while_a_stage_bakes_puts_the_baseline_back() {
     world.configure(|application| application["stages"][0]["bake"] = json!({ "for": "10m", "alarms": ["e2e-staging-5xx"] })).await;
 
     let release = world.push(&PushOptions::good(&world.version())).await;
-    world.until("staging bakes", async || world.waits_for(&release, "BAKE").await).await;
+    world.until("staging bakes", async || world.waits_for(&release, "BakeStage").await).await;
     world.alarm("e2e-staging-5xx", "ALARM").await;
     let ended = world.ended(&release).await;
     world.alarm("e2e-staging-5xx", "OK").await;
@@ -345,7 +345,7 @@ async fn a_quiet_bake_lets_the_release_go_on_and_an_alarm_that_rings_before_stop
 
     assert_eq!((asked.outcome(), asked.stage()), (Some("REJECTED"), Some("production")), "{asked:?}");
     assert_eq!((stopped.outcome(), stopped.stage()), (Some("FAILED"), Some("staging")), "{stopped:?}");
-    assert!(stopped.reason().expect("a reason").contains("rings"), "{stopped:?}");
+    assert!(stopped.reason().expect("a reason").contains("is in ALARM"), "{stopped:?}");
     assert_eq!(world.service("staging").await, staging);
 }
 
@@ -388,7 +388,7 @@ async fn a_change_of_the_template_reaches_the_service_with_the_next_release() {
 async fn every_function_takes_its_example_events() {
     let world = World::enter().await;
     for (function, file) in [
-        ("take-turn", "take-turn.json"),
+        ("acquire-lock", "acquire-lock.json"),
         ("capture-baseline", "capture-baseline.json"),
         ("check-image", "check-image.json"),
         ("request-approval", "request-approval.json"),
@@ -397,12 +397,14 @@ async fn every_function_takes_its_example_events() {
         ("decide-approval", "approval-page.json"),
         ("decide-approval", "approval-form.json"),
         ("deploy-services", "deploy-services.json"),
-        ("verify-service", "verify-service.json"),
+        ("verify-services", "verify-services.json"),
         ("roll-back", "roll-back.json"),
         ("finish-release", "finish-release.json"),
         // The failed example is quarantined, and other tests start with its image.
         ("receive-push", "quarantine-lift-requested.json"),
-        ("resume-release", "park-deployment.json"),
+        ("bake-stage", "bake-stage.json"),
+        ("resume-release", "lock-changed.json"),
+        ("resume-release", "callback-due.json"),
         ("resume-release", "deployment-completed.json"),
         ("resume-release", "deployment-failed.json"),
         ("resume-release", "deployment-in-progress.json"),
@@ -413,9 +415,9 @@ async fn every_function_takes_its_example_events() {
         ("resume-release", "cluster-snapshot-created.json"),
         ("resume-release", "task-stopped.json"),
         ("resume-release", "approval-decided.json"),
-        ("watch-alarms", "alarm-rings.json"),
+        ("watch-alarms", "alarm-fires.json"),
         ("watch-alarms", "alarm-is-quiet.json"),
-        ("sweep", "sweep.json"),
+        ("reconcile", "reconcile.json"),
     ] {
         world.invoke(function, &world.event(file)).await.unwrap_or_else(|error| panic!("{function} does not take {file}: {error}"));
     }

@@ -32,7 +32,7 @@ async fn after_a_call_that_failed_before_or_after_its_effect_everything_holds() 
     play(
         &world,
         vec![
-            breaking("take-turn dynamodb:UpdateItem 1 TURN#web TURN", Fault::KillAfter),
+            breaking("acquire-lock dynamodb:UpdateItem 1 LOCK#web LOCK", Fault::KillAfter),
             breaking("deploy-services ecs:RegisterTaskDefinition 1 production-web", Fault::LoseAnswer),
             breaking("deploy-services ecs:UpdateService 1 production/web production-web:*", Fault::KillAfter),
             breaking("resume-release states:SendTaskSuccess 1 APPROVED", Fault::LoseAnswer),

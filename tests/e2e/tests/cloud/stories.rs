@@ -65,7 +65,7 @@ async fn the_story_of_a_newer_push_that_comes_while_people_are_asked() {
     let entry = world.entry().await;
 
     let older = world.push(&PushOptions::light(&world.version())).await;
-    world.until("people are asked", async || world.waits_for(&older, "DECISION").await).await;
+    world.until("people are asked", async || world.waits_for(&older, "RequestApproval").await).await;
     let newer = world.push(&PushOptions::light(&world.version())).await;
     world.ended(&older).await;
     world.approve(&newer).await;
@@ -96,7 +96,7 @@ async fn the_story_of_a_rollback_that_is_refused() {
 
     // It starts slowly enough to be aborted before ECS gives it up.
     let release = world.push(&PushOptions::light(&world.version()).behaving(Behaviour::Hang)).await;
-    world.until("staging changes", async || world.waits_for(&release, "DEPLOYMENT").await).await;
+    world.until("staging changes", async || world.waits_for(&release, "DeployServices").await).await;
     world.ask("Abort Requested", &json!({ "release": world.id_of(&release).await, "reason": "too slow" })).await;
     world.ended(&release).await;
     world.give_permissions_back("roll-back", kept).await;

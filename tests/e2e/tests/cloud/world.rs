@@ -21,13 +21,13 @@ use tokio::sync::{Mutex, MutexGuard};
 /// How long a release may take of which no person is part; three times what it takes here.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
-static TURN: Mutex<()> = Mutex::const_new(());
+static LOCK: Mutex<()> = Mutex::const_new(());
 static VERSION: AtomicU32 = AtomicU32::new(0);
 
 /// The cloud, to one test at a time.
 pub(crate) struct World {
     pub(crate) cloud: Cloud,
-    _turn: MutexGuard<'static, ()>,
+    _lock: MutexGuard<'static, ()>,
 }
 
 /// A pushed image and where the inbox and the executions were before.
@@ -60,10 +60,10 @@ impl RawAnswer {
 
 impl World {
     pub(crate) async fn enter() -> Self {
-        let turn = TURN.lock().await;
+        let lock = LOCK.lock().await;
         let cloud = Cloud::find().await.expect("a local cloud runs: `cargo local test` starts one, or `cargo local up`");
         cloud.wire().reset().await.expect("the wire answers");
-        Self { cloud, _turn: turn }
+        Self { cloud, _lock: lock }
     }
 
     /// A version that no test has pushed before.
@@ -288,9 +288,9 @@ impl World {
     }
 
     /// The task token of a wait that is parked.
-    pub(crate) async fn token(&self, release: &str, kind: &str) -> String {
-        let items = self.partition(&format!("WAIT#{release}")).await;
-        let (_, wait) = items.into_iter().find(|(sk, _)| sk.ends_with(&format!("#{kind}"))).expect("it waits");
+    pub(crate) async fn token(&self, release: &str, state: &str) -> String {
+        let items = self.partition(&format!("CALLBACK#{release}")).await;
+        let (_, wait) = items.into_iter().find(|(sk, _)| sk.ends_with(&format!("#{state}"))).expect("it waits");
         let wait: Value = serde_json::from_str(&wait).expect("a document is JSON");
         wait["token"].as_str().expect("it has a token").to_owned()
     }
@@ -433,11 +433,11 @@ impl World {
         set.send().await.expect("it is set");
     }
 
-    /// Whether a release has a wait of this kind parked.
-    pub(crate) async fn waits_for(&self, push: &Push, kind: &str) -> bool {
+    /// Whether a release waits in this state: its token is parked, or its deadline is near and it looks again.
+    pub(crate) async fn waits_for(&self, push: &Push, state: &str) -> bool {
         let execution = self.cloud.wait_for_release(&push.digest, PATIENCE).await.expect("it began");
         let dynamodb = aws_sdk_dynamodb::Client::new(self.cloud.sdk());
-        let key = aws_sdk_dynamodb::types::AttributeValue::S(format!("WAIT#{}", execution.name));
+        let key = aws_sdk_dynamodb::types::AttributeValue::S(format!("CALLBACK#{}", execution.name));
         let answer = dynamodb
             .query()
             .table_name("slipway")
@@ -446,7 +446,12 @@ impl World {
             .send()
             .await;
         let items = answer.expect("DynamoDB answers").items.unwrap_or_default();
-        items.iter().any(|item| item["sk"].as_s().is_ok_and(|sk| sk.ends_with(&format!("#{kind}"))))
+        if items.iter().any(|item| item["sk"].as_s().is_ok_and(|sk| sk.ends_with(&format!("#{state}")))) {
+            return true;
+        }
+        let steps = slipway_local::releases::steps(self.cloud.sdk(), &execution.arn).await.expect("Step Functions answers");
+        let last = steps.iter().rfind(|step| step.entered && !step.is_map).map(|step| step.state.as_str());
+        state == "BakeStage" && last == Some(state)
     }
 
     /// What a person asks for by an event, and what `receive-push` answers to it.
@@ -468,11 +473,11 @@ impl World {
         items.iter().map(|item| format!("{item:?}")).collect()
     }
 
-    /// Has every wait of a release looked at, as the sweep does.
-    pub(crate) async fn sweep_waits(&self, push: &Push) {
+    /// Has every parked step of a release woken.
+    pub(crate) async fn reconcile_waits(&self, push: &Push) {
         let execution = self.cloud.wait_for_release(&push.digest, PATIENCE).await.expect("it began");
         let record = json!({ "Records": [{ "dynamodb": {
-            "Keys": { "pk": { "S": "SIGNAL#SWEEP" }, "sk": { "S": execution.name } }, "SequenceNumber": "1",
+            "Keys": { "pk": { "S": format!("ABORT#{}", execution.name) }, "sk": { "S": "ABORT" } }, "SequenceNumber": "1",
         } }] });
         self.invoke("resume-release", &record).await.expect("it looks");
     }
@@ -571,8 +576,13 @@ impl World {
     pub(crate) async fn deploy_input(&self, push: &Push, generation: u64) -> Value {
         let execution = self.cloud.wait_for_release(&push.digest, PATIENCE).await.expect("it began");
         let stage = &execution.input["application"]["stages"][0];
-        let baseline = self.item(&format!("RELEASE#{}", execution.name), "BASELINE#staging").await.expect("it was recorded");
-        serde_json::json!({ "release": execution.input["release"], "generation": generation, "stage": stage, "baseline": baseline })
+        let baseline = self.item(&format!("RELEASE#{}", execution.name), "BASELINE#staging#1").await.expect("it was recorded");
+        json!({
+            "token": "of-a-task-that-has-ended",
+            "attempt": { "entered_at": slipway_local::clock::now(), "retry": 0 },
+            "state": "DeployServices",
+            "input": { "release": execution.input["release"], "generation": generation, "stage": stage, "baseline": baseline },
+        })
     }
 
     /// How many revisions of a stage's service are registered.
@@ -588,9 +598,31 @@ impl World {
         self.cloud.wait_for_release(&push.digest, PATIENCE).await.expect("it began").name
     }
 
-    /// Who has the turn.
-    pub(crate) async fn turn(&self) -> Value {
-        self.item("TURN#web", "TURN").await.expect("the turn was taken before")
+    /// Who has the lock.
+    pub(crate) async fn lock(&self) -> Value {
+        self.item("LOCK#web", "LOCK").await.expect("the lock was taken before")
+    }
+
+    /// Has a release that nobody pushed hold the lock; its generation.
+    pub(crate) async fn lends_the_lock_to(&self, release: &str) -> u64 {
+        let generation = self.lock().await["generation"].as_u64().expect("a number") + 1;
+        let holder = json!({ "release": release, "lease_until": slipway_local::clock::now() });
+        self.write_lock(&json!({ "generation": generation, "holder": holder })).await;
+        generation
+    }
+
+    /// Has nobody hold it.
+    pub(crate) async fn takes_the_lock_back(&self) {
+        let generation = self.lock().await["generation"].as_u64().expect("a number");
+        self.write_lock(&json!({ "generation": generation })).await;
+    }
+
+    async fn write_lock(&self, lock: &Value) {
+        use aws_sdk_dynamodb::types::AttributeValue::{N, S};
+        let dynamodb = aws_sdk_dynamodb::Client::new(self.cloud.sdk());
+        let request = dynamodb.put_item().table_name("slipway").item("pk", S("LOCK#web".into())).item("sk", S("LOCK".into()));
+        let request = request.item("document", S(lock.to_string())).item("version", N("1".into()));
+        request.send().await.expect("it is written");
     }
 
     /// The document of an item.
@@ -637,19 +669,19 @@ impl World {
         aws_sdk_sfn::Client::new(self.cloud.sdk()).stop_execution().execution_arn(execution.arn).send().await.expect("it is stopped");
     }
 
-    /// Waits until no function of the turn's holder may be writing any more.
+    /// Waits until no function of the lock's holder may be writing any more.
     pub(crate) async fn lease_is_over(&self) {
-        let turn = self.turn().await;
-        let holder = &turn["holder"];
+        let lock = self.lock().await;
+        let holder = &lock["holder"];
         let (Some(until), Some(1..)) = (holder["lease_until"].as_str(), holder["writers"].as_u64()) else { return };
         let until: jiff::Timestamp = until.parse().expect("a time");
         let left = until.duration_since(slipway_local::clock::now());
         tokio::time::sleep(Duration::try_from(left).unwrap_or_default() + Duration::from_millis(100)).await;
     }
 
-    /// Sweeps at once, and says what was found.
-    pub(crate) async fn sweep(&self) -> Value {
-        self.invoke("sweep", &self.event("sweep.json")).await.expect("it sweeps")
+    /// Reconciles at once, and says what was found.
+    pub(crate) async fn reconcile(&self) -> Value {
+        self.invoke("reconcile", &self.event("reconcile.json")).await.expect("it reconciles")
     }
 
     /// Deregisters the task definition that a service ran.

@@ -1,64 +1,41 @@
-//! The workflow as pictures: Mermaid flowcharts that are made from the ASL. What only passes on is left out, and so are the lines of
-//! caught errors, of which the README has two sentences.
+//! The workflow as pictures: Mermaid flowcharts that are made from the ASL. Of what is caught, only where all other errors lead is drawn;
+//! the README says the rest.
 
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
-/// The pictures of a state machine: itself, and each map of several states in it.
+/// The pictures of a state machine: itself, and the inside of each Map.
 pub(crate) fn of(machine: &Value) -> String {
     let mut pictures = draw(machine);
     for (name, state) in machine["States"].as_object().expect("states") {
-        let inner = &state["ItemProcessor"];
-        if is_a_map_of_several(state) {
-            let _ = write!(pictures, "```\n\n**{name}**, one after the other:\n\n```mermaid\n{}", draw(inner));
+        if state["Type"] == "Map" {
+            // Writing to a string does not fail.
+            let _ = write!(pictures, "```\n\n**{name}**, one after the other:\n\n```mermaid\n{}", draw(&state["ItemProcessor"]));
         }
     }
     pictures
 }
 
-fn is_a_map_of_several(state: &Value) -> bool {
-    state["ItemProcessor"]["States"].as_object().is_some_and(|states| states.len() > 1)
-}
-
 fn draw(machine: &Value) -> String {
-    let mut picture = String::from("flowchart TD\n");
     let states = machine["States"].as_object().expect("states");
     let order = in_order(states, machine["StartAt"].as_str().expect("a start"));
-    for name in &order {
-        node(&mut picture, name, &states[*name]);
-    }
-    for name in &order {
-        edges(&mut picture, name, &states[*name], states);
-    }
-    picture.push_str("    classDef waits fill:#fff4d6,stroke:#b7791f,color:#1b1f24\n");
-    picture.push_str("    classDef bad fill:#ffe3e3,stroke:#a40e26,color:#1b1f24\n");
-    picture.push_str("    classDef good fill:#e0f5e5,stroke:#0b6b2e,color:#1b1f24\n");
-    picture
-}
-
-/// Whether a state only passes on what it was given: the picture leaves it out.
-fn is_passed(state: &Value) -> bool {
-    state["Type"] == "Pass" && state["Next"].is_string()
-}
-
-/// The state that is come to by way of those that are left out.
-fn come_to<'a>(states: &'a Map<String, Value>, mut next: &'a str) -> &'a str {
-    while is_passed(&states[next]) {
-        next = states[next]["Next"].as_str().expect("it has a next one");
-    }
-    next
+    let nodes = order.iter().map(|name| node(name, &states[*name]));
+    let edges = order.iter().flat_map(|name| edges(name, &states[*name]));
+    let classes = ["classDef bad fill:#ffe3e3,stroke:#a40e26,color:#1b1f24", "classDef good fill:#e0f5e5,stroke:#0b6b2e,color:#1b1f24"];
+    let lines = nodes.chain(edges).chain(classes.map(ToOwned::to_owned));
+    lines.fold("flowchart TD\n".to_owned(), |picture, line| format!("{picture}    {line}\n"))
 }
 
 /// The states as they are come to from the first one on.
 fn in_order<'a>(states: &'a Map<String, Value>, start: &'a str) -> Vec<&'a str> {
-    let mut order = vec![come_to(states, start)];
+    let mut order = vec![start];
     let mut at = 0;
     while at < order.len() {
         let state = &states[order[at]];
-        let listed = ["Choices", "Catch"].into_iter().flat_map(|list| state[list].as_array().into_iter().flatten());
-        let nexts = [&state["Next"], &state["Default"]].into_iter().chain(listed.map(|way| &way["Next"]));
-        for next in nexts.filter_map(Value::as_str).map(|next| come_to(states, next)) {
+        let rules = ["Choices", "Catch"].into_iter().flat_map(|field| state[field].as_array().into_iter().flatten());
+        let nexts = [&state["Next"], &state["Default"]].into_iter().chain(rules.map(|rule| &rule["Next"]));
+        for next in nexts.filter_map(Value::as_str) {
             if !order.contains(&next) {
                 order.push(next);
             }
@@ -68,70 +45,41 @@ fn in_order<'a>(states: &'a Map<String, Value>, start: &'a str) -> Vec<&'a str> 
     order
 }
 
-fn line(picture: &mut String, text: &str) {
-    // Writing to a string does not fail.
-    let _ = writeln!(picture, "    {text}");
-}
-
-fn node(picture: &mut String, name: &str, state: &Value) {
+fn node(name: &str, state: &Value) -> String {
     let id = id(name);
-    let waits = state["Resource"].as_str().is_some_and(|resource| resource.ends_with(".waitForTaskToken"));
-    let shape = match state["Type"].as_str().expect("a type") {
+    match state["Type"].as_str().expect("a type") {
         "Choice" => format!("{id}{{\"{name}\"}}"),
-        "Map" if is_a_map_of_several(state) => format!("{id}[[\"{name}: below\"]]"),
-        "Map" => format!("{id}[[\"{name}: each service\"]]"),
-        "Task" if waits => format!("{id}([\"{name}\"]):::waits"),
+        "Map" => format!("{id}[[\"{name}: below\"]]"),
         "Task" => format!("{id}[\"{name}\"]"),
         "Fail" => format!("{id}[/\"{name}\"/]:::bad"),
         _ => format!("{id}(\"{name}\"):::good"),
-    };
-    line(picture, &shape);
+    }
 }
 
-fn edges(picture: &mut String, name: &str, state: &Value, states: &Map<String, Value>) {
+fn edges(name: &str, state: &Value) -> Vec<String> {
     let from = id(name);
-    if let Some(next) = state["Next"].as_str() {
-        line(picture, &format!("{from} --> {}", id(come_to(states, next))));
+    let mut edges = Vec::new();
+    let next = state["Next"].as_str();
+    if let Some(next) = next {
+        edges.push(format!("{from} --> {}", id(next)));
     }
-    // Several ways to the same state are one line.
-    let mut ways: Vec<(&str, Vec<String>)> = Vec::new();
-    let choices = state["Choices"].as_array().into_iter().flatten();
-    let chosen = choices.map(|choice| (choice["Next"].as_str(), condition(choice["Condition"].as_str().expect("a condition"))));
-    for (next, words) in chosen.chain([(state["Default"].as_str(), "else".to_owned())]) {
-        let Some(next) = next.map(|next| come_to(states, next)) else { continue };
-        match ways.iter_mut().find(|(to, _)| *to == next) {
-            Some((_, all)) => all.push(words),
-            None => ways.push((next, vec![words])),
-        }
+    for rule in state["Choices"].as_array().into_iter().flatten() {
+        edges.push(format!("{from} -->|{}| {}", asked(rule), id(rule["Next"].as_str().expect("a choice leads on"))));
     }
-    for (next, conditions) in ways {
-        line(picture, &format!("{from} -->|\"{}\"| {}", conditions.join("<br/>"), id(next)));
+    if let Some(default) = state["Default"].as_str() {
+        edges.push(format!("{from} -->|else| {}", id(default)));
     }
-    for catch in state["Catch"].as_array().into_iter().flatten() {
-        let next = come_to(states, catch["Next"].as_str().expect("a catch leads somewhere"));
-        let error = if catch["ErrorEquals"] == json!(["States.Timeout"]) { "time-out" } else { "any error" };
-        if error == "time-out" || !is_led_to(states, next) {
-            line(picture, &format!("{from} -.->|{error}| {}", id(next)));
-        }
+    let caught = state["Catch"].as_array().into_iter().flatten().filter(|rule| rule["ErrorEquals"] == json!(["States.ALL"]));
+    for to in caught.filter_map(|rule| rule["Next"].as_str()).filter(|to| Some(*to) != next) {
+        edges.push(format!("{from} -.-> {}", id(to)));
     }
+    edges
 }
 
-/// Whether a state is come to without an error, too.
-fn is_led_to(states: &Map<String, Value>, name: &str) -> bool {
-    states.values().any(|state| {
-        let choices = state["Choices"].as_array().into_iter().flatten().map(|choice| &choice["Next"]);
-        choices.chain([&state["Next"], &state["Default"]]).filter_map(Value::as_str).any(|next| come_to(states, next) == name)
-    })
-}
-
-/// A condition without what `JSONata` needs around it.
-fn condition(jsonata: &str) -> String {
-    let text = jsonata.trim_start_matches("{%").trim_end_matches("%}").trim().replace(['$', '"'], "");
-    let text = text.split_once(".result = ").map_or_else(|| text.clone(), |(_, result)| result.to_owned());
-    if text.contains("!= HEALTHY") {
-        return "one does not serve".to_owned();
-    }
-    text.strip_prefix("exists(").and_then(|inner| inner.strip_suffix(')')).map_or(text.clone(), |inner| format!("has {inner}"))
+/// What a choice asks for: a field of the stage.
+fn asked(rule: &Value) -> &str {
+    let condition = rule["Condition"].as_str().expect("a choice asks for something");
+    condition.trim_start_matches("{% $exists($stage.").trim_end_matches(") %}")
 }
 
 /// A name that Mermaid takes for one.

@@ -1,245 +1,179 @@
-//! Reads `release.asl.json` as a graph.
+//! Reads `release.asl.yaml` as a graph. The modules below hold it to the Rust types, to `functions.yaml`, and to its own rules.
+
+mod documents;
+mod expressions;
+mod steps;
+mod variables;
+mod ways;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 /// The workflow.
 pub(crate) struct Workflow {
+    /// The file as it is written.
     text: String,
-    machines: Vec<Machine>,
+    /// The same with its aliases resolved.
+    pub(crate) definition: Value,
+    /// Its levels, each after the one around it.
+    levels: Vec<Level>,
 }
 
-/// The states of one level: the top, or a Map's inside.
-struct Machine {
+/// The states of one level: the workflow's own, or those inside of a Map.
+struct Level {
     start: String,
     states: Map<String, Value>,
-    /// Variables of the levels around it that are assigned when it begins.
-    parent_catches: bool,
+    /// The Map that they are inside of.
+    map: Option<String>,
 }
 
-/// A Task state.
-pub(crate) struct Task<'a> {
-    /// Its definition.
-    pub(crate) definition: &'a Value,
-    /// Whether the Map around it catches what it throws.
-    pub(crate) parent_catches: bool,
+/// A way from a state to the next.
+struct Way<'a> {
+    to: &'a str,
+    /// The errors that are caught on this way; none where nothing went wrong.
+    caught: Vec<&'a str>,
+    /// What the way is written in: a rule of `Choices` or `Catch`, else the state itself.
+    rule: &'a Value,
 }
 
-impl Task<'_> {
-    /// The function that it calls, from its placeholder.
-    pub(crate) fn function(&self) -> String {
-        let placeholder = self.definition["Arguments"]["FunctionName"].as_str().expect("a task names its function");
-        placeholder.trim_start_matches("${").trim_end_matches("_arn}").replace('_', "-")
-    }
+/// A function, as the table of functions has it.
+#[derive(Deserialize)]
+pub(crate) struct Function {
+    /// The states that it does; none where something else wakes it.
+    #[serde(default)]
+    pub(crate) states: Vec<String>,
+    timeout_seconds: u32,
 }
 
-/// A way from a state to the next, with what is assigned on it.
-struct Edge {
-    to: String,
-    assigned: BTreeSet<String>,
-    /// What the way itself reads: its condition and its assignments.
-    reads: BTreeSet<String>,
+/// A file of the repository.
+pub(crate) fn repository(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
+}
+
+/// The table of functions.
+pub(crate) fn functions() -> BTreeMap<String, Function> {
+    let text = fs::read_to_string(repository("infra/modules/deployer/functions.yaml")).expect("the table of functions");
+    serde_saphyr::from_str(&text).expect("the table of functions is YAML")
 }
 
 impl Workflow {
-    pub(crate) fn path() -> PathBuf {
-        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../statemachine/release.asl.json")
-    }
-
     pub(crate) fn read() -> Self {
-        let text = fs::read_to_string(Self::path()).expect("the workflow");
-        let document: Value = serde_json::from_str(&text).expect("the workflow is JSON");
-        let mut machines = Vec::new();
-        collect(&document, false, &mut machines);
-        Self { text, machines }
+        let text = fs::read_to_string(repository("statemachine/release.asl.yaml")).expect("the workflow");
+        let definition: Value = serde_saphyr::from_str(&text).expect("the workflow is YAML");
+        let mut levels = Vec::new();
+        collect(&definition, None, &mut levels);
+        Self { text, definition, levels }
     }
 
-    pub(crate) fn states(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.machines.iter().flat_map(|machine| machine.states.iter().map(|(name, state)| (name.as_str(), state)))
+    fn states(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.levels.iter().flat_map(|level| level.states.iter().map(|(name, state)| (name.as_str(), state)))
     }
 
-    pub(crate) fn tasks(&self) -> impl Iterator<Item = (&str, Task<'_>)> {
-        self.machines.iter().flat_map(|machine| {
-            machine
-                .states
-                .iter()
-                .filter(|(_, state)| state["Type"] == "Task")
-                .map(|(name, definition)| (name.as_str(), Task { definition, parent_catches: machine.parent_catches }))
-        })
+    fn tasks(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.states().filter(|(_, state)| state["Type"] == "Task")
     }
 
-    pub(crate) fn placeholders(&self) -> BTreeSet<String> {
-        self.text.split("${").skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name.to_owned()).collect()
+    /// The states outside of the stages.
+    fn outside(&self) -> &Level {
+        &self.levels[0]
     }
 
-    pub(crate) fn error_names(&self) -> BTreeSet<String> {
-        let rules = self.states().flat_map(|(_, state)| {
-            ["Retry", "Catch"].into_iter().filter_map(|field| state.get(field)).filter_map(Value::as_array).flatten().collect::<Vec<_>>()
-        });
-        rules.filter_map(|rule| rule["ErrorEquals"].as_array()).flatten().filter_map(Value::as_str).map(ToOwned::to_owned).collect()
-    }
-
-    /// Follows every way from each start, and notes variables that are read where some way has not assigned them.
-    pub(crate) fn unassigned_variables(&self) -> Vec<String> {
-        let mut problems = Vec::new();
-        // An inner machine may read what the outer ones have assigned; this workflow's Map of services reads nothing but
-        // its input, and the stages begin with nothing assigned, so each machine has to stand on its own.
-        for machine in &self.machines {
-            let mut known: BTreeMap<String, BTreeSet<String>> = BTreeMap::from([(machine.start.clone(), BTreeSet::new())]);
-            let mut open = vec![machine.start.clone()];
-            while let Some(name) = open.pop() {
-                let Some(state) = machine.states.get(&name) else { continue };
-                let here = known[&name].clone();
-                for edge in edges(state) {
-                    let mut there: BTreeSet<String> = here.union(&edge.assigned).cloned().collect();
-                    if let Some(before) = known.get(&edge.to) {
-                        there = there.intersection(before).cloned().collect();
-                        if there == *before {
-                            continue;
-                        }
-                    }
-                    known.insert(edge.to.clone(), there);
-                    open.push(edge.to);
-                }
-            }
-            for (name, state) in &machine.states {
-                let Some(here) = known.get(name) else { continue };
-                let edge_reads = edges(state).into_iter().flat_map(|edge| edge.reads);
-                for variable in own_reads(state).into_iter().chain(edge_reads) {
-                    if !here.contains(&variable) {
-                        problems.push(format!("{name} reads ${variable}, which some way to it has not assigned"));
-                    }
-                }
-            }
-        }
-        problems
-    }
-
-    /// The names of variables that more than one machine assigns.
-    pub(crate) fn names_assigned_twice(&self) -> BTreeSet<String> {
-        let mut names = BTreeSet::new();
-        let mut twice = BTreeSet::new();
-        for machine in &self.machines {
-            let assigned: BTreeSet<_> = machine.states.values().flat_map(edges).flat_map(|edge| edge.assigned).collect();
-            twice.extend(names.intersection(&assigned).cloned());
-            names.extend(assigned);
-        }
-        twice
-    }
-
-    pub(crate) fn loose_ends(&self) -> Vec<String> {
-        let mut problems = Vec::new();
-        for machine in &self.machines {
-            let mut reached = BTreeSet::new();
-            let mut open = vec![machine.start.clone()];
-            while let Some(name) = open.pop() {
-                if !reached.insert(name.clone()) {
-                    continue;
-                }
-                match machine.states.get(&name) {
-                    None => problems.push(format!("{name} does not exist")),
-                    Some(state) => open.extend(edges(state).into_iter().map(|edge| edge.to)),
-                }
-            }
-            problems.extend(machine.states.keys().filter(|name| !reached.contains(*name)).map(|name| format!("{name} cannot be reached")));
-        }
-        problems
-    }
-
-    /// Whether a state is passed again on some way that begins at it.
-    pub(crate) fn leads_back(&self, name: &str) -> bool {
-        self.machines.iter().filter_map(|machine| Some((machine, machine.states.get(name)?))).any(|(machine, state)| {
-            let mut reached = BTreeSet::new();
-            let mut open: Vec<_> = edges(state).into_iter().map(|edge| edge.to).collect();
-            while let Some(next) = open.pop() {
-                if reached.insert(next.clone()) {
-                    open.extend(machine.states.get(&next).into_iter().flat_map(edges).map(|edge| edge.to));
-                }
-            }
-            reached.contains(name)
-        })
-    }
-
-    /// Whether every way that leads back to a state goes through a parked token: it is not gone before something changed.
-    pub(crate) fn waits_on_every_way_back(&self) -> bool {
-        fn leads_back(machine: &Machine, name: &str, way: &mut Vec<String>, safe: &mut BTreeSet<String>) -> bool {
-            if safe.contains(name) {
-                return false;
-            }
-            if way.iter().any(|passed| passed == name) {
-                return true;
-            }
-            let parks = |state: &Value| state["Resource"].as_str().is_some_and(|resource| resource.ends_with(".waitForTaskToken"));
-            // A way that closes after some rounds polls nothing.
-            let counted = |edge: &Edge| edge.reads.contains("round");
-            way.push(name.to_owned());
-            let back = machine.states.get(name).is_some_and(|state| {
-                !parks(state) && edges(state).iter().any(|edge| !counted(edge) && leads_back(machine, &edge.to, way, safe))
-            });
-            way.pop();
-            if !back {
-                safe.insert(name.to_owned());
-            }
-            back
-        }
-        self.machines.iter().all(|machine| !leads_back(machine, &machine.start, &mut Vec::new(), &mut BTreeSet::new()))
+    /// The states of a stage.
+    fn stage(&self) -> &Level {
+        self.levels.iter().find(|level| level.map.as_deref() == Some("Stages")).expect("the Map of stages")
     }
 }
 
-fn collect(document: &Value, parent_catches: bool, machines: &mut Vec<Machine>) {
-    let states = document["States"].as_object().expect("states").clone();
-    for state in states.values() {
-        if let Some(processor) = state.get("ItemProcessor") {
-            collect(processor, state.get("Catch").is_some(), machines);
-        }
+impl Level {
+    fn state(&self, name: &str) -> &Value {
+        self.states.get(name).unwrap_or_else(|| panic!("{name} does not exist"))
     }
-    machines.push(Machine { start: document["StartAt"].as_str().expect("a start").to_owned(), states, parent_catches });
+
+    fn ways(&self, name: &str) -> Vec<Way<'_>> {
+        ways(self.state(name))
+    }
+
+    /// The states that are come to on the ways that are followed, and where that begins.
+    fn reached<'a>(&'a self, from: &[&'a str], follows: impl Fn(&Way<'_>) -> bool) -> BTreeSet<&'a str> {
+        let mut reached: BTreeSet<&str> = from.iter().copied().collect();
+        let mut open = from.to_vec();
+        while let Some(name) = open.pop() {
+            for way in self.ways(name).into_iter().filter(&follows) {
+                if reached.insert(way.to) {
+                    open.push(way.to);
+                }
+            }
+        }
+        reached
+    }
 }
 
-fn edges(state: &Value) -> Vec<Edge> {
-    let names = |value: Option<&Value>| value.and_then(Value::as_object).map(|assign| assign.keys().cloned().collect()).unwrap_or_default();
-    let mut found = Vec::new();
-    if let Some(to) = state.get("Next").or_else(|| state.get("Default")).and_then(Value::as_str) {
-        found.push(Edge { to: to.to_owned(), assigned: names(state.get("Assign")), reads: BTreeSet::new() });
+impl Way<'_> {
+    /// The variables that are assigned on this way.
+    fn assigned(&self) -> BTreeSet<String> {
+        self.rule["Assign"].as_object().map(|assign| assign.keys().cloned().collect()).unwrap_or_default()
     }
-    for rule in ["Choices", "Catch"].into_iter().filter_map(|field| state.get(field)).filter_map(Value::as_array).flatten() {
-        found.push(Edge {
-            to: rule["Next"].as_str().expect("a rule leads on").to_owned(),
-            assigned: names(rule.get("Assign")),
-            reads: variables(rule),
-        });
+}
+
+/// The ways that lead on from a state.
+fn ways(state: &Value) -> Vec<Way<'_>> {
+    let next = [&state["Next"], &state["Default"]].into_iter().filter_map(Value::as_str);
+    let mut found: Vec<_> = next.map(|to| Way { to, caught: Vec::new(), rule: state }).collect();
+    for rule in rules(state, "Choices").chain(rules(state, "Catch")) {
+        found.push(Way { to: rule["Next"].as_str().expect("a rule leads on"), caught: errors(rule), rule });
     }
     found
 }
 
-/// The variables that a state reads by itself: not those of its rules, nor of the machine inside it.
-fn own_reads(state: &Value) -> BTreeSet<String> {
-    let fields = state.as_object().expect("a state is an object").iter();
-    fields
-        .filter(|(field, _)| !["Choices", "Catch", "ItemProcessor"].contains(&field.as_str()))
-        .flat_map(|(_, value)| variables(value))
-        .collect()
+/// The rules of `Choices`, `Retry` or `Catch`.
+fn rules<'a>(state: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
+    state[field].as_array().into_iter().flatten()
 }
 
-/// `$name` in every `JSONata` expression below a value; not `$states`, and not functions, which a parenthesis follows.
-fn variables(value: &Value) -> BTreeSet<String> {
-    match value {
-        Value::String(text) if text.starts_with("{%") => {
-            let mut found = BTreeSet::new();
-            for rest in text.split('$').skip(1) {
-                let name: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-                let is_function = rest[name.len()..].starts_with('(');
-                if !name.is_empty() && name != "states" && !is_function {
-                    found.insert(name);
-                }
+/// The errors that a rule of `Retry` or `Catch` is for.
+fn errors(rule: &Value) -> Vec<&str> {
+    rule["ErrorEquals"].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+/// The function that a task calls, by its placeholder.
+fn function_of(task: &Value) -> String {
+    let placeholder = task["Arguments"]["FunctionName"].as_str().expect("a task names its function");
+    placeholder.trim_start_matches("${").trim_end_matches("_arn}").replace('_', "-")
+}
+
+/// Every `JSONata` expression of a state, with the field that it stands in; not those of the states inside of it.
+fn expressions(state: &Value) -> Vec<(&str, &str)> {
+    fn below<'a>(field: &'a str, value: &'a Value, found: &mut Vec<(&'a str, &'a str)>) {
+        match value {
+            Value::String(text) if text.starts_with("{%") => found.push((field, text)),
+            Value::Array(values) => values.iter().for_each(|value| below(field, value, found)),
+            Value::Object(fields) => {
+                fields.iter().filter(|(field, _)| *field != "ItemProcessor").for_each(|(field, value)| below(field, value, found));
             }
-            found
+            _ => {}
         }
-        Value::Array(values) => values.iter().flat_map(variables).collect(),
-        Value::Object(fields) => fields.values().flat_map(variables).collect(),
-        _ => BTreeSet::new(),
+    }
+    let mut found = Vec::new();
+    below("", state, &mut found);
+    found
+}
+
+/// The name that a text begins with.
+fn name_at(text: &str) -> &str {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default()
+}
+
+fn collect(definition: &Value, map: Option<&str>, levels: &mut Vec<Level>) {
+    let states = definition["States"].as_object().expect("states").clone();
+    let start = definition["StartAt"].as_str().expect("a start").to_owned();
+    levels.push(Level { start, states: states.clone(), map: map.map(ToOwned::to_owned) });
+    for (name, state) in &states {
+        if let Some(processor) = state.get("ItemProcessor") {
+            collect(processor, Some(name), levels);
+        }
     }
 }

@@ -14,6 +14,10 @@ import zipfile
 import botocore.session
 import pytest
 
+# The modules beside this folder; MiniStack itself loads them by starting the folder.
+CORRECTIONS = pathlib.Path(__file__).parents[1]
+sys.path.append(str(CORRECTIONS))
+
 FUNCTION = """
 import json, time
 def handler(event, context):
@@ -27,9 +31,9 @@ def handler(event, context):
             file.write(json.dumps([record["Keys"]["sk"]["S"] for record in records]) + chr(10))
         bad = [record["SequenceNumber"] for record in records if record["Keys"]["sk"]["S"] == "bad"]
         return {"batchItemFailures": [{"itemIdentifier": number} for number in bad]}
+    time.sleep(event.get("seconds", 0))
     if event.get("fail"):
         raise RuntimeError(event.get("token", "no token"))
-    time.sleep(event.get("seconds", 0))
     return event
 """
 ROLE = {"Version": "2012-10-17", "Statement": [
@@ -41,17 +45,27 @@ MAY_INVOKE = {"Version": "2012-10-17", "Statement": [
 
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("ministack")
+    yield from started(tmp_path_factory.mktemp("ministack"))
+
+
+@pytest.fixture(scope="session")
+def quick_cloud(tmp_path_factory):
+    """A cloud whose retries pause a hundredth of their time."""
+    yield from started(tmp_path_factory.mktemp("quick"), SFN_WAIT_SCALE="0.01")
+
+
+def started(folder, **more):
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     environment = {
         "PATH": os.environ["PATH"], "HOME": str(folder), "TMPDIR": str(folder), "GATEWAY_PORT": str(port),
         "BIND_HOST": "127.0.0.1", "AUTH": "true", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "SLIPWAY_INBOX": str(folder),
-        "SLIPWAY_TWICE": str(folder / "twice"), "DOCKER_HOST": f"unix://{folder}/none.sock", "PYTHONDONTWRITEBYTECODE": "1"}
+        "SLIPWAY_TWICE": str(folder / "twice"), "DOCKER_HOST": f"unix://{folder}/none.sock", "PYTHONDONTWRITEBYTECODE": "1",
+        **more}
     with open(folder / "log", "w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-I", str(pathlib.Path(__file__).parents[1])], env=environment, stdout=log, stderr=log)
+            [sys.executable, "-I", str(CORRECTIONS)], env=environment, stdout=log, stderr=log)
     try:
         yield Cloud(port, folder)
     finally:
@@ -77,13 +91,16 @@ class Cloud:
         self.iam.put_role_policy(RoleName="may", PolicyName="invoke", PolicyDocument=json.dumps(MAY_INVOKE))
         self.powerless = self.iam.create_role(
             RoleName="may-not", AssumeRolePolicyDocument=json.dumps(ROLE))["Role"]["Arn"]
+        self.function = self.deploy("echo", FUNCTION)
+        self.machines = 0
+
+    def deploy(self, name, code, **environment):
         archive = io.BytesIO()
         with zipfile.ZipFile(archive, "w") as package:
-            package.writestr("index.py", FUNCTION)
-        self.function = self.client("lambda").create_function(
-            FunctionName="echo", Runtime="python3.13", Handler="index.handler", Role=self.role, Timeout=20,
-            Code={"ZipFile": archive.getvalue()})["FunctionArn"]
-        self.machines = 0
+            package.writestr("index.py", code)
+        return self.client("lambda").create_function(
+            FunctionName=name, Runtime="python3.13", Handler="index.handler", Role=self.role, Timeout=20,
+            Code={"ZipFile": archive.getvalue()}, Environment={"Variables": environment})["FunctionArn"]
 
     def task(self, resource="lambda:invoke", payload="{% $states.input %}", **fields):
         return {"Type": "Task", "Resource": f"arn:aws:states:::{resource}",
@@ -106,7 +123,10 @@ class Cloud:
 
     def run(self, states, document=None, **fields):
         execution = self.start(self.machine(states, **fields), document)
-        return {**self.ended(execution), "events": self.sfn.get_execution_history(executionArn=execution)["events"]}
+        return {**self.ended(execution), "events": self.events(execution)}
+
+    def events(self, execution):
+        return self.sfn.get_execution_history(executionArn=execution, maxResults=1000)["events"]
 
 
 def until(look, patience=10):

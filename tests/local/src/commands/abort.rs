@@ -61,7 +61,7 @@ fn consequence(steps: &[Step]) -> String {
     for step in steps.iter().filter(|step| step.entered) {
         match step.state.as_str() {
             "CaptureBaseline" => (stage, progress) = (step.stage.as_deref(), Progress::Unchanged),
-            "DeployServices" => progress = Progress::Changing,
+            "RunMigration" | "DeployServices" => progress = Progress::Changing,
             "RollBack" => progress = Progress::GoingBack,
             "StagePassed" => passed.extend(stage.take()),
             _ => {}
@@ -98,17 +98,17 @@ mod tests {
 
     #[test]
     fn an_abort_says_what_becomes_of_each_stage() {
-        let waiting = [("TakeTurn", None), ("AwaitTurn", None)];
+        let waiting = [("AcquireLock", None)];
         assert_eq!(consequence(&steps(&waiting)), "No stage has begun to change.");
 
-        let staging = [("CaptureBaseline", Some("staging")), ("DeployServices", None), ("AwaitDeployment", None)];
+        let staging = [("CaptureBaseline", Some("staging")), ("DeployServices", None)];
         assert!(consequence(&steps(&staging)).starts_with("staging has begun to change: it is put back"));
 
         let back = [&staging[..], &[("RollBack", None)]].concat();
         assert_eq!(consequence(&steps(&back)), "staging is being put back already; that goes on.");
 
         let production =
-            [&staging[..], &[("StagePassed", None), ("CaptureBaseline", Some("production")), ("AwaitDecision", None)]].concat();
+            [&staging[..], &[("StagePassed", None), ("CaptureBaseline", Some("production")), ("RequestApproval", None)]].concat();
         assert_eq!(
             consequence(&steps(&production)),
             "staging is through, and keeps the image.\nproduction has not begun to change, and stays as it is."

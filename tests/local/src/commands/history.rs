@@ -41,7 +41,7 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
             arguments.application,
             list(&history),
             figures(&history),
-            turn(&history)
+            lock(&history)
         ),
     };
     match io::stdout().write_all(text.as_bytes()) {
@@ -110,19 +110,19 @@ fn short(reason: &str) -> String {
 /// A release's outcome, the stage that ended it, and the first line of the reason.
 fn ended<'a>(history: &History, past: &'a Past) -> (&'static str, &'a str, &'a str) {
     let Some(ended) = &past.ended else {
-        return (if history.has_turn(&past.started.release) { "runs" } else { "waits" }, "", "");
+        return (if history.holds_lock(&past.started.release) { "runs" } else { "waits" }, "", "");
     };
     let ending = &ended.ending;
     let stage = ending.stage.as_ref().map_or("", |stage| stage.as_str());
     (ending.outcome.as_str(), stage, ending.reason.lines().next().unwrap_or_default())
 }
 
-/// Who has the turn and who waits for it, in words.
-pub(super) fn turn(history: &History) -> String {
-    let generation = history.turn.generation;
-    let mut words = match &history.turn.holder {
-        Some(holder) => format!("  The turn has {}, as generation {generation}.", holder.release),
-        None => format!("  The turn is free; {generation} releases have had it."),
+/// Who has the lock and who waits for it, in words.
+pub(super) fn lock(history: &History) -> String {
+    let generation = history.lock.generation;
+    let mut words = match &history.lock.holder {
+        Some(holder) => format!("  The lock has {}, as generation {generation}.", holder.release),
+        None => format!("  The lock is free; {generation} releases have had it."),
     };
     let waiting: Vec<_> = history.waiting().map(|release| release.id.to_string()).collect();
     if !waiting.is_empty() {
@@ -161,7 +161,7 @@ mod tests {
         let holder = json!({ "generation": 2, "holder": { "release": "web-v2", "lease_until": "2026-11-20T08:01:00Z" } });
         let history = History {
             releases: vec![again, past("v3", json!(null)), past("v2", json!(null)), past("v1", failed)],
-            turn: serde_json::from_value(holder).expect("it fits"),
+            lock: serde_json::from_value(holder).expect("it fits"),
             ..History::default()
         };
 
@@ -176,6 +176,6 @@ mod tests {
                 "  2026-11-20T08:00:00Z  v1             a1a1a1a1a1a1  FAILED      staging     no image",
             ]
         );
-        assert_eq!(turn(&history), "  The turn has web-v2, as generation 2. It is waited for by web-v1 and web-v3.");
+        assert_eq!(lock(&history), "  The lock has web-v2, as generation 2. It is waited for by web-v1 and web-v3.");
     }
 }

@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn every_line_is_shown_once_and_an_equal_one_that_comes_later_too() {
-        let line = |at| Line { at, function: "sweep".into(), text: "swept".into() };
+        let line = |at| Line { at, function: "reconcile".into(), text: "reconciled".into() };
         let mut seen = HashSet::new();
 
         assert_eq!(unseen(&mut seen, vec![line(1), line(1), line(2)]), [line(1), line(1), line(2)]);

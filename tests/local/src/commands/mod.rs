@@ -12,14 +12,15 @@ mod inbox;
 mod lift;
 mod logs;
 mod push;
+mod reconcile;
 mod release;
 mod replay;
 mod scan;
 mod send;
 mod status;
-mod sweep;
 mod test;
 mod up;
+mod workflow;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -65,7 +66,7 @@ enum Command {
     /// Let an image be released again that was rolled back or rejected.
     Lift(lift::Arguments),
     /// Look for pushes, signals and outcomes that were lost, now and not in five minutes.
-    Sweep,
+    Reconcile,
     /// Bring events again that a function could not handle.
     Replay(replay::Arguments),
     /// Say what the scan of an image found.
@@ -76,7 +77,7 @@ enum Command {
     Send(send::Arguments),
     /// Show what runs and the last releases.
     Status,
-    /// Show all releases of an application, what is quarantined, and who has the turn.
+    /// Show all releases of an application, what is quarantined, and who has the lock.
     History(history::Arguments),
     /// Check the audit of approvals, and show who let what into which stage.
     Audit(audit::Arguments),
@@ -84,6 +85,8 @@ enum Command {
     Logs(logs::Arguments),
     /// Print the variables that let other tools use the local cloud: `eval "$(cargo local env)"`.
     Env,
+    /// Print the workflow as JSON, for tools that do not resolve the aliases of its YAML.
+    Workflow,
     /// Show the whole path: a release, an approval, a broken version that is stopped.
     Demo(demo::Arguments),
     /// Run every test of the project.
@@ -123,7 +126,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<()> {
         Command::Release(arguments) => release::run(&settings, &arguments).await,
         Command::Abort(arguments) => abort::run(&settings, &arguments).await,
         Command::Lift(arguments) => lift::run(&settings, &arguments).await,
-        Command::Sweep => sweep::run(&settings).await,
+        Command::Reconcile => reconcile::run(&settings).await,
         Command::Replay(arguments) => replay::run(&settings, &arguments).await,
         Command::Scan(arguments) => scan::run(&settings, arguments).await,
         Command::Alarm(arguments) => alarm::run(&settings, &arguments).await,
@@ -133,6 +136,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<()> {
         Command::Audit(arguments) => audit::run(&settings, &arguments).await,
         Command::Logs(arguments) => logs::run(&settings, &arguments).await,
         Command::Env => env::run(&settings).await,
+        Command::Workflow => workflow::run(&settings),
         Command::Demo(arguments) => demo::run(&settings, &arguments).await,
         Command::Test(arguments) => test::run(&settings, &arguments).await,
         Command::Down => down::run(&settings).await,

@@ -114,9 +114,9 @@ async fn ask(
         Some(stage) => println!("The release {} has begun. It changes {stage} alone, with every gate but its alarms.", release.name),
         None => println!("The release {} has begun. It goes through every stage and gate, like a push.", release.name),
     }
-    let turn = History::read(cloud.sdk(), application).await?.turn;
-    if let Some(holder) = turn.holder.filter(|holder| holder.release.as_str() != release.name) {
-        note(format!("{} has the turn. The stage that it changes it ends first; to put that back at once:", holder.release));
+    let lock = History::read(cloud.sdk(), application).await?.lock;
+    if let Some(holder) = lock.holder.filter(|holder| holder.release.as_str() != release.name) {
+        note(format!("{} has the lock. The stage that it changes it ends first; to put that back at once:", holder.release));
         note(format!("cargo local abort {}", holder.release));
     }
     note("cargo local inbox     shows the mail that asks for the approval");

@@ -25,7 +25,7 @@ pub(super) async fn run(settings: &Settings) -> anyhow::Result<()> {
         for stage in application["stages"].as_array().into_iter().flatten() {
             show_stage(&cloud, stage).await?;
         }
-        println!("{}", super::history::turn(&History::read(cloud.sdk(), name).await?));
+        println!("{}", super::history::lock(&History::read(cloud.sdk(), name).await?));
     }
     heading("Releases");
     let executions = cloud.executions().await?;

@@ -133,7 +133,7 @@ fn all() -> Vec<(&'static str, Notification)> {
             page(ended(
                 Outcome::RolledBack,
                 Some("production"),
-                "AwaitBake: the alarm web-production-5xx rings: Threshold Crossed: 1 datapoint [12.0] was greater than the threshold (5.0).",
+                "BakeStage: the alarm web-production-5xx is in ALARM: Threshold Crossed: 1 datapoint [12.0] was greater than the threshold (5.0).",
                 &["The tag v2 does not point to this image any more.".to_owned()],
             )),
         ),
@@ -153,15 +153,15 @@ fn all() -> Vec<(&'static str, Notification)> {
                 &[],
             )),
         ),
-        ("alarm-rings", page(alarm(&rings, live))),
-        ("alarm-rings-before-any-release", alarm(&rings, None)),
+        ("alarm-fires", page(alarm(&rings, live))),
+        ("alarm-fires-before-any-release", alarm(&rings, None)),
         ("alarm-quiet", page(alarm(&quiet, live))),
         ("alarm-blind", page(alarm(&blind, live))),
         (
             "alarm-flood",
             Notification::flood(
                 &application.name,
-                &["08:16:01 web-production-5xx is quiet again".to_owned(), "08:16:09 web-production-5xx rings".to_owned()],
+                &["08:16:01 web-production-5xx is OK again".to_owned(), "08:16:09 web-production-5xx is in ALARM".to_owned()],
             ),
         ),
     ]

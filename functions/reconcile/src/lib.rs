@@ -1,0 +1,229 @@
+//! Looks for what was lost: pushes whose event never came, executions that ended without an outcome, waits whose signal did
+//! not arrive, outcomes that nobody was told.
+//!
+//! Woken by a schedule, and at once when an execution ends badly. It ends nothing in a way of its own: a lost push begins as
+//! its event would have begun it, a wait is looked at by the function that ends waits, an outcome is recorded and told by the
+//! same code as any other.
+
+mod stopped;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+use slipway_aws::{Aws, Key, Stored, Table};
+use slipway_core::alarm::Flood;
+use slipway_core::application::Application;
+use slipway_core::image::Image;
+use slipway_core::lock::{Life, Lock};
+use slipway_core::name::{ApplicationName, ReleaseId};
+use slipway_core::notification::Notification;
+use slipway_core::protocol::Callback;
+use slipway_core::push::{self, ImageAction};
+use slipway_core::release::{Ended, Outcome, Release, Started};
+use slipway_runtime::{
+    Begun, Channels, ConfigurationError, Configured, Environment, Open, StepError, applications, begin, count, finish, now, tell,
+};
+
+/// What the function is told by its environment.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The table's name.
+    pub table: String,
+    /// The workflow's ARN.
+    pub state_machine_arn: String,
+    /// The SSM path that the applications' parameters are below.
+    pub applications_path: String,
+    /// Where people are told how releases end.
+    pub channels: Channels,
+}
+
+impl Config {
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    ///
+    /// When a variable is not set.
+    pub fn read(environment: &Environment<'_>) -> Result<Self, ConfigurationError> {
+        Ok(Self {
+            table: environment.table()?,
+            state_machine_arn: environment.state_machine_arn()?,
+            applications_path: environment.applications_path()?,
+            channels: Channels::read(environment)?,
+        })
+    }
+}
+
+/// What was found, and done about it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Reconciled {
+    /// Releases that were begun: their push, or the start of their execution, was lost.
+    pub begun: Vec<ReleaseId>,
+    /// Releases whose execution had ended without an outcome that was told.
+    pub ended: Vec<Told>,
+    /// Releases that run, and of which a step was woken: its time is over, or an event for it may be lost.
+    pub woken: Vec<ReleaseId>,
+    /// What could not be looked at; the next reconciliation tries again.
+    pub problems: Vec<String>,
+}
+
+/// A release and its outcome.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Told {
+    /// The release.
+    pub release: ReleaseId,
+    /// What it came to.
+    pub outcome: Outcome,
+}
+
+/// Reconciles once. What cannot be looked at does not keep the rest from being looked at.
+///
+/// # Errors
+///
+/// When a part could not be looked at: the first one's error, after everything else was done.
+pub async fn handle(aws: &Aws, config: &Config, _input: Value) -> Result<Reconciled, StepError> {
+    let table = aws.table(&config.table);
+    let mut reconciled = Reconciled::default();
+    let mut first_error = None;
+
+    let open: Vec<(Key, Stored<Open>)> = table.list(Key::OPEN, "").await?;
+    for (_, Stored { document: open, .. }) in open {
+        let release = open.started.release.id.clone();
+        if let Err(error) = look_after(aws, config, &table, open, &mut reconciled).await {
+            reconciled.problems.push(format!("{release}: {error}"));
+            first_error.get_or_insert(error);
+        }
+    }
+    match applications(aws, &config.applications_path).await {
+        Ok(configured) => {
+            for configured in configured {
+                let name = configured.application.name.clone();
+                if let Err(error) = tell_flood(aws, config, &table, &name).await {
+                    reconciled.problems.push(format!("{name}: {error}"));
+                    first_error.get_or_insert(error);
+                }
+                if let Err(error) = find_lost_push(aws, config, &table, configured, &mut reconciled).await {
+                    reconciled.problems.push(format!("{name}: {error}"));
+                    first_error.get_or_insert(error);
+                }
+            }
+        }
+        Err(error) => {
+            reconciled.problems.push(error.to_string());
+            first_error.get_or_insert(error);
+        }
+    }
+    tracing::info!(begun = reconciled.begun.len(), ended = reconciled.ended.len(), woken = reconciled.woken.len(), problems = ?reconciled.problems, "reconciled");
+    match first_error {
+        Some(error) => Err(error),
+        None => Ok(reconciled),
+    }
+}
+
+/// The changes of an application's alarms that came too fast to be told one by one.
+async fn tell_flood(aws: &Aws, config: &Config, table: &Table, application: &ApplicationName) -> Result<(), StepError> {
+    let key = Key::flood(application);
+    let Some(stored) = table.get::<Flood>(&key).await?.filter(|stored| stored.document.is_due(now())) else { return Ok(()) };
+    tell(aws, table, &config.channels, Notification::flood(application, &stored.document.held)).await?;
+    // Where one came meanwhile, all are told again, together with it.
+    table.replace(&key, &Flood::default(), stored.version).await?;
+    Ok(())
+}
+
+/// A release that has no outcome which was told: is its execution there, does it run, or is it dead?
+async fn look_after(aws: &Aws, config: &Config, table: &Table, open: Open, reconciled: &mut Reconciled) -> Result<(), StepError> {
+    let Release { id, .. } = open.started.release.clone();
+    match aws.executions().life(&config.state_machine_arn, id.as_str()).await? {
+        Some(Life::Running) => {
+            if wake_due(table, &id).await? {
+                reconciled.woken.push(id);
+            }
+        }
+        Some(Life::Ended) => {
+            let Some(ended) = end(aws, config, table, &open).await? else { return Ok(()) };
+            count("ReconcilerFound", &[("What", "Ended")]);
+            reconciled.ended.push(Told { release: id, outcome: ended.ending.outcome });
+        }
+        None => {
+            let begun = begin(aws, table, (&config.state_machine_arn, &config.channels), open.started, open.application).await?;
+            if begun == Begun::Running {
+                tracing::warn!(release.id = %id, "{id} had no execution");
+                count("ReconcilerFound", &[("What", "NotStarted")]);
+                reconciled.begun.push(id);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Has the steps of a release woken that are due: `resume-release` alone may fail their tokens.
+async fn wake_due(table: &Table, release: &ReleaseId) -> Result<bool, StepError> {
+    let callbacks: Vec<(Key, Stored<Callback>)> = table.list(&Key::callbacks(release), "").await?;
+    let mut woken = false;
+    for (_, Stored { document: Callback { stage, state, .. }, .. }) in callbacks.iter().filter(|(_, stored)| stored.document.is_due(now()))
+    {
+        table.put(&Key::due(release, stage.as_ref(), state), &now()).await?;
+        woken = true;
+    }
+    Ok(woken)
+}
+
+/// Records and tells the outcome of a release whose execution is over, unless one of its functions may still be writing.
+async fn end(aws: &Aws, config: &Config, table: &Table, open: &Open) -> Result<Option<Ended>, StepError> {
+    let release = &open.started.release;
+    let lock = table.get::<Lock>(&Key::lock(&release.application)).await?.map(|stored| stored.document).unwrap_or_default();
+    if lock.holder.is_some_and(|holder| holder.release == release.id && holder.is_writing(now())) {
+        return Ok(None);
+    }
+    let ending = match table.get::<Ended>(&Key::ending(&release.id)).await? {
+        // It was recorded; telling it failed.
+        Some(ended) => ended.document.ending,
+        None => stopped::ending(aws, table, release, &open.application).await?,
+    };
+    stopped::withdraw_approvals(table, release, &open.application, &ending).await?;
+    Ok(Some(finish(aws, table, &config.channels, release, ending).await?))
+}
+
+/// The newest push that an application waits for, if no event of it ever came.
+async fn find_lost_push(
+    aws: &Aws,
+    config: &Config,
+    table: &Table,
+    configured: Configured,
+    reconciled: &mut Reconciled,
+) -> Result<(), StepError> {
+    let Configured { application, at } = configured;
+    let since = since(table, &application, at).await?;
+    let Some((image, pushed_at)) = newest_wanted(aws, &application, since).await? else { return Ok(()) };
+    let Ok((release, application)) = push::release_of(image, vec![application]) else { return Ok(()) };
+    if table.get::<Started>(&Key::release(&release.id)).await?.is_some() {
+        return Ok(());
+    }
+    let id = release.id.clone();
+    tracing::warn!(release.id = %id, image.tag = release.image.tag, "the push of {} was lost", release.image.tag);
+    begin(aws, table, (&config.state_machine_arn, &config.channels), Started { release, at: now(), pushed_at, asked: None }, application)
+        .await?;
+    count("ReconcilerFound", &[("What", "LostPush")]);
+    reconciled.begun.push(id);
+    Ok(())
+}
+
+/// From when on pushes count: when the application was configured, as far back as the first reconciliation that saw it can tell.
+/// What was pushed before is not Slipway's to release.
+async fn since(table: &Table, application: &Application, configured_at: Timestamp) -> Result<Timestamp, StepError> {
+    let key = Key::since(&application.name);
+    if let Some(stored) = table.get(&key).await? {
+        return Ok(stored.document);
+    }
+    table.put_new(&key, &configured_at).await?;
+    Ok(table.get(&key).await?.map_or(configured_at, |stored| stored.document))
+}
+
+async fn newest_wanted(aws: &Aws, application: &Application, since: Timestamp) -> Result<Option<(Image, Timestamp)>, StepError> {
+    let images = aws.repositories().tagged(&application.repository).await?;
+    let wanted = images.into_iter().filter(|image| image.pushed_at >= since).filter_map(|found| {
+        let tag = found.tags.iter().find(|tag| application.wants(tag))?;
+        let image = push::image_of(&ImageAction::push(&application.repository, &found.digest, tag, &found.media_type)).ok()?;
+        Some((image, found.pushed_at))
+    });
+    Ok(wanted.max_by_key(|(_, pushed_at)| *pushed_at))
+}

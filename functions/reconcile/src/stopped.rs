@@ -1,0 +1,74 @@
+//! What a release whose execution is dead has left behind.
+
+use slipway_aws::{Aws, Key, Stored, Table};
+use slipway_core::application::{Application, Stage};
+use slipway_core::approval::{Approval, ApprovalId};
+use slipway_core::audit::{Happening, What};
+use slipway_core::failure;
+use slipway_core::name::TaskDefinitionArn;
+use slipway_core::release::{Ending, Release};
+use slipway_core::rollback::Baseline;
+use slipway_runtime::{StepError, change_of, next_entry, now};
+
+/// The ending, from what the stages run now.
+pub(crate) async fn ending(aws: &Aws, table: &Table, release: &Release, application: &Application) -> Result<Ending, StepError> {
+    let mut last = None;
+    let mut runs = Vec::new();
+    for stage in &application.stages {
+        let captured = table.get::<Baseline>(&Key::baseline(&release.id, &stage.name, 1)).await?.is_some();
+        look_at(aws, table, release, stage, &mut runs).await?;
+        if captured {
+            let changed = change_of(table, release, &stage.name).await?.is_some();
+            last = Some((stage.name.clone(), changed));
+        }
+    }
+    let (stage, changed) = last.map_or((None, false), |(stage, changed)| (Some(stage), changed));
+    Ok(failure::stopped(stage, changed, &runs))
+}
+
+/// What a stage's services run, in words.
+async fn look_at(aws: &Aws, table: &Table, release: &Release, stage: &Stage, runs: &mut Vec<String>) -> Result<(), StepError> {
+    let names: Vec<_> = stage.services.iter().map(|service| service.service.as_str()).collect();
+    let views = aws.ecs().services(stage.cluster(), &names).await?;
+    for service in &stage.services {
+        let name = &service.service;
+        let Some(view) = views.iter().find(|view| view.arn.as_str().ends_with(&format!("/{name}"))) else {
+            runs.push(format!("{}/{name} is not there", stage.cluster()));
+            continue;
+        };
+        let ours = table.get::<TaskDefinitionArn>(&Key::deployed(&release.id, &stage.name, name)).await?;
+        let is_ours = ours.is_some_and(|ours| ours.document == view.task_definition);
+        let running = aws.ecs().task_definition(view.task_definition.as_str()).await?;
+        let images = running.map_or_else(|| view.task_definition.to_string(), |running| running.images.join(" and "));
+        let whose = if is_ours { ", which this release deployed" } else { "" };
+        runs.push(format!("{}/{name} runs {images}{whose}", stage.cluster()));
+    }
+    Ok(())
+}
+
+/// Nobody can let a dead release go on: its links say so.
+pub(crate) async fn withdraw_approvals(
+    table: &Table,
+    release: &Release,
+    application: &Application,
+    ending: &Ending,
+) -> Result<(), StepError> {
+    for stage in &application.stages {
+        let Some(asked) = table.get::<ApprovalId>(&Key::asked(&release.id, &stage.name)).await? else { continue };
+        let key = Key::approval(&asked.document);
+        // Each round that fails is one in which a decision was written, which has no effect, or an entry of the audit.
+        while let Some(Stored { document: approval, version }) = table.get::<Approval>(&key).await? {
+            let withdrawn = approval.withdrawn(&format!("the release has ended {}", ending.outcome));
+            if withdrawn.status == approval.status {
+                break;
+            }
+            let words = withdrawn.closed_because.clone().unwrap_or_default();
+            let happening = Happening { at: now(), what: What::Withdrawn, person: None, words };
+            let (entry, sealed) = next_entry(table, &withdrawn, &happening).await?;
+            if table.replace_and_put_new(&key, &withdrawn, version, &entry, &sealed).await? {
+                break;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! The one HTTP client that all SDK clients share, and with it one pool of connections.
+
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_http_client::{Builder, ConnectorBuilder};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+
+/// Makes the client as the SDK makes its default one (`default_https_client` of aws-smithy-runtime 1.16), of which each SDK client
+/// would get its own: HTTPS by rustls and aws-lc, through the proxy that the environment names.
+///
+/// It keeps a pool for each set of time-outs. All SDK clients have the same, so they have the same pool.
+pub(crate) fn client() -> SharedHttpClient {
+    Builder::new().build_with_connector_fn(|settings, components| {
+        let mut connector =
+            ConnectorBuilder::default().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).proxy_config(ProxyConfig::from_env());
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
+        connector.build()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use aws_config::Region;
+    use aws_sdk_ecs::config::Credentials;
+    use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use crate::{Aws, Key};
+
+    /// A server that answers every request with an empty JSON object and keeps the connection open.
+    #[derive(Clone, Default)]
+    struct Server {
+        connections: Arc<AtomicUsize>,
+        requests: Arc<AtomicUsize>,
+    }
+
+    impl Server {
+        async fn start(&self) -> String {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+            let url = format!("http://{}", listener.local_addr().expect("an address"));
+            let server = self.clone();
+            tokio::spawn(async move {
+                while let Ok((stream, _)) = listener.accept().await {
+                    server.connections.fetch_add(1, Ordering::SeqCst);
+                    tokio::spawn(server.clone().serve(stream));
+                }
+            });
+            url
+        }
+
+        async fn serve(self, stream: TcpStream) {
+            let mut stream = BufReader::new(stream);
+            loop {
+                let mut length = 0;
+                loop {
+                    let mut line = String::new();
+                    if stream.read_line(&mut line).await.is_ok_and(|read| read == 0) {
+                        return;
+                    }
+                    let line = line.trim_end().to_ascii_lowercase();
+                    if line.is_empty() {
+                        break;
+                    }
+                    if let Some(value) = line.strip_prefix("content-length:") {
+                        length = value.trim().parse().expect("a length");
+                    }
+                }
+                stream.read_exact(&mut vec![0; length]).await.expect("the body");
+                self.requests.fetch_add(1, Ordering::SeqCst);
+                let answer = "HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.1\r\ncontent-length: 2\r\n\r\n{}";
+                stream.write_all(answer.as_bytes()).await.expect("the answer is taken");
+            }
+        }
+
+        fn connections(&self) -> usize {
+            self.connections.load(Ordering::SeqCst)
+        }
+    }
+
+    async fn invocation(aws: &Aws) {
+        let table = aws.table("slipway");
+        assert!(table.get::<u8>(&Key::link("hash")).await.expect("an answer").is_none());
+        assert!(aws.ecs().services("production", &["web"]).await.expect("an answer").is_empty());
+        assert!(aws.clone().table("slipway").list::<u8>("LINK#hash", "").await.expect("an answer").is_empty());
+        assert!(aws.parameters().below("/slipway").await.expect("an answer").is_empty());
+        assert!(aws.ecs().running_tasks("production", "web").await.expect("an answer").is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_init_opened_serves_every_client_and_every_invocation() {
+        let server = Server::default();
+        let url = server.start().await;
+        let loader = crate::loader("test").endpoint_url(url).region(Region::new("eu-central-1"));
+        let aws = Aws::load(loader.credentials_provider(Credentials::new("id", "secret", None, None, "test"))).await;
+
+        tokio::join!(aws.table("slipway").warm_up(), aws.ecs().warm_up());
+        let opened = server.connections();
+        invocation(&aws).await;
+        invocation(&aws).await;
+
+        assert!((1..=2).contains(&opened), "init opened {opened}");
+        assert_eq!(server.connections(), opened, "the invocations opened none");
+        assert_eq!(server.requests.load(Ordering::SeqCst), 2 + 2 * 5, "and all were answered");
+    }
+}

@@ -1,0 +1,379 @@
+//! The keys of the table's items: printed and parsed here and nowhere else.
+//!
+//! The name of a stage, a service or a release is followed by `#` wherever it stands in a sort key. So a list by the beginning of the
+//! sort keys finds what belongs to the stage `production`, and nothing of `production-eu`.
+
+mod item;
+mod partition;
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Display;
+
+use slipway_core::approval::ApprovalId;
+use slipway_core::image::Digest;
+use slipway_core::name::{ApplicationName, ReleaseId, RepositoryName, ServiceName, StageName};
+use slipway_core::notification::Kind;
+use slipway_core::release::Started;
+use slipway_core::timeline::Step;
+
+pub use item::Item;
+
+/// Where an item is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// The partition key.
+    pub pk: String,
+    /// The sort key.
+    pub sk: String,
+}
+
+impl Key {
+    /// What the partition keys of each kind of item begin with. None begins with another.
+    pub const PARTITIONS: &[&str] = &partition::ALL;
+
+    /// The partition of all open releases.
+    pub const OPEN: &str = partition::OPEN;
+
+    /// What the sort key of an approval is; other items of its partition have others.
+    const APPROVAL: &str = "APPROVAL";
+    /// What the sort key of an alarm that fired is.
+    const FIRED: &str = "FIRED";
+    /// What the sort key of a lock is.
+    const LOCK: &str = "LOCK";
+    /// What the sort key of an abort is.
+    const ABORT: &str = "ABORT";
+    /// What stands for the stage where an item belongs to none. No stage's name is a hyphen.
+    const NO_STAGE: &str = "-";
+
+    fn of(pk: impl Into<String>, sk: impl Into<String>) -> Self {
+        Self { pk: pk.into(), sk: sk.into() }
+    }
+
+    fn in_release(id: &ReleaseId, sk: impl Into<String>) -> Self {
+        Self::of(partition_of(partition::RELEASE, id), sk)
+    }
+
+    fn in_approval(id: &ApprovalId, sk: impl Into<String>) -> Self {
+        Self::of(partition_of(partition::APPROVAL, id.as_str()), sk)
+    }
+
+    /// What is asked for while a function starts, to open its connection. It is never there.
+    pub(crate) fn warm_up() -> Self {
+        Self::of(partition::WARM_UP, "WARM-UP")
+    }
+}
+
+/// Of a release.
+impl Key {
+    /// That a release began.
+    #[must_use]
+    pub fn release(id: &ReleaseId) -> Self {
+        Self::in_release(id, "RELEASE")
+    }
+
+    /// A release that people were not told the outcome of yet, with the workflow's input.
+    #[must_use]
+    pub fn open(application: &ApplicationName, id: &ReleaseId) -> Self {
+        Self::of(Self::OPEN, format!("{application}#{id}#"))
+    }
+
+    /// The open releases of one application: their partition, and what their sort keys begin with.
+    #[must_use]
+    pub fn open_of(application: &ApplicationName) -> (String, String) {
+        (Self::OPEN.to_owned(), format!("{application}#"))
+    }
+
+    /// That a person asked for a release to end.
+    #[must_use]
+    pub fn abort(id: &ReleaseId) -> Self {
+        Self::of(partition_of(partition::ABORT, id), Self::ABORT)
+    }
+
+    /// What people are told of a release besides its ending.
+    #[must_use]
+    pub fn note(id: &ReleaseId, word: &str) -> Self {
+        Self::in_release(id, format!("NOTE#{word}"))
+    }
+
+    /// All notes of a release: their partition, and what their sort keys begin with.
+    #[must_use]
+    pub fn notes(id: &ReleaseId) -> (String, String) {
+        (partition_of(partition::RELEASE, id), "NOTE#".to_owned())
+    }
+
+    /// How a release ended.
+    #[must_use]
+    pub fn ending(id: &ReleaseId) -> Self {
+        Self::in_release(id, "ENDING")
+    }
+
+    /// That people were notified of a kind of thing about a release.
+    #[must_use]
+    pub fn notified(id: &ReleaseId, kind: Kind, stage: Option<&StageName>) -> Self {
+        Self::in_release(id, format!("NOTIFIED#{}#{}#", kind.as_str(), stage_or_none(stage)))
+    }
+
+    /// One event of a release's timeline; `detail` where a stage has several of a kind.
+    #[must_use]
+    pub fn moment(id: &ReleaseId, stage: Option<&StageName>, step: Step, detail: &str) -> Self {
+        let detail = if detail.is_empty() { String::new() } else { format!("#{detail}") };
+        Self::of(Self::timeline(id), format!("{}#{}{detail}", stage_or_none(stage), step.as_str()))
+    }
+
+    /// The partition of a release's timeline. The public page may read it.
+    #[must_use]
+    pub fn timeline(id: &ReleaseId) -> String {
+        partition_of(partition::TIMELINE, id)
+    }
+
+    /// A link to a release's page, by the hash of its token.
+    #[must_use]
+    pub fn view(token_hash: &str) -> Self {
+        Self::of(partition_of(partition::VIEW, token_hash), "VIEW")
+    }
+}
+
+/// Of a stage of a release.
+impl Key {
+    /// What a stage ran before the release, as it was found in a round.
+    #[must_use]
+    pub fn baseline(id: &ReleaseId, stage: &StageName, round: u32) -> Self {
+        Self::in_release(id, format!("BASELINE#{stage}#{round}"))
+    }
+
+    /// The baselines of a stage, of every round: their partition, and what their sort keys begin with. They are in no order of rounds.
+    #[must_use]
+    pub fn baselines(id: &ReleaseId, stage: &StageName) -> (String, String) {
+        (partition_of(partition::RELEASE, id), format!("BASELINE#{stage}#"))
+    }
+
+    /// The whole document of the task definition that a service ran before the release, as it was found in a round.
+    #[must_use]
+    pub fn definition(id: &ReleaseId, stage: &StageName, service: &ServiceName, round: u32) -> Self {
+        Self::in_release(id, format!("DEFINITION#{stage}#{service}#{round}"))
+    }
+
+    /// Which look at a stage is the current one.
+    #[must_use]
+    pub fn round(id: &ReleaseId, stage: &StageName) -> Self {
+        Self::in_release(id, format!("ROUND#{stage}#"))
+    }
+
+    /// That the release has begun to change a stage.
+    #[must_use]
+    pub fn change(id: &ReleaseId, stage: &StageName) -> Self {
+        Self::in_release(id, format!("CHANGE#{stage}#"))
+    }
+
+    /// The changes that a release has begun, of every stage: their partition, and what their sort keys begin with.
+    #[must_use]
+    pub fn changes(id: &ReleaseId) -> (String, String) {
+        (partition_of(partition::RELEASE, id), "CHANGE#".to_owned())
+    }
+
+    /// What the release told ECS to run in a stage, once it was told of every service.
+    #[must_use]
+    pub fn told_ecs(id: &ReleaseId, stage: &StageName) -> Self {
+        Self::in_release(id, format!("TOLD_ECS#{stage}#"))
+    }
+
+    /// What the rollback of a stage told ECS to run, once it was told of every service.
+    #[must_use]
+    pub fn restored_all(id: &ReleaseId, stage: &StageName) -> Self {
+        Self::in_release(id, format!("RESTORED_ALL#{stage}#"))
+    }
+
+    /// The copy of a service's baseline that its rollback had to register.
+    #[must_use]
+    pub fn restored(id: &ReleaseId, stage: &StageName, service: &ServiceName) -> Self {
+        Self::in_release(id, format!("RESTORED#{stage}#{service}#"))
+    }
+
+    /// What the release registered for a service.
+    #[must_use]
+    pub fn deployed(id: &ReleaseId, stage: &StageName, service: &ServiceName) -> Self {
+        Self::in_release(id, format!("DEPLOYED#{stage}#{service}#"))
+    }
+
+    /// What a gate of a stage found, or when it was looked at first.
+    #[must_use]
+    pub fn gate(id: &ReleaseId, stage: &StageName, word: &str) -> Self {
+        Self::in_release(id, format!("GATE#{stage}#{word}"))
+    }
+
+    /// The snapshot that a release took before a stage changed.
+    #[must_use]
+    pub fn snapshot(id: &ReleaseId, stage: &StageName) -> Self {
+        Self::in_release(id, format!("SNAPSHOT#{stage}#"))
+    }
+
+    /// The migration that a release ran before a stage changed.
+    #[must_use]
+    pub fn migration(id: &ReleaseId, stage: &StageName) -> Self {
+        Self::in_release(id, format!("MIGRATION#{stage}#"))
+    }
+
+    /// That a service of a stage was verified.
+    #[must_use]
+    pub fn verified(id: &ReleaseId, stage: &StageName, service: &ServiceName) -> Self {
+        Self::in_release(id, format!("VERIFIED#{stage}#{service}#"))
+    }
+
+    /// The verifications of every stage of a release: their partition, and what their sort keys begin with.
+    #[must_use]
+    pub fn verifications(id: &ReleaseId) -> (String, String) {
+        (partition_of(partition::RELEASE, id), "VERIFIED#".to_owned())
+    }
+
+    /// That a stage of a release asked for an approval.
+    #[must_use]
+    pub fn asked(id: &ReleaseId, stage: &StageName) -> Self {
+        Self::in_release(id, format!("ASKED#{stage}#"))
+    }
+
+    /// That people were offered to roll a stage back after the release had ended.
+    #[must_use]
+    pub fn offered(id: &ReleaseId, stage: &StageName) -> Self {
+        Self::in_release(id, format!("OFFERED#{stage}#"))
+    }
+}
+
+/// Of steps that wait.
+impl Key {
+    /// The callback of a step: its parked task token, and what wakes it. Only who parks and wakes may read it.
+    #[must_use]
+    pub fn callback(id: &ReleaseId, stage: Option<&StageName>, state: &str) -> Self {
+        Self::of(Self::callbacks(id), format!("{}#{state}", stage_or_none(stage)))
+    }
+
+    /// The partition of a release's callbacks.
+    #[must_use]
+    pub fn callbacks(id: &ReleaseId) -> String {
+        partition_of(partition::CALLBACK, id)
+    }
+
+    /// Points from what wakes a step to the step's callback. `wake` is the wake key as text.
+    #[must_use]
+    pub fn wake(wake: &str, id: &ReleaseId, stage: Option<&StageName>, state: &str) -> Self {
+        Self::of(Self::wakes(wake), format!("{id}#{}#{state}", stage_or_none(stage)))
+    }
+
+    /// The partition of all steps that a wake key wakes.
+    #[must_use]
+    pub fn wakes(wake: &str) -> String {
+        partition_of(partition::WAKE, wake)
+    }
+
+    /// That the reconciler asks for a step to be woken.
+    #[must_use]
+    pub fn due(id: &ReleaseId, stage: Option<&StageName>, state: &str) -> Self {
+        Self::of(partition_of(partition::DUE, id), format!("{}#{state}", stage_or_none(stage)))
+    }
+
+    /// When an alarm last went into ALARM.
+    #[must_use]
+    pub fn fired(alarm: &str) -> Self {
+        Self::of(partition_of(partition::ALARM, alarm), Self::FIRED)
+    }
+}
+
+/// Of an application.
+impl Key {
+    /// Who has the application's lock.
+    #[must_use]
+    pub fn lock(application: &ApplicationName) -> Self {
+        Self::of(partition_of(partition::LOCK, application), Self::LOCK)
+    }
+
+    /// An image that was rolled back or rejected.
+    #[must_use]
+    pub fn quarantine(application: &ApplicationName, digest: &Digest) -> Self {
+        Self::of(partition_of(partition::QUARANTINE, application), digest.as_str())
+    }
+
+    /// From when on the pushes of an application count.
+    #[must_use]
+    pub fn since(application: &ApplicationName) -> Self {
+        Self::of(partition_of(partition::RECONCILE, application), "SINCE")
+    }
+
+    /// A release in its application's history: a later push sorts behind an earlier one, in whatever order they were
+    /// received.
+    #[must_use]
+    pub fn history(started: &Started) -> Self {
+        let Started { release, at, pushed_at, .. } = started;
+        Self::of(Self::histories(&release.application), format!("{pushed_at:.3}#{at:.3}#{}#", release.id))
+    }
+
+    /// The partition of an application's history.
+    #[must_use]
+    pub fn histories(application: &ApplicationName) -> String {
+        partition_of(partition::APPLICATION, application)
+    }
+
+    /// Who pushed an image.
+    #[must_use]
+    pub fn pushers(repository: &RepositoryName, digest: &Digest) -> Self {
+        Self::of(partition_of(partition::PUSHER, format_args!("{repository}@{digest}")), "PUSHER")
+    }
+
+    /// An entry of an application's audit, counted from 1.
+    #[must_use]
+    pub fn audit(application: &ApplicationName, sequence: u64) -> Self {
+        Self::of(Self::audits(application), format!("{sequence:012}"))
+    }
+
+    /// The partition of an application's audit.
+    #[must_use]
+    pub fn audits(application: &ApplicationName) -> String {
+        partition_of(partition::AUDIT, application)
+    }
+
+    /// The changes of an application's alarms in the last minutes.
+    #[must_use]
+    pub fn flood(application: &ApplicationName) -> Self {
+        Self::of(partition_of(partition::FLOOD, application), "FLOOD")
+    }
+}
+
+/// Of an approval.
+impl Key {
+    /// An approval.
+    #[must_use]
+    pub fn approval(id: &ApprovalId) -> Self {
+        Self::in_approval(id, Self::APPROVAL)
+    }
+
+    /// A person's link to an approval, by the hash of its token.
+    #[must_use]
+    pub fn link(token_hash: &str) -> Self {
+        Self::of(partition_of(partition::LINK, token_hash), "LINK")
+    }
+
+    /// That an approver's mail of an approval was handed to SNS.
+    #[must_use]
+    pub fn mailed(id: &ApprovalId, approver: &str) -> Self {
+        Self::in_approval(id, format!("MAILED#{approver}"))
+    }
+
+    /// That an approver was reminded.
+    #[must_use]
+    pub fn reminded(id: &ApprovalId, approver: &str) -> Self {
+        Self::in_approval(id, format!("REMINDED#{approver}"))
+    }
+
+    /// That an approver was notified of what became of an approval.
+    #[must_use]
+    pub fn told(id: &ApprovalId, approver: &str) -> Self {
+        Self::in_approval(id, format!("TOLD#{approver}"))
+    }
+}
+
+fn partition_of(partition: &str, owner: impl Display) -> String {
+    format!("{partition}{owner}")
+}
+
+fn stage_or_none(stage: Option<&StageName>) -> &str {
+    stage.map_or(Key::NO_STAGE, StageName::as_str)
+}

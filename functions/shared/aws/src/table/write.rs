@@ -1,0 +1,293 @@
+//! Writes, each conditional where it may meet another one.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, Put, TransactWriteItem, Update};
+use serde::Serialize;
+
+use super::{Table, attributes, item, json};
+use crate::{AwsError, Key};
+
+const REPLACE: &str = "SET #document = :document, #version = :next";
+const UNCHANGED: &str = "#version = :version";
+
+impl Table {
+    /// Writes an item if there is none. `false` when there was one, which stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// When DynamoDB cannot be asked.
+    pub async fn put_new(&self, key: &Key, document: &(impl Serialize + Sync)) -> Result<bool, AwsError> {
+        const OPERATION: &str = "dynamodb:PutItem";
+        let request = self
+            .client
+            .put_item()
+            .table_name(&self.name)
+            .set_item(Some(item(OPERATION, key, document, 1)?))
+            .condition_expression("attribute_not_exists(pk)");
+        match request.send().await {
+            Ok(_) => Ok(true),
+            Err(error) if error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) => Ok(false),
+            Err(error) => Err(AwsError::from_sdk(OPERATION, error)),
+        }
+    }
+
+    /// Writes an item, whatever was there.
+    ///
+    /// # Errors
+    ///
+    /// When DynamoDB cannot be asked.
+    pub async fn put(&self, key: &Key, document: &(impl Serialize + Sync)) -> Result<(), AwsError> {
+        const OPERATION: &str = "dynamodb:PutItem";
+        let request = self.client.put_item().table_name(&self.name).set_item(Some(item(OPERATION, key, document, 1)?));
+        request.send().await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
+        Ok(())
+    }
+
+    /// Replaces an item that is still in the version it was read in. `false` when someone was first.
+    ///
+    /// # Errors
+    ///
+    /// When DynamoDB cannot be asked.
+    pub async fn replace(&self, key: &Key, document: &(impl Serialize + Sync), version: u64) -> Result<bool, AwsError> {
+        const OPERATION: &str = "dynamodb:UpdateItem";
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.name)
+            .set_key(Some(attributes(key)))
+            .update_expression(REPLACE)
+            .condition_expression(UNCHANGED)
+            .set_expression_attribute_names(Some(names()))
+            .set_expression_attribute_values(Some(replacement(OPERATION, document, version)?));
+        match request.send().await {
+            Ok(_) => Ok(true),
+            Err(error) if error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) => Ok(false),
+            Err(error) => Err(AwsError::from_sdk(OPERATION, error)),
+        }
+    }
+
+    /// Writes an item that is still as it was read: in that version, or not there. `false` when someone was first.
+    ///
+    /// # Errors
+    ///
+    /// When DynamoDB cannot be asked.
+    pub async fn write(&self, key: &Key, document: &(impl Serialize + Sync), version: Option<u64>) -> Result<bool, AwsError> {
+        match version {
+            Some(version) => self.replace(key, document, version).await,
+            None => self.put_new(key, document).await,
+        }
+    }
+
+    /// Replaces an item that is still in the version it was read in and writes a new one beside it, both or neither.
+    /// `false` when someone was first.
+    ///
+    /// # Errors
+    ///
+    /// When DynamoDB cannot be asked.
+    pub async fn replace_and_put_new(
+        &self,
+        key: &Key,
+        document: &(impl Serialize + Sync),
+        version: u64,
+        beside: &Key,
+        entry: &(impl Serialize + Sync),
+    ) -> Result<bool, AwsError> {
+        const OPERATION: &str = "dynamodb:UpdateItem";
+        let update = Update::builder()
+            .table_name(&self.name)
+            .set_key(Some(attributes(key)))
+            .update_expression(REPLACE)
+            .condition_expression(UNCHANGED)
+            .set_expression_attribute_names(Some(names()))
+            .set_expression_attribute_values(Some(replacement(OPERATION, document, version)?))
+            .build();
+        let put = Put::builder()
+            .table_name(&self.name)
+            .set_item(Some(item(OPERATION, beside, entry, 1)?))
+            .condition_expression("attribute_not_exists(pk)")
+            .build();
+        let update = update.map_err(|error| AwsError::unusable(OPERATION, error.to_string()))?;
+        let put = put.map_err(|error| AwsError::unusable(OPERATION, error.to_string()))?;
+        let items = [TransactWriteItem::builder().update(update).build(), TransactWriteItem::builder().put(put).build()];
+        self.transact(OPERATION, items).await
+    }
+
+    /// Writes two items that are not there, both or neither. `false` when one of them was.
+    ///
+    /// # Errors
+    ///
+    /// When DynamoDB cannot be asked.
+    pub async fn put_both_new(
+        &self,
+        key: &Key,
+        document: &(impl Serialize + Sync),
+        beside: &Key,
+        entry: &(impl Serialize + Sync),
+    ) -> Result<bool, AwsError> {
+        const OPERATION: &str = "dynamodb:PutItem";
+        let new = |item| {
+            let put = Put::builder().table_name(&self.name).set_item(Some(item)).condition_expression("attribute_not_exists(pk)").build();
+            put.map(|put| TransactWriteItem::builder().put(put).build()).map_err(|error| AwsError::unusable(OPERATION, error.to_string()))
+        };
+        let items = [new(item(OPERATION, key, document, 1)?)?, new(item(OPERATION, beside, entry, 1)?)?];
+        self.transact(OPERATION, items).await
+    }
+
+    /// The permissions that a transaction needs are those of its parts; `operation` names one of them.
+    async fn transact(&self, operation: &'static str, items: [TransactWriteItem; 2]) -> Result<bool, AwsError> {
+        match self.client.transact_write_items().set_transact_items(Some(items.into())).send().await {
+            Ok(_) => Ok(true),
+            Err(error) if error.as_service_error().is_some_and(lost_the_race) => Ok(false),
+            Err(error) => Err(match error.as_service_error().and_then(throttled) {
+                Some(reason) => AwsError::throttled(operation, reason.code().unwrap_or_default(), reason.message().unwrap_or_default()),
+                None => AwsError::from_sdk(operation, error),
+            }),
+        }
+    }
+
+    /// Removes an item. That it is not there is no error.
+    ///
+    /// # Errors
+    ///
+    /// When DynamoDB cannot be asked.
+    pub async fn delete(&self, key: &Key) -> Result<(), AwsError> {
+        let request = self.client.delete_item().table_name(&self.name).set_key(Some(attributes(key)));
+        request.send().await.map_err(|error| AwsError::from_sdk("dynamodb:DeleteItem", error))?;
+        Ok(())
+    }
+
+    /// Removes an item that is still in the version it was read in. `false` when someone was first; that none is there is no error.
+    ///
+    /// # Errors
+    ///
+    /// When DynamoDB cannot be asked.
+    pub async fn delete_version(&self, key: &Key, version: u64) -> Result<bool, AwsError> {
+        let request = self
+            .client
+            .delete_item()
+            .table_name(&self.name)
+            .set_key(Some(attributes(key)))
+            .condition_expression("attribute_not_exists(pk) OR #version = :version")
+            .expression_attribute_names("#version", "version")
+            .expression_attribute_values(":version", AttributeValue::N(version.to_string()));
+        match request.send().await {
+            Ok(_) => Ok(true),
+            Err(error) if error.as_service_error().is_some_and(DeleteItemError::is_conditional_check_failed_exception) => Ok(false),
+            Err(error) => Err(AwsError::from_sdk("dynamodb:DeleteItem", error)),
+        }
+    }
+}
+
+/// Why a transaction was cancelled, one reason for each of its parts.
+fn reasons(error: &TransactWriteItemsError) -> &[CancellationReason] {
+    match error {
+        TransactWriteItemsError::TransactionCanceledException(cancelled) => cancelled.cancellation_reasons(),
+        _ => &[],
+    }
+}
+
+/// A failed condition, or another transaction on the same item, means that someone was first.
+fn lost_the_race(error: &TransactWriteItemsError) -> bool {
+    reasons(error).iter().any(|reason| matches!(reason.code(), Some("ConditionalCheckFailed" | "TransactionConflict")))
+}
+
+/// That a part of a transaction was throttled is in its reasons only (`TransactionCanceledException`, Amazon DynamoDB API reference).
+fn throttled(error: &TransactWriteItemsError) -> Option<&CancellationReason> {
+    reasons(error).iter().find(|reason| matches!(reason.code(), Some("ThrottlingError" | "ProvisionedThroughputExceeded")))
+}
+
+fn names() -> HashMap<String, String> {
+    HashMap::from([("#document".to_owned(), "document".to_owned()), ("#version".to_owned(), "version".to_owned())])
+}
+
+fn replacement(operation: &'static str, document: &impl Serialize, version: u64) -> Result<HashMap<String, AttributeValue>, AwsError> {
+    Ok(HashMap::from([
+        (":document".to_owned(), AttributeValue::S(json(operation, document)?)),
+        (":version".to_owned(), AttributeValue::N(version.to_string())),
+        (":next".to_owned(), AttributeValue::N((version + 1).to_string())),
+    ]))
+}
+
+#[cfg(test)]
+mod tests {
+
+    use aws_sdk_dynamodb::operation::put_item::PutItemOutput;
+    use aws_sdk_dynamodb::types::error::{ConditionalCheckFailedException, TransactionCanceledException};
+    use aws_smithy_mocks::mock;
+
+    use super::*;
+    use crate::answering::answering;
+    use crate::table::{stored, text};
+
+    #[tokio::test]
+    async fn a_failed_condition_is_an_answer_and_no_error() {
+        let there = mock!(aws_sdk_dynamodb::Client::put_item)
+            .match_requests(|request| request.condition_expression() == Some("attribute_not_exists(pk)"))
+            .then_error(|| PutItemError::ConditionalCheckFailedException(ConditionalCheckFailedException::builder().build()));
+        let table = Table::new(answering!(aws_sdk_dynamodb, [&there]), "slipway");
+
+        assert!(!table.put_new(&Key::link("hash"), &1).await.expect("an answer"));
+    }
+
+    #[tokio::test]
+    async fn an_item_that_was_replaced_meanwhile_is_not_removed() {
+        let replaced = mock!(aws_sdk_dynamodb::Client::delete_item)
+            .match_requests(|request| {
+                request.condition_expression().is_some_and(|condition| condition.contains("#version = :version"))
+                    && request
+                        .expression_attribute_values()
+                        .is_some_and(|values| values.get(":version") == Some(&AttributeValue::N("7".into())))
+            })
+            .then_error(|| DeleteItemError::ConditionalCheckFailedException(ConditionalCheckFailedException::builder().build()));
+        let table = Table::new(answering!(aws_sdk_dynamodb, [&replaced]), "slipway");
+
+        assert!(!table.delete_version(&Key::link("hash"), 7).await.expect("an answer"));
+    }
+
+    #[tokio::test]
+    async fn an_item_is_its_key_its_document_and_a_version() {
+        let put = mock!(aws_sdk_dynamodb::Client::put_item)
+            .match_requests(|request| {
+                let item = request.item().cloned().unwrap_or_default();
+                stored::<Vec<u8>>("test", &item).is_ok_and(|stored| stored.document == [1, 2] && stored.version == 1)
+                    && item.get("pk") == Some(&text("LINK#hash"))
+            })
+            .then_output(|| PutItemOutput::builder().build());
+        let table = Table::new(answering!(aws_sdk_dynamodb, [&put]), "slipway");
+
+        table.put(&Key::link("hash"), &[1, 2]).await.expect("written");
+    }
+
+    #[tokio::test]
+    async fn the_loser_of_a_race_is_told_so() {
+        let lost = mock!(aws_sdk_dynamodb::Client::transact_write_items).then_error(|| cancelled("ConditionalCheckFailed"));
+        let table = Table::new(answering!(aws_sdk_dynamodb, [&lost]), "slipway");
+
+        let won = table.replace_and_put_new(&Key::link("a"), &1, 1, &Key::link("b"), &2).await;
+
+        assert!(!won.expect("an answer"));
+    }
+
+    #[tokio::test]
+    async fn a_throttled_part_throttles_its_transaction() {
+        for code in ["ThrottlingError", "ProvisionedThroughputExceeded"] {
+            let throttled = mock!(aws_sdk_dynamodb::Client::transact_write_items).then_error(move || cancelled(code));
+            let table = Table::new(answering!(aws_sdk_dynamodb, [&throttled]), "slipway");
+
+            let error = table.put_both_new(&Key::link("a"), &1, &Key::link("b"), &2).await.expect_err("it is throttled");
+
+            assert!(matches!(error, AwsError::Throttled { .. }), "{code}: {error:?}");
+        }
+    }
+
+    fn cancelled(code: &str) -> TransactWriteItemsError {
+        let reasons = [CancellationReason::builder().code("None").build(), CancellationReason::builder().code(code).build()];
+        let cancelled = TransactionCanceledException::builder().set_cancellation_reasons(Some(reasons.into()));
+        TransactWriteItemsError::TransactionCanceledException(cancelled.build())
+    }
+}

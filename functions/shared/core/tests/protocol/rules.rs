@@ -1,0 +1,92 @@
+//! The rules of the protocol. Each can be left out, to know that the model sees what it is good for.
+
+/// A rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rule {
+    /// A function writes only with the lock's generation.
+    Generations,
+    /// Nobody takes the lock while a function of its last holder may be writing.
+    Leases,
+    /// Nobody takes the lock of a release that lives.
+    LivingHolders,
+    /// Nothing is deployed that people did not approve.
+    Approvals,
+    /// A release that has not begun to change the stage gives way to a newer push.
+    NewestPush,
+    /// An older attempt does not park over a later one.
+    LaterAttempts,
+    /// A step looks again once its token is parked.
+    LookAfterParking,
+    /// A stage that has begun to change is not captured anew.
+    NoRestartOnceBegun,
+    /// The reconciler wakes what an event may be lost for.
+    Reconciler,
+    /// What points to a callback stays as long as its release: no attempt removes what a later one is found by.
+    PointersStay,
+    /// A step counts its own state's failures, and no older attempt's.
+    OwnFailures,
+    /// Whatever wants to restart reads first whether the stage has begun to change.
+    RestartReadsTheChange,
+    /// Within a release, a later attempt shuts out the earlier ones before it restarts or rolls back.
+    Fence,
+    /// A release gives its lock back before it says what it changed.
+    LockBeforeOutcome,
+    /// The reconciler gives the lock of an ended release back.
+    LocksOfTheEnded,
+}
+
+impl Rule {
+    /// All of them.
+    pub(crate) const ALL: [Self; 15] = [
+        Self::Generations,
+        Self::Leases,
+        Self::LivingHolders,
+        Self::Approvals,
+        Self::NewestPush,
+        Self::LaterAttempts,
+        Self::LookAfterParking,
+        Self::NoRestartOnceBegun,
+        Self::Reconciler,
+        Self::PointersStay,
+        Self::OwnFailures,
+        Self::RestartReadsTheChange,
+        Self::Fence,
+        Self::LockBeforeOutcome,
+        Self::LocksOfTheEnded,
+    ];
+
+    /// Those that the code does not keep yet: `faults.rs` shows what each costs. Whoever builds one takes it out here, and every
+    /// interleaving holds the code to it from then on.
+    pub(crate) const OPEN: &[Self] =
+        &[Self::PointersStay, Self::OwnFailures, Self::RestartReadsTheChange, Self::Fence, Self::LockBeforeOutcome, Self::LocksOfTheEnded];
+}
+
+/// Which rules a run keeps, and which it is held to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    one: Option<Rule>,
+    left_out: &'static [Rule],
+    tolerated: &'static [Rule],
+}
+
+impl Rules {
+    /// The protocol as the code has it.
+    pub(crate) const AS_IT_IS: Self = Self { one: None, left_out: Rule::OPEN, tolerated: Rule::OPEN };
+    /// The protocol with every rule.
+    pub(crate) const MENDED: Self = Self { one: None, left_out: &[], tolerated: &[] };
+
+    /// The protocol without one rule, held to all of them.
+    pub(crate) const fn without(rule: Rule) -> Self {
+        Self { one: Some(rule), left_out: &[], tolerated: &[] }
+    }
+
+    /// Whether the run keeps the rule.
+    pub(crate) fn keep(self, rule: Rule) -> bool {
+        self.one != Some(rule) && !self.left_out.contains(&rule)
+    }
+
+    /// Whether what the rule is good for is known not to hold.
+    pub(crate) fn tolerate(self, rule: Rule) -> bool {
+        self.tolerated.contains(&rule)
+    }
+}

@@ -1,0 +1,144 @@
+//! `DeployServices`.
+
+use jiff::{SignedDuration, Timestamp};
+use slipway_core::deployment::{Progress, judge};
+use slipway_core::protocol::{StepResult, WakeKey};
+use slipway_core::rollback::{Change, ROUNDS};
+
+use super::lock::{Alone, begin_writing, shut_out_earlier, stop_writing};
+use crate::aws::{Aws, Unknown};
+use crate::rules::Rule;
+use crate::world::service::{Revision, service_arn, task_definition};
+use crate::world::workflow::{Output, Task};
+use crate::world::{DEPLOYMENT_SECONDS, World, baseline_revision, names, ours};
+
+/// Deploys the service, or looks how far ECS is.
+pub(super) async fn look(aws: &Aws, task: &Task) -> Result<StepResult<Output>, Unknown> {
+    let release = task.place.release;
+    if aws.call("reads whether ECS was told", |world| world.table.records[release].told).await? {
+        return follow(aws, task).await;
+    }
+    let mut begun = aws.call("reads the change", |world| world.table.records[release].change.is_some()).await?;
+    if !aws.keeps(Rule::NoRestartOnceBegun) {
+        begun = false;
+    }
+    if !aws.call("reads the approval", |world| approved(world, task)).await? {
+        return Ok(stop("not approved", begun));
+    }
+    let view = aws.ask("looks at the service", |world| world.service.view()).await?;
+    let registered = aws.call("reads the revision", |world| world.table.records[release].registered).await?;
+    let (now, ours) = (&view.task_definition, task_definition(ours(release)));
+    let was_told = registered && (*now == ours || view.deployments.iter().any(|deployment| deployment.task_definition == ours));
+    let before = baseline_revision(task.baseline.as_ref().expect("a baseline"));
+    if *now != task_definition(before) && !(registered && *now == ours) {
+        return if begun { Ok(stop("someone else deployed", begun)) } else { restart(aws, task, begun).await };
+    }
+    let unwanted = |world: &mut World| if begun { None } else { world.interrupted(task) };
+    if let Some(end) = aws.call("reads what comes first", unwanted).await? {
+        return Ok(StepResult::End(end));
+    }
+    if begun && aws.call("reads an abort", |world| world.table.records[release].aborted).await? {
+        return Ok(StepResult::roll_back("aborted"));
+    }
+    aws.ask("registers a revision", |world| world.table.records[release].registered = true).await?;
+    if !begin_writing(aws, task).await? {
+        return Ok(stop("the lock is lost", begun));
+    }
+    begin_change(aws, task).await?;
+    let told = if was_told { Ok(()) } else { tell_ecs(aws, task).await };
+    stop_writing(aws, task).await?;
+    told?;
+    aws.call("keeps that ECS was told", |world| world.table.records[release].told = true).await?;
+    Ok(wait(aws.now()))
+}
+
+async fn tell_ecs(aws: &Aws, task: &Task) -> Result<(), Unknown> {
+    aws.ask("tells ECS", |world| world.update_service(task, ours(task.place.release))).await
+}
+
+/// Looks how far ECS is.
+async fn follow(aws: &Aws, task: &Task) -> Result<StepResult<Output>, Unknown> {
+    let release = task.place.release;
+    let record = aws.call("reads an abort", |world| (world.table.records[release].aborted, world.table.records[release].change.clone()));
+    let (aborted, change) = record.await?;
+    if aborted {
+        return Ok(StepResult::roll_back("aborted"));
+    }
+    let begun = change.map_or_else(|| aws.now(), |Change { at, .. }| at);
+    let deadline = begun + SignedDuration::from_secs(DEPLOYMENT_SECONDS);
+    Ok(match deployed(aws, ours(release), deadline).await? {
+        Progress::Going => wait(begun),
+        Progress::Done => StepResult::Done(Output::Nothing),
+        Progress::Failed { reason } => StepResult::roll_back(reason),
+    })
+}
+
+fn wait(begun: Timestamp) -> StepResult<Output> {
+    let deadline = begun + SignedDuration::from_secs(DEPLOYMENT_SECONDS);
+    StepResult::Wait { on: vec![WakeKey::Service(service_arn())], deadline }
+}
+
+/// Where a deployment, or its rollback, stands. What is not over at its deadline has failed.
+pub(super) async fn deployed(aws: &Aws, wanted: Revision, deadline: Timestamp) -> Result<Progress, Unknown> {
+    let view = aws.ask("looks at the deployment", |world| world.service.view()).await?;
+    Ok(match judge(&view, &task_definition(wanted)) {
+        Progress::Going if aws.now() >= deadline => Progress::Failed { reason: "it did not end in time".into() },
+        other => other,
+    })
+}
+
+/// What stops a stage that has begun to change leads to its rollback.
+fn stop(reason: &str, begun: bool) -> StepResult<Output> {
+    if begun { StepResult::roll_back(reason) } else { StepResult::failed(reason) }
+}
+
+/// Whether people approved what is to be deployed, for what it is to replace.
+pub(super) fn approved(world: &mut World, task: &Task) -> bool {
+    if !world.stage.approval || !world.rules.keep(Rule::Approvals) {
+        return true;
+    }
+    let Some(baseline) = &task.baseline else { return false };
+    let approval = world.approval(task.place.release, baseline.round);
+    approval.is_some_and(|approval| approval.covers(&names::release(task.place.release), &names::stage(), baseline).is_ok())
+}
+
+/// Whether the service runs neither its baseline nor what the release deployed.
+pub(super) fn changed_by_others(world: &mut World, task: &Task, registered: bool) -> bool {
+    let before = baseline_revision(task.baseline.as_ref().expect("a baseline"));
+    let runs = world.service.runs();
+    runs != before && !(registered && runs == ours(task.place.release))
+}
+
+/// Writes down that the release begins to change the stage, unless it is written down.
+pub(super) async fn begin_change(aws: &Aws, task: &Task) -> Result<(), Unknown> {
+    let change = Change { stage: names::stage(), at: aws.now() };
+    let begin = |world: &mut World| {
+        world.table.records[task.place.release].change.get_or_insert(change);
+    };
+    aws.call("writes that the change begins", begin).await
+}
+
+/// The stage is not what people were shown: its baseline is captured anew, a few times. Without people it fails.
+pub(super) async fn restart(aws: &Aws, task: &Task, begun: bool) -> Result<StepResult<Output>, Unknown> {
+    let release = task.place.release;
+    let round = task.baseline.as_ref().expect("a baseline").round;
+    let asks = aws.call("reads the stage", |world| world.stage.approval).await?;
+    if !asks || round >= ROUNDS {
+        return Ok(stop("someone else deployed", begun));
+    }
+    if aws.keeps(Rule::Fence) {
+        match shut_out_earlier(aws, task).await? {
+            Alone::Yes => {}
+            Alone::NotYet => return Ok(StepResult::LookAgain { reason: "an earlier attempt may still be writing".into() }),
+            Alone::Lost => return Ok(stop("the lock is lost", begun)),
+        }
+    }
+    if aws.keeps(Rule::RestartReadsTheChange) && aws.keeps(Rule::NoRestartOnceBegun) {
+        let change = |world: &mut World| world.table.records[release].change.is_some();
+        if aws.call("reads the change again", change).await? {
+            return Ok(stop("someone else deployed", true));
+        }
+    }
+    aws.call("keeps the round", |world| world.table.records[release].round = round + 1).await?;
+    Ok(StepResult::Restart { reason: "someone else deployed".into() })
+}

@@ -1,0 +1,73 @@
+//! `RollBack`.
+
+use jiff::SignedDuration;
+use slipway_core::deployment::Progress;
+use slipway_core::protocol::{StepResult, WakeKey};
+use slipway_core::rollback::{Restoration, restoration};
+
+use super::deploy_services::deployed;
+use super::lock::{Alone, begin_writing, shut_out_earlier, stop_writing};
+use crate::aws::{Aws, Unknown};
+use crate::rules::Rule;
+use crate::world::service::{service_arn, task_definition};
+use crate::world::workflow::{Output, Task};
+use crate::world::{DEPLOYMENT_SECONDS, State, World, baseline_revision, ours};
+
+/// Restores the baseline, or looks how far ECS is.
+pub(super) async fn look(aws: &Aws, task: &Task) -> Result<StepResult<Output>, Unknown> {
+    let release = task.place.release;
+    let restored = aws.call("reads whether it is restored", |world| world.table.records[release].restored).await?;
+    if !restored && aws.keeps(Rule::Fence) {
+        match shut_out_earlier(aws, task).await? {
+            Alone::Yes => {}
+            Alone::NotYet => return Ok(StepResult::LookAgain { reason: "an earlier attempt may still be writing".into() }),
+            Alone::Lost => return Ok(StepResult::stuck("the lock is lost")),
+        }
+    }
+    if !aws.call("reads the change", |world| world.table.records[release].change.is_some()).await? {
+        return Ok(StepResult::failed("nothing was changed"));
+    }
+    if !restored && let Err(reason) = begin(aws, task).await? {
+        return Ok(StepResult::stuck(reason));
+    }
+    let now = aws.now();
+    let first_look = |world: &mut World| *world.table.records[release].first_looks.entry(State::RollBack).or_insert(now);
+    let deadline = aws.call("keeps its first look", first_look).await? + SignedDuration::from_secs(DEPLOYMENT_SECONDS);
+    Ok(match deployed(aws, before(task), deadline).await? {
+        Progress::Going => StepResult::Wait { on: vec![WakeKey::Service(service_arn())], deadline },
+        Progress::Done => StepResult::Done(Output::Nothing),
+        Progress::Failed { reason } => StepResult::stuck(reason),
+    })
+}
+
+/// Tells ECS to run the baseline, where the release changed it; else why a person is needed.
+async fn begin(aws: &Aws, task: &Task) -> Result<Result<(), String>, Unknown> {
+    if !begin_writing(aws, task).await? {
+        return Ok(Err("the lock is lost".into()));
+    }
+    let restored = restore(aws, task).await;
+    stop_writing(aws, task).await?;
+    if let Err(reason) = restored? {
+        return Ok(Err(reason));
+    }
+    aws.call("keeps that it is restored", |world| world.table.records[task.place.release].restored = true).await?;
+    Ok(Ok(()))
+}
+
+async fn restore(aws: &Aws, task: &Task) -> Result<Result<(), String>, Unknown> {
+    let release = task.place.release;
+    let view = aws.ask("looks at the service", |world| world.service.view()).await?;
+    let registered = aws.call("reads the revision", |world| world.table.records[release].registered).await?;
+    let ours = registered.then(|| task_definition(ours(release)));
+    let baseline = task.baseline.as_ref().expect("a baseline");
+    match restoration(&baseline.services[0], ours.as_ref(), None, &view) {
+        Restoration::AlreadyBack => {}
+        Restoration::PutBack => aws.ask("puts the baseline back", |world: &mut World| world.update_service(task, before(task))).await?,
+        Restoration::Refuse { running } => return Ok(Err(format!("someone else deployed {running}"))),
+    }
+    Ok(Ok(()))
+}
+
+fn before(task: &Task) -> u32 {
+    baseline_revision(task.baseline.as_ref().expect("a baseline"))
+}

@@ -1,0 +1,92 @@
+//! `RunMigration`: the stage's first change, where it has one.
+
+use jiff::SignedDuration;
+use slipway_core::protocol::{StepResult, WakeKey};
+
+use super::deploy_services::{approved, begin_change, changed_by_others, restart};
+use super::lock::{begin_writing, stop_writing};
+use crate::aws::{Aws, Unknown};
+use crate::world::workflow::{Output, Task};
+use crate::world::{MIGRATION_SECONDS, State, World, names};
+
+/// Begins the migration, or looks how it goes.
+pub(super) async fn look(aws: &Aws, task: &Task) -> Result<StepResult<Output>, Unknown> {
+    let release = task.place.release;
+    if let Some(end) = aws.call("reads the migration", |world| world.table.records[release].migration).await? {
+        return follow(aws, task, end).await;
+    }
+    if !aws.call("reads the approval", |world| approved(world, task)).await? {
+        return Ok(StepResult::failed("not approved"));
+    }
+    if aws.ask("looks at the service", |world| changed_by_others(world, task, false)).await? {
+        return restart(aws, task, false).await;
+    }
+    if let Some(end) = aws.call("reads what comes first", |world| world.interrupted(task)).await? {
+        return Ok(StepResult::End(end));
+    }
+    aws.ask("registers a revision", |world| world.table.records[release].registered = true).await?;
+    if !begin_writing(aws, task).await? {
+        return Ok(StepResult::failed("the lock is lost"));
+    }
+    let begun = begin(aws, task).await;
+    stop_writing(aws, task).await?;
+    begun?;
+    wait(aws, task).await
+}
+
+async fn begin(aws: &Aws, task: &Task) -> Result<(), Unknown> {
+    let release = task.place.release;
+    begin_change(aws, task).await?;
+    let keep = |world: &mut World| {
+        world.table.records[release].migration.get_or_insert(None);
+    };
+    aws.call("keeps that it begins", keep).await?;
+    run(aws, task).await
+}
+
+/// Has ECS run the task, which is asked for by a name that finds it again.
+async fn run(aws: &Aws, task: &Task) -> Result<(), Unknown> {
+    let run = |world: &mut World| {
+        world.tasks[task.place.release].get_or_insert(None);
+    };
+    aws.ask("runs the migration's task", run).await
+}
+
+async fn follow(aws: &Aws, task: &Task, end: Option<bool>) -> Result<StepResult<Output>, Unknown> {
+    let release = task.place.release;
+    let end = if let Some(end) = end {
+        end
+    } else {
+        run(aws, task).await?;
+        let waits = wait(aws, task).await?;
+        let late = matches!(&waits, StepResult::Wait { deadline, .. } if aws.now() >= *deadline);
+        let stopped = aws.ask("looks at its task", |world| world.tasks[release].flatten()).await?;
+        if stopped.is_none() && !late {
+            return Ok(waits);
+        }
+        if stopped.is_none() {
+            aws.ask("stops its task", |world| world.end_migration(release, false)).await?;
+        }
+        let keep = |world: &mut World| {
+            let kept = world.table.records[release].migration.get_or_insert(None);
+            *kept.get_or_insert(stopped.unwrap_or(false))
+        };
+        aws.call("keeps how it ended", keep).await?
+    };
+    let aborted = aws.call("reads what comes first", |world| world.table.records[release].aborted).await?;
+    Ok(match end {
+        true if aborted => StepResult::roll_back("aborted; its migration has run"),
+        true => StepResult::Done(Output::Nothing),
+        false => StepResult::roll_back("the migration failed"),
+    })
+}
+
+/// What it waits on: its task, once it has one.
+async fn wait(aws: &Aws, task: &Task) -> Result<StepResult<Output>, Unknown> {
+    let release = task.place.release;
+    let first = aws.now();
+    let first_look = |world: &mut World| *world.table.records[release].first_looks.entry(State::RunMigration).or_insert(first);
+    let first = aws.call("keeps its first look", first_look).await?;
+    let on = vec![WakeKey::Task(names::task(release))];
+    Ok(StepResult::Wait { on, deadline: first + SignedDuration::from_secs(MIGRATION_SECONDS) })
+}

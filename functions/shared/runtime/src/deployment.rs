@@ -1,0 +1,65 @@
+//! Where a stage's deployment, or its rollback, stands.
+
+use jiff::{SignedDuration, Timestamp};
+use slipway_aws::Aws;
+use slipway_core::deployment::{Progress, ServiceView, judge, together};
+use slipway_core::step::DeployedService;
+use slipway_core::strategy::{Strategy, progress};
+
+use crate::{StepError, now};
+
+/// Whether every service runs what it should and nothing else. `restores` says that this is a rollback. A failure quotes ECS: its own
+/// reason, why tasks stopped, and what it said since then. What is not over at its deadline has failed.
+///
+/// # Errors
+///
+/// When ECS cannot be asked.
+pub async fn deployed(aws: &Aws, services: &[DeployedService], restores: bool, deadline: Timestamp) -> Result<Progress, StepError> {
+    let Some(first) = services.first() else { return Ok(Progress::Done) };
+    let names: Vec<_> = services.iter().map(|service| service.service.as_str()).collect();
+    let views = aws.ecs().services(first.cluster.as_str(), &names).await?;
+    let mut all = Vec::with_capacity(services.len());
+    for service in services {
+        let view = views.iter().find(|view| view.arn == service.arn);
+        let one = match view {
+            None => Progress::Failed { reason: "ECS has no such active service any more".to_owned() },
+            Some(view) => match seen(aws, service, view, restores).await? {
+                Progress::Failed { reason } => Progress::Failed { reason: why(aws, service, view, &reason).await? },
+                Progress::Going if now() >= deadline => {
+                    Progress::Failed { reason: why(aws, service, view, "ECS did not finish in time").await? }
+                }
+                other => other,
+            },
+        };
+        all.push(match one {
+            Progress::Failed { reason } => Progress::Failed { reason: format!("the deployment of {} failed: {reason}", service.service) },
+            other => other,
+        });
+    }
+    Ok(together(all))
+}
+
+/// Where one service stands: for a deployment that shifts traffic, by what ECS says of it as well.
+async fn seen(aws: &Aws, service: &DeployedService, view: &ServiceView, restores: bool) -> Result<Progress, StepError> {
+    let seen = judge(view, &service.task_definition);
+    if !service.strategy.as_ref().is_some_and(Strategy::shifts_traffic) {
+        return Ok(seen);
+    }
+    let newest = aws.ecs().newest_deployment(service.cluster.as_str(), &service.service).await?;
+    Ok(progress(newest.as_ref(), restores, seen))
+}
+
+/// ECS's reason, why its tasks stopped, and its last message about the service since they were created: an older one is about an
+/// earlier deployment. While no task has stopped, what ECS said in the last hour counts.
+async fn why(aws: &Aws, service: &DeployedService, view: &ServiceView, reason: &str) -> Result<String, StepError> {
+    let mut words = vec![reason.trim_end_matches('.').to_owned()];
+    let stopped = aws.ecs().stopped_tasks(service.cluster.as_str(), service.service.as_str(), &service.task_definition).await?;
+    if !stopped.reasons.is_empty() {
+        words.push(format!("its tasks stopped: {}", stopped.reasons.join("; ")));
+    }
+    let since = stopped.since.unwrap_or_else(|| now() - SignedDuration::from_hours(1));
+    if let Some(message) = view.trouble(since) {
+        words.push(format!("ECS says: {}", message.trim_end_matches('.')));
+    }
+    Ok(words.join("; "))
+}

@@ -1,0 +1,213 @@
+//! Judges whether a stage's services serve what they should, by looking at their tasks, at what the load balancer thinks of them, and
+//! through the load balancer itself.
+//!
+//! A service without a load balancer is judged by tasks that run on, and by a command of its own image. Services are looked at side by
+//! side. A service that answers badly is an answer, not an error.
+
+mod check;
+mod probe;
+
+use std::time::Duration;
+
+use futures::future::try_join_all;
+use jiff::{SignedDuration, Timestamp};
+use slipway_aws::{Aws, Key};
+use slipway_core::application::{HealthCheck, SteadyCheck};
+use slipway_core::approval::Verified;
+use slipway_core::deployment::ServiceView;
+use slipway_core::protocol::{StepResult, WakeKey};
+use slipway_core::step::{DeployedService, Proof, STEADY_SLACK_SECONDS, VerifiedServices, VerifyServicesInput};
+use slipway_core::timeline::Step;
+use slipway_core::verification::{Expected, Health, Look, PROBES, Probe, Target, Verification, judge};
+use slipway_runtime::{Config, StepError, abort_of, deadline, happened, now};
+
+pub use probe::Prober;
+
+/// How long one answer through the load balancer may take.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What looking at one service came to.
+enum Seen {
+    /// It serves, or it does not.
+    Judged(Verification),
+    /// Its command runs.
+    Waits {
+        /// What ends that.
+        on: WakeKey,
+        /// When its time is over.
+        until: Timestamp,
+    },
+    /// Its tasks have not run on for long enough.
+    TooYoung(String),
+}
+
+/// Looks at every service once.
+///
+/// # Errors
+///
+/// When ECS or ELB cannot be asked.
+pub async fn handle(
+    aws: &Aws,
+    config: &Config,
+    prober: &Prober,
+    input: VerifyServicesInput,
+) -> Result<StepResult<VerifiedServices>, StepError> {
+    let VerifyServicesInput { release, stage, services, proof } = &input;
+    let table = aws.table(&config.table);
+    // A baseline is proved whatever people want by now.
+    if *proof == Proof::Release
+        && let Some(abort) = abort_of(&table, &release.id).await?
+    {
+        return Ok(StepResult::roll_back(abort.in_words()));
+    }
+    let seen = try_join_all(services.iter().map(|service| look(aws, config, prober, &input, service))).await?;
+    let (mut judged, mut on, mut until, mut young) = (Vec::new(), Vec::new(), None, None);
+    for seen in seen {
+        match seen {
+            Seen::Judged(verification) => judged.push(verification),
+            Seen::Waits { on: key, until: its } => {
+                on.push(key);
+                until = Some(until.map_or(its, |until: Timestamp| until.min(its)));
+            }
+            Seen::TooYoung(reason) => young = Some(reason),
+        }
+    }
+    for verification in &judged {
+        record(aws, config, &input, verification).await?;
+    }
+    let bad: Vec<_> = judged.iter().filter(|one| one.result == Health::Unhealthy).map(|one| one.reason.as_str()).collect();
+    if !bad.is_empty() {
+        let reason = bad.join("; ");
+        return Ok(match proof {
+            Proof::Release => StepResult::roll_back(reason),
+            Proof::Baseline => StepResult::stuck(format!("{stage} does not serve again: {reason}")),
+        });
+    }
+    if let Some(reason) = young {
+        return Ok(StepResult::LookAgain { reason });
+    }
+    Ok(match until {
+        Some(deadline) => StepResult::Wait { on, deadline },
+        None => StepResult::Done(VerifiedServices { services: judged }),
+    })
+}
+
+/// Looks at one service once.
+async fn look(
+    aws: &Aws,
+    config: &Config,
+    prober: &Prober,
+    input: &VerifyServicesInput,
+    service: &DeployedService,
+) -> Result<Seen, StepError> {
+    let VerifyServicesInput { release, stage, proof, .. } = input;
+    let cluster = service.cluster.as_str();
+    let name = &service.service;
+    let Some(view) = aws.ecs().services(cluster, &[name.as_str()]).await?.into_iter().next() else {
+        return Ok(Seen::Judged(missing(service)));
+    };
+    let tasks = aws.ecs().running_tasks(cluster, name.as_str()).await?;
+    let mut targets: Vec<Target> = Vec::new();
+    // Where ECS shifts traffic, the tasks are in the one group or in the other.
+    let alternates = view.traffic.balancers.iter().filter_map(|balancer| balancer.alternate_target_group.as_ref());
+    for group in view.target_groups.iter().chain(alternates) {
+        targets.extend(aws.load_balancers().targets(group).await?);
+    }
+    // Scaling may have changed the count since the deployment; that someone scaled to nothing proves nothing.
+    let desired_count = if service.desired_count == 0 { 0 } else { view.desired_count.max(1) };
+    let expected = Expected { service: name, task_definition: &service.task_definition, digest: input.digest(), desired_count };
+    let verification = if let Some(health) = &service.health {
+        let probes = if service.desired_count == 0 { Vec::new() } else { probes(aws, prober, service, health, &view).await? };
+        judge(&expected, &view, &tasks, &targets, Look::Probes(&probes))
+    } else {
+        // That it runs again is seen at once: it has proved itself before.
+        let steady = service.steady.as_ref().filter(|_| *proof == Proof::Release);
+        let seconds = steady.map_or(0, |steady: &SteadyCheck| steady.duration.seconds());
+        let verification = judge(&expected, &view, &tasks, &targets, Look::Steady { seconds, now: now() });
+        if verification.result == Health::Unhealthy
+            && judge(&expected, &view, &tasks, &targets, Look::Steady { seconds: 0, now: now() }).result == Health::Healthy
+        {
+            // Only time is missing. From the first look on it may take as long as it should run on, and a while.
+            let first = Key::gate(&release.id, stage, &format!("STEADY#{name}"));
+            if now()
+                < deadline(&aws.table(&config.table), &first, seconds).await? + SignedDuration::from_secs(i64::from(STEADY_SLACK_SECONDS))
+            {
+                return Ok(Seen::TooYoung(verification.reason));
+            }
+        }
+        verification
+    };
+    let command = service.steady.as_ref().and_then(|steady| steady.command.as_deref());
+    match command {
+        Some(command) if *proof == Proof::Release && verification.result == Health::Healthy => {
+            check::run(aws, &aws.table(&config.table), (input, service), command, verification).await
+        }
+        _ => Ok(Seen::Judged(verification)),
+    }
+}
+
+/// Keeps how a service was seen.
+async fn record(aws: &Aws, config: &Config, input: &VerifyServicesInput, verification: &Verification) -> Result<(), StepError> {
+    let VerifyServicesInput { release, stage, proof, .. } = input;
+    let name = &verification.service;
+    let table = aws.table(&config.table);
+    if verification.result == Health::Healthy {
+        tracing::info!(release.id = %release.id, %stage, ecs.service = %name, slowest_ms = verification.slowest_ms, "{name} of {stage} serves");
+        if *proof == Proof::Release {
+            let verified = Verified { stage: stage.clone(), verification: verification.clone() };
+            table.put(&Key::verified(&release.id, stage, name), &verified).await?;
+        }
+    } else {
+        tracing::warn!(release.id = %release.id, %stage, ecs.service = %name, reason = verification.reason, "{name} of {stage} does not serve: {}", verification.reason);
+    }
+    let detail = if *proof == Proof::Release { name.to_string() } else { format!("{name}#AGAIN") };
+    let words = format!("{name}: {}", verification.in_words());
+    happened(&table, &release.id, Some(stage), (Step::Verified, &detail), words).await?;
+    Ok(())
+}
+
+/// Asks through the load balancer, a few times in a row.
+async fn probes(
+    aws: &Aws,
+    prober: &Prober,
+    service: &DeployedService,
+    health: &HealthCheck,
+    view: &ServiceView,
+) -> Result<Vec<Probe>, StepError> {
+    let base = match (&health.url, view.target_groups.first()) {
+        (Some(url), _) => Some(url.trim_end_matches('/').to_owned()),
+        (None, Some(group)) => aws.load_balancers().listener(group).await?.map(|listener| listener.url()),
+        (None, None) => None,
+    };
+    let Some(base) = base else {
+        let answer = Err(format!("not at all: {} has no load balancer, and its configuration no health.url", service.service));
+        return Ok(vec![Probe { answer, took_ms: 0 }]);
+    };
+    let url = format!("{base}{}", health.path);
+    let mut probes = Vec::with_capacity(PROBES);
+    for _ in 0..PROBES {
+        let probe = prober.ask(&url, PROBE_TIMEOUT).await;
+        let gave_up = probe.answer.is_err();
+        probes.push(probe);
+        // One answer that never came is enough: the verdict is made, and the function's own time is short.
+        if gave_up {
+            break;
+        }
+    }
+    Ok(probes)
+}
+
+fn missing(service: &DeployedService) -> Verification {
+    Verification {
+        service: service.service.clone(),
+        result: Health::Unhealthy,
+        reason: format!("ECS has no active service {} in the cluster {}", service.service, service.cluster),
+        tasks_running: 0,
+        tasks_desired: service.desired_count,
+        targets_healthy: 0,
+        answers: Vec::new(),
+        slowest_ms: 0,
+        steady_seconds: None,
+        command: None,
+    }
+}

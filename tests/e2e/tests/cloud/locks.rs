@@ -1,0 +1,203 @@
+//! Releases that meet each other, a person's wish, or an end that nobody planned.
+
+use serde_json::json;
+use slipway_local::image::Behaviour;
+use slipway_local::{Answer, PushOptions};
+
+use crate::world::World;
+
+#[tokio::test]
+async fn a_change_in_progress_is_never_interrupted_and_of_those_that_wait_the_newest_wins() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+
+    let first = world.push(&PushOptions::good(&world.version()).behaving(Behaviour::Hang)).await;
+    world.until("the first release changes staging", async || world.waits_for(&first, "DeployServices").await).await;
+    let second = world.push(&PushOptions::good(&world.version())).await;
+    world.until("the second release waits for the lock", async || world.waits_for(&second, "AcquireLock").await).await;
+    let third = world.push(&PushOptions::good(&world.version())).await;
+    let superseded = world.ended(&second).await;
+    let first_runs_still = world.digest_in("staging").await == first.digest;
+    let failed = world.ended(&first).await;
+    world.approve(&third).await;
+    let released = world.ended(&third).await;
+
+    assert!(first_runs_still, "the first release was not interrupted");
+    assert_eq!((superseded.outcome(), superseded.stage()), (Some("SUPERSEDED"), None), "{superseded:?}");
+    assert!(superseded.reason().expect("a reason").contains(&third.tag), "{superseded:?}");
+    assert_eq!((failed.outcome(), failed.stage()), (Some("ROLLED_BACK"), Some("staging")), "{failed:?}");
+    assert_eq!(released.outcome(), Some("RELEASED"), "{released:?}");
+    assert_eq!(world.digest_in("production").await, third.digest);
+    assert_eq!(world.lock().await["holder"], json!(null), "the lock is free");
+}
+
+#[tokio::test]
+async fn an_image_that_was_rolled_back_is_quarantined_until_a_person_lifts_that() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let options = PushOptions::good(&world.version()).behaving(Behaviour::Answer500);
+
+    let bad = world.push(&options).await;
+    world.ended(&bad).await;
+    world.cloud.push(&PushOptions { tag: Some(format!("{}-again", bad.tag)), ..options }).await.expect("it is pushed");
+    let asked = world.ask("Release Requested", &json!({ "application": "web", "digest": bad.digest, "by": "ana" })).await;
+    world.quiet().await;
+    let before = world.cloud.executions_of(&bad.digest).await.expect("executions").len();
+    let lifted = world.ask("Quarantine Lift Requested", &json!({ "application": "web", "digest": bad.digest, "by": "ana" })).await;
+    let again = world.ask("Release Requested", &json!({ "application": "web", "digest": bad.digest, "by": "ana" })).await;
+    let ended = world.ended(&bad).await;
+
+    assert_eq!(asked["result"], "IGNORED", "{asked}");
+    assert!(asked["reason"].as_str().is_some_and(|reason| reason.contains("quarantined")), "{asked}");
+    assert_eq!(before, 1, "neither another tag nor a request starts it");
+    assert_eq!((&lifted["result"], &again["result"]), (&json!("LIFTED"), &json!("STARTED")), "{lifted} {again}");
+    assert_eq!(again["release"], json!(ended.name), "the newest execution is the one that was asked for");
+    assert_eq!(ended.outcome(), Some("ROLLED_BACK"), "it is still bad: {ended:?}");
+}
+
+#[tokio::test]
+async fn an_earlier_image_is_released_again_through_every_stage_when_a_person_asks_for_it() {
+    let world = World::enter().await;
+    let earlier = world.push(&PushOptions::good(&world.version())).await;
+    world.approve(&earlier).await;
+    world.ended(&earlier).await;
+    let later = world.push(&PushOptions::good(&world.version())).await;
+    world.approve(&later).await;
+    world.ended(&later).await;
+
+    let event =
+        json!({ "application": "web", "digest": earlier.digest, "tag": earlier.tag, "by": "ana", "reason": "the later one is slow" });
+    let mails = world.cloud.inbox().expect("the inbox").len();
+    let answer = world.ask("Release Requested", &event).await;
+    world.decide_after(mails, Answer::Approve).await;
+    let released = world.ended(&earlier).await;
+
+    assert_eq!(answer["result"], "STARTED", "{answer}");
+    assert_eq!(answer["release"], json!(released.name));
+    assert_eq!(released.outcome(), Some("RELEASED"), "{released:?}");
+    for stage in ["staging", "production"] {
+        assert_eq!(world.digest_in(stage).await, earlier.digest, "{stage}");
+    }
+}
+
+#[tokio::test]
+async fn a_release_that_is_aborted_while_people_are_asked_ends_and_its_link_says_why() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let production = world.service("production").await;
+
+    let release = world.push(&PushOptions::good(&world.version())).await;
+    let link = world.link(&release).await;
+    let id = world.id_of(&release).await;
+    let answer = world.ask("Abort Requested", &json!({ "release": id, "by": "ana", "reason": "the wrong image" })).await;
+    let ended = world.ended(&release).await;
+    let late = world.cloud.decide(&link, Answer::Approve, None).await.expect_err("there is no form any more");
+
+    assert_eq!(answer["result"], "ABORTING", "{answer}");
+    assert_eq!((ended.outcome(), ended.stage()), (Some("FAILED"), Some("production")), "{ended:?}");
+    assert!(ended.reason().expect("a reason").contains("aborted by ana: the wrong image"), "{ended:?}");
+    assert!(late.to_string().contains("aborted by ana"), "{late}");
+    assert_eq!(world.service("production").await, production);
+}
+
+#[tokio::test]
+async fn a_release_that_is_aborted_while_a_stage_changes_puts_the_baseline_back() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let before = world.digest_in("staging").await;
+
+    let release = world.push(&PushOptions::good(&world.version()).behaving(Behaviour::Hang)).await;
+    world.until("staging changes", async || world.waits_for(&release, "DeployServices").await).await;
+    let id = world.id_of(&release).await;
+    world.ask("Abort Requested", &json!({ "release": id, "reason": "too slow" })).await;
+    let ended = world.ended(&release).await;
+
+    assert_eq!((ended.outcome(), ended.stage()), (Some("ROLLED_BACK"), Some("staging")), "{ended:?}");
+    assert!(ended.reason().expect("a reason").contains("aborted by a person: too slow"), "{ended:?}");
+    assert_eq!(world.digest_in("staging").await, before);
+}
+
+#[tokio::test]
+async fn an_execution_that_is_stopped_while_a_stage_bakes_is_stuck_and_people_are_told_what_runs() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    world.alarm("e2e-staging-5xx", "OK").await;
+    world.configure(|application| application["stages"][0]["bake"] = json!({ "for": "10m", "alarms": ["e2e-staging-5xx"] })).await;
+
+    let release = world.push(&PushOptions::good(&world.version())).await;
+    world.until("staging bakes", async || world.waits_for(&release, "BakeStage").await).await;
+    world.stop(&release).await;
+    world.lease_is_over().await;
+    let reconciled = world.reconcile().await;
+    world.configure(|_| {}).await;
+
+    let id = world.id_of(&release).await;
+    let told = world.mails_since(&release).into_iter().find(|mail| mail.subject.contains("STUCK")).expect("people are told");
+    assert_eq!(world.lock().await["holder"], json!(null), "the lock is free");
+    assert!(told.body.contains("staging/web runs") && told.body.contains(&release.digest), "{}", told.body);
+    // The end of the execution wakes the reconciler as well, so either of the two may have been first.
+    let ended = reconciled["ended"].as_array().expect("a list");
+    assert!(ended.is_empty() || ended.iter().any(|told| told["release"] == json!(id) && told["outcome"] == "STUCK"), "{reconciled}");
+}
+
+#[tokio::test]
+async fn a_baseline_whose_revision_is_gone_is_registered_again_from_its_record() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let (before, revision) = (world.digest_in("staging").await, world.service("staging").await);
+
+    let release = world.push(&PushOptions::good(&world.version()).behaving(Behaviour::Hang)).await;
+    world.until("staging changes", async || world.waits_for(&release, "DeployServices").await).await;
+    world.deregister(&revision).await;
+    let id = world.id_of(&release).await;
+    world.ask("Abort Requested", &json!({ "release": id })).await;
+    let ended = world.ended(&release).await;
+
+    assert_eq!(ended.outcome(), Some("ROLLED_BACK"), "{ended:?}");
+    assert_eq!(world.digest_in("staging").await, before);
+    assert_ne!(world.service("staging").await, revision, "it is a copy");
+    assert_eq!(world.cloud.get("staging", "/health").await.expect("it answers").status, 200);
+}
+
+#[tokio::test]
+async fn an_image_that_is_deleted_while_people_are_asked_stops_before_production_changes() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let production = world.service("production").await;
+
+    let release = world.push(&PushOptions::good(&world.version())).await;
+    world.link(&release).await;
+    world.delete_image(&release.digest).await;
+    world.approve(&release).await;
+    let ended = world.ended(&release).await;
+
+    assert_eq!((ended.outcome(), ended.stage()), (Some("FAILED"), Some("production")), "{ended:?}");
+    assert!(ended.reason().expect("a reason").contains("does not have the image"), "{ended:?}");
+    assert_eq!(world.service("production").await, production);
+    // Staging runs an image that the registry does not have any more: the next release goes on, and says so.
+    let next = world.push(&PushOptions::good(&world.version())).await;
+    let page = world.approve(&next).await;
+    let released = world.ended(&next).await;
+    assert_eq!(released.outcome(), Some("RELEASED"), "{released:?} {}", page.text);
+    let told = world.mails_since(&next).into_iter().find(|mail| mail.subject.contains("RELEASED")).expect("people are told");
+    assert!(told.body.contains("staging had no way back"), "{}", told.body);
+}
+
+#[tokio::test]
+async fn a_service_that_someone_else_changed_is_not_touched_by_a_rollback() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let baseline = world.service("staging").await;
+
+    let release = world.push(&PushOptions::good(&world.version()).behaving(Behaviour::Hang)).await;
+    world.until("staging changes", async || world.waits_for(&release, "DeployServices").await).await;
+    let strangers = world.deploy_a_strangers_revision("staging", &baseline).await;
+    let ended = world.ended(&release).await;
+    let runs = world.service("staging").await;
+    world.run(&baseline, "staging").await;
+
+    assert_eq!((ended.outcome(), ended.stage()), (Some("STUCK"), Some("staging")), "{ended:?}");
+    assert!(ended.reason().expect("a reason").contains("someone else deployed"), "{ended:?}");
+    assert_eq!(runs.task_definition, strangers, "what the stranger deployed runs still");
+    assert_eq!(world.lock().await["holder"], json!(null), "the lock is free");
+}
