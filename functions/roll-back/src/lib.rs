@@ -86,6 +86,14 @@ async fn begin(aws: &Aws, table: &Table, input: &StageInput) -> Result<Result<De
     if !problems.is_empty() {
         return stuck(problems.join("; "));
     }
+    // The stage had begun to change, and ECS had not been told, or had refused: every service runs what it ran.
+    let untouched = !touched && superseded.is_none();
+    if untouched
+        && table.get::<Deployed>(&Key::told_ecs(&input.release.id, &input.stage.name)).await?.is_none()
+        && migration_of(table, &input.release, &input.stage.name).await?.is_none()
+    {
+        return Ok(Err(End::unchanged(Outcome::Failed, format!("no service of {} was changed", input.stage.name))));
+    }
     match superseded {
         Some(reason) => Ok(Err(End::changed(Outcome::Superseded, reason))),
         None => Ok(Ok(Deployed { services })),
@@ -133,6 +141,8 @@ async fn restore(aws: &Aws, table: &Table, input: &StageInput) -> Result<Restore
             Restoration::PutBack => match runnable(aws, table, release, *generation, stage, (before, baseline.round), copy).await? {
                 Ok(target) => {
                     tracing::info!(release.id = %release.id, %stage.name, ecs.service = %name, ecs.task_definition = %target, "{name} of {} goes back to {target}", stage.name);
+                    // A run that is killed after it must not be followed by one that finds nothing changed.
+                    table.put_new(&Key::told_ecs(&release.id, &stage.name), &Deployed { services: Vec::new() }).await?;
                     put_back(aws, stage, before, &target).await?;
                     target
                 }

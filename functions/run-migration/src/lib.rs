@@ -12,8 +12,8 @@ use slipway_core::snapshot::Taken;
 use slipway_core::step::{Passed, StageInput};
 use slipway_core::timeline::Step;
 use slipway_runtime::{
-    Config, StepError, abort_of, approved, begin_change, begin_writing, deadline, happened, image_of, log_tail, migration_of, now, restart,
-    revision, stop_writing, unwanted,
+    Config, StepError, abort_of, approved, begin_change, begin_writing, change_of, deadline, happened, image_of, log_tail, migration_of,
+    now, restart, revision, stop_writing, unwanted,
 };
 
 /// Runs the migration, or looks how it goes.
@@ -45,6 +45,8 @@ impl Run<'_> {
     async fn start(&self) -> Result<StepResult<Passed>, StepError> {
         let Self { aws, table, input, policy } = self;
         let StageInput { release, generation, stage, baseline, .. } = input;
+        // An earlier run may have been killed between writing down that the stage changes and its migration.
+        let begun = change_of(table, release, &stage.name).await?.is_some();
         if let Err(reason) = approved(table, release, stage, baseline).await? {
             return Ok(StepResult::failed(reason));
         }
@@ -54,7 +56,11 @@ impl Run<'_> {
             let running = views.iter().find(|view| view.arn == before.arn).map(|view| &view.task_definition);
             if running != Some(&before.task_definition) {
                 let reason = format!("someone else deployed to {} since the release looked at it", before.service);
-                return if stage.approval.is_some() { restart(table, input, reason).await } else { Ok(StepResult::failed(reason)) };
+                return match (begun, &stage.approval) {
+                    (true, _) => Ok(StepResult::roll_back(reason)),
+                    (false, Some(_)) => restart(table, input, reason).await,
+                    (false, None) => Ok(StepResult::failed(reason)),
+                };
             }
         }
         if let Some(end) = unwanted(aws, table, input).await? {

@@ -113,15 +113,11 @@ async fn wake_bakes(table: &Table, change: &AlarmChange) -> Result<usize, StepEr
 async fn tell_or_hold(aws: &Aws, config: &Config, table: &Table, notification: Notification, asks: bool) -> Result<(), StepError> {
     let key = Key::flood(&notification.application);
     let line = format!("{} {}", now().strftime("%H:%M:%S"), notification.title);
-    if asks {
-        tell(aws, table, &config.channels, notification).await?;
-        return Ok(());
-    }
     let alone = table.update(&key, |flood: Option<Flood>| {
         let (flood, alone) = flood.unwrap_or_default().and(&line, now());
         Update::Write(flood, alone)
     });
-    if alone.await? {
+    if alone.await? || asks {
         tell(aws, table, &config.channels, notification).await?;
     }
     Ok(())

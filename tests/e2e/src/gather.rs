@@ -93,7 +93,7 @@ impl Reader {
     /// When DynamoDB does not answer.
     pub async fn releases_since(&self, since: Timestamp) -> anyhow::Result<BTreeSet<String>> {
         let items = self.query(&format!("APPLICATION#{APPLICATION}"), Some(&format!("{since:.3}"))).await?;
-        Ok(items.iter().filter_map(|item| item.sk.rsplit('#').next()).map(ToOwned::to_owned).collect())
+        Ok(items.iter().filter_map(|item| item.sk.trim_end_matches('#').rsplit('#').next()).map(ToOwned::to_owned).collect())
     }
 
     /// What is known of a release.

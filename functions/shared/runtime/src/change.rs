@@ -159,5 +159,5 @@ async fn registered(
 /// When ECR cannot be asked.
 pub async fn image_of(aws: &Aws, release: &Release) -> Result<Result<Tagged, End>, StepError> {
     let found = aws.repositories().find(&release.image).await?;
-    Ok(found.ok_or_else(|| End::unchanged(Outcome::Failed, format!("the registry does not have the image {} any more", release.image))))
+    Ok(found.ok_or_else(|| End::unchanged(Outcome::Failed, format!("the registry has no image {}", release.image))))
 }

@@ -178,6 +178,8 @@ impl<I: StepInput + Clone> Run<'_, I> {
         let fresh = Callback { token: None, failing_since: Some(now()), ..self.callback(Vec::new()) };
         let key = self.key();
         let since = self.table.update(&key, |current: Option<Callback>| match current {
+            // A late failure says nothing about a later attempt.
+            Some(current) if current.attempt > fresh.attempt => Update::Leave(now()),
             Some(Callback { failing_since: Some(since), .. }) => Update::Leave(since),
             Some(current) => Update::Write(Callback { failing_since: fresh.failing_since, ..current }, now()),
             None => Update::Write(fresh.clone(), now()),

@@ -238,6 +238,10 @@ async fn a_service_of_aws_that_is_down_before_the_change_stops_the_release_untou
 
     world.break_calls(CallRule::new("ecr:DescribeImages", Fault::RefuseBefore).of("capture-baseline").times(1_000)).await;
     let release = world.push(&PushOptions::light(&world.version())).await;
+    let callback = (format!("CALLBACK#{}", world.id_of(&release).await), "staging#CaptureBaseline");
+    world.until("the step cannot find out", async || world.item(&callback.0, callback.1).await.is_some()).await;
+    // Its patience is ten minutes.
+    world.move_back(&callback.0, callback.1, "failing_since", jiff::SignedDuration::from_mins(11)).await;
     let ended = world.ended(&release).await;
     world.mend().await;
 

@@ -35,21 +35,21 @@ async fn after_a_call_that_failed_before_or_after_its_effect_everything_holds() 
             breaking("acquire-lock dynamodb:UpdateItem 1 LOCK#web LOCK", Fault::KillAfter),
             breaking("deploy-services ecs:RegisterTaskDefinition 1 production-web", Fault::LoseAnswer),
             breaking("deploy-services ecs:UpdateService 1 production/web production-web:*", Fault::KillAfter),
-            breaking("resume-release states:SendTaskSuccess 1 APPROVED", Fault::LoseAnswer),
+            breaking("request-approval states:SendTaskSuccess 1 approval", Fault::LoseAnswer),
             breaking("finish-release dynamodb:PutItem 1 RELEASE#* ENDING", Fault::KillAfter),
             ("every function twice".to_owned(), Story::Good.schedule().twice(&["*"])),
-            one_event_whose_wait_is_not_removed(),
+            one_event_whose_callback_is_not_removed(),
         ],
     )
     .await;
 }
 
-/// Nothing but the retry of the same event finds the wait again.
-fn one_event_whose_wait_is_not_removed() -> (String, Schedule) {
-    let refused = CallRule::new("dynamodb:DeleteItem", Fault::RefuseBefore).of("resume-release").about(" staging#DEPLOYMENT").times(3);
+/// The callback of an attempt that has ended stays behind, and wakes nobody.
+fn one_event_whose_callback_is_not_removed() -> (String, Schedule) {
+    let refused = CallRule::new("dynamodb:DeleteItem", Fault::RefuseBefore).of("deploy-services").about(" staging#DeployServices").times(3);
     let mut schedule = Story::Good.schedule().breaking(refused);
     schedule.plan.events.push(EventRule::new("ECS Service Action", EventFault::Drop).times(2));
-    ("one event, and the removal of its wait refused".to_owned(), schedule)
+    ("one event, and the removal of its callback refused".to_owned(), schedule)
 }
 
 #[tokio::test]

@@ -103,8 +103,10 @@ fn of_execution(operation: &str, body: &Value) -> String {
         "StartExecution" => body["name"].as_str().unwrap_or_default().to_owned(),
         "SendTaskSuccess" => {
             let output: Value = body["output"].as_str().and_then(|output| serde_json::from_str(output).ok()).unwrap_or_default();
-            output["result"].as_str().unwrap_or_default().to_owned()
+            // What the step answers is told by what it is made of.
+            output.as_object().into_iter().flat_map(serde_json::Map::keys).cloned().collect::<Vec<_>>().join(", ")
         }
+        "SendTaskFailure" => body["error"].as_str().unwrap_or_default().to_owned(),
         _ => body["executionArn"].as_str().map(tail).unwrap_or_default(),
     }
 }
@@ -188,7 +190,8 @@ mod tests {
         let of_output = |output: &str| of("states", "SendTaskSuccess", &json!({"taskToken": "secret", "output": output}));
 
         assert_eq!(of_output("{}"), "");
-        assert_eq!(of_output(r#"{"result": "DONE"}"#), "DONE");
+        assert_eq!(of_output(r#"{"generation": 3}"#), "generation");
+        assert_eq!(of("states", "SendTaskFailure", &json!({"taskToken": "secret", "error": "Woken", "cause": "{}"})), "Woken");
     }
 
     #[test]

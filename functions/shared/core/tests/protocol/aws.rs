@@ -4,6 +4,7 @@
 //! fail before it happened or after: the function cannot tell. A function that is killed is never given a turn again.
 
 use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
@@ -26,6 +27,16 @@ pub(crate) enum Fault {
     After,
 }
 
+impl Fault {
+    fn in_words(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Before => ", which does not happen",
+            Self::After => ", and has no answer",
+        }
+    }
+}
+
 /// A call that failed: whether it happened is not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Unknown;
@@ -44,6 +55,16 @@ pub(crate) enum Caller {
     Step(Place, u32),
     Wake,
     Reconcile(usize),
+}
+
+impl fmt::Display for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Step(Place { release, state }, retry) => write!(f, "{state:?} {retry} of {release}"),
+            Self::Wake => f.write_str("resume-release"),
+            Self::Reconcile(release) => write!(f, "reconcile of {release}"),
+        }
+    }
 }
 
 /// One function's connection to AWS.
@@ -91,7 +112,7 @@ impl Aws {
         })
         .await;
         let fault = self.fault.take();
-        self.world.borrow_mut().log(|now| format!("{now:8} {:?} {what} {fault:?}", self.caller));
+        self.world.borrow_mut().log(|now| format!("{now:8} {} {what}{}", self.caller, fault.in_words()));
         if fault == Fault::Before {
             return Err(Unknown);
         }

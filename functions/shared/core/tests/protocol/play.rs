@@ -1,7 +1,6 @@
 //! Plays the world: which function makes its next call, which event arrives, what people and AWS do, and how time passes.
 
 use std::cell::{Cell, RefCell};
-use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -22,6 +21,9 @@ pub(crate) const LONGEST_SECONDS: i64 = LATE_SECONDS + FUNCTION_SECONDS;
 /// How many functions, events and retries are played in peace before it counts as endless.
 const ENDLESS: usize = 20_000;
 
+/// A function's work, which it goes on with when it is polled.
+type Future = Pin<Box<dyn std::future::Future<Output = Result<(), TaskEnd>>>>;
+
 /// What a function works on.
 #[derive(Clone, Debug)]
 pub(crate) enum Work {
@@ -34,7 +36,7 @@ pub(crate) enum Work {
 pub(crate) struct Running {
     pub work: Work,
     aws: Aws,
-    future: Pin<Box<dyn Future<Output = Result<(), TaskEnd>>>>,
+    future: Future,
     /// Until when it lives, in milliseconds. It counts from its first call, as Lambda may begin late.
     until: i64,
     has_begun: bool,
@@ -180,7 +182,7 @@ impl Play {
     }
 
     /// A function begins: it runs up to its first call, which waits for its turn.
-    fn begin(&mut self, work: Work, aws: Aws, future: Pin<Box<dyn Future<Output = Result<(), TaskEnd>>>>) {
+    fn begin(&mut self, work: Work, aws: Aws, future: Future) {
         let until = self.world.borrow().now + LATE_SECONDS * 1_000;
         let mut running = Running { work, aws, future, until, has_begun: false };
         let polled = running.future.as_mut().poll(&mut Context::from_waker(Waker::noop()));

@@ -34,7 +34,7 @@ async fn wake_due(aws: &Aws, release: usize) -> Result<(), Unknown> {
     };
     for place in aws.call("lists its callbacks", due).await? {
         aws.call("asks for a wake-up", |world| world.events.push(About::Due(place))).await?;
-        aws.note(|world| world.truth.seen.found_by_the_reconciler += 1);
+        aws.note(|world| world.truth.seen.one("found by the reconciler"));
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use crate::aws::Fault;
 use crate::play::Play;
 use crate::rules::Rules;
-use crate::world::truth::Seen;
+use crate::world::seen::Seen;
 use crate::world::{Stage, State};
 
 /// A world, and what happens in it.
@@ -244,13 +244,7 @@ impl Play {
                 break;
             }
             if self.running.is_empty() {
-                self.happen(|world| {
-                    world.decide(0, 0, true);
-                    world.database_is_busy = false;
-                    world.end_snapshot(0);
-                    world.end_migration(0, true);
-                    world.end_deployment(state != State::RollBack);
-                });
+                self.happen(|world| world.help(0, state != State::RollBack));
                 if !self.world.borrow().events.is_empty() {
                     self.deliver(0);
                 }

@@ -7,7 +7,6 @@ use crate::aws::Fault;
 use crate::play::{Play, Running};
 use crate::rules::Rules;
 use crate::world::table::About;
-use crate::world::truth::Seen;
 use crate::world::{Place, Stage, State, World};
 
 /// A world, played by a test. Nothing happens in it but what the test says.
@@ -33,7 +32,7 @@ impl Script {
 
     /// The functions of a release work, one after the other, until it begins this state.
     pub(crate) fn until(&mut self, release: usize, state: State) {
-        while self.place(release).is_none_or(|place| place.state != state) {
+        while self.state(release) != state {
             let which = self.which(release);
             self.play.go(which, Fault::None);
         }
@@ -131,8 +130,9 @@ impl Script {
         self.play.settle()
     }
 
-    pub(crate) fn place(&self, release: usize) -> Option<Place> {
-        self.play.world.borrow().executions[release].current.as_ref().map(|task| task.place)
+    /// The state that a release is at.
+    pub(crate) fn state(&self, release: usize) -> State {
+        self.play.world.borrow().executions[release].current.as_ref().expect("it has begun").place.state
     }
 
     /// How often the state that a release is at was tried again.
@@ -152,13 +152,21 @@ impl Script {
         self.play.world.borrow_mut().table.callback(Place { release, state }).get().cloned()
     }
 
-    pub(crate) fn seen(&self) -> Seen {
-        self.play.world.borrow().truth.seen.clone()
+    /// How often it came to something.
+    pub(crate) fn times(&self, what: &str) -> u32 {
+        self.play.world.borrow().truth.seen.times(what)
     }
 
     /// What does not hold, if anything.
     pub(crate) fn check(&self) -> Result<(), String> {
         self.play.check()
+    }
+
+    /// Everybody is left in peace, then a function that hung goes on to its end, and everybody is left in peace again.
+    pub(crate) fn settle_before(&mut self, old: Hanging) -> Result<(), String> {
+        self.settle()?;
+        self.on(old, Fault::None);
+        self.settle()
     }
 
     fn is_current(&self, release: usize, token: usize) -> bool {

@@ -79,7 +79,7 @@ impl Run<'_> {
                         return Ok(None);
                     }
                     if !self.park(Callback { deadline: Some(deadline), ..self.callback(on.clone()) }).await? {
-                        self.aws.note(|world| world.truth.seen.outrun += 1);
+                        self.aws.note(|world| world.truth.seen.one("late park refused"));
                         return Ok(None);
                     }
                     if !self.aws.keeps(Rule::LookAfterParking) {

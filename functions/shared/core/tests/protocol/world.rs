@@ -3,6 +3,7 @@
 //! What happens here happens at once. Between two such happenings is where functions are, which `aws.rs` and `step.rs` model.
 
 pub(crate) mod names;
+pub(crate) mod seen;
 pub(crate) mod service;
 pub(crate) mod table;
 pub(crate) mod truth;
@@ -54,7 +55,16 @@ pub(crate) struct Place {
     pub state: State,
 }
 
+/// A migration's task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Job {
+    Runs,
+    /// It has stopped, well or not.
+    Ended(bool),
+}
+
 /// What the stage has besides its service.
+#[expect(clippy::struct_excessive_bools, reason = "each is a gate that a stage has or has not")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stage {
     pub approval: bool,
@@ -79,8 +89,8 @@ pub(crate) struct World {
     pub database_is_busy: bool,
     /// The releases' snapshots, and whether each is there.
     pub snapshots: Vec<Option<bool>>,
-    /// The migrations' tasks: how each ended, where it did.
-    pub tasks: Vec<Option<Option<bool>>>,
+    /// The migrations' tasks.
+    pub tasks: Vec<Option<Job>>,
     /// When the alarm fired.
     pub fired_at: Option<Timestamp>,
     pub executions: Vec<Execution>,
@@ -187,8 +197,8 @@ impl World {
 
     /// A migration's task stops.
     pub(crate) fn end_migration(&mut self, release: usize, well: bool) {
-        if let Some(running @ None) = &mut self.tasks[release] {
-            *running = Some(well);
+        if self.tasks[release] == Some(Job::Runs) {
+            self.tasks[release] = Some(Job::Ended(well));
             self.events.push(About::Key(WakeKey::Task(names::task(release))));
         }
     }
@@ -197,6 +207,17 @@ impl World {
     pub(crate) fn fire(&mut self) {
         self.fired_at = Some(self.time());
         self.events.push(About::Key(WakeKey::Alarm(names::ALARM.into())));
+    }
+
+    /// What a release waits for happens.
+    pub(crate) fn help(&mut self, release: usize, well: bool) {
+        self.decide(release, 0, true);
+        if self.database_is_busy {
+            self.change_database();
+        }
+        self.end_snapshot(release);
+        self.end_migration(release, true);
+        self.end_deployment(well);
     }
 
     /// Whether the holder of the lock lives, as Step Functions says.

@@ -33,8 +33,9 @@ pub(super) async fn look(aws: &Aws, task: &Task) -> Result<StepResult<Output>, U
     let claimed = aws.update("claims the lock", |world| &mut world.table.lock, about, decide).await?;
     match claimed {
         Ok(generation) => {
-            let other = read.is_some_and(|holder| holder.release != id(release));
-            aws.note(|world| world.truth.seen.taken_over += u32::from(other));
+            if read.is_some_and(|holder| holder.release != id(release)) {
+                aws.note(|world| world.truth.seen.one("lock taken over"));
+            }
             Ok(StepResult::Done(Output::Acquired(generation)))
         }
         Err(Claim::Resting(_)) => Ok(StepResult::LookAgain { reason: "the lock rests".into() }),

@@ -93,7 +93,7 @@ fn stop(reason: &str, begun: bool) -> StepResult<Output> {
 }
 
 /// Whether people approved what is to be deployed, for what it is to replace.
-pub(super) fn approved(world: &mut World, task: &Task) -> bool {
+pub(super) fn approved(world: &World, task: &Task) -> bool {
     if !world.stage.approval || !world.rules.keep(Rule::Approvals) {
         return true;
     }
@@ -102,11 +102,10 @@ pub(super) fn approved(world: &mut World, task: &Task) -> bool {
     approval.is_some_and(|approval| approval.covers(&names::release(task.place.release), &names::stage(), baseline).is_ok())
 }
 
-/// Whether the service runs neither its baseline nor what the release deployed.
-pub(super) fn changed_by_others(world: &mut World, task: &Task, registered: bool) -> bool {
+/// Whether the service does not run its baseline any more.
+pub(super) fn changed_by_others(world: &World, task: &Task) -> bool {
     let before = baseline_revision(task.baseline.as_ref().expect("a baseline"));
-    let runs = world.service.runs();
-    runs != before && !(registered && runs == ours(task.place.release))
+    world.service.runs() != before
 }
 
 /// Writes down that the release begins to change the stage, unless it is written down.
@@ -114,6 +113,7 @@ pub(super) async fn begin_change(aws: &Aws, task: &Task) -> Result<(), Unknown> 
     let change = Change { stage: names::stage(), at: aws.now() };
     let begin = |world: &mut World| {
         world.table.records[task.place.release].change.get_or_insert(change);
+        world.truth.begun[task.place.release].get_or_insert(world.now);
     };
     aws.call("writes that the change begins", begin).await
 }

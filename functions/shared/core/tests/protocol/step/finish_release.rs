@@ -77,9 +77,10 @@ impl World {
         let record = &mut self.table.records[release];
         if record.ending.is_none() {
             record.ending = Some(outcome);
-            let aborted = record.aborted && outcome == Outcome::Failed;
-            self.truth.seen.aborted += u32::from(aborted);
-            *self.truth.seen.outcomes.entry(outcome.as_str()).or_default() += 1;
+            if record.aborted && outcome == Outcome::Failed {
+                self.truth.seen.one("aborted");
+            }
+            self.truth.seen.one(outcome.as_str());
         }
     }
 

@@ -30,10 +30,12 @@ pub(super) async fn begin_writing(aws: &Aws, task: &Task) -> Result<bool, Unknow
         }
     };
     let begins = aws.update("begins to write", |world| &mut world.table.lock, changed(), decide).await?;
-    aws.note(|world| match begins {
-        false => world.truth.seen.stale_writers_refused += 1,
-        true if task.place.state == State::RollBack => world.truth.gives_up_deploying(task),
-        true => {}
+    aws.note(|world| {
+        if !begins {
+            world.truth.seen.one("stale writer refused");
+        } else if task.place.state == State::RollBack {
+            world.truth.gives_up_deploying(task);
+        }
     });
     Ok(begins)
 }

@@ -2,7 +2,8 @@
 
 use jiff::SignedDuration;
 use slipway_core::deployment::Progress;
-use slipway_core::protocol::{StepResult, WakeKey};
+use slipway_core::protocol::{End, StepResult, WakeKey};
+use slipway_core::release::Outcome;
 use slipway_core::rollback::{Restoration, restoration};
 
 use super::deploy_services::deployed;
@@ -27,8 +28,8 @@ pub(super) async fn look(aws: &Aws, task: &Task) -> Result<StepResult<Output>, U
     if !aws.call("reads the change", |world| world.table.records[release].change.is_some()).await? {
         return Ok(StepResult::failed("nothing was changed"));
     }
-    if !restored && let Err(reason) = begin(aws, task).await? {
-        return Ok(StepResult::stuck(reason));
+    if !restored && let Err(end) = begin(aws, task).await? {
+        return Ok(StepResult::End(end));
     }
     let now = aws.now();
     let first_look = |world: &mut World| *world.table.records[release].first_looks.entry(State::RollBack).or_insert(now);
@@ -40,32 +41,47 @@ pub(super) async fn look(aws: &Aws, task: &Task) -> Result<StepResult<Output>, U
     })
 }
 
-/// Tells ECS to run the baseline, where the release changed it; else why a person is needed.
-async fn begin(aws: &Aws, task: &Task) -> Result<Result<(), String>, Unknown> {
+/// Tells ECS to run the baseline, where the release changed it; else why a person is needed, or that nothing was changed.
+async fn begin(aws: &Aws, task: &Task) -> Result<Result<(), End>, Unknown> {
+    let release = task.place.release;
     if !begin_writing(aws, task).await? {
-        return Ok(Err("the lock is lost".into()));
+        return Ok(Err(End::changed(Outcome::Stuck, "the lock is lost")));
     }
     let restored = restore(aws, task).await;
     stop_writing(aws, task).await?;
-    if let Err(reason) = restored? {
-        return Ok(Err(reason));
+    let touched = match restored? {
+        Ok(touched) => touched,
+        Err(reason) => return Ok(Err(End::changed(Outcome::Stuck, reason))),
+    };
+    let reached = |world: &mut World| {
+        let record = &world.table.records[release];
+        record.told || record.touched || record.migration.is_some()
+    };
+    if !touched && !aws.call("reads whether ECS was told", reached).await? {
+        return Ok(Err(End::unchanged(Outcome::Failed, "the service was not changed")));
     }
-    aws.call("keeps that it is restored", |world| world.table.records[task.place.release].restored = true).await?;
+    aws.call("keeps that it is restored", |world| world.table.records[release].restored = true).await?;
     Ok(Ok(()))
 }
 
-async fn restore(aws: &Aws, task: &Task) -> Result<Result<(), String>, Unknown> {
+/// Whether the release had reached the service; else why it cannot be restored.
+async fn restore(aws: &Aws, task: &Task) -> Result<Result<bool, String>, Unknown> {
     let release = task.place.release;
     let view = aws.ask("looks at the service", |world| world.service.view()).await?;
     let registered = aws.call("reads the revision", |world| world.table.records[release].registered).await?;
     let ours = registered.then(|| task_definition(ours(release)));
     let baseline = task.baseline.as_ref().expect("a baseline");
-    match restoration(&baseline.services[0], ours.as_ref(), None, &view) {
+    let restoration = restoration(&baseline.services[0], ours.as_ref(), None, &view);
+    let touched = restoration != Restoration::AlreadyBack || view.deployments.iter().any(|one| Some(&one.task_definition) == ours.as_ref());
+    if touched && aws.keeps(Rule::RollbackRemembers) {
+        aws.call("keeps that it was changed", |world| world.table.records[release].touched = true).await?;
+    }
+    match restoration {
         Restoration::AlreadyBack => {}
         Restoration::PutBack => aws.ask("puts the baseline back", |world: &mut World| world.update_service(task, before(task))).await?,
         Restoration::Refuse { running } => return Ok(Err(format!("someone else deployed {running}"))),
     }
-    Ok(Ok(()))
+    Ok(Ok(touched))
 }
 
 fn before(task: &Task) -> u32 {

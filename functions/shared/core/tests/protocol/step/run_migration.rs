@@ -7,18 +7,18 @@ use super::deploy_services::{approved, begin_change, changed_by_others, restart}
 use super::lock::{begin_writing, stop_writing};
 use crate::aws::{Aws, Unknown};
 use crate::world::workflow::{Output, Task};
-use crate::world::{MIGRATION_SECONDS, State, World, names};
+use crate::world::{Job, MIGRATION_SECONDS, State, World, names};
 
 /// Begins the migration, or looks how it goes.
 pub(super) async fn look(aws: &Aws, task: &Task) -> Result<StepResult<Output>, Unknown> {
     let release = task.place.release;
-    if let Some(end) = aws.call("reads the migration", |world| world.table.records[release].migration).await? {
-        return follow(aws, task, end).await;
+    if let Some(migration) = aws.call("reads the migration", |world| world.table.records[release].migration).await? {
+        return follow(aws, task, migration).await;
     }
     if !aws.call("reads the approval", |world| approved(world, task)).await? {
         return Ok(StepResult::failed("not approved"));
     }
-    if aws.ask("looks at the service", |world| changed_by_others(world, task, false)).await? {
+    if aws.ask("looks at the service", |world| changed_by_others(world, task)).await? {
         return restart(aws, task, false).await;
     }
     if let Some(end) = aws.call("reads what comes first", |world| world.interrupted(task)).await? {
@@ -38,7 +38,7 @@ async fn begin(aws: &Aws, task: &Task) -> Result<(), Unknown> {
     let release = task.place.release;
     begin_change(aws, task).await?;
     let keep = |world: &mut World| {
-        world.table.records[release].migration.get_or_insert(None);
+        world.table.records[release].migration.get_or_insert(Job::Runs);
     };
     aws.call("keeps that it begins", keep).await?;
     run(aws, task).await
@@ -47,37 +47,40 @@ async fn begin(aws: &Aws, task: &Task) -> Result<(), Unknown> {
 /// Has ECS run the task, which is asked for by a name that finds it again.
 async fn run(aws: &Aws, task: &Task) -> Result<(), Unknown> {
     let run = |world: &mut World| {
-        world.tasks[task.place.release].get_or_insert(None);
+        world.tasks[task.place.release].get_or_insert(Job::Runs);
     };
     aws.ask("runs the migration's task", run).await
 }
 
-async fn follow(aws: &Aws, task: &Task, end: Option<bool>) -> Result<StepResult<Output>, Unknown> {
+/// Goes on with one that was begun.
+async fn follow(aws: &Aws, task: &Task, migration: Job) -> Result<StepResult<Output>, Unknown> {
     let release = task.place.release;
-    let end = if let Some(end) = end {
-        end
-    } else {
+    let mut ended = migration;
+    if migration == Job::Runs {
         run(aws, task).await?;
         let waits = wait(aws, task).await?;
         let late = matches!(&waits, StepResult::Wait { deadline, .. } if aws.now() >= *deadline);
-        let stopped = aws.ask("looks at its task", |world| world.tasks[release].flatten()).await?;
-        if stopped.is_none() && !late {
-            return Ok(waits);
-        }
-        if stopped.is_none() {
+        ended = aws.ask("looks at its task", |world| world.tasks[release].unwrap_or(Job::Runs)).await?;
+        if ended == Job::Runs {
+            if !late {
+                return Ok(waits);
+            }
             aws.ask("stops its task", |world| world.end_migration(release, false)).await?;
+            ended = Job::Ended(false);
         }
         let keep = |world: &mut World| {
-            let kept = world.table.records[release].migration.get_or_insert(None);
-            *kept.get_or_insert(stopped.unwrap_or(false))
+            let kept = &mut world.table.records[release].migration;
+            if matches!(kept, None | Some(Job::Runs)) {
+                *kept = Some(ended);
+            }
         };
-        aws.call("keeps how it ended", keep).await?
-    };
+        aws.call("keeps how it ended", keep).await?;
+    }
     let aborted = aws.call("reads what comes first", |world| world.table.records[release].aborted).await?;
-    Ok(match end {
-        true if aborted => StepResult::roll_back("aborted; its migration has run"),
-        true => StepResult::Done(Output::Nothing),
-        false => StepResult::roll_back("the migration failed"),
+    Ok(match ended {
+        Job::Ended(true) if aborted => StepResult::roll_back("aborted; its migration has run"),
+        Job::Ended(true) => StepResult::Done(Output::Nothing),
+        Job::Ended(false) | Job::Runs => StepResult::roll_back("the migration failed"),
     })
 }
 

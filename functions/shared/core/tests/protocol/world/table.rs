@@ -9,7 +9,7 @@ use slipway_core::protocol::{Attempt, Callback, WakeKey};
 use slipway_core::release::Outcome;
 use slipway_core::rollback::{Baseline, Change};
 
-use super::{Place, State};
+use super::{Job, Place, State};
 
 /// An item. The first version is 1, also where there was one before that was deleted.
 #[derive(Clone, Debug)]
@@ -128,6 +128,7 @@ pub(crate) struct Table {
 }
 
 /// What the table has of one release.
+#[expect(clippy::struct_excessive_bools, reason = "each is a record that is there or is not")]
 #[derive(Debug, Default)]
 pub(crate) struct Record {
     /// Its push was received: it is in the history.
@@ -139,12 +140,14 @@ pub(crate) struct Record {
     pub baselines: BTreeMap<u32, Baseline>,
     pub approvals: BTreeMap<u32, Item<Approval>>,
     pub change: Option<Change>,
-    /// The migration was begun, and how its task ended.
-    pub migration: Option<Option<bool>>,
+    /// The migration was begun, and how its task ended, where that is known.
+    pub migration: Option<Job>,
     /// The release has a task definition.
     pub registered: bool,
     /// ECS was told to run it.
     pub told: bool,
+    /// A rollback found that the release had reached the service.
+    pub touched: bool,
     /// ECS was told to run the baseline.
     pub restored: bool,
     pub first_looks: BTreeMap<State, Timestamp>,

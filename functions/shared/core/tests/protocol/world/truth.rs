@@ -8,10 +8,14 @@ use slipway_core::protocol::{Attempt, TaskError, WakeKey};
 use slipway_core::release::Outcome;
 
 use super::names::{id, number};
+use super::seen::Seen;
 use super::service::{Revision, task_definition};
 use super::workflow::{Task, TaskEnd};
-use super::{Place, State, World, baseline_revision, ours};
+use super::{Job, Place, State, World, baseline_revision, ours};
 use crate::rules::{Rule, Rules};
+
+/// The rules that it takes for a release to say what it did.
+const TRUE_OUTCOMES: [Rule; 3] = [Rule::LockBeforeOutcome, Rule::Fence, Rule::RollbackRemembers];
 
 /// What the proof knows.
 #[derive(Debug)]
@@ -21,6 +25,8 @@ pub(crate) struct Truth {
     pub broken: Option<String>,
     /// Which release wrote what to the service.
     writes: Vec<(usize, Revision)>,
+    /// When each release wrote down that it begins to change the stage.
+    pub begun: Vec<Option<i64>>,
     /// Up to which attempt each release has given up what it was to deploy: it restarted, or began to roll back.
     given_up: Vec<Option<Attempt>>,
     /// The token that each release has parked, whose function has ended, and what it waits on.
@@ -30,29 +36,13 @@ pub(crate) struct Truth {
     pub seen: Seen,
 }
 
-/// What the runs came to, to know that they test something.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Seen {
-    pub outcomes: BTreeMap<&'static str, u32>,
-    pub aborted: u32,
-    pub taken_over: u32,
-    pub stale_writers_refused: u32,
-    pub outrun: u32,
-    pub woken: u32,
-    pub woken_while_it_ran: u32,
-    pub timed_out: u32,
-    pub nobody_waits: u32,
-    pub restarted: u32,
-    pub gave_up: u32,
-    pub found_by_the_reconciler: u32,
-}
-
 impl Truth {
     pub(crate) fn new(rules: Rules, releases: usize) -> Self {
         Self {
             rules,
             broken: None,
             writes: Vec::new(),
+            begun: vec![None; releases],
             given_up: vec![None; releases],
             waiting: vec![None; releases],
             failing: BTreeMap::new(),
@@ -85,7 +75,7 @@ impl Truth {
         }
     }
 
-    /// A step could not find out.
+    /// A step could not find out, or was killed before it did.
     pub(crate) fn failed(&mut self, task: &Task, now: i64) {
         let (latest, since) = self.failing.entry(task.place).or_insert((task.attempt, None));
         if latest.entered_at < task.attempt.entered_at {
@@ -111,19 +101,24 @@ impl World {
         let waited = self.truth.waiting[release].is_some();
         let seen = &mut self.truth.seen;
         match end {
-            TaskEnd::Failed(TaskError::Woken, _) if waited => seen.woken += 1,
-            TaskEnd::Failed(TaskError::Woken, _) => seen.woken_while_it_ran += 1,
+            TaskEnd::Failed(TaskError::Woken, _) if waited => seen.one("woken"),
+            TaskEnd::Failed(TaskError::Woken, _) => seen.one("woken while it ran"),
+            TaskEnd::Failed(TaskError::LookAgain, _) => seen.one("looked again"),
             TaskEnd::Failed(TaskError::Restart, _) => {
-                seen.restarted += 1;
+                seen.one("restarted");
                 self.judge_restart(&task);
             }
             TaskEnd::Failed(TaskError::Unchanged, _) if state == State::RollBack => self.truth.gives_up_deploying(&task),
-            TaskEnd::TimedOut => seen.timed_out += 1,
+            TaskEnd::TimedOut => seen.one("timed out"),
+            TaskEnd::Transient => {
+                seen.one("killed, lost or failed");
+                self.truth.failed(&task, self.now);
+            }
             TaskEnd::Unavailable => {
-                seen.gave_up += 1;
+                seen.one("gave up");
                 self.judge_patience(&task);
             }
-            TaskEnd::Done(_) | TaskEnd::Failed(..) | TaskEnd::Transient => {}
+            TaskEnd::Done(_) | TaskEnd::Failed(..) => {}
         }
         self.truth.waiting[release] = None;
     }
@@ -131,9 +126,9 @@ impl World {
     /// A restart never comes after anything was begun.
     fn judge_restart(&mut self, task: &Task) {
         let release = task.place.release;
-        if let Some(change) = &self.table.records[release].change {
+        if let Some(begun) = self.truth.begun[release] {
             let problem = format!("release {release} restarts after it has begun to change the stage");
-            if change.at.as_millisecond() >= task.began {
+            if begun >= task.began {
                 // An older attempt of the same release has begun meanwhile.
                 self.truth.lacks(Rule::Fence, problem);
             } else if task.place.state == State::RunMigration {
@@ -165,6 +160,7 @@ impl World {
         if !self.executions[release].waits_for(task.token) {
             return;
         }
+        self.truth.seen.one("parked");
         self.truth.waiting[release] = Some((task.token, on.to_vec()));
         self.judge_waiting(release);
     }
@@ -231,7 +227,7 @@ impl World {
                 let possible = self.snapshots[release] == Some(true) || (self.snapshots[release].is_none() && !self.database_is_busy);
                 (aborted.or(superseded), possible.then_some("RDS is done"))
             }
-            State::RunMigration => (None, matches!(self.tasks[release], Some(Some(_))).then_some("its task has stopped")),
+            State::RunMigration => (None, matches!(self.tasks[release], Some(Job::Ended(_))).then_some("its task has stopped")),
             State::DeployServices => (aborted, (!is_going(ours(release))).then_some("the deployment is over")),
             State::BakeStage => {
                 let since = record.change.as_ref().map(|change| change.at);
@@ -316,7 +312,7 @@ impl World {
             };
             let changed = self.truth.writes.iter().any(|(writer, revision)| *writer == release && *revision == ours(release));
             let says_unchanged = !matches!(outcome, Outcome::Released | Outcome::RolledBack | Outcome::Stuck);
-            if changed && says_unchanged && !self.rules.tolerate(Rule::LockBeforeOutcome) && !self.rules.tolerate(Rule::Fence) {
+            if changed && says_unchanged && !TRUE_OUTCOMES.into_iter().any(|rule| self.rules.tolerate(rule)) {
                 self.truth.broken.get_or_insert(format!("release {release} ended {outcome}, and had changed the service"));
             }
         }

@@ -130,7 +130,7 @@ impl World {
     pub(crate) fn end_task(&mut self, token: usize, end: TaskEnd) -> bool {
         let Place { release, state } = self.tokens[token].place;
         if !self.executions[release].waits_for(token) {
-            self.truth.seen.nobody_waits += 1;
+            self.truth.seen.one("nobody waits for the answer");
             return false;
         }
         self.judge_end(token, &end);
