@@ -60,6 +60,11 @@ pub async fn tell(cloud: &Cloud, entry: u64, parts: &[Part]) -> anyhow::Result<S
                 continue;
             }
             let line = words.line(call);
+            // It begins the release, and notifies people while the first state runs already.
+            if call.caller == "receive-push" {
+                begun_by.push(line);
+                continue;
+            }
             match visits.iter_mut().rev().find(|visit| visit.step.at <= at) {
                 // Two releases may run: the one that registers is the one that is in such a state.
                 Some(visit) if call.operation != REGISTER || CHANGING.contains(&visit.step.state.as_str()) => visit.done.push(line),
