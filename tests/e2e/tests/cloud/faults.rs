@@ -75,7 +75,7 @@ async fn answers_that_are_lost_leave_one_revision_one_deployment_and_one_approva
         ("deploy-services", "ecs:RegisterTaskDefinition"),
         ("deploy-services", "ecs:UpdateService"),
         ("request-approval", "sns:Publish"),
-        ("resume-release", "states:SendTaskSuccess"),
+        ("request-approval", "states:SendTaskSuccess"),
         ("receive-push", "states:StartExecution"),
         ("finish-release", "sns:Publish"),
     ] {
@@ -176,10 +176,10 @@ async fn alarms_that_cannot_be_read_during_a_bake_are_not_taken_as_quiet() {
     world.alarm("e2e-staging-5xx", "OK").await;
     world.configure(|application| application["stages"][0]["bake"] = json!({ "for": "2s", "alarms": ["e2e-staging-5xx"] })).await;
 
-    let kept = world.take_permission_away("resume-release", "cloudwatch:DescribeAlarms").await;
+    let kept = world.take_permission_away("bake-stage", "cloudwatch:DescribeAlarms").await;
     let release = world.push(&PushOptions::light(&world.version())).await;
     let ended = world.ended(&release).await;
-    world.give_permissions_back("resume-release", kept).await;
+    world.give_permissions_back("bake-stage", kept).await;
     world.configure(|_| {}).await;
 
     assert_eq!((ended.outcome(), ended.stage()), (Some("ROLLED_BACK"), Some("staging")), "{ended:?}");
