@@ -451,7 +451,8 @@ impl World {
         }
         let steps = slipway_local::releases::steps(self.cloud.sdk(), &execution.arn).await.expect("Step Functions answers");
         let last = steps.iter().rfind(|step| step.entered && !step.is_map).map(|step| step.state.as_str());
-        state == "BakeStage" && last == Some(state)
+        // Of these the callback says that their effect has begun.
+        !["AcquireLock", "DeployServices", "RollBack"].contains(&state) && last == Some(state)
     }
 
     /// What a person asks for by an event, and what `receive-push` answers to it.
