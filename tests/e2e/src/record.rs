@@ -132,7 +132,11 @@ impl ReleaseRecord {
             match (item.pk.split('#').next().unwrap_or_default(), kind) {
                 ("RELEASE", "RELEASE") => record.started = Some(item.document()?),
                 ("RELEASE", "ENDING") => record.ended = Some(item.document()?),
-                ("RELEASE", "BASELINE") => drop(record.baselines.insert(rest.to_owned(), item.document()?)),
+                // The last round's, where there are several.
+                ("RELEASE", "BASELINE") => {
+                    let stage = rest.split('#').next().unwrap_or_default();
+                    record.baselines.insert(stage.to_owned(), item.document()?);
+                }
                 ("RELEASE", "DEPLOYED") => drop(record.deployed.insert(service, tail(&item.document::<String>()?).to_owned())),
                 ("RELEASE", "RESTORED") => drop(record.restored.insert(service, tail(&item.document::<String>()?).to_owned())),
                 ("RELEASE", "VERIFIED") => drop(record.verified.insert(service)),
