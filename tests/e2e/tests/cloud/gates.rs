@@ -168,6 +168,7 @@ async fn a_scan_with_findings_above_the_threshold_stops_before_people_are_asked(
     let push = shop.push(None, Behaviour::Good).await;
     shop.scan(&push, ScanResult::complete(&[("CVE-2026-7", "CRITICAL"), ("CVE-2026-1", "LOW")]));
     shop.world.ended(&push).await;
+    shop.world.quiet().await;
     let mails = shop.mails(&push);
     let (outcome, reason) = shop.stopped(&push).await;
 
@@ -260,7 +261,9 @@ async fn a_database_that_stays_unavailable_stops() {
 
 #[tokio::test]
 async fn a_snapshot_that_fails_stops() {
-    let shop = Shop::with(json!({ "snapshot": snapshot() })).await;
+    let mut policy = snapshot();
+    policy["wait"] = json!("10m");
+    let shop = Shop::with(json!({ "snapshot": policy })).await;
     shop.database(DatabaseState { snapshots: Some("fail".into()), ..DatabaseState::default() });
     let push = shop.push(None, Behaviour::Good).await;
     shop.world.until("the snapshot is waited for", async || shop.world.waits_for(&push, "SnapshotDatabase").await).await;

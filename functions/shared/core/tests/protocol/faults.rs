@@ -1,5 +1,5 @@
-//! What the protocol lacks as the code has it, each shown by the shortest story that chance found. Every story is played three times: with
-//! the rule that mends it, without, and as the code is. A rule that is built moves out of [`Rule::OPEN`]; its story stays.
+//! What the protocol lacked when this model was written, each shown by a short story. Every story is played three times: with the rule that
+//! mends it, without, and as the code is. A rule that is built moves out of [`Rule::OPEN`]; its story stays.
 
 use slipway_core::lock::LEASE_SECONDS;
 use slipway_core::release::Outcome;
@@ -104,7 +104,7 @@ fn the_failure_of_an_old_invocation_counts_against_a_newer_one() {
 /// A migration is killed between the two records that it begins, somebody else deploys, and the retry restarts the stage.
 #[test]
 fn a_migration_that_has_begun_restarts_the_stage() {
-    mends(Rule::RestartReadsTheChange, "restarts after it has begun", |rules| {
+    mends(Rule::MigrationReadsTheChange, "restarts after it has begun", |rules| {
         let mut script = Script::new(rules, Stage { migration: true, ..APPROVED }, 1);
         script.until(0, State::RequestApproval);
         script.run(0);

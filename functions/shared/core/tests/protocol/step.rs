@@ -187,10 +187,8 @@ impl Run<'_> {
         let (own, now) = (aws.keeps(Rule::OwnFailures), aws.now());
         let fresh = Callback { token: None, failing_since: Some(now), ..self.callback(Vec::new()) };
         let decide = |current: Option<Callback>| match current {
+            // A late failure says nothing about a later attempt.
             Some(current) if own && current.attempt > attempt => Update::Leave(now),
-            Some(current) if own && current.attempt.entered_at < attempt.entered_at => {
-                Update::Write(Callback { on: current.on, ..fresh.clone() }, now)
-            }
             Some(Callback { failing_since: Some(since), .. }) => Update::Leave(since),
             Some(current) => Update::Write(Callback { failing_since: Some(now), ..current }, now),
             None => Update::Write(fresh.clone(), now),

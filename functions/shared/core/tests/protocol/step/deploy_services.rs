@@ -31,7 +31,7 @@ pub(super) async fn look(aws: &Aws, task: &Task) -> Result<StepResult<Output>, U
     let was_told = registered && (*now == ours || view.deployments.iter().any(|deployment| deployment.task_definition == ours));
     let before = baseline_revision(task.baseline.as_ref().expect("a baseline"));
     if *now != task_definition(before) && !(registered && *now == ours) {
-        return if begun { Ok(stop("someone else deployed", begun)) } else { restart(aws, task, begun).await };
+        return if begun { Ok(stop("someone else deployed", begun)) } else { restart(aws, task).await };
     }
     let unwanted = |world: &mut World| if begun { None } else { world.interrupted(task) };
     if let Some(end) = aws.call("reads what comes first", unwanted).await? {
@@ -119,23 +119,22 @@ pub(super) async fn begin_change(aws: &Aws, task: &Task) -> Result<(), Unknown> 
 }
 
 /// The stage is not what people were shown: its baseline is captured anew, a few times. Without people it fails.
-pub(super) async fn restart(aws: &Aws, task: &Task, begun: bool) -> Result<StepResult<Output>, Unknown> {
+pub(super) async fn restart(aws: &Aws, task: &Task) -> Result<StepResult<Output>, Unknown> {
     let release = task.place.release;
     let round = task.baseline.as_ref().expect("a baseline").round;
     let asks = aws.call("reads the stage", |world| world.stage.approval).await?;
     if !asks || round >= ROUNDS {
-        return Ok(stop("someone else deployed", begun));
+        return Ok(stop("someone else deployed", false));
     }
     if aws.keeps(Rule::Fence) {
         match shut_out_earlier(aws, task).await? {
             Alone::Yes => {}
             Alone::NotYet => return Ok(StepResult::LookAgain { reason: "an earlier attempt may still be writing".into() }),
-            Alone::Lost => return Ok(stop("the lock is lost", begun)),
+            Alone::Lost => return Ok(stop("the lock is lost", false)),
         }
-    }
-    if aws.keeps(Rule::RestartReadsTheChange) && aws.keeps(Rule::NoRestartOnceBegun) {
-        let change = |world: &mut World| world.table.records[release].change.is_some();
-        if aws.call("reads the change again", change).await? {
+        // One that was shut out may have begun before.
+        let looks = aws.keeps(Rule::NoRestartOnceBegun) && aws.keeps(Rule::MigrationReadsTheChange);
+        if aws.call("reads the change again", |world| looks && world.table.records[release].change.is_some()).await? {
             return Ok(stop("someone else deployed", true));
         }
     }

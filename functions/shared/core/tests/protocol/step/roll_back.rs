@@ -53,11 +53,8 @@ async fn begin(aws: &Aws, task: &Task) -> Result<Result<(), End>, Unknown> {
         Ok(touched) => touched,
         Err(reason) => return Ok(Err(End::changed(Outcome::Stuck, reason))),
     };
-    let reached = |world: &mut World| {
-        let record = &world.table.records[release];
-        record.told || record.touched || record.migration.is_some()
-    };
-    if !touched && !aws.call("reads whether ECS was told", reached).await? {
+    let told_or_migrated = |world: &mut World| world.table.records[release].told || world.table.records[release].migration.is_some();
+    if !touched && !aws.call("reads whether ECS was told", told_or_migrated).await? {
         return Ok(Err(End::unchanged(Outcome::Failed, "the service was not changed")));
     }
     aws.call("keeps that it is restored", |world| world.table.records[release].restored = true).await?;
@@ -73,12 +70,15 @@ async fn restore(aws: &Aws, task: &Task) -> Result<Result<bool, String>, Unknown
     let baseline = task.baseline.as_ref().expect("a baseline");
     let restoration = restoration(&baseline.services[0], ours.as_ref(), None, &view);
     let touched = restoration != Restoration::AlreadyBack || view.deployments.iter().any(|one| Some(&one.task_definition) == ours.as_ref());
-    if touched && aws.keeps(Rule::RollbackRemembers) {
-        aws.call("keeps that it was changed", |world| world.table.records[release].touched = true).await?;
-    }
     match restoration {
         Restoration::AlreadyBack => {}
-        Restoration::PutBack => aws.ask("puts the baseline back", |world: &mut World| world.update_service(task, before(task))).await?,
+        Restoration::PutBack => {
+            // A run that is killed after it must not be followed by one that finds nothing changed.
+            if aws.keeps(Rule::RollbackRemembers) {
+                aws.call("keeps that ECS was told", |world| world.table.records[release].told = true).await?;
+            }
+            aws.ask("puts the baseline back", |world: &mut World| world.update_service(task, before(task))).await?;
+        }
         Restoration::Refuse { running } => return Ok(Err(format!("someone else deployed {running}"))),
     }
     Ok(Ok(touched))

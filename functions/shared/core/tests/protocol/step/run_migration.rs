@@ -6,6 +6,7 @@ use slipway_core::protocol::{StepResult, WakeKey};
 use super::deploy_services::{approved, begin_change, changed_by_others, restart};
 use super::lock::{begin_writing, stop_writing};
 use crate::aws::{Aws, Unknown};
+use crate::rules::Rule;
 use crate::world::workflow::{Output, Task};
 use crate::world::{Job, MIGRATION_SECONDS, State, World, names};
 
@@ -15,11 +16,14 @@ pub(super) async fn look(aws: &Aws, task: &Task) -> Result<StepResult<Output>, U
     if let Some(migration) = aws.call("reads the migration", |world| world.table.records[release].migration).await? {
         return follow(aws, task, migration).await;
     }
+    // An earlier run may have been killed between writing down that the stage changes and its migration.
+    let begun = aws.call("reads the change", |world| world.table.records[release].change.is_some()).await?;
     if !aws.call("reads the approval", |world| approved(world, task)).await? {
         return Ok(StepResult::failed("not approved"));
     }
+    let begun = begun && aws.keeps(Rule::MigrationReadsTheChange) && aws.keeps(Rule::NoRestartOnceBegun);
     if aws.ask("looks at the service", |world| changed_by_others(world, task)).await? {
-        return restart(aws, task, false).await;
+        return if begun { Ok(StepResult::roll_back("someone else deployed")) } else { restart(aws, task).await };
     }
     if let Some(end) = aws.call("reads what comes first", |world| world.interrupted(task)).await? {
         return Ok(StepResult::End(end));

@@ -146,8 +146,6 @@ pub(crate) struct Record {
     pub registered: bool,
     /// ECS was told to run it.
     pub told: bool,
-    /// A rollback found that the release had reached the service.
-    pub touched: bool,
     /// ECS was told to run the baseline.
     pub restored: bool,
     pub first_looks: BTreeMap<State, Timestamp>,

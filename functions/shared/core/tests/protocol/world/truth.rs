@@ -132,7 +132,7 @@ impl World {
                 // An older attempt of the same release has begun meanwhile.
                 self.truth.lacks(Rule::Fence, problem);
             } else if task.place.state == State::RunMigration {
-                self.truth.lacks(Rule::RestartReadsTheChange, problem);
+                self.truth.lacks(Rule::MigrationReadsTheChange, problem);
             } else {
                 self.truth.violated(problem);
             }
