@@ -20,14 +20,22 @@ def functions_of(text):
     return {start[1]: text[start.start():end] for start, end in zip(starts, ends)}
 
 
+PARTITIONS = dict(re.findall(r'const (\w+): &str = "([^"]+)"', source(SHARED / "aws/src/keys/partition.rs")))
+
+
 def partition_of(name, keys):
     """The fixed beginning of the partition that Key::name is in."""
-    written = re.search(r'Self::of\((?:format!\()?"([A-Z#-]+)|^ *format!\("([A-Z]+#)', keys[name], re.M)
+    text = keys[name].split("{", 1)[1]
+    written = re.search(r"partition::(\w+)", text)
     if written:
-        return written[1] or written[2]
-    if "Self::OPEN" in keys[name]:
+        return PARTITIONS[written[1]]
+    if "Self::OPEN" in text:
         return "OPEN"
-    return partition_of(re.search(r"Self::of\((?:&)?Self::(\w+)\(", keys[name])[1], keys)
+    if "in_release(" in text:
+        return "RELEASE#"
+    if "in_approval(" in text:
+        return "APPROVAL#"
+    return partition_of(re.search(r"Self::(\w+)\((?!\))", text.replace("Self::of(", ""))[1], keys)
 
 
 def named(text, keys):
@@ -37,7 +45,7 @@ def named(text, keys):
 
 def used():
     """The partitions by function, of its own source and of what it calls of the runtime."""
-    keys = functions_of(source(SHARED / "aws/src/table.rs").split("\nimpl Key {", 1)[1].split("\n}\n", 1)[0])
+    keys = functions_of(re.sub(r"//.*", "", (SHARED / "aws/src/keys.rs").read_text()))
     runtime = {name: text for file in (SHARED / "runtime/src").rglob("*.rs") for name, text in functions_of(source(file)).items()}
 
     def through(text, seen):
@@ -51,9 +59,14 @@ def used():
 
 
 def allowed(name="partitions"):
-    text = (ROOT / "infra/modules/deployer/functions.tf").read_text()
-    block = re.search(rf"^  {name} = \{{\n(.*?)^  \}}", text, re.S | re.M)[1]
-    return {name: re.findall(r'"([^"]+)"', values) for name, values in re.findall(r"^    ([a-z-]+) += \[(.*)\]$", block, re.M)}
+    text = (ROOT / "infra/modules/deployer/functions.yaml").read_text()
+    functions = re.findall(r"^([a-z-]+):\n((?:  .*\n)+)", text, re.M)
+    listed = {function: re.search(rf"^  {name}: \[(.*)\]$", body, re.M) for function, body in functions}
+    found = {function: re.findall(r"[A-Z][A-Z#*-]*", match[1]) for function, match in listed.items() if match}
+    if name == "partitions":
+        for function, body in functions:
+            found[function] += ["CALLBACK#*", "WAKE#*"] if "  states:" in body else []
+    return found
 
 
 def test_every_function_may_use_the_partitions_that_its_source_names():
@@ -68,8 +81,11 @@ def test_no_function_may_use_a_partition_that_its_source_does_not_name():
     assert not beyond
 
 
-def test_only_resume_release_may_see_task_tokens():
-    assert [function for function, partitions in allowed().items() if any(one.startswith(("WAIT", "*")) for one in partitions)] == ["resume-release"]
+def test_only_steps_resume_release_and_the_reconciler_may_see_task_tokens():
+    text = (ROOT / "infra/modules/deployer/functions.yaml").read_text()
+    steps = set(re.findall(r"^([a-z-]+):\n  description:.*\n  states:", text, re.M))
+    seeing = {function for function, partitions in allowed().items() if any(one.startswith(("CALLBACK", "*")) for one in partitions)}
+    assert seeing == steps | {"resume-release", "reconcile"}
 
 
 def test_what_a_function_may_write_or_remove_is_among_its_partitions():

@@ -32,7 +32,7 @@ pub async fn handle(aws: &Aws, config: &Config, input: StageInput) -> Result<Ste
     }
     let shown = Key::gate(&release.id, &stage.name, "IMAGE");
     let look = format!("{}#{}", baseline.round, if *again { "AGAIN" } else { "FIRST" });
-    let tell =
+    let keep =
         async |words: &str| happened(&table, &release.id, Some(&stage.name), (Step::Checked, &look), format!("Image check: {words}")).await;
     let evidence = match judge(policy, &scans, now().to_zoned(TimeZone::UTC).date()) {
         Judgement::Pass(checked) if *again => {
@@ -57,15 +57,15 @@ pub async fn handle(aws: &Aws, config: &Config, input: StageInput) -> Result<Ste
                 return Ok(StepResult::Wait { on, deadline });
             }
             let reason = format!("the image has no result of a scan after {} s: {why}", policy.wait_seconds());
-            tell(&reason).await?;
+            keep(&reason).await?;
             return Ok(StepResult::failed(reason));
         }
         Judgement::Stop { reason } => {
-            tell(&reason).await?;
+            keep(&reason).await?;
             return Ok(StepResult::failed(reason));
         }
     };
     tracing::info!(release.id = %release.id, %stage.name, again, "the scan of {} lets it through: {evidence}", release.image);
-    tell(&evidence).await?;
+    keep(&evidence).await?;
     Ok(StepResult::Done(Passed { evidence }))
 }

@@ -40,7 +40,7 @@ pub async fn handle(aws: &Aws, config: &Config, input: RollBackInput) -> Result<
     let restored = Key::restored_all(&input.release.id, &input.stage.name);
     let restoration = match table.get::<Deployed>(&restored).await? {
         Some(restoration) => restoration.document,
-        None => match begin(aws, &table, &input).await? {
+        None => match restore_baseline(aws, &table, &input).await? {
             Ok(restoration) => {
                 table.put_new(&restored, &restoration).await?;
                 restoration
@@ -68,7 +68,7 @@ async fn judge(aws: &Aws, table: &Table, input: &StageInput, restoration: Deploy
 }
 
 /// Tells ECS to run the baseline, where the release changed it.
-async fn begin(aws: &Aws, table: &Table, input: &StageInput) -> Result<Result<Deployed, End>, StepError> {
+async fn restore_baseline(aws: &Aws, table: &Table, input: &StageInput) -> Result<Result<Deployed, End>, StepError> {
     let stuck = |reason: String| Ok(Err(End::changed(Outcome::Stuck, reason)));
     if let Err(lost) = begin_writing(table, &input.release, input.generation).await? {
         return stuck(lost.to_string());

@@ -88,14 +88,14 @@ impl Run<'_> {
         if let Err(lost) = begin_writing(table, release, *generation).await? {
             return Ok(StepResult::failed(lost.to_string()));
         }
-        let run = self.begin(Migration { kind, task_definition, began_at: now(), task: None, end: None }).await;
+        let run = self.begin_migration(Migration { kind, task_definition, began_at: now(), task: None, end: None }).await;
         stop_writing(table, release, *generation).await?;
         // Its task is looked at once the token is parked.
         self.wait(&run?).await
     }
 
     /// Before the task is asked for: a rollback must know of it, whatever becomes of the answer.
-    async fn begin(&self, migration: Migration) -> Result<Migration, StepError> {
+    async fn begin_migration(&self, migration: Migration) -> Result<Migration, StepError> {
         let StageInput { release, stage, .. } = self.input;
         begin_change(&self.table, release, &stage.name).await?;
         self.table.put_new(&Key::migration(&release.id, &stage.name), &migration).await?;
