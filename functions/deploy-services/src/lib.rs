@@ -11,7 +11,7 @@ use slipway_core::approval::Approval;
 use slipway_core::audit::{Happening, What};
 use slipway_core::deployment::{Progress, ServiceView};
 use slipway_core::name::{ClusterName, StageName, TaskDefinitionArn};
-use slipway_core::protocol::{StepResult, WakeKey};
+use slipway_core::protocol::StepResult;
 use slipway_core::release::Release;
 use slipway_core::rollback::{Change, ServiceBaseline};
 use slipway_core::step::{Deployed, DeployedService, StageInput};
@@ -67,10 +67,7 @@ async fn judge(aws: &Aws, table: &Table, input: &StageInput, deployment: Deploye
     let begun = change_of(table, release, &stage.name).await?.map_or_else(now, |Change { at, .. }| at);
     let deadline = begun + SignedDuration::from_secs(i64::from(stage.deploy_timeout_seconds()));
     let (result, words) = match deployed(aws, &deployment.services, false, deadline).await? {
-        Progress::Going => {
-            let on = deployment.services.into_iter().map(|service| WakeKey::Service(service.arn)).collect();
-            return Ok(StepResult::Wait { on, deadline });
-        }
+        Progress::Going => return Ok(deployment.wait(deadline)),
         Progress::Done => (StepResult::Done(deployment), "ECS runs it, and nothing else".to_owned()),
         Progress::Failed { reason } => (StepResult::roll_back(reason.clone()), reason),
     };
@@ -129,7 +126,6 @@ async fn deploy(aws: &Aws, table: &Table, input: &StageInput, told: &Key) -> Res
     if let Err(lost) = begin_writing(table, release, *generation).await? {
         return Ok(stop(lost.to_string()));
     }
-    begin_change(table, release, &stage.name).await?;
     let services = match use_up(table, release, &stage.name, approved.as_ref(), &revisions).await {
         Ok(()) => change(aws, stage, subjects, revisions).await,
         Err(error) => Err(error),
@@ -142,8 +138,7 @@ async fn deploy(aws: &Aws, table: &Table, input: &StageInput, told: &Key) -> Res
     }
     // It is looked at once the token is parked.
     let deadline = now() + SignedDuration::from_secs(i64::from(stage.deploy_timeout_seconds()));
-    let on = deployment.services.into_iter().map(|service| WakeKey::Service(service.arn)).collect();
-    Ok(StepResult::Wait { on, deadline })
+    Ok(deployment.wait(deadline))
 }
 
 /// The stage's services as they are now; else what is missing.
@@ -177,6 +172,7 @@ async fn use_up(
     if table.get::<Moment>(&Key::moment(&release.id, Some(stage), Step::Deploying, "")).await?.is_some() {
         return Ok(());
     }
+    begin_change(table, release, stage).await?;
     let names: Vec<_> = revisions.iter().map(TaskDefinitionArn::as_str).collect();
     if let Some(approval) = approval {
         audit(table, approval, &Happening { at: now(), what: What::Used, person: None, words: names.join(", ") }).await?;

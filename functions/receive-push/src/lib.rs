@@ -1,4 +1,4 @@
-//! Locks a push into a release: reads the event, finds the application, starts the workflow.
+//! Turns a push into a release: reads the event, finds the application, starts the workflow.
 //!
 //! Woken by EventBridge with `ECR Image Action`. ECR's events are best effort and may come twice: the release's id comes
 //! from the image's digest, so a second event finds the first one's execution.

@@ -1,8 +1,8 @@
-//! Looks for what was lost: pushes whose event never came, executions that ended without an outcome, waits whose signal did
-//! not arrive, outcomes that nobody was told.
+//! Looks for what was lost: pushes whose event never came, executions that ended without an outcome, steps whose event
+//! did not arrive, outcomes that nobody was notified of.
 //!
 //! Woken by a schedule, and at once when an execution ends badly. It ends nothing in a way of its own: a lost push begins as
-//! its event would have begun it, a wait is looked at by the function that ends waits, an outcome is recorded and told by the
+//! its event would have begun it, a step is woken by the function that wakes steps, an outcome is recorded and told by the
 //! same code as any other.
 
 mod stopped;

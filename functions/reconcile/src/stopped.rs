@@ -1,14 +1,13 @@
 //! What a release whose execution is dead has left behind.
 
-use slipway_aws::{Aws, Key, Stored, Table};
+use slipway_aws::{Aws, Key, Table};
 use slipway_core::application::{Application, Stage};
-use slipway_core::approval::{Approval, ApprovalId};
-use slipway_core::audit::{Happening, What};
+use slipway_core::approval::ApprovalId;
 use slipway_core::failure;
 use slipway_core::name::TaskDefinitionArn;
 use slipway_core::release::{Ending, Release};
 use slipway_core::rollback::Baseline;
-use slipway_runtime::{StepError, change_of, next_entry, now};
+use slipway_runtime::{StepError, change_of, close_approval};
 
 /// The ending, from what the stages run now.
 pub(crate) async fn ending(aws: &Aws, table: &Table, release: &Release, application: &Application) -> Result<Ending, StepError> {
@@ -55,20 +54,8 @@ pub(crate) async fn withdraw_approvals(
 ) -> Result<(), StepError> {
     for stage in &application.stages {
         let Some(asked) = table.get::<ApprovalId>(&Key::asked(&release.id, &stage.name)).await? else { continue };
-        let key = Key::approval(&asked.document);
-        // Each round that fails is one in which a decision was written, which has no effect, or an entry of the audit.
-        while let Some(Stored { document: approval, version }) = table.get::<Approval>(&key).await? {
-            let withdrawn = approval.withdrawn(&format!("the release has ended {}", ending.outcome));
-            if withdrawn.status == approval.status {
-                break;
-            }
-            let words = withdrawn.closed_because.clone().unwrap_or_default();
-            let happening = Happening { at: now(), what: What::Withdrawn, person: None, words };
-            let (entry, sealed) = next_entry(table, &withdrawn, &happening).await?;
-            if table.replace_and_put_new(&key, &withdrawn, version, &entry, &sealed).await? {
-                break;
-            }
-        }
+        let because = format!("the release has ended {}", ending.outcome);
+        close_approval(table, &asked.document, |approval| approval.withdrawn(&because)).await?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ mod mail;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use slipway_aws::{Aws, Key, Stored, Table};
+use slipway_aws::{Aws, Key, Table};
 use slipway_core::application::{ApprovalPolicy, Stage};
 use slipway_core::approval::{Approval, ApprovalId, Evidence, Link, Status, Verified};
 use slipway_core::audit::{Happening, What};
@@ -22,8 +22,8 @@ use slipway_core::scan::Checked;
 use slipway_core::step::{Approved, StageInput};
 use slipway_core::timeline::{Moment, Step};
 use slipway_runtime::{
-    Channels, ConfigurationError, Environment, StepError, audit, count, happened, interrupted, locator_hash, new_locator, next_entry, now,
-    tell_once,
+    Channels, ConfigurationError, Environment, StepError, audit, close_approval, count, happened, interrupted, locator_hash, new_locator,
+    next_entry, now, tell_once,
 };
 
 /// How long the notification of a decision is tried.
@@ -125,7 +125,9 @@ async fn request(
     };
     table.put(&Key::asked(&release.id, &stage.name), &ApprovalId::of(release, &stage.name, baseline.round)).await?;
     for earlier in 1..baseline.round {
-        void(table, &ApprovalId::of(release, &stage.name, earlier), stage).await?;
+        // Whoever gave it agreed to replace something else.
+        let because = format!("{}, or what is known of the image, has changed meanwhile", stage.name);
+        close_approval(table, &ApprovalId::of(release, &stage.name, earlier), |approval| approval.voided(&because)).await?;
     }
     Ok(Ok(open(aws, table, input, policy, gates).await?))
 }
@@ -148,38 +150,18 @@ async fn ask_all(aws: &Aws, config: &Config, table: &Table, approval: &Approval)
 }
 
 /// The approval, closed where people need not decide any more: an abort, a newer push, or its time.
-async fn close_if_over(table: &Table, input: &StageInput, mut approval: Approval) -> Result<Approval, StepError> {
-    let key = Key::approval(&approval.id);
-    // Each round that fails is one in which a decision was written, or the next entry of the audit.
-    for _ in 0..ROUNDS {
-        let Some(Stored { document, version }) = table.get::<Approval>(&key).await? else { return Ok(approval) };
-        approval = document;
-        if approval.status != Status::Pending {
-            return Ok(approval);
-        }
-        let closed = match interrupted(table, &input.release, input.generation).await? {
-            Some(End { outcome: Outcome::Superseded, reason, .. }) => approval.superseded(&reason),
-            Some(End { reason, .. }) => approval.withdrawn(&reason),
-            None if approval.status_at(now()) == Status::Expired => approval.closed(),
-            None => return Ok(approval),
-        };
-        if write_down(table, &closed, version).await? {
-            return Ok(closed);
-        }
+async fn close_if_over(table: &Table, input: &StageInput, approval: Approval) -> Result<Approval, StepError> {
+    if approval.status != Status::Pending {
+        return Ok(approval);
     }
-    Err(StepError::busy(&key.pk))
-}
-
-/// An approval that is over without people having decided, together with its entry of the audit.
-async fn write_down(table: &Table, closed: &Approval, version: u64) -> Result<bool, StepError> {
-    let what = match closed.status {
-        Status::Superseded => What::Superseded,
-        Status::Withdrawn => What::Withdrawn,
-        _ => What::Expired,
-    };
-    let words = closed.closed_because.clone().unwrap_or_default();
-    let (entry, sealed) = next_entry(table, closed, &Happening { at: now(), what, person: None, words }).await?;
-    Ok(table.replace_and_put_new(&Key::approval(&closed.id), closed, version, &entry, &sealed).await?)
+    let interrupted = interrupted(table, &input.release, input.generation).await?;
+    let closed = close_approval(table, &approval.id, |approval| match &interrupted {
+        Some(End { outcome: Outcome::Superseded, reason, .. }) => approval.superseded(reason),
+        Some(End { reason, .. }) => approval.withdrawn(reason),
+        None if approval.status_at(now()) == Status::Expired => approval.closed(),
+        None => approval.clone(),
+    });
+    Ok(closed.await?.unwrap_or(approval))
 }
 
 /// Why too few people can answer, where that is so: SNS sends nothing to an address that has not confirmed.
@@ -239,24 +221,6 @@ async fn gates(aws: &Aws, table: &Table, release: &Release, stage: &Stage) -> Re
 fn sentence(words: &str) -> String {
     let mut letters = words.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
-}
-
-/// An approval of the stage as it was before: whoever gave it agreed to replace something else.
-async fn void(table: &Table, id: &ApprovalId, stage: &Stage) -> Result<(), StepError> {
-    let key = Key::approval(id);
-    // Each round that fails is one in which someone else wrote the approval, or the next entry of the audit.
-    while let Some(Stored { document: approval, version }) = table.get::<Approval>(&key).await? {
-        let voided = approval.voided(&format!("{}, or what is known of the image, has changed meanwhile", stage.name));
-        if voided.status == approval.status {
-            break;
-        }
-        let words = voided.closed_because.clone().unwrap_or_default();
-        let (entry, sealed) = next_entry(table, &voided, &Happening { at: now(), what: What::Voided, person: None, words }).await?;
-        if table.replace_and_put_new(&key, &voided, version, &entry, &sealed).await? {
-            break;
-        }
-    }
-    Ok(())
 }
 
 /// What changes besides the image, line by line, for each service: what it runs now against the template of what is next.

@@ -9,7 +9,7 @@ use slipway_core::application::Stage;
 use slipway_core::deployment::Progress;
 use slipway_core::migration::not_crossed;
 use slipway_core::name::{ClusterName, TaskDefinitionArn};
-use slipway_core::protocol::{End, StepResult, WakeKey};
+use slipway_core::protocol::{End, StepResult};
 use slipway_core::release::{Outcome, Release};
 use slipway_core::rollback::{Restoration, ServiceBaseline, restoration};
 use slipway_core::snapshot::Taken;
@@ -56,10 +56,7 @@ async fn judge(aws: &Aws, table: &Table, input: &StageInput, restoration: Deploy
     let StageInput { release, stage, .. } = input;
     let deadline = deadline(table, &Key::gate(&release.id, &stage.name, "ROLLBACK"), stage.deploy_timeout_seconds()).await?;
     let (result, words) = match deployed(aws, &restoration.services, true, deadline).await? {
-        Progress::Going => {
-            let on = restoration.services.into_iter().map(|service| WakeKey::Service(service.arn)).collect();
-            return Ok(StepResult::Wait { on, deadline });
-        }
+        Progress::Going => return Ok(restoration.wait(deadline)),
         Progress::Done => (StepResult::Done(restoration), "ECS runs it, and nothing else".to_owned()),
         Progress::Failed { reason } => (StepResult::stuck(reason.clone()), reason),
     };

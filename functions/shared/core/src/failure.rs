@@ -100,7 +100,7 @@ mod tests {
         StageName::new(stage).expect("a name")
     }
 
-    fn failure(step: &str, error: &str, cause: impl ToString) -> Failure {
+    fn failure(step: &str, error: &str, cause: &dyn std::fmt::Display) -> Failure {
         Failure { step: step.into(), error: error.into(), cause: cause.to_string() }
     }
 
@@ -115,7 +115,7 @@ mod tests {
             cause["rollback"] = serde_json::to_value(rollback).expect("JSON");
         }
         let begun = if begun { vec![name("production")] } else { vec![] };
-        ending(Some(&failure("Stages", "StageFailed", cause)), &begun)
+        ending(Some(&failure("Stages", "StageFailed", &cause)), &begun)
     }
 
     #[test]
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn an_end_before_the_first_change_is_the_releases_own() {
-        let rejected = failure("RequestApproval", "Unchanged", end(Outcome::Rejected, "bo said no", false));
+        let rejected = failure("RequestApproval", "Unchanged", &end(Outcome::Rejected, "bo said no", false));
         let ending = ends(&rejected, None, false);
 
         assert_eq!((ending.outcome, ending.stage), (Outcome::Rejected, Some(name("production"))));
@@ -134,24 +134,24 @@ mod tests {
 
     #[test]
     fn an_end_after_it_is_what_the_rollback_came_to() {
-        let unhealthy = failure("VerifyServices", "Changed", end(Outcome::RolledBack, "web answered 500", true));
+        let unhealthy = failure("VerifyServices", "Changed", &end(Outcome::RolledBack, "web answered 500", true));
         let with = |rollback: &Failure| ends(&unhealthy, Some(rollback), true);
 
-        assert_eq!(with(&failure("VerifyBaseline", "", "")).outcome, Outcome::RolledBack);
-        assert_eq!(with(&failure("VerifyBaseline", "", "")).reason, "VerifyServices: web answered 500");
-        let stuck = with(&failure("RollBack", "Changed", end(Outcome::Stuck, "web runs something else", true)));
+        assert_eq!(with(&failure("VerifyBaseline", "", &"")).outcome, Outcome::RolledBack);
+        assert_eq!(with(&failure("VerifyBaseline", "", &"")).reason, "VerifyServices: web answered 500");
+        let stuck = with(&failure("RollBack", "Changed", &end(Outcome::Stuck, "web runs something else", true)));
         assert_eq!(stuck.outcome, Outcome::Stuck);
         assert_eq!(stuck.reason, "VerifyServices: web answered 500. The rollback failed as well: web runs something else");
-        assert_eq!(with(&failure("RollBack", "States.Timeout", "")).outcome, Outcome::Stuck);
-        let newer = with(&failure("RollBack", "Changed", end(Outcome::Superseded, "v3 was deployed over it", true)));
+        assert_eq!(with(&failure("RollBack", "States.Timeout", &"")).outcome, Outcome::Stuck);
+        let newer = with(&failure("RollBack", "Changed", &end(Outcome::Superseded, "v3 was deployed over it", true)));
         assert_eq!(newer.outcome, Outcome::Superseded);
     }
 
     #[test]
     fn a_rollback_that_finds_nothing_changed_says_so() {
         let refused =
-            failure("DeployServices", "Refused", r#"{"errorType":"Refused","errorMessage":"ecs:RegisterTaskDefinition was refused"}"#);
-        let nothing = failure("RollBack", "Unchanged", end(Outcome::Failed, "nothing was changed", false));
+            failure("DeployServices", "Refused", &r#"{"errorType":"Refused","errorMessage":"ecs:RegisterTaskDefinition was refused"}"#);
+        let nothing = failure("RollBack", "Unchanged", &end(Outcome::Failed, "nothing was changed", false));
         let ending = ends(&refused, Some(&nothing), false);
 
         assert_eq!(ending.outcome, Outcome::Failed);
@@ -160,17 +160,17 @@ mod tests {
 
     #[test]
     fn a_stage_that_had_begun_to_change_is_never_called_unchanged() {
-        let timed_out = failure("SnapshotDatabase", "States.Timeout", "");
+        let timed_out = failure("SnapshotDatabase", "States.Timeout", &"");
         assert_eq!(ends(&timed_out, None, false).outcome, Outcome::Failed);
         assert_eq!(ends(&timed_out, None, true).outcome, Outcome::Stuck);
-        let outside = failure("Stages", "States.ExceedToleratedFailureThreshold", "boom");
+        let outside = failure("Stages", "States.ExceedToleratedFailureThreshold", &"boom");
         assert_eq!(ending(Some(&outside), &[name("staging")]).outcome, Outcome::Stuck);
         assert_eq!(ending(Some(&outside), &[]).outcome, Outcome::Failed);
     }
 
     #[test]
     fn a_release_that_never_held_the_lock_ends_as_it_was_stated() {
-        let superseded = failure("AcquireLock", "Unchanged", end(Outcome::Superseded, "superseded by v3", false));
+        let superseded = failure("AcquireLock", "Unchanged", &end(Outcome::Superseded, "superseded by v3", false));
         let ending = ending(Some(&superseded), &[]);
         assert_eq!((ending.outcome, ending.reason.as_str()), (Outcome::Superseded, "AcquireLock: superseded by v3"));
     }

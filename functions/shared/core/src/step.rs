@@ -3,6 +3,7 @@
 //! Their JSON Schemas are in `statemachine/schemas`, one real example of each in `statemachine/examples`. What a step answers when it is
 //! not done is the same for all of them: [`crate::protocol`].
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +12,7 @@ use crate::approval::ApprovalId;
 use crate::image::Digest;
 use crate::migration::MigrationPolicy;
 use crate::name::{ClusterName, ServiceArn, ServiceName, StageName, TaskDefinitionArn};
+use crate::protocol::{StepResult, WakeKey};
 use crate::release::Release;
 use crate::rollback::Baseline;
 use crate::scan::ImageCheckPolicy;
@@ -194,6 +196,14 @@ pub struct Approved {
 pub struct Deployed {
     /// The services, and what each runs.
     pub services: Vec<DeployedService>,
+}
+
+impl Deployed {
+    /// Waits until ECS says that one of the services changed.
+    #[must_use]
+    pub fn wait(self, deadline: Timestamp) -> StepResult<Self> {
+        StepResult::Wait { on: self.services.into_iter().map(|service| WakeKey::Service(service.arn)).collect(), deadline }
+    }
 }
 
 /// A service and what a release, or its rollback, deployed to it.

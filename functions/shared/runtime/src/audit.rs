@@ -1,10 +1,13 @@
 //! Appending to an application's audit.
 
 use slipway_aws::{Item, Key, Stored, Table};
-use slipway_core::approval::Approval;
-use slipway_core::audit::{Happening, Sealed};
+use slipway_core::approval::{Approval, ApprovalId, Status};
+use slipway_core::audit::{Happening, Sealed, What};
 
-use crate::StepError;
+use crate::{StepError, now};
+
+/// How often a write is tried while others write the same approval, or the next entry of the audit.
+const ROUNDS: usize = 20;
 
 /// The next entry of the audit, and where it belongs. It is written on condition that nobody was first.
 ///
@@ -43,4 +46,33 @@ pub async fn audit(table: &Table, approval: &Approval, happening: &Happening) ->
             return Ok(());
         }
     }
+}
+
+/// Closes an approval without a person's answer, together with its entry of the audit. `close` says what becomes of it as it is read;
+/// with the same status it stays as it is. The approval as it is then; nothing where there is none.
+///
+/// # Errors
+///
+/// When the table cannot be asked, or others write the approval or the audit all the time.
+pub async fn close_approval(table: &Table, id: &ApprovalId, close: impl Fn(&Approval) -> Approval) -> Result<Option<Approval>, StepError> {
+    let key = Key::approval(id);
+    for _ in 0..ROUNDS {
+        let Some(Stored { document: approval, version }) = table.get::<Approval>(&key).await? else { return Ok(None) };
+        let closed = close(&approval);
+        if closed.status == approval.status {
+            return Ok(Some(approval));
+        }
+        let what = match closed.status {
+            Status::Superseded => What::Superseded,
+            Status::Withdrawn => What::Withdrawn,
+            Status::Voided => What::Voided,
+            _ => What::Expired,
+        };
+        let words = closed.closed_because.clone().unwrap_or_default();
+        let (entry, sealed) = next_entry(table, &closed, &Happening { at: now(), what, person: None, words }).await?;
+        if table.replace_and_put_new(&key, &closed, version, &entry, &sealed).await? {
+            return Ok(Some(closed));
+        }
+    }
+    Err(StepError::busy(&key.pk))
 }

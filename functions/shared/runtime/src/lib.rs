@@ -27,7 +27,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub use applications::{Configured, applications};
-pub use audit::{audit, next_entry};
+pub use audit::{audit, close_approval, next_entry};
 pub use beginning::{Begun, Open, begin};
 pub use change::{approved, begin_change, change_of, image_of, migration_of, restart, revision, unwanted};
 pub use clock::now;

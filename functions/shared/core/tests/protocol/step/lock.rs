@@ -9,8 +9,8 @@ use crate::world::workflow::Task;
 use slipway_core::protocol::WakeKey;
 
 /// That the lock changed.
-fn changed() -> Option<About> {
-    Some(About::Key(WakeKey::Lock(application())))
+fn changed() -> About {
+    About::Key(WakeKey::Lock(application()))
 }
 
 /// Writes into the lock that a function begins to change the service. `false` where the lock is lost.
@@ -29,7 +29,7 @@ pub(super) async fn begin_writing(aws: &Aws, task: &Task) -> Result<bool, Unknow
             Err(_) => Update::Leave(false),
         }
     };
-    let begins = aws.update("begins to write", |world| &mut world.table.lock, changed(), decide).await?;
+    let begins = aws.update("begins to write", |world| &mut world.table.lock, Some(changed()), decide).await?;
     aws.note(|world| {
         if !begins {
             world.truth.seen.one("stale writer refused");
@@ -49,7 +49,7 @@ pub(super) async fn stop_writing(aws: &Aws, task: &Task) -> Result<(), Unknown> 
             None => Update::Leave(()),
         }
     };
-    aws.update("stops writing", |world| &mut world.table.lock, changed(), decide).await
+    aws.update("stops writing", |world| &mut world.table.lock, Some(changed()), decide).await
 }
 
 /// What shutting out the earlier attempts came to.
@@ -89,5 +89,5 @@ pub(super) async fn give_back(aws: &Aws, release: usize) -> Result<bool, Unknown
             None => Update::Leave(lock.holder.is_some() || lock.rests_until.is_none_or(|until| until <= aws.now())),
         }
     };
-    aws.update("gives the lock back", |world| &mut world.table.lock, changed(), decide).await
+    aws.update("gives the lock back", |world| &mut world.table.lock, Some(changed()), decide).await
 }

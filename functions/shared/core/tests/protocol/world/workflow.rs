@@ -187,7 +187,7 @@ impl World {
                 self.enter(release, stage.gate_after(state), |task| task.baseline = Some(Rc::new(baseline)));
             }
             (State::RequestApproval | State::SnapshotDatabase | State::RunMigration, _) => {
-                self.enter(release, stage.gate_after(state), |_| {})
+                self.enter(release, stage.gate_after(state), |_| {});
             }
             (State::DeployServices, _) if stage.bake => self.enter(release, State::BakeStage, |_| {}),
             (State::DeployServices | State::BakeStage, _) => self.finish(release),
