@@ -53,12 +53,15 @@ async fn an_alarm_that_rang_between_two_looks_and_whose_event_was_lost_is_found_
     let world = World::enter().await;
     world.has_a_good_release().await;
     let before = world.digest_in("production").await;
-    let release = baking(&world, &json!({ "for": "8s", "alarms": [ALARM] })).await;
+    let release = baking(&world, &json!({ "for": "10m", "alarms": [ALARM] })).await;
     world.until("production bakes", async || world.waits_for(&release, "BakeStage").await).await;
+    world.quiet().await;
 
     world.break_events(EventRule::new(CHANGE, EventFault::Drop).times(2)).await;
     world.alarm(ALARM, "ALARM").await;
     world.alarm(ALARM, "OK").await;
+    // Nothing looked between the two: the reconciler has the bake look again.
+    world.reconcile().await;
     let ended = world.ended(&release).await;
     world.mend().await;
     world.configure(|_| {}).await;
