@@ -43,7 +43,8 @@ locals {
 
   stages = distinct([for service in local.services : "${service.application}/${service.stage}"])
 
-  # The stage's database, by the services that have one. Decided by names alone, which are known before anything is made.
+  # The stage's database, by the services that have one. Decided by names alone, which are known before anything is
+  # made.
   databases = { for place, service in local.services : place => "${service.application}/${service.stage}" if contains(keys(var.databases), "${service.application}/${service.stage}") }
 
   # Written out as module.service names them: taken from the module they would make every function wait until the

@@ -14,7 +14,7 @@ output "state_machine_arn" {
 }
 
 output "table_name" {
-  description = "The table of releases, waits and approvals"
+  description = "The table of releases, callbacks and approvals"
   value       = module.deployer.table_name
 }
 
@@ -44,7 +44,7 @@ output "dead_letter_urls" {
 }
 
 output "topic_arns" {
-  description = "The topics: approvals asks approvers, notifications tells how releases end"
+  description = "The topics: approvals for requests to approvers, notifications for how releases end"
   value       = { approvals = module.deployer.approval_topic_arn, notifications = module.deployer.notification_topic_arn }
 }
 

@@ -122,7 +122,7 @@ variable "egress_in_each_zone" {
 }
 
 variable "notification_emails" {
-  description = "Who is told how releases end and which alarms ring; each address confirms its subscription once"
+  description = "Who is notified of how releases end and which alarms fire; each address confirms its subscription once"
   type        = list(string)
   default     = []
 
@@ -133,7 +133,7 @@ variable "notification_emails" {
 }
 
 variable "chats" {
-  description = "The Slack and Microsoft Teams channels that are told what happens, each by a name of your own; modules/notifications/README.md says what a person has to do once"
+  description = "The Slack and Microsoft Teams channels that are notified, each by a name of your own; modules/notifications/README.md says what a person has to do once"
   type = object({
     slack = optional(map(object({ workspace_id = string, channel_id = string })), {})
     teams = optional(map(object({ tenant_id = string, team_id = string, channel_id = string })), {})
@@ -159,7 +159,7 @@ variable "webhook" {
 
   validation {
     condition     = var.webhook == null || (can(regex("^[A-Za-z0-9-]+$", var.webhook.header)) && try(length(var.webhook.value) > 0, false))
-    error_message = "Write webhook.header as a header's name, such as X-Api-Key, and webhook.value as the secret that the address knows: without one, anybody could tell it what is not so."
+    error_message = "Write webhook.header as a header's name, such as X-Api-Key, and webhook.value as the secret that the address knows: without one, anybody could send it false notifications."
   }
 }
 
@@ -234,7 +234,7 @@ variable "github_provider_arn" {
 }
 
 variable "alarm_thresholds" {
-  description = "When an application's alarms ring; modules/observability/README.md lists the alarms"
+  description = "When an application's alarms fire; modules/observability/README.md lists the alarms"
   type = object({
     errors_percent       = optional(number, 1)
     latency_seconds      = optional(number, 2)

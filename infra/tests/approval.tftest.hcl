@@ -30,12 +30,12 @@ run "a_link_is_one_persons_and_in_no_log" {
 
   assert {
     condition     = toset(values(jsondecode(aws_apigatewayv2_stage.this.access_log_settings[0].format))) == toset(["$context.requestId", "$context.routeKey", "$context.status"])
-    error_message = "The path holds the locator, and an address is a person's: neither they nor the query are logged."
+    error_message = "The path holds the token, and an address is a person's: neither they nor the query are logged."
   }
 
   assert {
-    condition     = toset(keys(aws_apigatewayv2_route.this)) == toset(["GET /approvals/{locator}", "POST /approvals/{locator}", "GET /releases/{locator}", "GET /style.css"])
-    error_message = "The locator is a parameter of its route, so the route's key does not hold it."
+    condition     = toset(keys(aws_apigatewayv2_route.this)) == toset(["GET /approvals/{token}", "POST /approvals/{token}", "GET /releases/{token}", "GET /style.css"])
+    error_message = "The token is a parameter of its route, so the route's key does not hold it."
   }
 
   assert {
@@ -123,12 +123,12 @@ run "who_must_sign_in_needs_a_token_for_everything_but_the_style" {
   }
 
   assert {
-    condition     = { for key, route in aws_apigatewayv2_route.this : key => route.authorization_type } == { "GET /approvals/{locator}" = "JWT", "POST /approvals/{locator}" = "JWT", "GET /releases/{locator}" = "JWT", "GET /style.css" = "NONE" }
+    condition     = { for key, route in aws_apigatewayv2_route.this : key => route.authorization_type } == { "GET /approvals/{token}" = "JWT", "POST /approvals/{token}" = "JWT", "GET /releases/{token}" = "JWT", "GET /style.css" = "NONE" }
     error_message = "The page and its form need a token, the style needs none."
   }
 
   assert {
-    condition     = aws_apigatewayv2_route.this["POST /approvals/{locator}"].authorization_scopes == toset(["approvals"]) && aws_apigatewayv2_route.this["GET /style.css"].authorization_scopes == null
+    condition     = aws_apigatewayv2_route.this["POST /approvals/{token}"].authorization_scopes == toset(["approvals"]) && aws_apigatewayv2_route.this["GET /style.css"].authorization_scopes == null
     error_message = "The scopes are asked for where a token is."
   }
 

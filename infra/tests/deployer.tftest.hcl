@@ -131,7 +131,7 @@ run "everything_that_can_be_lost_has_a_dead_letter_queue" {
   }
 }
 
-run "the_reconciler_comes_by_itself" {
+run "the_schedule_runs_the_reconciler" {
   command = plan
 
   module {
@@ -285,7 +285,7 @@ run "the_page_writes_decisions_and_nothing_else" {
     condition = toset(flatten(local.rights["decide-approval"][*].actions)) == toset([
       "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem", "ssm:GetParametersByPath",
     ])
-    error_message = "The function that everyone can reach ends no wait (states), tells nobody (sns), and does nothing else that is not written here."
+    error_message = "The function that everyone can reach ends no task (states), notifies nobody (sns), and does nothing else that is not written here."
   }
 
   assert {
@@ -322,11 +322,11 @@ run "nobody_removes_approvals_or_the_audit" {
 
   assert {
     condition     = aws_dynamodb_table.this.point_in_time_recovery[0].enabled && aws_dynamodb_table.this.server_side_encryption[0].enabled
-    error_message = "The table can be had back as it was, and KMS encrypts it: disabled would be a key of AWS's that no log shows."
+    error_message = "The table can be restored as it was, and KMS encrypts it: disabled would be a key of AWS's that no log shows."
   }
 }
 
-run "cloudtrail_tells_who_pushed" {
+run "cloudtrail_records_who_pushed" {
   command = plan
 
   module {
@@ -414,7 +414,7 @@ run "alarms_and_rules_may_publish_to_the_encrypted_topic" {
 
   assert {
     condition     = length(setsubtract(["cloudwatch.amazonaws.com", "events.amazonaws.com"], flatten([for statement in data.aws_iam_policy_document.key.statement : [for principal in statement.principals : tolist(principal.identifiers)]]))) == 0
-    error_message = "The key's policy admits both; without it their messages vanish without a word."
+    error_message = "The key's policy admits both; without it their messages are lost, and nothing reports it."
   }
 
   assert {

@@ -34,7 +34,7 @@ variables {
   }
 }
 
-run "every_alarm_tells_someone_what_to_do" {
+run "every_alarm_says_what_to_do" {
   command = plan
 
   module {
@@ -62,7 +62,7 @@ run "every_alarm_tells_someone_what_to_do" {
   }
 }
 
-run "every_dead_letter_queue_that_is_not_empty_rings" {
+run "every_dead_letter_queue_that_is_not_empty_fires_an_alarm" {
   command = plan
 
   module {
@@ -80,11 +80,11 @@ run "every_dead_letter_queue_that_is_not_empty_rings" {
 
   assert {
     condition     = alltrue([for origin, queue in var.deployer.dead_letter_names : strcontains(aws_cloudwatch_metric_alarm.this["slipway-${origin}-dead-letters"].alarm_description, "infra/tools/replay-dead-letters ${queue}")])
-    error_message = "Each alarm names the command that brings its messages again."
+    error_message = "Each alarm names the command that redrives its messages."
   }
 }
 
-run "a_reconciliation_that_stops_rings" {
+run "reconciliations_that_stop_fire_an_alarm" {
   command = plan
 
   module {
@@ -98,7 +98,7 @@ run "a_reconciliation_that_stops_rings" {
       && aws_cloudwatch_metric_alarm.this["slipway-no-reconciliation"].comparison_operator == "LessThanThreshold"
       && aws_cloudwatch_metric_alarm.this["slipway-no-reconciliation"].dimensions == tomap({ FunctionName = "slipway-reconcile" })
     )
-    error_message = "Silence for half an hour rings."
+    error_message = "Half an hour without a reconciliation fires the alarm."
   }
 
   assert {
@@ -107,7 +107,7 @@ run "a_reconciliation_that_stops_rings" {
   }
 }
 
-run "rare_reconciliations_do_not_ring" {
+run "rare_reconciliations_do_not_fire_the_alarm" {
   command = plan
 
   module {
@@ -131,7 +131,7 @@ run "rare_reconciliations_do_not_ring" {
   }
 }
 
-run "a_mail_that_sns_gives_up_rings" {
+run "a_mail_that_sns_gives_up_fires_an_alarm" {
   command = plan
 
   module {

@@ -20,7 +20,7 @@ run "tags_stay_and_tagged_images_are_never_removed" {
 
   assert {
     condition     = alltrue([for rule in jsondecode(aws_ecr_lifecycle_policy.this.policy).rules : rule.selection.tagStatus == "untagged"])
-    error_message = "No rule takes a tagged image: a stage may still run it, or go back to it."
+    error_message = "No rule takes a tagged image: a stage may still run it, or be rolled back to it."
   }
 }
 

@@ -99,8 +99,8 @@ run "tasks_are_private_and_releases_own_what_they_change" {
   }
 }
 
-# Slipway registers the newest revision of the template with a release's image: so what Terraform writes into the template is
-# what the next release brings, and Terraform itself must not bring it.
+# Slipway registers the newest revision of the template with a release's image: so what Terraform writes into the
+# template is what the next release brings, and Terraform itself must not bring it.
 run "a_change_of_cpu_memory_or_environment_is_a_new_revision_of_the_template" {
   command = plan
 

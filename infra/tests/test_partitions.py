@@ -44,14 +44,19 @@ def named(text, keys):
 
 
 def used():
-    """The partitions by function, of its own source and of what it calls of the runtime."""
+    """The partitions by function, of its own source and of what it calls of the shared crates."""
     keys = functions_of(re.sub(r"//.*", "", (SHARED / "aws/src/keys.rs").read_text()))
-    runtime = {name: text for file in (SHARED / "runtime/src").rglob("*.rs") for name, text in functions_of(source(file)).items()}
+    shared = {}
+    for crate in ("release", "runtime"):
+        for file in (SHARED / crate / "src").rglob("*.rs"):
+            for name, text in functions_of(source(file)).items():
+                # A call does not say which is meant of two with one name.
+                shared[name] = shared.get(name, "") + text
 
     def through(text, seen):
         found = named(text, keys)
-        for name in set(re.findall(r"\b(\w+)\(", text)) & set(runtime) - seen:
-            found |= through(runtime[name], seen | {name})
+        for name in set(re.findall(r"\b(\w+)\(", text)) & set(shared) - seen:
+            found |= through(shared[name], seen | {name})
         return found
 
     return {folder.parent.name: through("\n".join(source(file) for file in folder.rglob("*.rs")), set())

@@ -58,7 +58,7 @@ def replay(tmp_path):
     return run
 
 
-def test_a_functions_message_is_brought_to_it_as_it_was_and_then_deleted(replay):
+def test_a_functions_message_is_redriven_as_it_was_and_then_deleted(replay):
     event = '{"detail": {"image-tag": "v1"}, "größe":  1}'
     ran, calls = replay([message("a", event)])
     assert ran.returncode == 0, ran.stderr
@@ -66,17 +66,17 @@ def test_a_functions_message_is_brought_to_it_as_it_was_and_then_deleted(replay)
         {"what": "invoke", "function": "slipway-receive-push", "payload": event, "type": "Event"},
         {"what": "delete-message", "queue": f"https://queues/{QUEUE}", "handle": "handle-a"},
     ]
-    assert "brought  a  slipway-receive-push" in ran.stdout
+    assert "redriven  a  slipway-receive-push" in ran.stdout
 
 
-def test_a_rules_message_is_brought_to_the_target_that_it_names(replay):
+def test_a_rules_message_is_redriven_to_the_target_that_it_names(replay):
     target = "arn:aws:lambda:eu-central-1:123456789012:function:slipway-reconcile"
     ran, calls = replay([message("a", target=target)], queue="slipway-execution-ended-dead-letters")
     assert ran.returncode == 0, ran.stderr
     assert [call.get("function") for call in calls] == [target, None]
 
 
-def test_every_batch_is_brought(replay):
+def test_every_batch_is_redriven(replay):
     ran, calls = replay([message("a"), message("b")], [message("c")])
     assert ran.returncode == 0, ran.stderr
     assert [call["handle"] for call in calls if call["what"] == "delete-message"] == ["handle-a", "handle-b", "handle-c"]
@@ -88,7 +88,7 @@ def test_a_message_that_lambda_does_not_take_is_kept(replay, answer):
     assert ran.returncode == 1
     assert [call["what"] for call in calls] == ["invoke", "change-message-visibility"]
     assert calls[1]["handle"] == "handle-a" and calls[1]["seconds"] == "0"
-    assert "kept     a" in ran.stdout
+    assert "kept      a" in ran.stdout
 
 
 def test_a_message_that_is_kept_does_not_keep_the_others(replay):
@@ -105,7 +105,7 @@ def test_a_pointer_at_the_tables_stream_is_kept_and_named(replay):
     assert "3 from 2026-11-01T10:00:00Z" in ran.stdout and "the reconciler" in ran.stdout
 
 
-def test_what_comes_back_meanwhile_is_left_for_the_next_time(replay):
+def test_what_returns_meanwhile_is_left_for_the_next_time(replay):
     ran, calls = replay([message("a")], [message("b", sent=time.time() + 60)])
     assert ran.returncode == 1
     assert [call["what"] for call in calls] == ["invoke", "delete-message", "change-message-visibility"]
@@ -114,7 +114,7 @@ def test_what_comes_back_meanwhile_is_left_for_the_next_time(replay):
 def test_a_message_whose_deletion_fails_is_said_to_be_kept(replay):
     ran, calls = replay([message("a")], **{"delete-message": "AccessDenied"})
     assert ran.returncode == 1
-    assert "kept     a  AccessDenied" in ran.stdout
+    assert "kept      a  AccessDenied" in ran.stdout
 
 
 def test_a_target_that_is_no_function_is_kept(replay):

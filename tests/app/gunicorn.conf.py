@@ -3,7 +3,7 @@
 import os
 
 wsgi_app = "web:create_app()"
-# Without Docker all containers share one network, and each is told its own address.
+# Without Docker all containers share one network, and each is given its own address.
 bind = f"{os.environ.get('HOST', '0.0.0.0')}:8080"
 # Loaded before the port is opened: a version that cannot start never accepts a connection, and exits with its reason.
 preload_app = True

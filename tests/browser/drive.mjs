@@ -1,7 +1,7 @@
 // A person at a browser: reads a visit from the standard input, makes it, and prints what was seen.
 //
 // {program, url, javascript, width, pictures, steps: [{do, …}, …]}, where a step is one of
-//   look   {name}        the page's words, what assistive tools are told, what axe finds (with scripts only), and a picture, in every view
+//   look   {name}        words, what assistive tools get, what axe finds (with scripts), a picture in every view
 //   tab    {to}          presses Tab until the field of that name, or the button of that value, has the focus
 //   type   {text}        types into what has the focus
 //   press  {key}         presses a key, and waits for the page that comes

@@ -2,6 +2,7 @@
 //!
 //! A release that another one keeps waiting is woken when the lock changed hands, and asks again.
 
+use futures::try_join;
 use jiff::SignedDuration;
 use slipway_aws::{Aws, Key, Table, Update};
 use slipway_core::lock::{Claim, Life, Lock};
@@ -9,12 +10,13 @@ use slipway_core::protocol::{End, StepResult, WakeKey};
 use slipway_core::release::{Outcome, Release};
 use slipway_core::step::{AcquireLockInput, Acquired};
 use slipway_core::timeline::Step;
-use slipway_runtime::{ConfigurationError, Environment, StepError, abort_of, happened, newest_after, now};
+use slipway_release::{StepError, Timeline, abort_of, newest_after, now};
+use slipway_runtime::{ConfigurationError, Environment};
 
 /// After so long the lock is asked for again, should the news of its change be lost.
 const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(1);
 
-/// What the function is told by its environment.
+/// The function's configuration, from its environment.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The table's name.
@@ -42,21 +44,23 @@ impl Config {
 pub async fn handle(aws: &Aws, config: &Config, input: AcquireLockInput) -> Result<StepResult<Acquired>, StepError> {
     let AcquireLockInput { release } = input;
     let table = aws.table(&config.table);
-    if let Some(abort) = abort_of(&table, &release.id).await? {
+    let key = Key::lock(&release.application);
+    let lock = async { Ok(table.get::<Lock>(&key).await?) };
+    let (abort, newer, lock) = try_join!(abort_of(&table, &release.id), newest_after(&table, &release), lock)?;
+    if let Some(abort) = abort {
         return Ok(StepResult::failed(abort.in_words()));
     }
-    if let Some(newer) = newest_after(&table, &release).await? {
+    if let Some(newer) = newer {
         return Ok(StepResult::End(End::unchanged(Outcome::Superseded, newer.supersedes())));
     }
-    let key = Key::lock(&release.application);
-    let holder = table.get::<Lock>(&key).await?.and_then(|stored| stored.document.holder).map(|holder| holder.release);
+    let holder = lock.as_ref().and_then(|stored| stored.document.holder.as_ref()).map(|holder| holder.release.clone());
     let life = match &holder {
         Some(holder) if *holder != release.id => {
             aws.executions().life(&config.state_machine_arn, holder.as_str()).await?.unwrap_or(Life::Ended)
         }
         _ => Life::Ended,
     };
-    let claim = table.update(&key, |current: Option<Lock>| {
+    let claim = table.update_read(&key, lock, |current: Option<Lock>| {
         let lock = current.unwrap_or_default();
         // What is known of life is that of the holder that was read.
         let life = if lock.holder.as_ref().map(|holder| &holder.release) == holder.as_ref() { life } else { Life::Running };
@@ -81,6 +85,6 @@ pub async fn handle(aws: &Aws, config: &Config, input: AcquireLockInput) -> Resu
 async fn acquired(table: &Table, release: &Release, generation: u64) -> Result<StepResult<Acquired>, StepError> {
     tracing::info!(release.id = %release.id, generation, "{} holds the lock of {}", release.id, release.application);
     let words = format!("{} holds the lock of {} (generation {generation})", release.image.tag, release.application);
-    happened(table, &release.id, None, (Step::AcquiredLock, ""), words).await?;
+    Timeline::of(table, &release.id).record(Step::AcquiredLock, words).await?;
     Ok(StepResult::Done(Acquired { generation }))
 }

@@ -9,7 +9,8 @@ use slipway_core::protocol::{StepResult, WakeKey};
 use slipway_core::rollback::Change;
 use slipway_core::step::{Baked, StageInput};
 use slipway_core::timeline::Step;
-use slipway_runtime::{Config, StepError, abort_of, change_of, deadline, happened, now};
+use slipway_release::{StepError, Timeline, abort_of, change_of, deadline, now};
+use slipway_runtime::Config;
 
 /// Looks at the stage's alarms, until its time is over.
 ///
@@ -29,13 +30,13 @@ pub async fn handle(aws: &Aws, config: &Config, input: StageInput) -> Result<Ste
     let alarms: Vec<_> = policy.alarms.iter().filter(|alarm| !baseline.not_quiet.contains(alarm)).cloned().collect();
     let deadline = deadline(&table, &Key::gate(&release.id, &stage.name, "BAKE"), policy.seconds()).await?;
     let over = now() >= deadline;
-    let change = change_of(&table, &release, &stage.name).await?;
+    let change = change_of(&table, &release.id, &stage.name).await?;
     let (result, words) = match fired(aws, &table, &alarms, change.as_ref()).await? {
         Some(reason) => (StepResult::roll_back(reason.clone()), reason),
         None if over => (StepResult::Done(Baked { alarms }), "No alarm fired".to_owned()),
         None => return Ok(StepResult::Wait { on: alarms.into_iter().map(WakeKey::Alarm).collect(), deadline }),
     };
-    happened(&table, &release.id, Some(&stage.name), (Step::Baked, ""), words).await?;
+    Timeline::of(&table, &release.id).in_stage(&stage.name).record(Step::Baked, words).await?;
     Ok(result)
 }
 

@@ -3,9 +3,11 @@
 //! A stage that may not change is an answer, not an error: the stages before were not proved, the registry does not have
 //! the image, a service or its template is missing, an alarm is not quiet.
 
-use slipway_aws::{Aws, AwsError, Key};
+use futures::future::try_join_all;
+use futures::try_join;
+use slipway_aws::{Aws, Key, Table};
 use slipway_core::alarm;
-use slipway_core::application::Stage;
+use slipway_core::application::{Stage, StageService};
 use slipway_core::approval::Verified;
 use slipway_core::deployment::ServiceView;
 use slipway_core::image::{Image, digest_of};
@@ -14,7 +16,8 @@ use slipway_core::release::Release;
 use slipway_core::rollback::{Baseline, ServiceBaseline};
 use slipway_core::step::{CaptureBaselineInput, Captured, Limits};
 use slipway_core::timeline::Step;
-use slipway_runtime::{Config, StepError, happened, image_of, interrupted};
+use slipway_release::{StepError, Timeline, image_of, interrupted};
+use slipway_runtime::Config;
 
 /// Records the stage's baseline, or says what keeps the stage from changing.
 ///
@@ -32,7 +35,7 @@ pub async fn handle(aws: &Aws, config: &Config, input: CaptureBaselineInput) -> 
     if let StepResult::Done(baseline) = &captured {
         tracing::info!(release.id = %release.id, %stage.name, "{} may change", stage.name);
         let round = if round > 1 { round.to_string() } else { String::new() };
-        happened(&table, &release.id, Some(&stage.name), (Step::Captured, &round), found(baseline)).await?;
+        Timeline::of(&table, &release.id).in_stage(&stage.name).record_each(Step::Captured, &round, found(baseline)).await?;
     }
     Ok(captured.map(|baseline| Captured { baseline, limits: Limits::of(stage) }))
 }
@@ -55,6 +58,7 @@ fn found(baseline: &Baseline) -> String {
 }
 
 /// What is looked at: a stage, behind others, for the first time or again.
+#[derive(Clone, Copy)]
 struct Look<'a> {
     stage: &'a Stage,
     earlier: &'a [Stage],
@@ -70,69 +74,39 @@ async fn capture(
 ) -> Result<StepResult<Baseline>, StepError> {
     let Look { stage, earlier, round } = look;
     let table = aws.table(&config.table);
-    for before in earlier {
-        for service in &before.services {
-            if table.get::<Verified>(&Key::verified(&release.id, &before.name, &service.service)).await?.is_none() {
-                return blocked(format!("{} of the stage {} before was not verified", service.service, before.name));
-            }
-        }
+    let key = Key::baseline(&release.id, &stage.name, round);
+    let wanted = stage.bake.as_ref().map(|bake| bake.alarms.as_slice()).unwrap_or_default();
+    let (ecs, all_alarms) = (aws.ecs(), aws.alarms());
+    let names: Vec<_> = stage.services.iter().map(|service| service.service.as_str()).collect();
+    let recorded = async { Ok(table.get::<Baseline>(&key).await?) };
+    let views = async { Ok(ecs.services(stage.cluster(), &names).await?) };
+    let alarms = async { if wanted.is_empty() { Ok(Vec::new()) } else { Ok(all_alarms.read(wanted).await?) } };
+    let (unproved, recorded, interrupted, image, views, alarms) = try_join!(
+        unproved(&table, release, earlier),
+        recorded,
+        interrupted(&table, release, generation),
+        image_of(aws, release),
+        views,
+        alarms
+    )?;
+    if let Some(reason) = unproved {
+        return blocked(reason);
     }
     // A second run may look at a stage that the first one's successors have changed: what the first one saw counts.
-    let key = Key::baseline(&release.id, &stage.name, round);
-    if let Some(recorded) = table.get(&key).await? {
+    if let Some(recorded) = recorded {
         return Ok(StepResult::Done(recorded.document));
     }
-    if let Some(end) = interrupted(&table, release, generation).await? {
+    if let Some(end) = interrupted {
         return Ok(StepResult::End(end));
     }
-    if let Err(gone) = image_of(aws, release).await? {
+    if let Err(gone) = image {
         return Ok(StepResult::End(gone));
     }
-    let mut services = Vec::with_capacity(stage.services.len());
-    let views = describe(aws, stage).await?;
-    for service in &stage.services {
-        let name = &service.service;
-        let Some(view) = views.iter().find(|view| view.arn.as_str().ends_with(&format!("/{name}"))) else {
-            return blocked(format!("ECS has no active service {name} in the cluster {}", stage.cluster()));
-        };
-        if let Some(lack) = stage.strategy.as_ref().and_then(|strategy| strategy.lacks(name, view)) {
-            return blocked(lack);
-        }
-        let families = stage.families(name);
-        let ours = |images: &[String]| images.iter().find(|image| release.image.in_place_of(image).is_some()).cloned();
-        match aws.ecs().task_definition(&families.template).await? {
-            None => {
-                return blocked(format!("there is no task definition {}: Terraform keeps the template of {name} there", families.template));
-            }
-            Some(template) if ours(&template.images).is_none() => {
-                return blocked(format!(
-                    "no container of the task definition {} has an image of the repository {}",
-                    families.template, release.image.repository
-                ));
-            }
-            Some(_) => {}
-        }
-        let Some(running) = aws.ecs().task_definition(view.task_definition.as_str()).await? else {
-            return blocked(format!("ECS has no task definition {} any more, which {name} runs", view.task_definition));
-        };
-        let image = ours(&running.images).unwrap_or_default();
-        let image_gone = match digest_of(&image) {
-            Some(digest) => aws.repositories().find(&Image { digest, ..release.image.clone() }).await?.is_none(),
-            None => false,
-        };
-        // The document first: a rollback that finds the revision gone registers it again.
-        table.put_new(&Key::definition(&release.id, &stage.name, name, round), &running.document).await?;
-        services.push(ServiceBaseline {
-            service: name.clone(),
-            arn: view.arn.clone(),
-            task_definition: view.task_definition.clone(),
-            image,
-            desired_count: view.desired_count,
-            image_gone,
-        });
-    }
-    let wanted = stage.bake.as_ref().map(|bake| bake.alarms.as_slice()).unwrap_or_default();
-    let alarms = if wanted.is_empty() { Vec::new() } else { aws.alarms().read(wanted).await? };
+    let services = try_join_all(stage.services.iter().map(|service| service_of(aws, &table, release, &look, service, &views))).await?;
+    let services = match services.into_iter().collect::<Result<Vec<_>, _>>() {
+        Ok(services) => services,
+        Err(reason) => return blocked(reason),
+    };
     let mut not_quiet = Vec::new();
     if let Some(reason) = alarm::disquiet(wanted, &alarms) {
         if !stage.approval.as_ref().is_some_and(|policy| policy.override_alarms) {
@@ -142,11 +116,13 @@ async fn capture(
         tracing::warn!(release.id = %release.id, %stage.name, "{} changes only where an approver overrides it: {reason}", stage.name);
     }
     let baseline = Baseline { services, alarms, not_quiet, round };
-    let gone = baseline.services.iter().filter(|service| service.image_gone).filter_map(ServiceBaseline::no_way_back);
+    let gone = baseline.services.iter().filter(|service| service.image_gone).filter_map(ServiceBaseline::not_restorable);
     for (index, why) in gone.enumerate() {
-        tracing::warn!(release.id = %release.id, %stage.name, "{} has no way back: {why}", stage.name);
-        let note =
-            format!("{} had no way back: {why}. Keep images for as long as they run (the repository's lifecycle rules).", stage.name);
+        tracing::warn!(release.id = %release.id, %stage.name, "{} cannot be rolled back: {why}", stage.name);
+        let note = format!(
+            "{} could not have been rolled back: {why}. Keep images for as long as they run (the repository's lifecycle rules).",
+            stage.name
+        );
         table.put(&Key::note(&release.id, &format!("NO_WAY_BACK#{}#{index}", stage.name)), &note).await?;
     }
     if table.put_new(&key, &baseline).await? {
@@ -156,9 +132,73 @@ async fn capture(
     Ok(StepResult::Done(first))
 }
 
-async fn describe(aws: &Aws, stage: &Stage) -> Result<Vec<ServiceView>, AwsError> {
-    let names: Vec<_> = stage.services.iter().map(|service| service.service.as_str()).collect();
-    aws.ecs().services(stage.cluster(), &names).await
+/// Why the stage may not change yet: a service of a stage before was not verified.
+async fn unproved(table: &Table, release: &Release, earlier: &[Stage]) -> Result<Option<String>, StepError> {
+    for before in earlier {
+        for service in &before.services {
+            if table.get::<Verified>(&Key::verified(&release.id, &before.name, &service.service)).await?.is_none() {
+                return Ok(Some(format!("{} of the stage {} before was not verified", service.service, before.name)));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// What a service runs; else what keeps it from being deployed to.
+async fn service_of(
+    aws: &Aws,
+    table: &Table,
+    release: &Release,
+    look: &Look<'_>,
+    service: &StageService,
+    views: &[ServiceView],
+) -> Result<Result<ServiceBaseline, String>, StepError> {
+    let Look { stage, round, .. } = look;
+    let name = &service.service;
+    let Some(view) = views.iter().find(|view| view.arn.as_str().ends_with(&format!("/{name}"))) else {
+        return Ok(Err(format!("ECS has no active service {name} in the cluster {}", stage.cluster())));
+    };
+    if let Some(lack) = stage.strategy.as_ref().and_then(|strategy| strategy.lacks(name, view)) {
+        return Ok(Err(lack));
+    }
+    let families = stage.families(name);
+    let ecs = aws.ecs();
+    let (template, running) = try_join!(ecs.task_definition(&families.template), ecs.task_definition(view.task_definition.as_str()))?;
+    let ours = |images: &[String]| images.iter().find(|image| release.image.in_place_of(image).is_some()).cloned();
+    match template {
+        None => {
+            return Ok(Err(format!("there is no task definition {}: Terraform keeps the template of {name} there", families.template)));
+        }
+        Some(template) if ours(&template.images).is_none() => {
+            return Ok(Err(format!(
+                "no container of the task definition {} has an image of the repository {}",
+                families.template, release.image.repository
+            )));
+        }
+        Some(_) => {}
+    }
+    let Some(running) = running else {
+        return Ok(Err(format!("ECS has no task definition {} any more, which {name} runs", view.task_definition)));
+    };
+    let image = ours(&running.images).unwrap_or_default();
+    let repositories = aws.repositories();
+    let image_gone = async {
+        match digest_of(&image) {
+            Some(digest) => Ok(repositories.find(&Image { digest, ..release.image.clone() }).await?.is_none()),
+            None => Ok(false),
+        }
+    };
+    // Kept before the baseline that names it: a rollback that finds the revision gone registers it again.
+    let definition = Key::definition(&release.id, &stage.name, name, *round);
+    let (image_gone, _) = try_join!(image_gone, table.put_new(&definition, &running.document))?;
+    Ok(Ok(ServiceBaseline {
+        service: name.clone(),
+        arn: view.arn.clone(),
+        task_definition: view.task_definition.clone(),
+        image,
+        desired_count: view.desired_count,
+        image_gone,
+    }))
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "it ends a function that may fail")]

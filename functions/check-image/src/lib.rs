@@ -5,24 +5,26 @@
 
 use jiff::tz::TimeZone;
 use slipway_aws::{Aws, Key};
-use slipway_core::protocol::{StepResult, WakeKey};
+use slipway_core::protocol::{Attempt, StepResult, WakeKey};
 use slipway_core::scan::{Checked, Judgement, judge};
 use slipway_core::step::{Passed, StageInput};
 use slipway_core::timeline::Step;
-use slipway_runtime::{Config, StepError, deadline, happened, interrupted, now, restart};
+use slipway_release::{Context, StepError, deadline, now};
+use slipway_runtime::Config;
 
 /// Looks at the scan of the release's image, basic or enhanced; of a multi-architecture image at that of each of its images.
 ///
 /// # Errors
 ///
 /// When the stage asks for no image check, or AWS cannot be asked. What the scan found is an answer, not an error.
-pub async fn handle(aws: &Aws, config: &Config, input: StageInput) -> Result<StepResult<Passed>, StepError> {
-    let StageInput { release, generation, stage, baseline, again } = &input;
+pub async fn handle(aws: &Aws, config: &Config, attempt: Attempt, input: StageInput) -> Result<StepResult<Passed>, StepError> {
+    let StageInput { release, stage, baseline, again, .. } = &input;
     let Some(policy) = &stage.image_check else {
         return Err(StepError::InvalidInput { field: "stage.image_check".into(), problem: "the stage asks for no image check".into() });
     };
     let table = aws.table(&config.table);
-    if let Some(end) = interrupted(&table, release, *generation).await? {
+    let context = Context::new(aws, &table, attempt, &input);
+    if let Some(end) = context.interrupted().await? {
         return Ok(StepResult::End(end));
     }
     let images = aws.repositories().scanned_images(&release.image).await?;
@@ -32,15 +34,14 @@ pub async fn handle(aws: &Aws, config: &Config, input: StageInput) -> Result<Ste
     }
     let shown = Key::gate(&release.id, &stage.name, "IMAGE");
     let look = format!("{}#{}", baseline.round, if *again { "AGAIN" } else { "FIRST" });
-    let keep =
-        async |words: &str| happened(&table, &release.id, Some(&stage.name), (Step::Checked, &look), format!("Image check: {words}")).await;
+    let keep = async |words: &str| context.timeline().record_each(Step::Checked, &look, format!("Image check: {words}")).await;
     let evidence = match judge(policy, &scans, now().to_zoned(TimeZone::UTC).date()) {
         Judgement::Pass(checked) if *again => {
             let earlier = table.get::<Checked>(&shown).await?.map(|stored| stored.document);
             let new = earlier.as_ref().map(|earlier| checked.new_since(earlier)).unwrap_or_default();
             if !new.is_empty() && stage.approval.is_some() {
                 let reason = format!("the scan of the image has found {} since people were asked", new.join(", "));
-                return restart(&table, &input, reason).await;
+                return context.restart(reason).await;
             }
             checked.words
         }

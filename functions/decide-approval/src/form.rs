@@ -91,8 +91,8 @@ enum Choice {
 
 /// The value that the form of a link carries: a page of another link cannot know it.
 #[must_use]
-pub fn nonce(locator: &str) -> String {
-    hex::encode(Sha256::digest(format!("form of {locator}").as_bytes()))
+pub fn nonce(token: &str) -> String {
+    hex::encode(Sha256::digest(format!("form of {token}").as_bytes()))
 }
 
 impl Form {
@@ -101,7 +101,7 @@ impl Form {
     /// # Errors
     ///
     /// [`FormProblem`]; nothing is decided then.
-    pub fn read(request: &Request, locator: &str) -> Result<Self, FormProblem> {
+    pub fn read(request: &Request, token: &str) -> Result<Self, FormProblem> {
         let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         if content_type.split(';').next().map(str::trim) != Some("application/x-www-form-urlencoded") {
             return Err(FormProblem::WrongContentType);
@@ -111,7 +111,7 @@ impl Form {
             return Err(FormProblem::TooLong);
         }
         let fields: Fields = serde_urlencoded::from_bytes(body).map_err(|_| FormProblem::Incomplete)?;
-        if !bool::from(fields.nonce.as_bytes().ct_eq(nonce(locator).as_bytes())) {
+        if !bool::from(fields.nonce.as_bytes().ct_eq(nonce(token).as_bytes())) {
             return Err(FormProblem::Foreign);
         }
         let verdict = match fields.decision {
@@ -130,14 +130,14 @@ mod tests {
 
     fn read(content_type: &str, body: &str) -> Result<Form, FormProblem> {
         let request = lambda_http::http::Request::builder().header(CONTENT_TYPE, content_type).body(Body::from(body)).expect("a request");
-        Form::read(&request, "locator")
+        Form::read(&request, "token")
     }
 
     const FORM: &str = "application/x-www-form-urlencoded";
 
     #[test]
     fn a_form_of_the_link_is_read() {
-        let body = format!("nonce={}&decision=reject&reason=not+today", nonce("locator"));
+        let body = format!("nonce={}&decision=reject&reason=not+today", nonce("token"));
         assert_eq!(
             read(FORM, &body),
             Ok(Form { verdict: Verdict::Rejected, reason: "not today".into(), digest: String::new(), overrides: false })
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn everything_else_is_refused() {
-        let good = format!("nonce={}&decision=approve", nonce("locator"));
+        let good = format!("nonce={}&decision=approve", nonce("token"));
         for (content_type, body, problem) in [
             ("application/json", good.clone(), FormProblem::WrongContentType),
             ("", good.clone(), FormProblem::WrongContentType),
@@ -155,10 +155,10 @@ mod tests {
             (FORM, good.replace("approve", "maybe"), FormProblem::Incomplete),
             (FORM, format!("{good}&extra=1"), FormProblem::Incomplete),
             (FORM, format!("{good}&override=everything"), FormProblem::Incomplete),
-            (FORM, format!("nonce={}", nonce("locator")), FormProblem::Incomplete),
+            (FORM, format!("nonce={}", nonce("token")), FormProblem::Incomplete),
             (FORM, "decision=approve".into(), FormProblem::Incomplete),
             (FORM, String::new(), FormProblem::Incomplete),
-            (FORM, good.replace(&nonce("locator"), &nonce("another")), FormProblem::Foreign),
+            (FORM, good.replace(&nonce("token"), &nonce("another")), FormProblem::Foreign),
         ] {
             assert_eq!(read(content_type, &body), Err(problem), "{content_type} {}", &body[..body.len().min(100)]);
         }

@@ -13,10 +13,11 @@ use lambda_http::http::{Method, StatusCode};
 use lambda_http::{Request, Response};
 use slipway_aws::{Aws, Key, Stored, Table};
 use slipway_core::approval::{Approval, Decision, Link, Refusal, Verdict};
-use slipway_core::audit::{Happening, What};
+use slipway_core::audit::{NewEntry, What};
 use slipway_core::pusher::Pushers;
 use slipway_core::timeline::{Step, View};
-use slipway_runtime::{ConfigurationError, Environment, StepError, applications, audit, count, locator_hash, next_entry, now, timeline};
+use slipway_release::{StepError, Timeline, applications, audit, count, next_entry, now, token_hash};
+use slipway_runtime::{ConfigurationError, Environment};
 
 pub use form::{Form, FormProblem, nonce};
 
@@ -27,7 +28,7 @@ const APPROVALS: &str = "/approvals/";
 /// Where releases can be read.
 const RELEASES: &str = "/releases/";
 
-/// What the function is told by its environment.
+/// The function's configuration, from its environment.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The table's name.
@@ -71,16 +72,16 @@ fn route<'a>(aws: &'a Aws, config: &'a Config, request: &'a Request) -> impl Fut
     async move {
         match (request.method(), path) {
             (&Method::GET | &Method::HEAD, "/style.css") => Ok(answer::stylesheet()),
-            (&Method::GET | &Method::HEAD, _) if path.starts_with(RELEASES) => match locator(path, RELEASES) {
-                Some(locator) => release(&table, locator).await,
+            (&Method::GET | &Method::HEAD, _) if path.starts_with(RELEASES) => match token(path, RELEASES) {
+                Some(token) => release(&table, token).await,
                 None => Ok(unknown()),
             },
-            (&Method::GET | &Method::HEAD, _) => match locator(path, APPROVALS) {
-                Some(locator) => show(&table, locator, request.method() == Method::GET).await,
+            (&Method::GET | &Method::HEAD, _) => match token(path, APPROVALS) {
+                Some(token) => show(&table, token, request.method() == Method::GET).await,
                 None => Ok(unknown()),
             },
-            (&Method::POST, _) => match locator(path, APPROVALS) {
-                Some(locator) => decide(aws, config, &table, locator, request).await,
+            (&Method::POST, _) => match token(path, APPROVALS) {
+                Some(token) => decide(aws, config, &table, token, request).await,
                 None => Ok(unknown()),
             },
             _ => Ok(answer::page(StatusCode::METHOD_NOT_ALLOWED, &page::unknown())),
@@ -88,61 +89,55 @@ fn route<'a>(aws: &'a Aws, config: &'a Config, request: &'a Request) -> impl Fut
     }
 }
 
-/// The locator of `/approvals/{locator}` or `/releases/{locator}`: 32 bytes as 43 characters. Anything else is not looked up.
-fn locator<'a>(path: &'a str, below: &str) -> Option<&'a str> {
-    let locator = path.strip_prefix(below)?;
-    let fits = locator.len() == 43 && locator.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-    fits.then_some(locator)
+/// The token of `/approvals/{token}` or `/releases/{token}`: 32 bytes as 43 characters. Anything else is not looked up.
+fn token<'a>(path: &'a str, below: &str) -> Option<&'a str> {
+    let token = path.strip_prefix(below)?;
+    let fits = token.len() == 43 && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    fits.then_some(token)
 }
 
 /// Shows how a release went, or how far it is. Nothing can be done from there, and nothing is written.
-async fn release(table: &Table, locator: &str) -> Result<Response<String>, StepError> {
-    let Some(view) = table.get::<View>(&Key::view(&locator_hash(locator))).await? else { return Ok(unknown()) };
+async fn release(table: &Table, token: &str) -> Result<Response<String>, StepError> {
+    let Some(view) = table.get::<View>(&Key::view(&token_hash(token))).await? else { return Ok(unknown()) };
     let release = view.document.release;
-    let moments = timeline(table, &release.id).await?;
-    Ok(answer::page(StatusCode::OK, &page::release(&release, &moments)))
+    let events = Timeline::of(table, &release.id).events().await?;
+    Ok(answer::page(StatusCode::OK, &page::release(&release, &events)))
 }
 
-async fn find(table: &Table, locator: &str) -> Result<Option<Found>, StepError> {
-    let Some(link) = table.get::<Link>(&Key::link(&locator_hash(locator))).await? else { return Ok(None) };
+async fn find(table: &Table, token: &str) -> Result<Option<Found>, StepError> {
+    let Some(link) = table.get::<Link>(&Key::link(&token_hash(token))).await? else { return Ok(None) };
     let stored = table.get(&Key::approval(&link.document.approval)).await?;
     Ok(stored.map(|Stored { document, version }| Found { link: link.document, approval: document, version }))
 }
 
 /// Shows the approval as it is. That it was opened is written down; nothing else is.
-async fn show(table: &Table, locator: &str, opened: bool) -> Result<Response<String>, StepError> {
-    let Some(found) = find(table, locator).await? else { return Ok(unknown()) };
+async fn show(table: &Table, token: &str, opened: bool) -> Result<Response<String>, StepError> {
+    let Some(found) = find(table, token).await? else { return Ok(unknown()) };
     if opened {
         write_down(table, &found, What::Opened, String::new()).await?;
     }
-    page_of(table, &found.approval, &found.link, locator, StatusCode::OK).await
+    page_of(table, &found.approval, &found.link, token, StatusCode::OK).await
 }
 
-async fn page_of(
-    table: &Table,
-    approval: &Approval,
-    link: &Link,
-    locator: &str,
-    status: StatusCode,
-) -> Result<Response<String>, StepError> {
-    let mut steps = timeline(table, &approval.release.id).await?;
-    steps.retain(|moment| moment.at > approval.requested_at && moment.step != Step::Asked);
-    Ok(answer::page(status, &page::approval(approval, &steps, &link.approver, &form::nonce(locator), now())))
+async fn page_of(table: &Table, approval: &Approval, link: &Link, token: &str, status: StatusCode) -> Result<Response<String>, StepError> {
+    let mut steps = Timeline::of(table, &approval.release.id).events().await?;
+    steps.retain(|event| event.at > approval.requested_at && event.step != Step::Asked);
+    Ok(answer::page(status, &page::approval(approval, &steps, &link.approver, &form::nonce(token), now())))
 }
 
-async fn decide(aws: &Aws, config: &Config, table: &Table, locator: &str, request: &Request) -> Result<Response<String>, StepError> {
-    let form = match Form::read(request, locator) {
+async fn decide(aws: &Aws, config: &Config, table: &Table, token: &str, request: &Request) -> Result<Response<String>, StepError> {
+    let form = match Form::read(request, token) {
         Ok(form) => form,
         Err(problem) => {
             count("DecisionRefused", &[("Reason", problem.label())]);
-            if let Some(found) = find(table, locator).await? {
+            if let Some(found) = find(table, token).await? {
                 write_down(table, &found, What::Refused, problem.to_string()).await?;
             }
             return Ok(answer::page(problem.status(), &page::bad_form(problem)));
         }
     };
     for _ in 0..RACES {
-        let Some(found) = find(table, locator).await? else { return Ok(unknown()) };
+        let Some(found) = find(table, token).await? else { return Ok(unknown()) };
         let pushers = pushers(table, &found.approval).await?;
         let decided = match still_asked(aws, config, &found).await?.and_then(|()| answered(&found, &form, pushers.as_ref())) {
             Ok(decided) => decided,
@@ -154,7 +149,7 @@ async fn decide(aws: &Aws, config: &Config, table: &Table, locator: &str, reques
                     Refusal::NotOverridden => Ok(answer::page(StatusCode::UNPROCESSABLE_ENTITY, &page::not_overridden())),
                     Refusal::PusherUnknown => Ok(answer::page(StatusCode::CONFLICT, &page::pusher_unknown())),
                     // The page shows what was decided, or that the time is over.
-                    _ => page_of(table, &found.approval, &found.link, locator, StatusCode::CONFLICT).await,
+                    _ => page_of(table, &found.approval, &found.link, token, StatusCode::CONFLICT).await,
                 };
             }
         };
@@ -163,12 +158,12 @@ async fn decide(aws: &Aws, config: &Config, table: &Table, locator: &str, reques
             Verdict::Approved => What::Approved,
             Verdict::Rejected => What::Rejected,
         };
-        let happening = Happening { at: decision.at, what, person: Some(decision.by.clone()), words: words(&decided, decision) };
+        let happening = NewEntry { at: decision.at, what, person: Some(decision.by.clone()), words: words(&decided, decision) };
         let (entry, sealed) = next_entry(table, &decided, &happening).await?;
         if table.replace_and_put_new(&Key::approval(&decided.id), &decided, found.version, &entry, &sealed).await? {
             tracing::info!(release.id = %decided.release.id, stage = %decided.stage, audit.hash = sealed.hash, status = ?decided.status, "a decision about {} in {} was written", decided.release.id, decided.stage);
             count("Decision", &[("Status", page::word(decided.status))]);
-            return page_of(table, &decided, &found.link, locator, StatusCode::OK).await;
+            return page_of(table, &decided, &found.link, token, StatusCode::OK).await;
         }
     }
     Ok(answer::page(StatusCode::SERVICE_UNAVAILABLE, &page::try_again()))
@@ -195,7 +190,7 @@ fn answered(found: &Found, form: &Form, pushers: Option<&Pushers>) -> Result<App
     }
 }
 
-/// Who pushed the image, where the approval asks and CloudTrail has told it.
+/// Who pushed the image, where the approval asks and CloudTrail has recorded it.
 async fn pushers(table: &Table, approval: &Approval) -> Result<Option<Pushers>, StepError> {
     if !approval.other_than_pusher {
         return Ok(None);
@@ -215,7 +210,7 @@ async fn still_asked(aws: &Aws, config: &Config, found: &Found) -> Result<Result
 }
 
 async fn write_down(table: &Table, found: &Found, what: What, words: String) -> Result<(), StepError> {
-    let happening = Happening { at: now(), what, person: Some(found.link.approver.clone()), words };
+    let happening = NewEntry { at: now(), what, person: Some(found.link.approver.clone()), words };
     audit(table, &found.approval, &happening).await
 }
 
@@ -243,11 +238,11 @@ mod tests {
     #[test]
     fn only_43_characters_of_the_alphabet_are_looked_up() {
         let good = format!("/approvals/{}", "aZ09-_x".repeat(7).get(..43).expect("long enough"));
-        assert!(locator(&good, APPROVALS).is_some());
+        assert!(token(&good, APPROVALS).is_some());
         for bad in
             ["/", "/approvals/", &good[..20], &format!("{good}x"), &good.replace('Z', "."), &good.replace('Z', "%"), &format!("{good}/")]
         {
-            assert_eq!(locator(bad, APPROVALS), None, "{bad}");
+            assert_eq!(token(bad, APPROVALS), None, "{bad}");
         }
     }
 }

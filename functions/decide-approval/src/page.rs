@@ -8,12 +8,12 @@ use slipway_core::migration::Kind;
 use slipway_core::name::EmailAddress;
 use slipway_core::release::Release;
 use slipway_core::rollback::ServiceBaseline;
-use slipway_core::timeline::{Moment, Step};
+use slipway_core::timeline::{Step, TimelineEvent};
 
 use crate::form::FormProblem;
 
 /// The approval as this person sees it now: with the form while they may answer, with what was decided afterwards.
-pub(crate) fn approval(approval: &Approval, progress: &[Moment], approver: &EmailAddress, nonce: &str, now: Timestamp) -> Markup {
+pub(crate) fn approval(approval: &Approval, progress: &[TimelineEvent], approver: &EmailAddress, nonce: &str, now: Timestamp) -> Markup {
     let status = approval.status_at(now);
     let answered = approval.decisions.iter().any(|decision| decision.by == *approver);
     let name = &approval.release.application;
@@ -108,12 +108,12 @@ fn facts(approval: &Approval, asking: bool) -> Markup {
             }
             dt { "Rollback" }
             dd {
-                @if let Some(why) = no_way_back(approval) {
+                @if let Some(why) = not_restorable(approval) {
                     "Not possible: " (why) "."
                 } @else if approval.migration == Some(Kind::Contract) {
                     "Not by itself: " (Kind::Contract.in_words()) "."
                 } @else {
-                    "What runs now is put back when the deployment or its verification fails."
+                    "What runs now is restored when the deployment or its verification fails."
                 }
             }
             dt { "Asked" } dd { (time(approval.requested_at)) }
@@ -122,8 +122,8 @@ fn facts(approval: &Approval, asking: bool) -> Markup {
     }
 }
 
-fn no_way_back(approval: &Approval) -> Option<String> {
-    let problems: Vec<_> = approval.baseline.services.iter().filter_map(ServiceBaseline::no_way_back).collect();
+fn not_restorable(approval: &Approval) -> Option<String> {
+    let problems: Vec<_> = approval.baseline.services.iter().filter_map(ServiceBaseline::not_restorable).collect();
     (!problems.is_empty()).then(|| problems.join("; "))
 }
 
@@ -135,7 +135,7 @@ fn figures(Verified { verification, .. }: &Verified) -> String {
     format!("{}: {}", verification.service, verification.in_words())
 }
 
-fn steps(progress: &[Moment]) -> Markup {
+fn steps(progress: &[TimelineEvent]) -> Markup {
     html! {
         @if !progress.is_empty() {
             h2 { "What happened then" }
@@ -144,14 +144,14 @@ fn steps(progress: &[Moment]) -> Markup {
     }
 }
 
-fn timeline(moments: &[Moment]) -> Markup {
+fn timeline(events: &[TimelineEvent]) -> Markup {
     html! {
         ol.steps {
-            @for moment in moments {
+            @for event in events {
                 li {
-                    (time(moment.at)) " "
-                    @if let Some(stage) = &moment.stage { strong { (stage) } ": " }
-                    (moment.words)
+                    (time(event.at)) " "
+                    @if let Some(stage) = &event.stage { strong { (stage) } ": " }
+                    (event.words)
                 }
             }
         }
@@ -159,15 +159,15 @@ fn timeline(moments: &[Moment]) -> Markup {
 }
 
 /// A release, for everybody who has the link: nothing can be decided there.
-pub(crate) fn release(release: &Release, moments: &[Moment]) -> Markup {
+pub(crate) fn release(release: &Release, events: &[TimelineEvent]) -> Markup {
     let image = &release.image;
-    let ended = moments.iter().find(|moment| moment.step == Step::Ended);
-    let began = moments.iter().find(|moment| moment.step == Step::Began);
+    let ended = events.iter().find(|event| event.step == Step::Ended);
+    let began = events.iter().find(|event| event.step == Step::Began);
     layout(
         &format!("{} {}", release.application, image.tag),
         &html! {
             p.notice {
-                @match (ended, moments.last()) {
+                @match (ended, events.last()) {
                     (Some(ended), _) => { (ended.words) }
                     (None, Some(last)) => { "Under way: " (last.words) }
                     (None, None) => { "Nothing is known of this release yet." }
@@ -181,9 +181,9 @@ pub(crate) fn release(release: &Release, moments: &[Moment]) -> Markup {
                 @if let Some(began) = began { dt { "Began" } dd { (time(began.at)) } }
                 @if let Some(ended) = ended { dt { "Ended" } dd { (time(ended.at)) } }
             }
-            @if !moments.is_empty() {
+            @if !events.is_empty() {
                 h2 { "What happened" }
-                (timeline(moments))
+                (timeline(events))
             }
             p.small { "This page can be read by everybody who has its link. Nothing can be done from here." }
         },
@@ -237,7 +237,7 @@ pub(crate) fn pusher_unknown() -> Markup {
     layout(
         "It is not known who pushed the image",
         &html! {
-            p { "Nothing was decided: somebody who did not push the image has to approve, and CloudTrail has not told who did." }
+            p { "Nothing was decided: somebody who did not push the image has to approve, and CloudTrail has not recorded who did." }
             p { "Its record may come some minutes after the push: open the link in your mail again then. Rejecting is possible at once." }
         },
     )

@@ -1,25 +1,24 @@
-//! Deploys a release's image to the services of a stage: registers a revision for each, tells ECS to run it, and judges the deployment
-//! until it is over.
+//! Deploys a release's image to the services of a stage: registers a revision for each, has ECS run it, and judges the deployment until
+//! it is over.
 //!
-//! It looks before it writes, and records what it registered before it tells ECS, so that a second run finds the first one's work and
+//! It looks before it writes, and records what it registered before it updates a service, so that a second run finds the first one's work and
 //! a rollback knows what is its own to undo.
 
+use futures::try_join;
 use jiff::SignedDuration;
 use slipway_aws::{Aws, Key, Table};
-use slipway_core::application::{Stage, StageService};
+use slipway_core::application::StageService;
 use slipway_core::approval::Approval;
-use slipway_core::audit::{Happening, What};
-use slipway_core::deployment::{Progress, ServiceView};
-use slipway_core::name::{ClusterName, StageName, TaskDefinitionArn};
-use slipway_core::protocol::StepResult;
+use slipway_core::audit::{NewEntry, What};
+use slipway_core::deployment::{Progress, ServiceView, external_change};
+use slipway_core::name::{ClusterName, TaskDefinitionArn};
+use slipway_core::protocol::{Attempt, StepResult};
 use slipway_core::release::Release;
 use slipway_core::rollback::{Change, ServiceBaseline};
 use slipway_core::step::{Deployed, DeployedService, StageInput};
-use slipway_core::timeline::{Moment, Step};
-use slipway_runtime::{
-    Config, StepError, abort_of, approved, audit, begin_change, begin_writing, change_of, count, deployed, happened, image_of, now,
-    restart, revision, stop_writing, unwanted,
-};
+use slipway_core::timeline::{Step, TimelineEvent};
+use slipway_release::{Context, StepError, abort_of, audit, count, deployed, now};
+use slipway_runtime::Config;
 
 /// One service, what it ran, and what it runs now.
 struct Subject<'a> {
@@ -31,16 +30,17 @@ struct Subject<'a> {
 }
 
 impl Subject<'_> {
-    /// Whether ECS was told to run what the release deployed. Its circuit breaker may have put the baseline back since.
-    fn was_told(&self) -> bool {
+    /// Whether ECS was asked to run what the release deployed. Its circuit breaker may have restored the baseline since.
+    fn was_updated(&self) -> bool {
         self.registered.as_ref().is_some_and(|ours| {
             self.view.task_definition == *ours || self.view.deployments.iter().any(|deployment| deployment.task_definition == *ours)
         })
     }
 
-    /// Whether it runs neither its baseline nor what the release deployed.
-    fn changed_by_others(&self) -> bool {
-        self.view.task_definition != self.baseline.task_definition && self.registered.as_ref() != Some(&self.view.task_definition)
+    /// Whether it runs neither its baseline nor what the release deployed. In words.
+    fn external_change(&self) -> Option<String> {
+        let known: Vec<_> = [&self.baseline.task_definition].into_iter().chain(&self.registered).collect();
+        external_change(&self.configured.service, &self.view.task_definition, &known)
     }
 }
 
@@ -49,64 +49,70 @@ impl Subject<'_> {
 /// # Errors
 ///
 /// When AWS cannot be asked. Some services may have changed then.
-pub async fn handle(aws: &Aws, config: &Config, input: StageInput) -> Result<StepResult<Deployed>, StepError> {
+pub async fn handle(aws: &Aws, config: &Config, attempt: Attempt, input: StageInput) -> Result<StepResult<Deployed>, StepError> {
     let table = aws.table(&config.table);
-    let told = Key::told_ecs(&input.release.id, &input.stage.name);
-    match table.get::<Deployed>(&told).await? {
-        Some(deployed) => judge(aws, &table, &input, deployed.document).await,
-        None => deploy(aws, &table, &input, &told).await,
+    let context = Context::new(aws, &table, attempt, &input);
+    let begun = Key::deployment(&input.release.id, &input.stage.name);
+    match table.get::<Deployed>(&begun).await? {
+        Some(deployment) => judge(&context, deployment.document).await,
+        None => deploy(&context, &begun).await,
     }
 }
 
 /// Looks how far ECS is.
-async fn judge(aws: &Aws, table: &Table, input: &StageInput, deployment: Deployed) -> Result<StepResult<Deployed>, StepError> {
-    let StageInput { release, stage, .. } = input;
+async fn judge(context: &Context<'_>, deployment: Deployed) -> Result<StepResult<Deployed>, StepError> {
+    let Context { aws, table, release, stage, .. } = context;
     if let Some(abort) = abort_of(table, &release.id).await? {
         return Ok(StepResult::roll_back(abort.in_words()));
     }
-    let begun = change_of(table, release, &stage.name).await?.map_or_else(now, |Change { at, .. }| at);
+    let begun = context.change().await?.map_or_else(now, |Change { at, .. }| at);
     let deadline = begun + SignedDuration::from_secs(i64::from(stage.deploy_timeout_seconds()));
     let (result, words) = match deployed(aws, &deployment.services, false, deadline).await? {
         Progress::Going => return Ok(deployment.wait(deadline)),
         Progress::Done => (StepResult::Done(deployment), "ECS runs it, and nothing else".to_owned()),
         Progress::Failed { reason } => (StepResult::roll_back(reason.clone()), reason),
     };
-    happened(table, &release.id, Some(&stage.name), (Step::Deployed, ""), words).await?;
+    context.timeline().record(Step::Deployed, words).await?;
     Ok(result)
 }
 
-async fn deploy(aws: &Aws, table: &Table, input: &StageInput, told: &Key) -> Result<StepResult<Deployed>, StepError> {
-    let StageInput { release, generation, stage, baseline, .. } = input;
-    let begun = change_of(table, release, &stage.name).await?.is_some();
+async fn deploy(context: &Context<'_>, deployment: &Key) -> Result<StepResult<Deployed>, StepError> {
+    let Context { table, release, stage, .. } = context;
+    let (begun, approved, subjects, aborted, unwanted, image) = try_join!(
+        context.change(),
+        context.approved(),
+        subjects(context),
+        abort_of(table, &release.id),
+        context.unwanted(),
+        context.image()
+    )?;
+    let begun = begun.is_some();
     // What stops a stage that has begun to change leads to its rollback.
     let stop = |reason: String| if begun { StepResult::roll_back(reason) } else { StepResult::failed(reason) };
-    let approved = match approved(table, release, stage, baseline).await? {
+    let approved = match approved {
         Ok(approved) => approved,
         Err(reason) => return Ok(stop(reason)),
     };
-    let subjects = match subjects(aws, table, input).await? {
+    let subjects = match subjects {
         Ok(subjects) => subjects,
         Err(reason) => return Ok(stop(reason)),
     };
-    let changed: Vec<_> = subjects.iter().filter(|subject| subject.changed_by_others()).collect();
+    let changed: Vec<_> = subjects.iter().filter_map(Subject::external_change).collect();
     if !changed.is_empty() {
-        let words = changed.iter().map(|Subject { configured, view, .. }| {
-            format!("someone else deployed {} to {} since the release looked at it", view.task_definition, configured.service)
-        });
-        let reason = words.collect::<Vec<_>>().join("; ");
+        let reason = changed.join("; ");
         // People agreed to replace something else. They are asked again where nothing has changed yet.
-        return if stage.approval.is_some() && !begun { restart(table, input, reason).await } else { Ok(stop(reason)) };
+        return if stage.approval.is_some() && !begun { context.restart(reason).await } else { Ok(stop(reason)) };
     }
     // The newest push wins until a stage begins to change; what has begun is finished, or aborted.
     if begun {
-        if let Some(abort) = abort_of(table, &release.id).await? {
+        if let Some(abort) = aborted {
             return Ok(StepResult::roll_back(abort.in_words()));
         }
     } else {
-        if let Some(end) = unwanted(aws, table, input).await? {
+        if let Some(end) = unwanted {
             return Ok(StepResult::End(end));
         }
-        match image_of(aws, release).await? {
+        match image {
             Err(gone) => return Ok(StepResult::End(gone)),
             Ok(found) if !found.tags.contains(&release.image.tag) => note_drift(table, release).await?,
             Ok(_) => {}
@@ -116,34 +122,34 @@ async fn deploy(aws: &Aws, table: &Table, input: &StageInput, told: &Key) -> Res
     // Every revision is there before the first service changes: what can be refused is refused while nothing has changed.
     let mut revisions = Vec::with_capacity(subjects.len());
     for subject in &subjects {
-        match revision(aws, table, release, *generation, stage, subject.configured).await? {
+        match context.revision(subject.configured).await? {
             Ok(revision) => revisions.push(revision),
             Err(reason) => return Ok(stop(reason)),
         }
     }
 
     // From here on the stage changes.
-    if let Err(lost) = begin_writing(table, release, *generation).await? {
+    if let Err(lost) = context.begin_writing().await? {
         return Ok(stop(lost.to_string()));
     }
-    let services = match use_up(table, release, &stage.name, approved.as_ref(), &revisions).await {
-        Ok(()) => change(aws, stage, subjects, revisions).await,
+    let services = match use_up(context, approved.as_ref(), &revisions).await {
+        Ok(()) => change(context, subjects, revisions).await,
         Err(error) => Err(error),
     };
-    stop_writing(table, release, *generation).await?;
-    let deployment = Deployed { services: services? };
-    table.put_new(told, &deployment).await?;
-    for service in &deployment.services {
+    context.stop_writing().await?;
+    let deployed = Deployed { services: services? };
+    table.put_new(deployment, &deployed).await?;
+    for service in &deployed.services {
         tracing::info!(release.id = %release.id, %stage.name, ecs.service = %service.service, ecs.task_definition = %service.task_definition, "{} of {} is to run {}", service.service, stage.name, release.image);
     }
     // It is looked at once the token is parked.
     let deadline = now() + SignedDuration::from_secs(i64::from(stage.deploy_timeout_seconds()));
-    Ok(deployment.wait(deadline))
+    Ok(deployed.wait(deadline))
 }
 
 /// The stage's services as they are now; else what is missing.
-async fn subjects<'a>(aws: &Aws, table: &Table, input: &'a StageInput) -> Result<Result<Vec<Subject<'a>>, String>, StepError> {
-    let StageInput { release, stage, baseline, .. } = input;
+async fn subjects<'a>(context: &Context<'a>) -> Result<Result<Vec<Subject<'a>>, String>, StepError> {
+    let Context { aws, table, release, stage, baseline, .. } = *context;
     let names: Vec<_> = stage.services.iter().map(|service| service.service.as_str()).collect();
     let views = aws.ecs().services(stage.cluster(), &names).await?;
     let mut subjects = Vec::with_capacity(names.len());
@@ -162,42 +168,39 @@ async fn subjects<'a>(aws: &Aws, table: &Table, input: &'a StageInput) -> Result
 }
 
 /// Writes down, once, that the stage changes, and with which approval, where it needs one.
-async fn use_up(
-    table: &Table,
-    release: &Release,
-    stage: &StageName,
-    approval: Option<&Approval>,
-    revisions: &[TaskDefinitionArn],
-) -> Result<(), StepError> {
-    if table.get::<Moment>(&Key::moment(&release.id, Some(stage), Step::Deploying, "")).await?.is_some() {
+async fn use_up(context: &Context<'_>, approval: Option<&Approval>, revisions: &[TaskDefinitionArn]) -> Result<(), StepError> {
+    let Context { table, release, stage, .. } = context;
+    let recorded = Key::timeline_event(&release.id, Some(&stage.name), Step::Deploying, "");
+    let recorded = async { Ok(table.get::<TimelineEvent>(&recorded).await?) };
+    let (recorded, ()) = try_join!(recorded, context.begin_change())?;
+    if recorded.is_some() {
         return Ok(());
     }
-    begin_change(table, release, stage).await?;
     let names: Vec<_> = revisions.iter().map(TaskDefinitionArn::as_str).collect();
     if let Some(approval) = approval {
-        audit(table, approval, &Happening { at: now(), what: What::Used, person: None, words: names.join(", ") }).await?;
+        audit(table, approval, &NewEntry { at: now(), what: What::Used, person: None, words: names.join(", ") }).await?;
     }
     let revisions: Vec<_> = names.iter().map(|name| name.rsplit('/').next().unwrap_or_default()).collect();
     let words = format!("Changing to {}", revisions.join(", "));
-    happened(table, &release.id, Some(stage), (Step::Deploying, ""), words).await?;
+    context.timeline().record(Step::Deploying, words).await?;
     Ok(())
 }
 
-/// Tells ECS to run the revisions, where it was not told.
+/// Has ECS run the revisions, where it was not asked to yet.
 async fn change(
-    aws: &Aws,
-    stage: &Stage,
+    context: &Context<'_>,
     subjects: Vec<Subject<'_>>,
     revisions: Vec<TaskDefinitionArn>,
 ) -> Result<Vec<DeployedService>, StepError> {
+    let Context { aws, stage, .. } = context;
     let cluster = ClusterName::new(stage.cluster())
         .map_err(|error| StepError::InvalidInput { field: "stage.cluster".into(), problem: error.to_string() })?;
     let mut services = Vec::with_capacity(subjects.len());
     for (subject, task_definition) in subjects.into_iter().zip(revisions) {
-        let was_told = subject.was_told();
+        let was_updated = subject.was_updated();
         let Subject { configured, baseline, view, .. } = subject;
         let first = baseline.ran_nothing().then(|| u32::from(configured.desired_count.unwrap_or(1)));
-        if !was_told {
+        if !was_updated {
             aws.ecs().update(stage.cluster(), &configured.service, &task_definition, first, stage.strategy.as_ref()).await?;
         }
         services.push(DeployedService {
@@ -215,7 +218,7 @@ async fn change(
 }
 
 /// The tag means another image by now. The digest is what was verified and approved, so it is what is deployed; people are
-/// told when the release ends.
+/// notified when the release ends.
 async fn note_drift(table: &Table, release: &Release) -> Result<(), StepError> {
     let note = format!(
         "The tag {} does not point to this image any more. What was verified and approved is the digest, and that is what was deployed.",

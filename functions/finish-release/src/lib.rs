@@ -1,5 +1,5 @@
-//! Records how a release ended, gives its lock back, and then tells people. The record comes first: telling may fail and
-//! be tried again without changing what is told.
+//! Gives the lock of a release back, records how it ended, and then notifies people. The lock comes first: what the release changed is
+//! read once nothing changes any more. The record comes before people: notifying them may fail and be tried again without changing it.
 
 use slipway_aws::{Aws, Key};
 use slipway_core::failure::ending;
@@ -7,14 +7,15 @@ use slipway_core::protocol::StepResult;
 use slipway_core::release::Ending;
 use slipway_core::rollback::Change;
 use slipway_core::step::FinishReleaseInput;
-use slipway_runtime::{Channels, ConfigurationError, Environment, StepError, finish};
+use slipway_release::{Channels, NOT_ALONE, Notifier, StepError, finish, give_lock_back};
+use slipway_runtime::{ConfigurationError, Environment};
 
-/// What the function is told by its environment.
+/// The function's configuration, from its environment.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The table's name.
     pub table: String,
-    /// Where people are told how releases end.
+    /// Where people are notified how releases end.
     pub channels: Channels,
 }
 
@@ -25,11 +26,11 @@ impl Config {
     ///
     /// When a variable is not set.
     pub fn read(environment: &Environment<'_>) -> Result<Self, ConfigurationError> {
-        Ok(Self { table: environment.table()?, channels: Channels::read(environment)? })
+        Ok(Self { table: environment.table()?, channels: environment.channels()? })
     }
 }
 
-/// Records the ending, gives the lock back, and tells it. The first recorded ending stands.
+/// Gives the lock back, records the ending, and notifies people of it. The first recorded ending stands.
 ///
 /// # Errors
 ///
@@ -37,6 +38,9 @@ impl Config {
 pub async fn handle(aws: &Aws, config: &Config, input: FinishReleaseInput) -> Result<StepResult<Ending>, StepError> {
     let FinishReleaseInput { release, failure } = input;
     let table = aws.table(&config.table);
+    if !give_lock_back(&table, &release).await? {
+        return Ok(StepResult::LookAgain { reason: NOT_ALONE.to_owned() });
+    }
     let begun: Vec<_> = if failure.is_some() {
         let (pk, prefix) = Key::changes(&release.id);
         let changes = table.list::<Change>(&pk, &prefix).await?;
@@ -44,6 +48,7 @@ pub async fn handle(aws: &Aws, config: &Config, input: FinishReleaseInput) -> Re
     } else {
         Vec::new()
     };
-    let ended = finish(aws, &table, &config.channels, &release, ending(failure.as_ref(), &begun)).await?;
+    let notifier = Notifier { aws, table: &table, channels: &config.channels };
+    let ended = finish(notifier, &release, ending(failure.as_ref(), &begun)).await?;
     Ok(StepResult::Done(ended.ending))
 }

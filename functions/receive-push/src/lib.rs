@@ -3,7 +3,7 @@
 //! Woken by EventBridge with `ECR Image Action`. ECR's events are best effort and may come twice: the release's id comes
 //! from the image's digest, so a second event finds the first one's execution.
 //!
-//! CloudTrail's record of ECR's `PutImage` tells who pushed an image. It comes later than the push, if at all.
+//! CloudTrail's record of ECR's `PutImage` says who pushed an image. It comes later than the push, if at all.
 //!
 //! What a person asks for comes the same way, with the source `slipway`: `Release Requested`, `Abort Requested` and
 //! `Quarantine Lift Requested`.
@@ -11,10 +11,11 @@
 mod request;
 
 use aws_lambda_events::eventbridge::EventBridgeEvent;
+use futures::try_join;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
-use slipway_aws::{Aws, Key};
+use slipway_aws::{Aws, Key, Update};
 use slipway_core::application::Application;
 use slipway_core::image::{Digest, Image};
 use slipway_core::name::ReleaseId;
@@ -23,14 +24,15 @@ use slipway_core::pusher::{Pushers, PutImage};
 use slipway_core::quarantine::Quarantine;
 use slipway_core::release::{Release, Started};
 use slipway_core::request::{Request, SOURCE};
-use slipway_runtime::{Begun, Channels, ConfigurationError, Environment, StepError, applications, begin, count, now, parse, parse_at};
+use slipway_release::{Begun, Channels, Notifier, StepError, applications, begin, count, now, parse, parse_at};
+use slipway_runtime::{ConfigurationError, Environment};
 
 /// The source of ECR's events, and of CloudTrail's about ECR.
 const ECR: &str = "aws.ecr";
 /// The type of CloudTrail's events.
 const CLOUDTRAIL: &str = "AWS API Call via CloudTrail";
 
-/// What the function is told by its environment.
+/// The function's configuration, from its environment.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The table's name.
@@ -39,7 +41,7 @@ pub struct Config {
     pub state_machine_arn: String,
     /// The SSM path that the applications' parameters are below.
     pub applications_path: String,
-    /// Where people are told that a release has begun.
+    /// Where people are notified that a release has begun.
     pub channels: Channels,
 }
 
@@ -54,7 +56,7 @@ impl Config {
             table: environment.table()?,
             state_machine_arn: environment.state_machine_arn()?,
             applications_path: environment.applications_path()?,
-            channels: Channels::read(environment)?,
+            channels: environment.channels()?,
         })
     }
 
@@ -147,15 +149,9 @@ async fn note_pusher(aws: &Aws, config: &Config, record: &PutImage) -> Result<Re
     };
     let table = aws.table(&config.table);
     let key = Key::pushers(repository, digest);
-    // Each round that fails is one in which the record of another push was written.
-    loop {
-        let stored = table.get::<Pushers>(&key).await?;
-        let (known, version) = stored.map_or((Pushers::default(), None), |stored| (stored.document, Some(stored.version)));
-        if table.write(&key, &known.and(identity), version).await? {
-            tracing::info!(image.digest = %digest, "{repository}@{digest} was pushed by {identity}");
-            return Ok(Received::Noted { digest: digest.clone() });
-        }
-    }
+    table.update(&key, |known: Option<Pushers>| Update::Write(known.unwrap_or_default().and(identity), ())).await?;
+    tracing::info!(image.digest = %digest, "{repository}@{digest} was pushed by {identity}");
+    Ok(Received::Noted { digest: digest.clone() })
 }
 
 async fn push(aws: &Aws, config: &Config, image: Image, at: Timestamp) -> Result<Received, StepError> {
@@ -164,19 +160,30 @@ async fn push(aws: &Aws, config: &Config, image: Image, at: Timestamp) -> Result
         Err(ignored) => return Ok(ignore(&ignored)),
     };
     // ECR's own time orders pushes whose events come in another order. Of an image that is gone only the event is left.
-    let pushed_at = aws.repositories().find(&release.image).await?.map_or(at, |found| found.pushed_at);
+    let repositories = aws.repositories();
+    let found = async { Ok(repositories.find(&release.image).await?) };
+    let (found, quarantined) = try_join!(found, quarantined(aws, config, &release))?;
+    if let Some(ignored) = quarantined {
+        return Ok(ignore(&ignored));
+    }
+    let pushed_at = found.map_or(at, |found| found.pushed_at);
     start(aws, config, Started { release, at: now(), pushed_at, asked: None }, application).await
+}
+
+/// That the release's image is quarantined, where it is.
+async fn quarantined(aws: &Aws, config: &Config, release: &Release) -> Result<Option<Ignored>, StepError> {
+    let key = Key::quarantine(&release.application, &release.image.digest);
+    let quarantine = aws.table(&config.table).get::<Quarantine>(&key).await?.map(|stored| stored.document);
+    let holds = quarantine.filter(Quarantine::holds);
+    Ok(holds.map(|Quarantine { release, outcome, reason, .. }| Ignored::Quarantined { release, outcome, reason }))
 }
 
 async fn start(aws: &Aws, config: &Config, started: Started, application: Application) -> Result<Received, StepError> {
     let table = aws.table(&config.table);
     let Release { id, image, .. } = &started.release;
     let (release, digest) = (id.clone(), image.digest.clone());
-    let quarantine = table.get::<Quarantine>(&Key::quarantine(&application.name, &digest)).await?.map(|stored| stored.document);
-    if let Some(Quarantine { release, outcome, reason, .. }) = quarantine.filter(Quarantine::holds) {
-        return Ok(ignore(&Ignored::Quarantined { release, outcome, reason }));
-    }
-    match begin(aws, &table, (&config.state_machine_arn, &config.channels), started, application).await? {
+    let notifier = Notifier { aws, table: &table, channels: &config.channels };
+    match begin(notifier, &config.state_machine_arn, started, application).await? {
         Begun::Running => Ok(Received::Started { release }),
         Begun::Before => {
             tracing::info!(release.id = %release, image.digest = %digest, "the image was received before, as the release {release}");

@@ -2,14 +2,14 @@
 
 use jiff::Timestamp;
 use serde_json::Value;
-use slipway_aws::{Aws, Key};
+use slipway_aws::{Aws, Key, Update};
 use slipway_core::push::Ignored;
 use slipway_core::quarantine::{Lifted, Quarantine};
 use slipway_core::release::{Asked, Ended, Outcome, Release, Started};
 use slipway_core::request::{Abort, AbortRequested, LiftRequested, ReleaseRequested, Request};
-use slipway_runtime::{StepError, count, now, parse_at};
+use slipway_release::{StepError, count, now, parse_at};
 
-use crate::{Config, Received, ignore, read_applications, start};
+use crate::{Config, Received, ignore, quarantined, read_applications, start};
 
 /// Reads a request by its event's type.
 pub(crate) fn read(detail_type: &str, detail: Value) -> Result<Request, StepError> {
@@ -58,6 +58,9 @@ async fn release(aws: &Aws, config: &Config, asked: ReleaseRequested, id: &str, 
                 .ok_or(StepError::InvalidInput { field: "detail.stage".into(), problem })?
         }
     };
+    if let Some(ignored) = quarantined(aws, config, &release).await? {
+        return Ok(ignore(&ignored));
+    }
     start(aws, config, Started { release, at: now(), pushed_at: at, asked: Some(Asked { by, reason }) }, application).await
 }
 
@@ -97,21 +100,22 @@ async fn lift(aws: &Aws, config: &Config, asked: LiftRequested) -> Result<Receiv
     let table = aws.table(&config.table);
     let LiftRequested { application, digest, by, reason } = asked;
     let key = Key::quarantine(&application, &digest);
-    loop {
-        let Some(stored) = table.get::<Quarantine>(&key).await? else {
-            return Err(StepError::InvalidInput {
-                field: "detail.digest".into(),
-                problem: format!("{digest} of {application} is not quarantined"),
-            });
-        };
-        if !stored.document.holds() {
-            return Ok(Received::Lifted { digest });
-        }
-        let lifted = Lifted { by: by.clone(), reason: reason.clone(), at: now() };
-        if table.replace(&key, &Quarantine { lifted: Some(lifted), ..stored.document }, stored.version).await? {
+    let lifted = Lifted { by, reason, at: now() };
+    let known = table.update(&key, |current: Option<Quarantine>| match current {
+        Some(current) if current.holds() => Update::Write(Quarantine { lifted: Some(lifted.clone()), ..current }, Some(true)),
+        Some(_) => Update::Leave(Some(false)),
+        None => Update::Leave(None),
+    });
+    match known.await? {
+        Some(true) => {
+            let Lifted { by, reason, .. } = &lifted;
             tracing::warn!(application = %application, image.digest = %digest, by, reason, "the quarantine of {digest} is lifted");
             count("QuarantineLifted", &[("Application", application.as_str())]);
-            return Ok(Received::Lifted { digest });
+            Ok(Received::Lifted { digest })
+        }
+        Some(false) => Ok(Received::Lifted { digest }),
+        None => {
+            Err(StepError::InvalidInput { field: "detail.digest".into(), problem: format!("{digest} of {application} is not quarantined") })
         }
     }
 }

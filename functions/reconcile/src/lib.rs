@@ -2,8 +2,8 @@
 //! did not arrive, outcomes that nobody was notified of.
 //!
 //! Woken by a schedule, and at once when an execution ends badly. It ends nothing in a way of its own: a lost push begins as
-//! its event would have begun it, a step is woken by the function that wakes steps, an outcome is recorded and told by the
-//! same code as any other.
+//! its event would have begun it, a step is woken by the function that wakes steps, an outcome is recorded by the same
+//! code as any other.
 
 mod stopped;
 
@@ -14,17 +14,16 @@ use slipway_aws::{Aws, Key, Stored, Table};
 use slipway_core::alarm::Flood;
 use slipway_core::application::Application;
 use slipway_core::image::Image;
-use slipway_core::lock::{Life, Lock};
+use slipway_core::lock::{Holder, Life, Lock};
 use slipway_core::name::{ApplicationName, ReleaseId};
 use slipway_core::notification::Notification;
 use slipway_core::protocol::Callback;
 use slipway_core::push::{self, ImageAction};
 use slipway_core::release::{Ended, Outcome, Release, Started};
-use slipway_runtime::{
-    Begun, Channels, ConfigurationError, Configured, Environment, Open, StepError, applications, begin, count, finish, now, tell,
-};
+use slipway_release::{Begun, Channels, Configured, Notifier, Open, StepError, applications, begin, count, finish, give_lock_back, now};
+use slipway_runtime::{ConfigurationError, Environment};
 
-/// What the function is told by its environment.
+/// The function's configuration, from its environment.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The table's name.
@@ -33,7 +32,7 @@ pub struct Config {
     pub state_machine_arn: String,
     /// The SSM path that the applications' parameters are below.
     pub applications_path: String,
-    /// Where people are told how releases end.
+    /// Where people are notified how releases end.
     pub channels: Channels,
 }
 
@@ -48,7 +47,7 @@ impl Config {
             table: environment.table()?,
             state_machine_arn: environment.state_machine_arn()?,
             applications_path: environment.applications_path()?,
-            channels: Channels::read(environment)?,
+            channels: environment.channels()?,
         })
     }
 }
@@ -58,8 +57,8 @@ impl Config {
 pub struct Reconciled {
     /// Releases that were begun: their push, or the start of their execution, was lost.
     pub begun: Vec<ReleaseId>,
-    /// Releases whose execution had ended without an outcome that was told.
-    pub ended: Vec<Told>,
+    /// Releases whose execution had ended without an outcome that people were notified of.
+    pub ended: Vec<EndedRelease>,
     /// Releases that run, and of which a step was woken: its time is over, or an event for it may be lost.
     pub woken: Vec<ReleaseId>,
     /// What could not be looked at; the next reconciliation tries again.
@@ -68,7 +67,7 @@ pub struct Reconciled {
 
 /// A release and its outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Told {
+pub struct EndedRelease {
     /// The release.
     pub release: ReleaseId,
     /// What it came to.
@@ -97,7 +96,11 @@ pub async fn handle(aws: &Aws, config: &Config, _input: Value) -> Result<Reconci
         Ok(configured) => {
             for configured in configured {
                 let name = configured.application.name.clone();
-                if let Err(error) = tell_flood(aws, config, &table, &name).await {
+                if let Err(error) = free_lock(aws, config, &table, &name).await {
+                    reconciled.problems.push(format!("{name}: {error}"));
+                    first_error.get_or_insert(error);
+                }
+                if let Err(error) = notify_of_flood(aws, config, &table, &name).await {
                     reconciled.problems.push(format!("{name}: {error}"));
                     first_error.get_or_insert(error);
                 }
@@ -119,17 +122,40 @@ pub async fn handle(aws: &Aws, config: &Config, _input: Value) -> Result<Reconci
     }
 }
 
-/// The changes of an application's alarms that came too fast to be told one by one.
-async fn tell_flood(aws: &Aws, config: &Config, table: &Table, application: &ApplicationName) -> Result<(), StepError> {
+const fn notifier<'a>(aws: &'a Aws, config: &'a Config, table: &'a Table) -> Notifier<'a> {
+    Notifier { aws, table, channels: &config.channels }
+}
+
+/// Gives the lock back that a slow function has claimed for a release that had ended.
+async fn free_lock(aws: &Aws, config: &Config, table: &Table, application: &ApplicationName) -> Result<(), StepError> {
+    let Some(stored) = table.get::<Lock>(&Key::lock(application)).await? else { return Ok(()) };
+    let Some(Holder { release: id, .. }) = stored.document.holder else { return Ok(()) };
+    // One that is open is looked after.
+    if table.get::<Ended>(&Key::ending(&id)).await?.is_none() || table.get::<Open>(&Key::open(application, &id)).await?.is_some() {
+        return Ok(());
+    }
+    if aws.executions().life(&config.state_machine_arn, id.as_str()).await? == Some(Life::Running) {
+        return Ok(());
+    }
+    if let Some(started) = table.get::<Started>(&Key::release(&id)).await? {
+        tracing::warn!(release.id = %id, %application, "{id} had ended, and had the lock of {application}");
+        count("ReconcilerFound", &[("What", "Lock")]);
+        give_lock_back(table, &started.document.release).await?;
+    }
+    Ok(())
+}
+
+/// The changes of an application's alarms that came too fast to notify people of each.
+async fn notify_of_flood(aws: &Aws, config: &Config, table: &Table, application: &ApplicationName) -> Result<(), StepError> {
     let key = Key::flood(application);
     let Some(stored) = table.get::<Flood>(&key).await?.filter(|stored| stored.document.is_due(now())) else { return Ok(()) };
-    tell(aws, table, &config.channels, Notification::flood(application, &stored.document.held)).await?;
-    // Where one came meanwhile, all are told again, together with it.
+    notifier(aws, config, table).notify(Notification::flood(application, &stored.document.held)).await?;
+    // Where one came meanwhile, people are notified of all again, together with it.
     table.replace(&key, &Flood::default(), stored.version).await?;
     Ok(())
 }
 
-/// A release that has no outcome which was told: is its execution there, does it run, or is it dead?
+/// A release whose outcome nobody was notified of: is its execution there, does it run, or is it dead?
 async fn look_after(aws: &Aws, config: &Config, table: &Table, open: Open, reconciled: &mut Reconciled) -> Result<(), StepError> {
     let Release { id, .. } = open.started.release.clone();
     match aws.executions().life(&config.state_machine_arn, id.as_str()).await? {
@@ -141,10 +167,10 @@ async fn look_after(aws: &Aws, config: &Config, table: &Table, open: Open, recon
         Some(Life::Ended) => {
             let Some(ended) = end(aws, config, table, &open).await? else { return Ok(()) };
             count("ReconcilerFound", &[("What", "Ended")]);
-            reconciled.ended.push(Told { release: id, outcome: ended.ending.outcome });
+            reconciled.ended.push(EndedRelease { release: id, outcome: ended.ending.outcome });
         }
         None => {
-            let begun = begin(aws, table, (&config.state_machine_arn, &config.channels), open.started, open.application).await?;
+            let begun = begin(notifier(aws, config, table), &config.state_machine_arn, open.started, open.application).await?;
             if begun == Begun::Running {
                 tracing::warn!(release.id = %id, "{id} had no execution");
                 count("ReconcilerFound", &[("What", "NotStarted")]);
@@ -167,20 +193,19 @@ async fn wake_due(table: &Table, release: &ReleaseId) -> Result<bool, StepError>
     Ok(woken)
 }
 
-/// Records and tells the outcome of a release whose execution is over, unless one of its functions may still be writing.
+/// Records the outcome of a release whose execution is over, and notifies people of it, unless one of its functions may still be writing.
 async fn end(aws: &Aws, config: &Config, table: &Table, open: &Open) -> Result<Option<Ended>, StepError> {
     let release = &open.started.release;
-    let lock = table.get::<Lock>(&Key::lock(&release.application)).await?.map(|stored| stored.document).unwrap_or_default();
-    if lock.holder.is_some_and(|holder| holder.release == release.id && holder.is_writing(now())) {
+    if !give_lock_back(table, release).await? {
         return Ok(None);
     }
     let ending = match table.get::<Ended>(&Key::ending(&release.id)).await? {
-        // It was recorded; telling it failed.
+        // It was recorded; the notification failed.
         Some(ended) => ended.document.ending,
         None => stopped::ending(aws, table, release, &open.application).await?,
     };
     stopped::withdraw_approvals(table, release, &open.application, &ending).await?;
-    Ok(Some(finish(aws, table, &config.channels, release, ending).await?))
+    Ok(Some(finish(notifier(aws, config, table), release, ending).await?))
 }
 
 /// The newest push that an application waits for, if no event of it ever came.
@@ -200,8 +225,8 @@ async fn find_lost_push(
     }
     let id = release.id.clone();
     tracing::warn!(release.id = %id, image.tag = release.image.tag, "the push of {} was lost", release.image.tag);
-    begin(aws, table, (&config.state_machine_arn, &config.channels), Started { release, at: now(), pushed_at, asked: None }, application)
-        .await?;
+    let started = Started { release, at: now(), pushed_at, asked: None };
+    begin(notifier(aws, config, table), &config.state_machine_arn, started, application).await?;
     count("ReconcilerFound", &[("What", "LostPush")]);
     reconciled.begun.push(id);
     Ok(())

@@ -7,7 +7,7 @@ use slipway_core::failure;
 use slipway_core::name::TaskDefinitionArn;
 use slipway_core::release::{Ending, Release};
 use slipway_core::rollback::Baseline;
-use slipway_runtime::{StepError, change_of, close_approval};
+use slipway_release::{StepError, change_of, close_approval};
 
 /// The ending, from what the stages run now.
 pub(crate) async fn ending(aws: &Aws, table: &Table, release: &Release, application: &Application) -> Result<Ending, StepError> {
@@ -17,7 +17,7 @@ pub(crate) async fn ending(aws: &Aws, table: &Table, release: &Release, applicat
         let captured = table.get::<Baseline>(&Key::baseline(&release.id, &stage.name, 1)).await?.is_some();
         look_at(aws, table, release, stage, &mut runs).await?;
         if captured {
-            let changed = change_of(table, release, &stage.name).await?.is_some();
+            let changed = change_of(table, &release.id, &stage.name).await?.is_some();
             last = Some((stage.name.clone(), changed));
         }
     }

@@ -1,7 +1,7 @@
 //! Asks people: opens the approval, and sends each approver a mail with a link of their own. Reminds those who have not
 //! answered, looks whether they have decided, and notifies all of them of what became of it.
 //!
-//! A link carries a locator of 32 random bytes; the table keeps only its hash. A second run sends mails only to those who
+//! A link carries a token of 32 random bytes; the table keeps only its hash. A second run sends mails only to those who
 //! were not sent one, with new links to the same approval.
 
 mod mail;
@@ -11,7 +11,7 @@ use serde_json::Value;
 use slipway_aws::{Aws, Key, Table};
 use slipway_core::application::{ApprovalPolicy, Stage};
 use slipway_core::approval::{Approval, ApprovalId, Evidence, Link, Status, Verified};
-use slipway_core::audit::{Happening, What};
+use slipway_core::audit::{NewEntry, What};
 use slipway_core::definition;
 use slipway_core::migration::{Kind, LABEL};
 use slipway_core::name::EmailAddress;
@@ -20,25 +20,25 @@ use slipway_core::protocol::{End, StepResult, WakeKey};
 use slipway_core::release::{Outcome, Release, Started};
 use slipway_core::scan::Checked;
 use slipway_core::step::{Approved, StageInput};
-use slipway_core::timeline::{Moment, Step};
-use slipway_runtime::{
-    Channels, ConfigurationError, Environment, StepError, audit, close_approval, count, happened, interrupted, locator_hash, new_locator,
-    next_entry, now, tell_once,
+use slipway_core::timeline::{Step, TimelineEvent};
+use slipway_release::{
+    Channels, Notifier, StepError, Timeline, audit, close_approval, count, interrupted, new_token, next_entry, now, token_hash,
 };
+use slipway_runtime::{ConfigurationError, Environment};
 
 /// How long the notification of a decision is tried.
 const NOTIFIED_WITHIN: SignedDuration = SignedDuration::from_mins(2);
 /// How often a write is tried while others write the same.
 const ROUNDS: usize = 20;
 
-/// What the function is told by its environment.
+/// The function's configuration, from its environment.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The table's name.
     pub table: String,
     /// The ARN of the topic that the approvers' subscriptions are on.
     pub approval_topic_arn: String,
-    /// Where everybody is told that people are asked.
+    /// Where everybody is notified that people are asked.
     pub channels: Channels,
 }
 
@@ -52,7 +52,7 @@ impl Config {
         Ok(Self {
             table: environment.table()?,
             approval_topic_arn: environment.require("SLIPWAY_APPROVAL_TOPIC_ARN", "the ARN of the approvals' SNS topic")?,
-            channels: Channels::read(environment)?,
+            channels: environment.channels()?,
         })
     }
 }
@@ -94,7 +94,8 @@ pub async fn handle(aws: &Aws, config: &Config, input: StageInput) -> Result<Ste
                 Ok(words) => (StepResult::Done(Approved { approval: id }), words),
                 Err((outcome, reason)) => (StepResult::End(End::unchanged(outcome, reason.clone())), reason),
             };
-            happened(&table, &approval.release.id, Some(&approval.stage), (Step::Decided, &round(&approval)), words).await?;
+            let timeline = Timeline::of(&table, &approval.release.id).in_stage(&approval.stage);
+            timeline.record_each(Step::Decided, &round(&approval), words).await?;
             notify_approvers(aws, config, &table, &approval).await?;
             Ok(result)
         }
@@ -132,20 +133,21 @@ async fn request(
     Ok(Ok(open(aws, table, input, policy, gates).await?))
 }
 
-/// Sends each approver a mail, and tells everybody that they were asked; each of it once.
+/// Sends each approver a mail, and notifies everybody that they were asked; each of it once.
 async fn ask_all(aws: &Aws, config: &Config, table: &Table, approval: &Approval) -> Result<(), StepError> {
     let round = round(approval);
-    let asked = Key::moment(&approval.release.id, Some(&approval.stage), Step::Asked, &round);
+    let asked = Key::timeline_event(&approval.release.id, Some(&approval.stage), Step::Asked, &round);
     if table.get::<Value>(&asked).await?.is_some() {
         return Ok(());
     }
     for approver in &approval.approvers {
         ask(aws, config, table, approval, approver).await?;
     }
-    tell_once(aws, table, &config.channels, &approval.release.id, Notification::waiting(approval)).await?;
+    let notifier = Notifier { aws, table, channels: &config.channels };
+    notifier.notify_once(&approval.release.id, Notification::waiting(approval)).await?;
     let people: Vec<_> = approval.approvers.iter().map(EmailAddress::as_str).collect();
     let words = format!("Asked {} ({} must approve) until {:.0}", people.join(", "), approval.quorum, approval.expires_at);
-    happened(table, &approval.release.id, Some(&approval.stage), (Step::Asked, &round), words).await?;
+    Timeline::of(table, &approval.release.id).in_stage(&approval.stage).record_each(Step::Asked, &round, words).await?;
     Ok(())
 }
 
@@ -201,7 +203,7 @@ async fn gates(aws: &Aws, table: &Table, release: &Release, stage: &Stage) -> Re
     {
         let name = database.name();
         let words =
-            format!("One of {name} is taken before the change. It is not a rollback of the schema: a rollback puts images back only.");
+            format!("One of {name} is taken before the change. It is not a rollback of the schema: a rollback restores images only.");
         shown("Database snapshot", words);
     }
     let mut migration = None;
@@ -250,14 +252,14 @@ async fn open(aws: &Aws, table: &Table, input: &StageInput, policy: &ApprovalPol
     opened.asked = table.get::<Started>(&Key::release(&opened.release.id)).await?.and_then(|started| started.document.asked);
     opened.pushed_at = aws.repositories().find(&opened.release.image).await?.map(|found| found.pushed_at);
     let people: Vec<_> = opened.approvers.iter().map(EmailAddress::as_str).collect();
-    let happening = Happening { at: opened.requested_at, what: What::Requested, person: None, words: people.join(", ") };
+    let entry = NewEntry { at: opened.requested_at, what: What::Requested, person: None, words: people.join(", ") };
     // Each round that fails is one in which someone else wrote the approval, or the next entry of the audit.
     for _ in 0..ROUNDS {
         if let Some(open) = table.get::<Approval>(&key).await? {
             return Ok(open.document);
         }
-        let (entry, sealed) = next_entry(table, &opened, &happening).await?;
-        if table.put_both_new(&key, &opened, &entry, &sealed).await? {
+        let (entry, sealed) = next_entry(table, &opened, &entry).await?;
+        if table.put_all_new(&[(&key, serde_json::to_value(&opened)), (&entry, serde_json::to_value(&sealed))]).await? {
             tracing::info!(release.id = %opened.release.id, stage = %opened.stage, approvers = opened.approvers.len(), quorum = opened.quorum, "people are asked to approve {} for {}", opened.release.id, opened.stage);
             count("ApprovalRequested", &[("Application", opened.release.application.as_str())]);
             return Ok(opened);
@@ -279,7 +281,7 @@ async fn ask(aws: &Aws, config: &Config, table: &Table, approval: &Approval, app
     Ok(())
 }
 
-/// Reminds one approver once, with a further link: the first one's locator is not kept anywhere.
+/// Reminds one approver once, with a further link: the first one's token is not kept anywhere.
 async fn remind(aws: &Aws, config: &Config, table: &Table, approval: &Approval, approver: &EmailAddress) -> Result<(), StepError> {
     let reminded = Key::reminded(&approval.id, approver.as_str());
     if table.get::<Timestamp>(&reminded).await?.is_some() {
@@ -288,8 +290,8 @@ async fn remind(aws: &Aws, config: &Config, table: &Table, approval: &Approval, 
     let url = new_link(config, table, approval, approver).await?;
     aws.topic(&config.approval_topic_arn).publish(mail::reminder(approval, approver, &url)).await?;
     if table.put_new(&reminded, &now()).await? {
-        let happening = Happening { at: now(), what: What::Reminded, person: Some(approver.clone()), words: String::new() };
-        audit(table, approval, &happening).await?;
+        let entry = NewEntry { at: now(), what: What::Reminded, person: Some(approver.clone()), words: String::new() };
+        audit(table, approval, &entry).await?;
     }
     Ok(())
 }
@@ -302,15 +304,15 @@ fn round(approval: &Approval) -> String {
 /// Notifies every approver of what became of the approval, once. It is tried for a while; a failed notification does not change the
 /// decision.
 async fn notify_approvers(aws: &Aws, config: &Config, table: &Table, approval: &Approval) -> Result<(), StepError> {
-    let decided = Key::moment(&approval.release.id, Some(&approval.stage), Step::Decided, &round(approval));
-    let decided_at = table.get::<Moment>(&decided).await?.map_or_else(now, |moment| moment.document.at);
+    let decided = Key::timeline_event(&approval.release.id, Some(&approval.stage), Step::Decided, &round(approval));
+    let decided_at = table.get::<TimelineEvent>(&decided).await?.map_or_else(now, |event| event.document.at);
     let is_late = now().duration_since(decided_at) > NOTIFIED_WITHIN;
     for approver in &approval.approvers {
         match notify_approver(aws, config, table, approval, approver).await {
             Err(error) if error.may_be_tried_again() && !is_late => return Err(error),
             Err(error) => {
                 tracing::warn!(release.id = %approval.release.id, stage = %approval.stage, "an approver was not notified of the decision: {error}");
-                count("NotificationLost", &[("Channel", "Approver")]);
+                count("NotificationFailed", &[("Channel", "Approver")]);
             }
             Ok(()) => {}
         }
@@ -319,18 +321,18 @@ async fn notify_approvers(aws: &Aws, config: &Config, table: &Table, approval: &
 }
 
 async fn notify_approver(aws: &Aws, config: &Config, table: &Table, approval: &Approval, approver: &EmailAddress) -> Result<(), StepError> {
-    let told = Key::told(&approval.id, approver.as_str());
-    if table.get::<Timestamp>(&told).await?.is_none() {
+    let receipt = Key::receipt(&approval.id, approver.as_str());
+    if table.get::<Timestamp>(&receipt).await?.is_none() {
         aws.topic(&config.approval_topic_arn).publish(mail::receipt(approval, approver, now())).await?;
-        table.put(&told, &now()).await?;
+        table.put(&receipt, &now()).await?;
     }
     Ok(())
 }
 
 async fn new_link(config: &Config, table: &Table, approval: &Approval, approver: &EmailAddress) -> Result<String, StepError> {
-    let locator = new_locator()?;
-    table.put_new(&Key::link(&locator_hash(&locator)), &Link { approval: approval.id.clone(), approver: approver.clone() }).await?;
-    Ok(format!("{}/approvals/{locator}", config.channels.pages))
+    let token = new_token()?;
+    table.put_new(&Key::link(&token_hash(&token)), &Link { approval: approval.id.clone(), approver: approver.clone() }).await?;
+    Ok(format!("{}/approvals/{token}", config.channels.pages))
 }
 
 #[cfg(test)]
@@ -338,7 +340,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn too_few_confirmed_subscriptions_are_told_with_the_names() {
+    fn too_few_confirmed_subscriptions_are_reported_with_the_names() {
         let policy: ApprovalPolicy = serde_json::from_value(serde_json::json!({
             "approvers": ["ana@example.com", "bo@example.com", "cy@example.com"], "quorum": 2, "expires_after": "1h",
         }))

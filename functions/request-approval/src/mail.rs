@@ -41,7 +41,7 @@ pub(crate) fn request(approval: &Approval, approver: &EmailAddress, url: &str) -
             text += &format!("  {change}\n");
         }
     }
-    for why in approval.baseline.services.iter().filter(|service| service.image_gone).filter_map(ServiceBaseline::no_way_back) {
+    for why in approval.baseline.services.iter().filter(|service| service.image_gone).filter_map(ServiceBaseline::not_restorable) {
         text += &format!("\nNo rollback is possible: {why}.\n");
     }
     if let Some(disquiet) = approval.baseline.in_spite_of() {

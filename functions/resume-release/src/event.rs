@@ -5,7 +5,7 @@ use slipway_aws::Key;
 use slipway_core::image::Digest;
 use slipway_core::name::ServiceArn;
 use slipway_core::protocol::WakeKey;
-use slipway_runtime::StepError;
+use slipway_release::StepError;
 
 /// An event of AWS.
 ///
@@ -105,7 +105,7 @@ impl Record {
         Key { pk: pk.s.clone(), sk: sk.s.clone() }
     }
 
-    /// By which Lambda is told where to go on.
+    /// Which tells Lambda where to go on.
     pub(crate) fn sequence_number(&self) -> &str {
         &self.dynamodb.sequence_number
     }

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use slipway_aws::{Aws, Delivery, Item, Key, Stored, Table};
 use slipway_core::name::{ReleaseId, StageName};
 use slipway_core::protocol::{Callback, TaskError, Waiting, WakeKey};
-use slipway_runtime::{Config, StepError, parse};
+use slipway_release::{StepError, parse};
+use slipway_runtime::Config;
 
 use event::{Event, Records};
 
@@ -31,7 +32,7 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Value, S
     Ok(json!({}))
 }
 
-/// The table's changes, in order. What could not be done is told to Lambda, which brings it again.
+/// The table's changes, in order. What could not be done is reported to Lambda, which delivers it again.
 async fn records(aws: &Aws, table: &Table, records: &Records) -> Result<Value, StepError> {
     for record in &records.records {
         let woken = match record.key().parse() {

@@ -1,95 +1,105 @@
 //! Restores what a stage ran before the release, and judges that until it is over.
 //!
-//! Only the release's own change is undone. Where ECS's circuit breaker was first, nothing is left to do; where someone else deployed
-//! meanwhile, nothing is touched.
+//! Only the release's own change is undone. Where ECS's circuit breaker was first, nothing is left to do; where there was an
+//! external change meanwhile, nothing is touched.
 
 use serde_json::Value;
-use slipway_aws::{Aws, Key, Table};
+use slipway_aws::{Aws, Key};
 use slipway_core::application::Stage;
 use slipway_core::deployment::Progress;
+use slipway_core::lock::Fenced;
 use slipway_core::migration::not_crossed;
 use slipway_core::name::{ClusterName, TaskDefinitionArn};
-use slipway_core::protocol::{End, StepResult};
-use slipway_core::release::{Outcome, Release};
+use slipway_core::protocol::{Attempt, End, StepResult};
+use slipway_core::release::Outcome;
 use slipway_core::rollback::{Restoration, ServiceBaseline, restoration};
 use slipway_core::snapshot::Taken;
-use slipway_core::step::{Deployed, DeployedService, RollBackInput, StageInput};
+use slipway_core::step::{Deployed, DeployedService, RollBackInput};
 use slipway_core::strategy::Strategy;
 use slipway_core::timeline::Step;
-use slipway_runtime::{
-    Config, StepError, begin_writing, change_of, deadline, deployed, deployer_after, happened, migration_of, stop_writing,
-};
+use slipway_release::{Context, NOT_ALONE, StepError, deadline, deployed, deployer_after};
+use slipway_runtime::Config;
 
 /// Restores the baseline of the stage's services, or looks how far ECS is.
 ///
 /// # Errors
 ///
 /// When AWS cannot be asked.
-pub async fn handle(aws: &Aws, config: &Config, input: RollBackInput) -> Result<StepResult<Deployed>, StepError> {
+pub async fn handle(aws: &Aws, config: &Config, attempt: Attempt, input: RollBackInput) -> Result<StepResult<Deployed>, StepError> {
     let RollBackInput(input) = input;
     let table = aws.table(&config.table);
-    if change_of(&table, &input.release, &input.stage.name).await?.is_none() {
+    let context = Context::new(aws, &table, attempt, &input);
+    let key = Key::restoration(&input.release.id, &input.stage.name);
+    let restoration = table.get::<Deployed>(&key).await?.map(|stored| stored.document);
+    // What was to be deployed is given up: no earlier attempt begins to deploy it after this.
+    if restoration.is_none() {
+        match context.fence_off().await? {
+            Ok(Fenced::Alone) => {}
+            Ok(Fenced::NotYet) => return Ok(StepResult::LookAgain { reason: NOT_ALONE.to_owned() }),
+            Err(lost) => return Ok(StepResult::stuck(lost.to_string())),
+        }
+    }
+    if context.change().await?.is_none() {
         return Ok(StepResult::failed(format!("nothing of {} was changed", input.stage.name)));
     }
-    if let Some(migration) = migration_of(&table, &input.release, &input.stage.name).await? {
+    if let Some(migration) = context.migration().await? {
         let snapshot = table.get::<Taken>(&Key::snapshot(&input.release.id, &input.stage.name)).await?.map(|stored| stored.document);
         if let Some(reason) = not_crossed(&migration, snapshot.as_ref()) {
             return Ok(StepResult::stuck(reason));
         }
     }
-    let restored = Key::restored_all(&input.release.id, &input.stage.name);
-    let restoration = match table.get::<Deployed>(&restored).await? {
-        Some(restoration) => restoration.document,
-        None => match restore_baseline(aws, &table, &input).await? {
+    let restoration = match restoration {
+        Some(restoration) => restoration,
+        None => match restore_baseline(&context).await? {
             Ok(restoration) => {
-                table.put_new(&restored, &restoration).await?;
+                table.put_new(&key, &restoration).await?;
                 restoration
             }
             Err(end) => return Ok(StepResult::End(end)),
         },
     };
-    judge(aws, &table, &input, restoration).await
+    judge(&context, restoration).await
 }
 
 /// Looks how far ECS is.
-async fn judge(aws: &Aws, table: &Table, input: &StageInput, restoration: Deployed) -> Result<StepResult<Deployed>, StepError> {
-    let StageInput { release, stage, .. } = input;
+async fn judge(context: &Context<'_>, restoration: Deployed) -> Result<StepResult<Deployed>, StepError> {
+    let Context { aws, table, release, stage, .. } = context;
     let deadline = deadline(table, &Key::gate(&release.id, &stage.name, "ROLLBACK"), stage.deploy_timeout_seconds()).await?;
     let (result, words) = match deployed(aws, &restoration.services, true, deadline).await? {
         Progress::Going => return Ok(restoration.wait(deadline)),
         Progress::Done => (StepResult::Done(restoration), "ECS runs it, and nothing else".to_owned()),
         Progress::Failed { reason } => (StepResult::stuck(reason.clone()), reason),
     };
-    happened(table, &release.id, Some(&stage.name), (Step::Restored, ""), words).await?;
+    context.timeline().record(Step::Restored, words).await?;
     Ok(result)
 }
 
-/// Tells ECS to run the baseline, where the release changed it.
-async fn restore_baseline(aws: &Aws, table: &Table, input: &StageInput) -> Result<Result<Deployed, End>, StepError> {
+/// Has ECS run the baseline, where the release changed it.
+async fn restore_baseline(context: &Context<'_>) -> Result<Result<Deployed, End>, StepError> {
+    let Context { table, release, stage, .. } = context;
     let stuck = |reason: String| Ok(Err(End::changed(Outcome::Stuck, reason)));
-    if let Err(lost) = begin_writing(table, &input.release, input.generation).await? {
+    if let Err(lost) = context.begin_writing().await? {
         return stuck(lost.to_string());
     }
-    let restored = restore(aws, table, input).await;
-    stop_writing(table, &input.release, input.generation).await?;
+    let restored = restore(context).await;
+    context.stop_writing().await?;
     let Restored { services, problems, superseded, touched } = restored?;
     if touched && !services.is_empty() {
         let words = services.iter().map(|service| {
-            format!("{} goes back to {}", service.service, service.task_definition.as_str().rsplit('/').next().unwrap_or_default())
+            format!("{} is restored to {}", service.service, service.task_definition.as_str().rsplit('/').next().unwrap_or_default())
         });
-        let words = words.collect::<Vec<_>>().join("; ");
-        happened(table, &input.release.id, Some(&input.stage.name), (Step::RollingBack, ""), words).await?;
+        context.timeline().record(Step::RollingBack, words.collect::<Vec<_>>().join("; ")).await?;
     }
     if !problems.is_empty() {
         return stuck(problems.join("; "));
     }
-    // The stage had begun to change, and ECS had not been told, or had refused: every service runs what it ran.
-    let untouched = !touched && superseded.is_none();
-    if untouched
-        && table.get::<Deployed>(&Key::told_ecs(&input.release.id, &input.stage.name)).await?.is_none()
-        && migration_of(table, &input.release, &input.stage.name).await?.is_none()
+    // The stage had begun to change, and no service was updated, or ECS had refused: every service runs what it ran.
+    if !touched
+        && superseded.is_none()
+        && table.get::<Deployed>(&Key::deployment(&release.id, &stage.name)).await?.is_none()
+        && context.migration().await?.is_none()
     {
-        return Ok(Err(End::unchanged(Outcome::Failed, format!("no service of {} was changed", input.stage.name))));
+        return Ok(Err(End::unchanged(Outcome::Failed, format!("no service of {} was changed", stage.name))));
     }
     match superseded {
         Some(reason) => Ok(Err(End::changed(Outcome::Superseded, reason))),
@@ -108,8 +118,8 @@ struct Restored {
     touched: bool,
 }
 
-async fn restore(aws: &Aws, table: &Table, input: &StageInput) -> Result<Restored, StepError> {
-    let StageInput { release, generation, stage, baseline, .. } = input;
+async fn restore(context: &Context<'_>) -> Result<Restored, StepError> {
+    let Context { aws, table, release, stage, baseline, .. } = context;
     let cluster = ClusterName::new(stage.cluster())
         .map_err(|error| StepError::InvalidInput { field: "stage.cluster".into(), problem: error.to_string() })?;
     let names: Vec<_> = baseline.services.iter().map(|service| service.service.as_str()).collect();
@@ -135,12 +145,12 @@ async fn restore(aws: &Aws, table: &Table, input: &StageInput) -> Result<Restore
                 tracing::info!(release.id = %release.id, %stage.name, ecs.service = %name, "{name} of {} runs its baseline already", stage.name);
                 view.task_definition.clone()
             }
-            Restoration::PutBack => match runnable(aws, table, release, *generation, stage, (before, baseline.round), copy).await? {
+            Restoration::Restore => match runnable(context, before, copy).await? {
                 Ok(target) => {
-                    tracing::info!(release.id = %release.id, %stage.name, ecs.service = %name, ecs.task_definition = %target, "{name} of {} goes back to {target}", stage.name);
+                    tracing::info!(release.id = %release.id, %stage.name, ecs.service = %name, ecs.task_definition = %target, "{name} of {} is restored to {target}", stage.name);
                     // A run that is killed after it must not be followed by one that finds nothing changed.
-                    table.put_new(&Key::told_ecs(&release.id, &stage.name), &Deployed { services: Vec::new() }).await?;
-                    put_back(aws, stage, before, &target).await?;
+                    table.put_new(&Key::deployment(&release.id, &stage.name), &Deployed { services: Vec::new() }).await?;
+                    restore_service(aws, stage, before, &target).await?;
                     target
                 }
                 Err(problem) => {
@@ -148,10 +158,10 @@ async fn restore(aws: &Aws, table: &Table, input: &StageInput) -> Result<Restore
                     continue;
                 }
             },
-            Restoration::Refuse { running } => {
+            Restoration::Refuse { running, reason } => {
                 match deployer_after(table, release, &stage.name, name, &running).await? {
                     Some(newer) => restored.superseded = Some(newer.supersedes()),
-                    None => restored.problems.push(format!("{name} runs {running}, which someone else deployed: that is not undone")),
+                    None => restored.problems.push(format!("{reason}, and which is not undone")),
                 }
                 continue;
             }
@@ -171,9 +181,9 @@ async fn restore(aws: &Aws, table: &Table, input: &StageInput) -> Result<Restore
     Ok(restored)
 }
 
-/// Tells ECS to run the baseline. A deployment that still shifts traffic is stopped, which shifts it back; after it all traffic goes back
+/// Has ECS run the baseline of a service. A deployment that still shifts traffic is stopped, which shifts it back; after it all traffic shifts back
 /// at once, however gently it came.
-async fn put_back(aws: &Aws, stage: &Stage, before: &ServiceBaseline, target: &TaskDefinitionArn) -> Result<(), StepError> {
+async fn restore_service(aws: &Aws, stage: &Stage, before: &ServiceBaseline, target: &TaskDefinitionArn) -> Result<(), StepError> {
     let shifts = stage.strategy.as_ref().is_some_and(Strategy::shifts_traffic);
     if shifts
         && target == &before.task_definition
@@ -191,14 +201,11 @@ async fn put_back(aws: &Aws, stage: &Stage, before: &ServiceBaseline, target: &T
 /// A task definition that ECS takes for the baseline: itself, or, where it was deregistered meanwhile, a copy that is
 /// registered from the recorded document.
 async fn runnable(
-    aws: &Aws,
-    table: &Table,
-    release: &Release,
-    generation: u64,
-    stage: &Stage,
-    (before, round): (&ServiceBaseline, u32),
+    context: &Context<'_>,
+    before: &ServiceBaseline,
     copy: Option<TaskDefinitionArn>,
 ) -> Result<Result<TaskDefinitionArn, String>, StepError> {
+    let Context { aws, table, release, generation, stage, baseline, .. } = context;
     if let Some(copy) = copy {
         return Ok(Ok(copy));
     }
@@ -206,11 +213,11 @@ async fn runnable(
     if aws.ecs().task_definition(before.task_definition.as_str()).await?.is_some_and(|found| found.active) {
         return Ok(Ok(before.task_definition.clone()));
     }
-    let Some(document) = table.get::<Value>(&Key::definition(&release.id, &stage.name, name, round)).await? else {
+    let Some(document) = table.get::<Value>(&Key::definition(&release.id, &stage.name, name, baseline.round)).await? else {
         return Ok(Err(format!("{} of {name} cannot be run any more, and was not recorded", before.task_definition)));
     };
     let family = stage.families(name).release;
-    let copy = aws.ecs().register(&document.document, &family, &release.id, generation, |_| None).await?;
+    let copy = aws.ecs().register(&document.document, &family, &release.id, *generation, |_| None).await?;
     table.put(&Key::restored(&release.id, &stage.name, name), &copy).await?;
     tracing::warn!(release.id = %release.id, %stage.name, ecs.service = %name, ecs.task_definition = %copy, "{} cannot be run any more: it was registered again as {copy}", before.task_definition);
     Ok(Ok(copy))

@@ -4,29 +4,29 @@
 //! second run finds again. It does not wait: the workflow does, until the task has stopped or its time is over.
 
 use sha2::{Digest as _, Sha256};
-use slipway_aws::{Aws, Key, OneOff, Table, Update};
+use slipway_aws::{Aws, Key, OneOff, Update};
+use slipway_core::deployment::external_change;
 use slipway_core::migration::{Kind, LABEL, Migration, MigrationPolicy, TaskEnd, not_crossed};
 use slipway_core::name::TaskDefinitionArn;
-use slipway_core::protocol::{StepResult, WakeKey};
+use slipway_core::protocol::{Attempt, StepResult, WakeKey};
 use slipway_core::snapshot::Taken;
 use slipway_core::step::{Passed, StageInput};
 use slipway_core::timeline::Step;
-use slipway_runtime::{
-    Config, StepError, abort_of, approved, begin_change, begin_writing, change_of, deadline, happened, image_of, log_tail, migration_of,
-    now, restart, revision, stop_writing, unwanted,
-};
+use slipway_release::{Context, StepError, abort_of, deadline, log_tail, now};
+use slipway_runtime::Config;
 
 /// Runs the migration, or looks how it goes.
 ///
 /// # Errors
 ///
 /// When the stage has no migration, or AWS cannot be asked. That it failed is an answer, not an error.
-pub async fn handle(aws: &Aws, config: &Config, input: StageInput) -> Result<StepResult<Passed>, StepError> {
+pub async fn handle(aws: &Aws, config: &Config, attempt: Attempt, input: StageInput) -> Result<StepResult<Passed>, StepError> {
     let Some(policy) = &input.stage.migration else {
         return Err(StepError::InvalidInput { field: "stage.migration".into(), problem: "the stage has no migration".into() });
     };
-    let run = Run { aws, table: aws.table(&config.table), input: &input, policy };
-    match migration_of(&run.table, &input.release, &input.stage.name).await? {
+    let table = aws.table(&config.table);
+    let run = Run { context: Context::new(aws, &table, attempt, &input), policy };
+    match run.context.migration().await? {
         Some(migration) => run.follow(migration).await,
         None => run.start().await,
     }
@@ -34,71 +34,76 @@ pub async fn handle(aws: &Aws, config: &Config, input: StageInput) -> Result<Ste
 
 /// One look at the migration of a stage.
 struct Run<'a> {
-    aws: &'a Aws,
-    table: Table,
-    input: &'a StageInput,
+    context: Context<'a>,
     policy: &'a MigrationPolicy,
 }
 
 impl Run<'_> {
     /// Begins it, unless something keeps the stage from changing: from here on it does.
     async fn start(&self) -> Result<StepResult<Passed>, StepError> {
-        let Self { aws, table, input, policy } = self;
-        let StageInput { release, generation, stage, baseline, .. } = input;
+        let Self { context, policy } = self;
+        let Context { aws, table, release, stage, baseline, .. } = context;
         // An earlier run may have been killed between writing down that the stage changes and its migration.
-        let begun = change_of(table, release, &stage.name).await?.is_some();
-        if let Err(reason) = approved(table, release, stage, baseline).await? {
-            return Ok(StepResult::failed(reason));
+        let begun = context.change().await?.is_some();
+        // What stops a stage that has begun to change leads to its rollback.
+        let stop = |reason: String| if begun { StepResult::roll_back(reason) } else { StepResult::failed(reason) };
+        if let Err(reason) = context.approved().await? {
+            return Ok(stop(reason));
         }
         let names: Vec<_> = stage.services.iter().map(|service| service.service.as_str()).collect();
         let views = aws.ecs().services(stage.cluster(), &names).await?;
         for before in &baseline.services {
-            let running = views.iter().find(|view| view.arn == before.arn).map(|view| &view.task_definition);
-            if running != Some(&before.task_definition) {
-                let reason = format!("someone else deployed to {} since the release looked at it", before.service);
-                return match (begun, &stage.approval) {
-                    (true, _) => Ok(StepResult::roll_back(reason)),
-                    (false, Some(_)) => restart(table, input, reason).await,
-                    (false, None) => Ok(StepResult::failed(reason)),
-                };
+            let reason = match views.iter().find(|view| view.arn == before.arn) {
+                Some(view) => external_change(&before.service, &view.task_definition, &[&before.task_definition]),
+                None => Some(format!("ECS has no active service {} any more", before.service)),
+            };
+            match reason {
+                None => {}
+                Some(reason) if !begun && stage.approval.is_some() => return context.restart(reason).await,
+                Some(reason) => return Ok(stop(reason)),
             }
         }
-        if let Some(end) = unwanted(aws, table, input).await? {
+        if begun {
+            if let Some(abort) = abort_of(table, &release.id).await? {
+                return Ok(StepResult::roll_back(abort.in_words()));
+            }
+        } else if let Some(end) = context.unwanted().await? {
             return Ok(StepResult::End(end));
         }
-        if let Err(gone) = image_of(aws, release).await? {
-            return Ok(StepResult::End(gone));
+        if let Err(gone) = context.image().await? {
+            return Ok(stop(gone.reason));
         }
         let kind = match Kind::of(aws.repositories().label(&release.image, LABEL).await?.as_deref()) {
             Ok(Kind::None) => {
                 let evidence = format!("No migration: {}", Kind::None.in_words());
-                self.happened(evidence.clone()).await?;
+                self.record(evidence.clone()).await?;
                 return Ok(StepResult::Done(Passed { evidence }));
             }
             Ok(kind) => kind,
-            Err(reason) => return Ok(StepResult::failed(reason)),
+            Err(reason) => return Ok(stop(reason)),
         };
         let Some(service) = stage.services.iter().find(|service| service.service == policy.service) else {
-            return Ok(StepResult::failed(format!("{} has no service {} to run the migration with", stage.name, policy.service)));
+            let reason = format!("{} has no service {} to run the migration with", stage.name, policy.service);
+            return Ok(stop(reason));
         };
-        let task_definition = match revision(aws, table, release, *generation, stage, service).await? {
+        let task_definition = match context.revision(service).await? {
             Ok(revision) => revision,
-            Err(reason) => return Ok(StepResult::failed(reason)),
+            Err(reason) => return Ok(stop(reason)),
         };
-        if let Err(lost) = begin_writing(table, release, *generation).await? {
-            return Ok(StepResult::failed(lost.to_string()));
+        if let Err(lost) = context.begin_writing().await? {
+            return Ok(stop(lost.to_string()));
         }
         let run = self.begin_migration(Migration { kind, task_definition, began_at: now(), task: None, end: None }).await;
-        stop_writing(table, release, *generation).await?;
+        context.stop_writing().await?;
         // Its task is looked at once the token is parked.
         self.wait(&run?).await
     }
 
     /// Before the task is asked for: a rollback must know of it, whatever becomes of the answer.
     async fn begin_migration(&self, migration: Migration) -> Result<Migration, StepError> {
-        let StageInput { release, stage, .. } = self.input;
-        begin_change(&self.table, release, &stage.name).await?;
-        self.table.put_new(&Key::migration(&release.id, &stage.name), &migration).await?;
+        let Context { table, release, stage, .. } = self.context;
+        self.context.begin_change().await?;
+        table.put_new(&Key::migration(&release.id, &stage.name), &migration).await?;
         self.task_of(migration).await
     }
 
@@ -112,7 +117,7 @@ impl Run<'_> {
 
     /// The migration with its task: the one that it has, or a new one.
     async fn task_of(&self, mut migration: Migration) -> Result<Migration, StepError> {
-        let Self { aws, input: StageInput { release, stage, .. }, policy, .. } = self;
+        let Self { context: Context { aws, release, stage, .. }, policy } = self;
         if migration.task.is_none() {
             migration.task = Some(aws.ecs().run_once(&self.one_off(&migration.task_definition, &self.name())).await?);
             tracing::info!(release.id = %release.id, %stage.name, ecs.service = %policy.service, "the migration of {} runs", release.image);
@@ -122,27 +127,28 @@ impl Run<'_> {
     }
 
     fn name(&self) -> String {
-        let StageInput { release, stage, .. } = self.input;
+        let Context { release, stage, .. } = self.context;
         let hash = hex::encode(Sha256::digest(format!("{}/{}", release.id, stage.name).as_bytes()));
         format!("slipway-migration-{}", &hash[..32])
     }
 
     fn one_off<'a>(&'a self, task_definition: &'a TaskDefinitionArn, name: &'a str) -> OneOff<'a> {
         OneOff {
-            cluster: self.input.stage.cluster(),
+            cluster: self.context.stage.cluster(),
             service: &self.policy.service,
             task_definition,
             container: self.policy.container(),
             command: &self.policy.command,
             name,
-            release: &self.input.release.id,
+            release: &self.context.release.id,
         }
     }
 
     /// Keeps what is known of it now. Of two runs at the same moment the one that knows more is kept.
     async fn keep(&self, migration: &Migration) -> Result<(), StepError> {
-        let key = Key::migration(&self.input.release.id, &self.input.stage.name);
-        let kept = self.table.update(&key, |current: Option<Migration>| match current {
+        let Context { table, release, stage, .. } = self.context;
+        let key = Key::migration(&release.id, &stage.name);
+        let kept = table.update(&key, |current: Option<Migration>| match current {
             Some(current) if current.end.is_none() => Update::Write(migration.clone(), ()),
             _ => Update::Leave(()),
         });
@@ -151,15 +157,15 @@ impl Run<'_> {
 
     /// Waits for its task to stop.
     async fn wait(&self, migration: &Migration) -> Result<StepResult<Passed>, StepError> {
-        let StageInput { release, stage, .. } = self.input;
-        let deadline = deadline(&self.table, &Key::gate(&release.id, &stage.name, "MIGRATION"), self.policy.timeout_seconds()).await?;
+        let Context { table, release, stage, .. } = self.context;
+        let deadline = deadline(table, &Key::gate(&release.id, &stage.name, "MIGRATION"), self.policy.timeout_seconds()).await?;
         let on = migration.task.iter().cloned().map(WakeKey::Task).collect();
         Ok(StepResult::Wait { on, deadline })
     }
 
     /// Looks at its task.
     async fn look(&self, mut migration: Migration) -> Result<StepResult<Passed>, StepError> {
-        let Self { aws, input: StageInput { stage, .. }, policy, .. } = self;
+        let Self { context: Context { aws, stage, .. }, policy } = self;
         let Some(task) = migration.task.clone() else { return self.verdict(&migration, &unknown()).await };
         let waiting = self.wait(&migration).await?;
         let late = matches!(&waiting, StepResult::Wait { deadline, .. } if now() >= *deadline);
@@ -181,17 +187,17 @@ impl Run<'_> {
         };
         migration.end = Some(end.clone());
         self.keep(&migration).await?;
-        self.happened(format!("Migration ({}): {}", migration.kind.as_str(), end.in_words())).await?;
+        self.record(format!("Migration ({}): {}", migration.kind.as_str(), end.in_words())).await?;
         self.verdict(&migration, &end).await
     }
 
     /// The stage has begun to change with it: whatever is wrong now leads to the rollback, which may not cross every migration.
     async fn verdict(&self, migration: &Migration, end: &TaskEnd) -> Result<StepResult<Passed>, StepError> {
-        let StageInput { release, stage, .. } = self.input;
-        let snapshot = self.table.get::<Taken>(&Key::snapshot(&release.id, &stage.name)).await?.map(|stored| stored.document);
+        let Context { table, release, stage, .. } = self.context;
+        let snapshot = table.get::<Taken>(&Key::snapshot(&release.id, &stage.name)).await?.map(|stored| stored.document);
         let crossed = not_crossed(migration, snapshot.as_ref()).is_none();
         if end.is_good() {
-            if let Some(abort) = abort_of(&self.table, &release.id).await? {
+            if let Some(abort) = abort_of(table, &release.id).await? {
                 return Ok(StepResult::roll_back(format!("{}; its migration has run", abort.in_words())));
             }
             return Ok(StepResult::Done(Passed { evidence: format!("Migration ({}): {}", migration.kind.as_str(), end.in_words()) }));
@@ -204,9 +210,8 @@ impl Run<'_> {
         Ok(StepResult::roll_back(format!("{failed}{stays}{back}")))
     }
 
-    async fn happened(&self, words: String) -> Result<(), StepError> {
-        let StageInput { release, stage, .. } = self.input;
-        Ok(happened(&self.table, &release.id, Some(&stage.name), (Step::Migrated, ""), words).await?)
+    async fn record(&self, words: String) -> Result<(), StepError> {
+        Ok(self.context.timeline().record(Step::Migrated, words).await?)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Takes a snapshot of a stage's database before the stage changes, and removes its own old ones.
 //!
-//! A snapshot is not a rollback of the schema: a rollback puts images back, and nothing in a database.
+//! A snapshot is not a rollback of the schema: a rollback restores images, and nothing in a database.
 //!
 //! It looks before it writes: the snapshot has one identifier for a release and a stage, so a second run finds the first one's. It does
 //! not wait: the workflow does, until the database or the snapshot is available or the stage's time for it is over.
@@ -10,7 +10,8 @@ use slipway_core::protocol::{StepResult, WakeKey};
 use slipway_core::snapshot::{Database, Next, SnapshotPolicy, Taken, beyond, identifier, next, place};
 use slipway_core::step::{Passed, StageInput};
 use slipway_core::timeline::Step;
-use slipway_runtime::{Config, StepError, deadline, happened, interrupted, now};
+use slipway_release::{StepError, Timeline, deadline, interrupted, now};
+use slipway_runtime::Config;
 
 /// Takes the snapshot, or looks how far it is.
 ///
@@ -33,7 +34,7 @@ pub async fn handle(aws: &Aws, config: &Config, input: StageInput) -> Result<Ste
         StepResult::End(end) => &end.reason,
         _ => return Ok(result),
     };
-    happened(&table, &release.id, Some(&stage.name), (Step::Snapshotted, ""), words.clone()).await?;
+    Timeline::of(&table, &release.id).in_stage(&stage.name).record(Step::Snapshotted, words).await?;
     Ok(result)
 }
 
@@ -129,7 +130,7 @@ async fn make_room(aws: &Aws, database: &Database, place: &str, keep: u16, curre
     Ok(old.len())
 }
 
-/// The same once the new one is there. That an old one cannot be removed keeps no stage from changing; people are told of it.
+/// The same once the new one is there. That an old one cannot be removed keeps no stage from changing; people are notified of it.
 async fn tidy(aws: &Aws, table: &Table, input: &StageInput, (database, keep): (&Database, u16), current: &str) -> Result<(), StepError> {
     let StageInput { release, stage, .. } = input;
     if let Err(error) = make_room(aws, database, &place(&release.application, &stage.name), keep, current).await {

@@ -7,7 +7,7 @@ use slipway_core::migration::TaskEnd;
 use slipway_core::protocol::WakeKey;
 use slipway_core::step::{CHECK_SECONDS, DeployedService, VerifyServicesInput};
 use slipway_core::verification::{Health, Verification};
-use slipway_runtime::{StepError, deadline, log_tail, now};
+use slipway_release::{StepError, deadline, log_tail, now};
 
 use crate::Seen;
 

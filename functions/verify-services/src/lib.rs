@@ -19,7 +19,8 @@ use slipway_core::protocol::{StepResult, WakeKey};
 use slipway_core::step::{DeployedService, Proof, STEADY_SLACK_SECONDS, VerifiedServices, VerifyServicesInput};
 use slipway_core::timeline::Step;
 use slipway_core::verification::{Expected, Health, Look, PROBES, Probe, Target, Verification, judge};
-use slipway_runtime::{Config, StepError, abort_of, deadline, happened, now};
+use slipway_release::{StepError, Timeline, abort_of, deadline, now};
+use slipway_runtime::Config;
 
 pub use probe::Prober;
 
@@ -162,7 +163,7 @@ async fn record(aws: &Aws, config: &Config, input: &VerifyServicesInput, verific
     }
     let detail = if *proof == Proof::Release { name.to_string() } else { format!("{name}#AGAIN") };
     let words = format!("{name}: {}", verification.in_words());
-    happened(&table, &release.id, Some(stage), (Step::Verified, &detail), words).await?;
+    Timeline::of(&table, &release.id).in_stage(stage).record_each(Step::Verified, &detail, words).await?;
     Ok(())
 }
 

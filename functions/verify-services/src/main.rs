@@ -12,5 +12,5 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let table = aws.table(&config.table);
     let prober = Prober::new()?;
     tokio::join!(aws.ecs().warm_up(), table.clone().warm_up());
-    slipway_runtime::serve_step(&aws, &table, |input| handle(&aws, &config, &prober, input)).await
+    slipway_runtime::serve_step(&aws, &table, |input, _| handle(&aws, &config, &prober, input)).await
 }

@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_answer_in_time_and_no_connection_are_told_apart() {
+    async fn no_answer_in_time_and_no_connection_are_kept_apart() {
         let prober = Prober::new().expect("TLS");
         let url = server(None).await;
         let hanging = prober.ask(&url, Duration::from_millis(50)).await;

@@ -14,9 +14,10 @@ use slipway_core::alarm::{AlarmChange, AlarmState, Fired, Flood};
 use slipway_core::application::Stage;
 use slipway_core::notification::Notification;
 use slipway_core::protocol::{Waiting, WakeKey};
-use slipway_runtime::{Channels, ConfigurationError, Configured, Environment, StepError, applications, count, now, parse, tell};
+use slipway_release::{Channels, Configured, Notifier, StepError, applications, count, now, parse};
+use slipway_runtime::{ConfigurationError, Environment};
 
-/// What the function is told by its environment.
+/// The function's configuration, from its environment.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The table's name.
@@ -27,7 +28,7 @@ pub struct Config {
     pub applications_path: String,
     /// What the names of the applications' dashboards begin with.
     pub dashboards: String,
-    /// Where people are told.
+    /// Where people are notified.
     pub channels: Channels,
 }
 
@@ -43,7 +44,7 @@ impl Config {
             state_machine_arn: environment.state_machine_arn()?,
             applications_path: environment.applications_path()?,
             dashboards: environment.require("SLIPWAY_DASHBOARDS", "what the names of the CloudWatch dashboards begin with")?,
-            channels: Channels::read(environment)?,
+            channels: environment.channels()?,
         })
     }
 }
@@ -55,7 +56,7 @@ pub struct Watched {
     pub bakes: usize,
     /// How many stages watch the alarm.
     pub stages: usize,
-    /// The releases that were begun to put an earlier image back, once people agree.
+    /// The releases that were begun to restore an earlier image, once people agree.
     pub offered: Vec<String>,
 }
 
@@ -88,7 +89,7 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Watched,
             let asks = matches!(offer, Some(live::Offer::Begun { .. }));
             offered.extend(offer.and_then(|offer| offer.begun()));
             notification.links.extend(links::of(aws.region(), &format!("{}-{}", config.dashboards, application.name), stage, alarm_name));
-            tell_or_hold(aws, config, &table, notification, asks).await?;
+            notify_or_hold(aws, config, &table, notification, asks).await?;
         }
     }
     tracing::info!(alarm = alarm_name, state = ?state.value, bakes, stages, ?offered, "the alarm {alarm_name} changed");
@@ -109,8 +110,9 @@ async fn wake_bakes(table: &Table, change: &AlarmChange) -> Result<usize, StepEr
     Ok(bakes.len())
 }
 
-/// Notifies of it alone; of many changes at once, the reconciler tells the rest together. What asks people to act is always told.
-async fn tell_or_hold(aws: &Aws, config: &Config, table: &Table, notification: Notification, asks: bool) -> Result<(), StepError> {
+/// Notifies people of it alone; of many changes at once, the reconciler notifies them of the rest together. What asks people to act is
+/// always sent.
+async fn notify_or_hold(aws: &Aws, config: &Config, table: &Table, notification: Notification, asks: bool) -> Result<(), StepError> {
     let key = Key::flood(&notification.application);
     let line = format!("{} {}", now().strftime("%H:%M:%S"), notification.title);
     let alone = table.update(&key, |flood: Option<Flood>| {
@@ -118,7 +120,7 @@ async fn tell_or_hold(aws: &Aws, config: &Config, table: &Table, notification: N
         Update::Write(flood, alone)
     });
     if alone.await? || asks {
-        tell(aws, table, &config.channels, notification).await?;
+        Notifier { aws, table, channels: &config.channels }.notify(notification).await?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Where people look further when an alarm rings: pages of AWS's console.
+//! Where people look further when an alarm fires: pages of AWS's console.
 
 use slipway_core::application::Stage;
 use slipway_core::notification::Fact;

@@ -1,4 +1,4 @@
-//! The release that went live last, and the way back from it.
+//! The release that went live last, and the release that restores what ran before it.
 
 use slipway_aws::{Aws, Key, Stored, Table};
 use slipway_core::alarm::AlarmChange;
@@ -9,7 +9,7 @@ use slipway_core::name::{ApplicationName, ReleaseId};
 use slipway_core::release::{Asked, Ended, Outcome, Release, Started};
 use slipway_core::request::ReleaseRequested;
 use slipway_core::rollback::Baseline;
-use slipway_runtime::{Begun, Open, StepError, begin, migration_of, now};
+use slipway_release::{Begun, Notifier, Open, StepError, begin, migration_of, now};
 
 use crate::Config;
 
@@ -22,7 +22,7 @@ pub(crate) struct Live {
     pub(crate) ended: Ended,
 }
 
-/// Whether people are asked to put back what ran before.
+/// Whether people are asked to restore what ran before.
 pub(crate) enum Offer {
     /// They are.
     Begun { release: ReleaseId, image: Image, people: Vec<String> },
@@ -31,13 +31,13 @@ pub(crate) enum Offer {
 }
 
 impl Offer {
-    /// What everybody is told of it.
+    /// What the notification says of it.
     pub(crate) fn in_words(&self) -> String {
         match self {
             Self::Begun { image, people, .. } => {
-                format!("Each of {} was sent a link that puts {} ({image}) back, once enough of them agree.", people.join(", "), image.tag)
+                format!("Each of {} was sent a link that restores {} ({image}), once enough of them agree.", people.join(", "), image.tag)
             }
-            Self::Not { why } => format!("Nobody is asked to put back what ran before: {why}."),
+            Self::Not { why } => format!("Nobody is asked to restore what ran before: {why}."),
         }
     }
 
@@ -64,7 +64,7 @@ pub(crate) async fn newest(table: &Table, application: &ApplicationName) -> Resu
     Ok(None)
 }
 
-/// Begins the release that puts back what the stage ran before, which then asks people, as any release of that stage does.
+/// Begins the release that restores what the stage ran before, which then asks people, as any release of that stage does.
 /// Nothing where the release ended too long ago to be the cause, or it was offered before.
 pub(crate) async fn offer(
     aws: &Aws,
@@ -89,7 +89,7 @@ pub(crate) async fn offer(
     if let Some((_, other)) = open.first() {
         return not(format!("{} is under way", other.document.started.release.image.tag));
     }
-    if migration_of(table, bad, &stage.name).await?.is_some_and(|migration| migration.kind == Kind::Contract) {
+    if migration_of(table, &bad.id, &stage.name).await?.is_some_and(|migration| migration.kind == Kind::Contract) {
         return not(format!(
             "the migration of {} is one that a rollback may not cross (docs/runbook.md, \"A migration that cannot be crossed\")",
             bad.image.tag
@@ -99,7 +99,7 @@ pub(crate) async fn offer(
     let baselines = table.list::<Baseline>(&pk, &prefix).await?;
     let before = baselines.into_iter().map(|(_, stored)| stored.document).max_by_key(|baseline| baseline.round);
     let before = before.and_then(|baseline| baseline.services.into_iter().next());
-    let Some(service) = before.filter(|service| service.no_way_back().is_none()) else {
+    let Some(service) = before.filter(|service| service.not_restorable().is_none()) else {
         return not(format!("{} has nothing that it could go back to", stage.name));
     };
     let Some(digest) = digest_of(&service.image).filter(|digest| *digest != bad.image.digest) else {
@@ -124,8 +124,8 @@ pub(crate) async fn offer(
     let Some(only) = application.clone().only(&stage.name) else { return Ok(None) };
     let ReleaseRequested { by, reason, .. } = request;
     let started = Started { release: release.clone(), at: now(), pushed_at: now(), asked: Some(Asked { by, reason }) };
-    let begun = begin(aws, table, (&config.state_machine_arn, &config.channels), started, only).await?;
-    tracing::warn!(release.id = %release.id, ?begun, "people are asked whether {} goes back to {}", stage.name, release.image);
+    let begun = begin(Notifier { aws, table, channels: &config.channels }, &config.state_machine_arn, started, only).await?;
+    tracing::warn!(release.id = %release.id, ?begun, "people are asked whether {} is restored to {}", stage.name, release.image);
     let people = policy.approvers.iter().map(ToString::to_string).collect();
     Ok((begun == Begun::Running).then_some(Offer::Begun { release: release.id, image: release.image, people }))
 }

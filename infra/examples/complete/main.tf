@@ -1,5 +1,5 @@
-# Everything that the root can make, for one application with two stages: the network with a way to the internet, a database
-# in each stage, HTTPS, scaling, pipelines.
+# Everything that the root can make, for one application with two stages: the network with a way to the internet, a
+# database in each stage, HTTPS, scaling, pipelines.
 
 provider "aws" {
   default_tags {

@@ -47,7 +47,7 @@ variable "approvers" {
 }
 
 variable "notification_emails" {
-  description = "Who is told how releases end"
+  description = "Who is notified of how releases end"
   type        = list(string)
   default     = []
 }

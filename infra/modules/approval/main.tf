@@ -1,6 +1,6 @@
 locals {
   # The page, its form and its style. Nothing else of this API reaches a function.
-  routes = toset(["GET /approvals/{locator}", "POST /approvals/{locator}", "GET /releases/{locator}", "GET /style.css"])
+  routes = toset(["GET /approvals/{token}", "POST /approvals/{token}", "GET /releases/{token}", "GET /style.css"])
 
   # The style says nothing about anybody, and the page for those who are not signed in may need it.
   signed_in_routes = var.sign_in == null ? toset([]) : setsubtract(local.routes, ["GET /style.css"])
@@ -30,7 +30,8 @@ resource "aws_apigatewayv2_api" "this" {
   description   = "The page on which people approve or reject a release"
   protocol_type = "HTTP"
 
-  # With a name of its own there is one way in, and what stands before that name cannot be walked around by the other one.
+  # With a name of its own there is one way in, and what stands before that name cannot be walked around by the other
+  # one.
   disable_execute_api_endpoint = var.domain != null
 }
 
@@ -52,7 +53,8 @@ resource "aws_apigatewayv2_stage" "this" {
     throttling_burst_limit = var.requests_burst
   }
 
-  # No path, query or address: the path is the secret of a link. The route key is "GET /approvals/{locator}", as it is written above.
+  # No path, query or address: the path is the secret of a link. The route key is "GET /approvals/{token}", as it is
+  # written above.
   access_log_settings {
     destination_arn = aws_cloudwatch_log_group.access.arn
     format = jsonencode({

@@ -75,7 +75,8 @@ resource "aws_db_instance" "this" {
   db_name        = var.database
   port           = local.port
 
-  # RDS makes the password, keeps it in Secrets Manager and changes it every seven days: it is in no variable and no state.
+  # RDS makes the password, keeps it in Secrets Manager and changes it every seven days: it is in no variable and no
+  # state.
   username                    = "postgres"
   manage_master_user_password = true
 

@@ -13,7 +13,8 @@ locals {
       }
     }
 
-    # Who pushed, for approvals that ask for somebody else. It comes where a trail records management events, minutes after the push.
+    # Who pushed, for approvals that ask for somebody else. It comes where a trail records management events, minutes
+    # after the push.
     push-record = {
       description = "CloudTrail recorded who pushed an image of an application"
       function    = "receive-push"
@@ -23,14 +24,15 @@ locals {
         "detail-type" = ["AWS API Call via CloudTrail"]
         detail = merge(
           { eventSource = ["ecr.amazonaws.com"], eventName = ["PutImage"], errorCode = [{ exists = false }] },
-          # A pattern has room for 2,048 characters. Without the names, who pushed other images is kept beside, and nobody asks for it.
+          # A pattern has room for 2,048 characters. Without the names, who pushed other images is kept too, and nobody
+          # asks for it.
           [for repositories in [values(local.applications)[*].repository] : { requestParameters = { repositoryName = repositories } } if length(repositories) > 0 && length(jsonencode(repositories)) <= 1500]...
         )
       }
     }
 
     manual-action = {
-      description = "A person asks for a release, an end, or a quarantine lifted"
+      description = "A person asks for a release, an abort, or the lift of a quarantine"
       function    = "receive-push"
       pattern = {
         source        = ["slipway"]

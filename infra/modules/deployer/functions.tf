@@ -126,23 +126,23 @@ locals {
     })
   }
 
-  # Where those who tell people tell them.
+  # Where the functions that notify people publish.
   channels = {
     SLIPWAY_NOTIFICATION_TOPIC_ARN = aws_sns_topic.notifications.arn
     SLIPWAY_CHAT_TOPIC_ARN         = aws_sns_topic.chats.arn
     SLIPWAY_APPROVAL_URL           = module.approval.url
   }
 
-  # Whose items each function reads and writes, and removes. Task tokens are in CALLBACK#: steps park them, resume-release and the
-  # reconciler find them. No approval and no entry of the audit is ever removed.
+  # Whose items each function reads and writes, and removes. Task tokens are in CALLBACK#: steps park them,
+  # resume-release and the reconciler find them. No approval and no entry of the audit is ever removed.
   parked     = ["CALLBACK#*", "WAKE#*"]
   partitions = { for name, function in local.functions : name => concat(function.partitions, contains(local.steps, name) ? local.parked : []) }
   written    = { for name, function in local.functions : name => lookup(function, "written", local.partitions[name]) }
   removed    = { for name, function in local.functions : name => concat(lookup(function, "removed", []), contains(local.steps, name) ? local.parked : []) }
 
-  # ForAllValues holds where a request names no partition at all, so no function may have an action that can do without one, such as
-  # dynamodb:Scan. WARM-UP is what a function asks for while it starts, and is never there. A transaction may be asked about all its
-  # partitions for each of its parts: those of one transaction are in one list.
+  # ForAllValues holds where a request names no partition at all, so no function may have an action that can do without
+  # one, such as dynamodb:Scan. WARM-UP is what a function asks for while it starts, and is never there. A transaction
+  # may be asked about all its partitions for each of its parts: those of one transaction are in one list.
   in_partitions = { for function, partitions in local.partitions : function => [merge(local.leading_keys, { values = concat(partitions, ["WARM-UP"]) })] }
   in_written    = { for function, partitions in local.written : function => [merge(local.leading_keys, { values = partitions })] }
   in_removed    = { for function, partitions in local.removed : function => [merge(local.leading_keys, { values = partitions })] }
@@ -170,7 +170,8 @@ locals {
       { sid = "AskApprovers", actions = ["sns:ListSubscriptionsByTopic", "sns:Publish"], resources = [module.approval.topic_arn] },
     ]
 
-    # The one function that everyone can reach. It notifies nobody and wakes no step: the table's stream brings its decisions to resume-release.
+    # The one function that everyone can reach. It notifies nobody and wakes no step: the table's stream hands its
+    # decisions to resume-release.
     decide-approval = [local.read_applications]
 
     snapshot-database = [
@@ -271,7 +272,8 @@ module "function" {
   statements = local.rights[each.key]
 }
 
-# The changes of the table that the stream brings to resume-release: decisions, pushes, aborts, alarms, locks, and what is due.
+# The changes of the table that the stream hands to resume-release: decisions, pushes, aborts, alarms, locks, and what
+# is due.
 
 resource "aws_lambda_event_source_mapping" "decisions" {
   function_name                  = module.function["resume-release"].arn

@@ -18,7 +18,8 @@ locals {
   state_machine_name = "${var.name}-release"
   state_machine_arn  = "arn:${local.partition}:states:${local.region}:${local.account}:stateMachine:${local.state_machine_name}"
 
-  # What Slipway tells programs is an event of its own kind: no function may send the events by which people ask for something.
+  # Slipway notifies programs with an event of its own: no function may send the events by which people ask for
+  # something.
   default_bus_arn = "arn:${local.partition}:events:${local.region}:${local.account}:event-bus/default"
   as_notifications = [
     { test = "StringEquals", variable = "events:source", values = ["slipway"] },
@@ -98,7 +99,7 @@ resource "aws_ssm_parameter" "application" {
   }
 }
 
-# What is known about releases: locks, waits, signals, approvals and the audit.
+# What is known about releases: locks, callbacks, timelines, approvals and the audit.
 
 resource "aws_dynamodb_table" "this" {
   #checkov:skip=CKV_AWS_119:KMS encrypts it with the account's key for DynamoDB (aws/dynamodb), which nobody can delete; losing a key of ours would lose the lock of every release
@@ -153,7 +154,7 @@ data "aws_iam_policy_document" "key" {
     }
   }
 
-  # An alarm that cannot use the key loses its message without a word.
+  # An alarm that cannot use the key loses its message, and reports no error.
   statement {
     sid       = "LetAlarmsPublish"
     actions   = ["kms:Decrypt", "kms:GenerateDataKey*"]
@@ -238,8 +239,8 @@ data "aws_iam_policy_document" "notifications" {
     }
   }
 
-  # "You can't use Condition blocks in Amazon SNS topic policies for EventBridge" (EventBridge user guide): with one, a rule
-  # reports success and nothing arrives.
+  # "You can't use Condition blocks in Amazon SNS topic policies for EventBridge" (EventBridge user guide): with one, a
+  # rule reports success and nothing arrives.
   statement {
     sid       = "LetRulesPublish"
     actions   = ["sns:Publish"]

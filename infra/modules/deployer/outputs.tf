@@ -14,7 +14,7 @@ output "approval_topic_arn" {
 }
 
 output "notification_topic_arn" {
-  description = "The topic that tells how releases end; alarms may publish to it"
+  description = "The topic that notifies people of how releases end; alarms may publish to it"
   value       = aws_sns_topic.notifications.arn
 }
 
@@ -62,7 +62,7 @@ output "dead_letter_names" {
 }
 
 output "topic_names" {
-  description = "The topics' names: approvals asks approvers, notifications tells what happens by mail, chats in chats"
+  description = "The topics' names: approvals for requests to approvers, notifications for mails, chats for chats"
   value       = { approvals = module.approval.topic_name, notifications = aws_sns_topic.notifications.name, chats = aws_sns_topic.chats.name }
 }
 

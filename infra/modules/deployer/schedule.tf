@@ -13,7 +13,7 @@ resource "aws_scheduler_schedule" "reconcile" {
   #checkov:skip=CKV_AWS_297:It holds a function's name and {}; EventBridge Scheduler encrypts it with its own key
 
   name                = "${var.name}-reconcile"
-  description         = "Looks for pushes, signals and outcomes that were lost"
+  description         = "Looks for pushes, events and outcomes that were lost"
   group_name          = aws_scheduler_schedule_group.this.name
   schedule_expression = "rate(${var.reconcile_every})"
 
@@ -26,7 +26,8 @@ resource "aws_scheduler_schedule" "reconcile" {
     role_arn = aws_iam_role.schedule.arn
     input    = jsonencode({})
 
-    # Lambda only queues the event. The next reconciliation makes up for one that was not handed over, so trying for long helps nobody.
+    # Lambda only queues the event. The next reconciliation makes up for one that was not handed over, so trying for
+    # long helps nobody.
     retry_policy {
       maximum_event_age_in_seconds = 5 * 60
       maximum_retry_attempts       = 10
@@ -91,7 +92,7 @@ resource "aws_iam_role_policy" "schedule" {
   policy = data.aws_iam_policy_document.schedule.json
 }
 
-# Reconciles that the schedule could not hand over.
+# Reconciliations that the schedule could not hand over.
 resource "aws_sqs_queue" "schedule_dead_letters" {
   name                      = "${var.name}-schedule-dead-letters"
   message_retention_seconds = 14 * 24 * 60 * 60

@@ -45,7 +45,7 @@ variable "task_role_arns" {
 }
 
 variable "notification_emails" {
-  description = "Who is told how releases end; each address confirms its subscription once"
+  description = "Who is notified of how releases end; each address confirms its subscription once"
   type        = list(string)
   default     = []
 

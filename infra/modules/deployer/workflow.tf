@@ -1,8 +1,8 @@
 # The workflow that takes an image through the stages.
 
 locals {
-  # Each step by its version, as the placeholder <function>_arn of the definition. An execution keeps the definition that it began with,
-  # so a release ends on the code that it began with.
+  # Each step by its version, as the placeholder <function>_arn of the definition. An execution keeps the definition
+  # that it began with, so a release ends on the code that it began with.
   placeholders = merge(
     { partition = local.partition },
     { for function in local.steps : "${replace(function, "-", "_")}_arn" => module.function[function].version_arn },

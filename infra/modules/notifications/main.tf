@@ -14,8 +14,9 @@ data "aws_iam_policy_document" "chat_trust" {
   }
 }
 
-# Showing a message needs no permission, so the role has none. Who writes in the channel may ask Amazon Q Developer for more: the
-# guardrail denies it. Without one it is AdministratorAccess ("Guardrail policies", Amazon Q Developer in chat applications).
+# Showing a message needs no permission, so the role has none. Who writes in the channel may ask Amazon Q Developer for
+# more: the guardrail denies it. Without one it is AdministratorAccess ("Guardrail policies", Amazon Q Developer in chat
+# applications).
 resource "aws_iam_role" "chat" {
   for_each = length(var.slack) + length(var.teams) > 0 ? toset(["chat"]) : toset([])
 
@@ -86,7 +87,7 @@ resource "aws_cloudwatch_event_rule" "this" {
   for_each = local.webhooks
 
   name          = "${var.name}-${each.key}"
-  description   = "What Slipway tells programs"
+  description   = "Slipway's notifications for programs"
   event_pattern = jsonencode({ source = ["slipway"], "detail-type" = ["Slipway Notification"] })
 }
 

@@ -9,13 +9,13 @@ variable "topic_arn" {
 }
 
 variable "slack" {
-  description = "The Slack channels that are told, by a name of your own: the workspace's id, which has authorized Amazon Q Developer once in the console, and the channel's"
+  description = "The Slack channels that are notified, by a name of your own: the workspace's id, which has authorized Amazon Q Developer once in the console, and the channel's"
   type        = map(object({ workspace_id = string, channel_id = string }))
   default     = {}
 }
 
 variable "teams" {
-  description = "The Microsoft Teams channels that are told, by a name of your own; the team has authorized Amazon Q Developer once in the console"
+  description = "The Microsoft Teams channels that are notified, by a name of your own; the team has authorized Amazon Q Developer once in the console"
   type        = map(object({ tenant_id = string, team_id = string, channel_id = string }))
   default     = {}
 }

@@ -1,5 +1,5 @@
-# What should wake someone, each with what to do then. Without measurements nothing rings: an application that nobody asks
-# has no errors. The one exception is said beside it.
+# What should wake someone, each with what to do then. Without measurements no alarm fires: an application that nobody
+# asks has no errors. The one exception is marked below.
 
 locals {
   # Of services that a load balancer asks.
@@ -68,7 +68,7 @@ locals {
       }
 
       "${database.identifier}-database-connections" = {
-        description = "More than ${var.thresholds.database_connections} connections to the database of ${place} are open; a db.t3.micro takes about 80. Look for connections that are not given back, or choose a larger instance_class."
+        description = "More than ${var.thresholds.database_connections} connections to the database of ${place} are open; a db.t3.micro takes about 80. Look for connections that are never closed, or choose a larger instance_class."
         threshold   = var.thresholds.database_connections
         periods     = 5
         alarm_at    = 5
@@ -104,7 +104,7 @@ locals {
 
     {
       for application in var.deployer.applications : "${var.name}-${application}-stuck" => {
-        description = "A release of ${application} ended STUCK: its rollback failed, and a service may run something that nobody approved. Open the release's last execution, then put the service back by hand (docs/runbook.md)."
+        description = "A release of ${application} ended STUCK: its rollback failed, and a service may run something that nobody approved. Open the release's last execution, then restore the service's baseline by hand (docs/runbook.md)."
         threshold   = 0
         periods     = 1
         alarm_at    = 1
@@ -137,7 +137,7 @@ locals {
 
     {
       for use, name in var.deployer.topic_names : "${var.name}-${use}-undelivered" => {
-        description = "SNS gave up a message of the topic ${name}: somebody was not ${use == "approvals" ? "asked" : "told"}. Look whether the addresses are right and their subscriptions confirmed (aws sns list-subscriptions-by-topic); what was not delivered is in the table (docs/runbook.md)."
+        description = "SNS gave up a message of the topic ${name}: somebody was not ${use == "approvals" ? "asked" : "notified"}. Look whether the addresses are right and their subscriptions confirmed (aws sns list-subscriptions-by-topic); what was not delivered is in the table (docs/runbook.md)."
         threshold   = 0
         periods     = 1
         alarm_at    = 1
@@ -147,7 +147,7 @@ locals {
 
     {
       "${var.name}-no-reconciliation" = {
-        description = "Nothing has reconciled for ${local.reconcile_window_minutes} minutes: what is lost now stays lost. Look whether the schedule ${var.name}-reconcile is enabled, then at the queue ${var.deployer.dead_letter_names["schedule"]}. Reconcile by hand: aws lambda invoke --function-name ${var.deployer.function_names["reconcile"]} /dev/stdout. After the first apply it rings once, until the first reconciliation."
+        description = "Nothing has reconciled for ${local.reconcile_window_minutes} minutes: what is lost now stays lost. Look whether the schedule ${var.name}-reconcile is enabled, then at the queue ${var.deployer.dead_letter_names["schedule"]}. Reconcile by hand: aws lambda invoke --function-name ${var.deployer.function_names["reconcile"]} /dev/stdout. After the first apply it fires once, until the first reconciliation."
         threshold   = 1
         comparison  = "LessThanThreshold"
         periods     = 1

@@ -4,7 +4,7 @@ variable "name" {
 }
 
 variable "topic_arn" {
-  description = "The topic that every alarm tells when it rings"
+  description = "The topic that every alarm notifies when it fires"
   type        = string
 }
 
@@ -25,7 +25,7 @@ variable "databases" {
 }
 
 variable "deployer" {
-  description = "The deployer: its applications, the workflow's ARN, the functions' names by function, the dead-letter queues' names by function or rule, the topics' names by use, and how far apart the reconciles are"
+  description = "The deployer: its applications, the workflow's ARN, the functions' names by function, the dead-letter queues' names by function or rule, the topics' names by use, and how far apart the reconciliations are"
   type = object({
     applications      = list(string)
     state_machine_arn = string
@@ -37,7 +37,7 @@ variable "deployer" {
 }
 
 variable "thresholds" {
-  description = "When an application's alarms ring: 5xx answers in percent of all, the slowest hundredth's seconds, processor and memory in percent, the database's connections"
+  description = "When an application's alarms fire: 5xx answers in percent of all, the slowest hundredth's seconds, processor and memory in percent, the database's connections"
   type = object({
     errors_percent       = optional(number, 1)
     latency_seconds      = optional(number, 2)
@@ -49,11 +49,11 @@ variable "thresholds" {
 
   validation {
     condition     = alltrue([for threshold in values(var.thresholds) : threshold > 0])
-    error_message = "Write thresholds above 0, such as errors_percent = 1: an alarm at 0 would always ring."
+    error_message = "Write thresholds above 0, such as errors_percent = 1: an alarm at 0 would always fire."
   }
 
   validation {
     condition     = var.thresholds.errors_percent < 100 && var.thresholds.cpu_percent < 100 && var.thresholds.memory_percent < 100
-    error_message = "Write percentages below 100, such as cpu_percent = 85: an alarm at 100 would never ring."
+    error_message = "Write percentages below 100, such as cpu_percent = 85: an alarm at 100 would never fire."
   }
 }

@@ -16,11 +16,11 @@ resource "aws_ecr_repository" "this" {
   }
 }
 
-# ECR knows ages and counts, not what runs. What a stage runs, and its baseline, was pushed with a tag that cannot be moved, so
-# a rule for tagged images could always take one that is still needed: a stage may run the same image for years. Only
-# images without any tag are removed; those are parts that a push left when it was interrupted, and never a release. The
-# platforms of an index have no tag either, but ECR expires none that an index refers to before the index is gone (ECR user
-# guide, "Lifecycle policy evaluation rules").
+# ECR knows ages and counts, not what runs. What a stage runs, and its baseline, was pushed with a tag that cannot be
+# moved, so a rule for tagged images could always take one that is still needed: a stage may run the same image for
+# years. Only images without any tag are removed; those are parts that a push left when it was interrupted, and never a
+# release. The platforms of an index have no tag either, but ECR expires none that an index refers to before the index
+# is gone (ECR user guide, "Lifecycle policy evaluation rules").
 resource "aws_ecr_lifecycle_policy" "this" {
   repository = aws_ecr_repository.this.name
 

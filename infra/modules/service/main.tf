@@ -325,8 +325,8 @@ resource "aws_lb_listener" "https" {
   }
 }
 
-# What ECS shifts traffic with: a second target group, a rule whose weights it changes, and a role for that. Provider 5 has no field of the
-# service for them (README.md, "Traffic shifts").
+# What ECS shifts traffic with: a second target group, a rule whose weights it changes, and a role for that. Provider 5
+# has no field of the service for them (README.md, "Traffic shifts").
 
 resource "aws_lb_target_group" "alternate" {
   #checkov:skip=CKV_AWS_378:TLS ends at the load balancer; behind it the way goes through private subnets and named groups only
@@ -451,8 +451,8 @@ resource "aws_ecs_service" "this" {
     rollback = true
   }
 
-  # ECS watches these itself while it deploys and bakes, and rolls back when one rings; Slipway notices that it did. ECS ignores them
-  # where one rings already when the deployment begins: Slipway does not begin then.
+  # ECS watches these itself while it deploys and bakes, and rolls back when one fires; Slipway notices that it did. ECS
+  # ignores them where one is already in ALARM when the deployment begins: Slipway does not begin then.
   dynamic "alarms" {
     for_each = length(var.deployment_alarms) > 0 ? [var.deployment_alarms] : []
 
@@ -484,7 +484,7 @@ resource "aws_ecs_service" "this" {
   depends_on = [aws_lb_listener.http, aws_lb_listener.https, aws_iam_role_policy.execution]
 
   lifecycle {
-    # A release sets both. Terraform would put back the template, and no tasks.
+    # A release sets both. Terraform would restore the template, and no tasks.
     ignore_changes = [task_definition, desired_count]
   }
 }

@@ -80,7 +80,7 @@ def test_a_database_that_says_nothing_is_unhealthy_before_the_load_balancer_give
     assert (answer.status_code, answer.json["database"]) == (503, "slow")
 
 
-def test_a_slow_database_is_told_from_a_refusing_one():
+def test_a_slow_database_is_not_taken_for_a_refusing_one():
     release = threading.Event()
     store = database.Database(release.wait, patience_seconds=0.05)
 

@@ -36,7 +36,7 @@ def test_a_broken_version_answers_500_on_every_path(path):
 @pytest.mark.parametrize("path", PATHS[:3])
 def test_a_version_that_turns_bad_is_good_until_then(path):
     now = 100.0
-    web = client("lock-bad", lambda: now, GOOD_FOR_SECONDS="5")
+    web = client("turn-bad", lambda: now, GOOD_FOR_SECONDS="5")
 
     now = 104.9
     assert web.get(path).status_code == 200

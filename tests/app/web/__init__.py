@@ -8,7 +8,7 @@ from flask import Flask, abort, jsonify, render_template_string
 
 from . import database
 
-BEHAVIOURS = ("good", "answer-500", "hang", "crash", "lock-bad")
+BEHAVIOURS = ("good", "answer-500", "hang", "crash", "turn-bad")
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -47,7 +47,7 @@ def create_app(environ=os.environ, clock=time.monotonic, ask=database.ask):
     def behave():
         if behaviour == "hang":
             threading.Event().wait()
-        if behaviour == "answer-500" or (behaviour == "lock-bad" and clock() - started >= good_for):
+        if behaviour == "answer-500" or (behaviour == "turn-bad" and clock() - started >= good_for):
             abort(500, description=f"Version {version} is broken.")
 
     @app.get("/")

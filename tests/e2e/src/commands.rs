@@ -19,7 +19,8 @@ use crate::report::{Part, Report, Run, minutes};
 use crate::schedule::{Schedule, Story};
 use crate::seeds;
 
-/// Releases on the local cloud while calls fail, functions die and events are lost. Start one with `cargo local up --quick`.
+/// Releases on the local cloud while calls fail, functions die and events are lost. Start one with
+/// `cargo local up --quick`.
 #[derive(Debug, Parser)]
 #[command(name = "cargo faults", bin_name = "cargo faults")]
 struct Arguments {
@@ -187,7 +188,7 @@ async fn trace(story: Story) -> anyhow::Result<bool> {
     Ok(violations.is_empty())
 }
 
-/// Writes down the calls of a good release, of one that ECS puts back, and of one that is aborted.
+/// Writes down the calls of a good release, of one that ECS rolls back, and of one that is aborted.
 async fn calls() -> anyhow::Result<bool> {
     let stand = Stand::set_up().await?;
     let mut all = BTreeSet::new();
@@ -241,7 +242,7 @@ async fn play(stand: &Stand, schedule: &Schedule, mut run: Run, replay: &str) ->
         }
     }
     if !run.violations.is_empty() {
-        stand.clean().await.context("the cloud could not be brought back to a good release")?;
+        stand.clean().await.context("the cloud could not be returned to a good release")?;
     }
     Ok(run)
 }

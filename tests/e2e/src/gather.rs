@@ -119,7 +119,7 @@ impl Reader {
         let mut record = ReleaseRecord::read(id, &items)?;
         if let Some(execution) = self.execution(id).await? {
             record.execution = Some(execution.status.as_str().to_owned());
-            record.told_by_execution = execution.outcome().map(ToOwned::to_owned);
+            record.execution_outcome = execution.outcome().map(ToOwned::to_owned);
         }
         Ok(record)
     }
@@ -144,15 +144,15 @@ impl Reader {
             || self.item("OPEN", &format!("{APPLICATION}#{id}#")).await?.is_some())
     }
 
-    /// Whether a release has come to its end: recorded, told, and its execution over.
+    /// Whether a release is over: its outcome recorded, people notified, and its execution ended.
     ///
     /// # Errors
     ///
     /// When AWS does not answer.
     pub async fn is_over(&self, id: &str) -> anyhow::Result<bool> {
-        let told = self.item(&format!("RELEASE#{id}"), "ENDING").await?.is_some()
+        let closed = self.item(&format!("RELEASE#{id}"), "ENDING").await?.is_some()
             && self.item("OPEN", &format!("{APPLICATION}#{id}#")).await?.is_none();
-        Ok(told && self.execution(id).await?.is_some_and(|execution| !execution.is_running()))
+        Ok(closed && self.execution(id).await?.is_some_and(|execution| !execution.is_running()))
     }
 
     /// Who has the lock; nothing before the first release.

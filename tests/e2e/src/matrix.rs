@@ -80,8 +80,8 @@ impl fmt::Display for Cell {
     }
 }
 
-/// Plays each story without a fault and lists what there is to break in it. A call that an earlier story made too is broken
-/// there, where it is the same call in the same place.
+/// Plays each story without a fault and lists what there is to break in it. A call that an earlier story made too is
+/// broken there, where it is the same call in the same place.
 ///
 /// # Errors
 ///
@@ -99,8 +99,8 @@ pub async fn cells(stand: &Stand, stories: &[Story]) -> anyhow::Result<Vec<Cell>
     Ok(cells)
 }
 
-/// Once before and once after the effect of each call, by turns as the function's own end and as an error that it sees; and
-/// throttled and delayed once for each operation.
+/// Each call fails once before and once after its effect, alternately because the function dies and because it sees an
+/// error. Each operation is also throttled once and delayed once.
 fn of_points(story: Story, points: &[Point], operations: &mut BTreeSet<String>) -> Vec<Cell> {
     let mut cells = Vec::new();
     for (position, point) in points.iter().enumerate() {

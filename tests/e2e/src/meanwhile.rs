@@ -1,4 +1,4 @@
-//! What happens while a release is on its way: a person ends it, or an alarm rings.
+//! What happens while a release runs: a person aborts it, or an alarm fires.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use slipway_local::wire::Entry;
 
 use crate::schedule::Meanwhile;
 
-/// How long is waited for the release to come so far; it happens then in any case.
+/// How long to wait for the release to come so far; then it happens in any case.
 const PATIENCE: Duration = Duration::from_secs(6);
 const LOOK: Duration = Duration::from_millis(50);
 const ALARM: &str = "faults-staging";
@@ -25,26 +25,26 @@ const ALARM: &str = "faults-staging";
 ///
 /// When the cloud does not answer.
 pub async fn happens(cloud: &Cloud, meanwhile: Meanwhile, id: &str, entry: u64) -> anyhow::Result<()> {
-    let wait = match meanwhile {
+    let state = match meanwhile {
         Meanwhile::Abort => "DeployServices",
-        Meanwhile::Ring => "BakeStage",
+        Meanwhile::Alarm => "BakeStage",
     };
     let began = Instant::now();
-    while !parks(&cloud.wire().trace(entry).await?, id, wait) && began.elapsed() < PATIENCE {
+    while !has_parked(&cloud.wire().trace(entry).await?, id, state) && began.elapsed() < PATIENCE {
         tokio::time::sleep(LOOK).await;
     }
     match meanwhile {
         Meanwhile::Abort => abort(cloud, id).await,
-        Meanwhile::Ring => set(cloud, "ALARM").await,
+        Meanwhile::Alarm => set(cloud, "ALARM").await,
     }
 }
 
-fn parks(trace: &[Entry], id: &str, wait: &str) -> bool {
-    let waits = format!("CALLBACK#{id} ");
-    trace.iter().filter_map(Entry::call).any(|call| call.subject.starts_with(&waits) && call.subject.ends_with(wait))
+fn has_parked(trace: &[Entry], id: &str, state: &str) -> bool {
+    let callbacks = format!("CALLBACK#{id} ");
+    trace.iter().filter_map(Entry::call).any(|call| call.subject.starts_with(&callbacks) && call.subject.ends_with(state))
 }
 
-/// Sends the event by which a person ends a release. As by EventBridge, the function is tried again when it fails.
+/// Sends the event by which a person aborts a release. As from EventBridge, the function is tried again when it fails.
 async fn abort(cloud: &Cloud, id: &str) -> anyhow::Result<()> {
     let event = json!({
         "version": "0", "id": id, "detail-type": "Abort Requested", "source": "slipway", "account": ACCOUNT, "region": REGION,

@@ -3,8 +3,8 @@
 /// What a variable part is written as.
 pub const VARIABLE: char = '*';
 
-/// A subject with every variable part as `*`: two runs of the same story have the same ones. What is left of it is there
-/// word for word.
+/// A subject with every variable part as `*`: two runs of the same story have the same ones. What is left of it is
+/// there word for word.
 #[must_use]
 pub fn shape(subject: &str) -> String {
     let mut shape = String::new();

@@ -96,7 +96,7 @@ async fn answer_one(cloud: Cloud, link: String, reply: Reply) {
     for _ in 0..TRIES {
         match cloud.decide(&link, answer, Some("a run says so")).await {
             Ok(page) if page.status < 500 => return,
-            // A page that answers may have come back just now. One that has no form twice was decided.
+            // The page may have just recovered. One that has no form twice was decided.
             Err(_) if cloud.open(&link).await.is_ok_and(|page| page.status < 500) => without_form += 1,
             _ => tokio::time::sleep(AGAIN).await,
         }

@@ -1,4 +1,4 @@
-//! Plays a schedule on the local cloud, waits until nothing is left to happen, and records what it left behind.
+//! Plays a schedule on the local cloud, waits until nothing happens any more, and records what it left behind.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -18,10 +18,10 @@ use crate::people::{self, Inbox};
 use crate::record::{Record, Stage};
 use crate::schedule::{Schedule, Story};
 
-/// How often it is looked whether the releases are over.
+/// The time between two looks at whether the releases are over.
 const LOOK: Duration = Duration::from_millis(100);
-/// How long nothing passes the wire before it is the reconciler's turn, at the quick and at the normal pace: longer than what the
-/// local cloud waits for by itself.
+/// How long nothing passes the wire before the reconciler runs, at the quick and at the normal pace: longer than what
+/// the local cloud waits for by itself.
 const STALLED: [Duration; 2] = [Duration::from_millis(1_500), Duration::from_secs(4)];
 /// The same where a call's answer or an event is held back.
 const STALLED_WITH_DELAYS: Duration = Duration::from_secs(6);
@@ -29,7 +29,7 @@ const STALLED_WITH_DELAYS: Duration = Duration::from_secs(6);
 const CALM: Duration = Duration::from_millis(300);
 /// How long a run may take: a lock's lease is waited for where an execution died.
 const PATIENCE: Duration = Duration::from_secs(LEASE_SECONDS.unsigned_abs() + 60);
-/// How often the reconciler comes while the plan is followed still.
+/// How often the reconciler runs while things are still broken.
 const RECONCILES_UNDER_FAULTS: u32 = 2;
 
 static VERSION: AtomicU32 = AtomicU32::new(0);
@@ -43,7 +43,7 @@ pub struct Stand {
 }
 
 impl Stand {
-    /// Finds the cloud, and sees to it that both stages run something good.
+    /// Finds the cloud, and makes sure that both stages run something good.
     ///
     /// # Errors
     ///
@@ -65,7 +65,7 @@ impl Stand {
         Ok(stand)
     }
 
-    /// Sees to it that the next run begins with two stages that run the same good image.
+    /// Makes sure that the next run begins with two stages that run the same good image.
     ///
     /// # Errors
     ///
@@ -181,9 +181,10 @@ impl Stand {
         Ok(ids)
     }
 
-    /// Waits until the releases are over, and returns them; where nothing happens any more, the reconciler comes.
+    /// Waits until the releases are over, and returns them. When nothing happens any more, it runs the reconciler.
     ///
-    /// A push whose event was lost and that a newer push has followed never begins: the reconciler releases the newest one.
+    /// A push whose event was lost and that a newer push has followed never begins: the reconciler releases the newest
+    /// one.
     async fn wait_until_over(&self, schedule: &Schedule, mut ids: Vec<String>) -> anyhow::Result<Vec<String>> {
         let stalled = match (delays(schedule), self.cloud.pace()) {
             (true, _) => STALLED_WITH_DELAYS,

@@ -55,7 +55,8 @@ impl fmt::Display for Point {
     }
 }
 
-/// The calls that random runs break, kept so that a seed is the same run for everybody: `cargo faults calls` writes them.
+/// The calls that random runs break, kept so that a seed is the same run for everybody: `cargo faults calls` writes
+/// them.
 ///
 /// # Errors
 ///

@@ -66,7 +66,7 @@ pub struct ReleaseRecord {
     /// Where its execution is, such as `SUCCEEDED`; none when there is no execution.
     pub execution: Option<String>,
     /// The outcome that its execution ended with.
-    pub told_by_execution: Option<String>,
+    pub execution_outcome: Option<String>,
     /// That it began.
     pub started: Option<Started>,
     /// Whether it still counts as open.
@@ -81,10 +81,10 @@ pub struct ReleaseRecord {
     pub restored: BTreeMap<String, String>,
     /// The services that were verified.
     pub verified: BTreeSet<String>,
-    /// What people were asked for each stage, the last time that they were.
+    /// What people were last asked for each stage.
     pub approvals: BTreeMap<String, Approval>,
-    /// The waits that are parked still.
-    pub waits: Vec<String>,
+    /// The callbacks that are still parked.
+    pub callbacks: Vec<String>,
 }
 
 /// An item of the table.
@@ -98,12 +98,12 @@ pub struct Item {
     pub document: String,
 }
 
-/// A service being told what to run.
+/// A change of what a service runs.
 #[derive(Clone, Copy, Debug)]
 pub struct Change<'a> {
     /// When.
     pub at: Timestamp,
-    /// The function that told it.
+    /// The function that changed it.
     pub by: &'a str,
     /// The service, such as `staging/web`.
     pub service: &'a str,
@@ -144,7 +144,7 @@ impl ReleaseRecord {
                     let approval: Approval = item.document()?;
                     record.approvals.insert(approval.stage.to_string(), approval);
                 }
-                ("CALLBACK", _) => record.waits.push(item.sk.clone()),
+                ("CALLBACK", _) => record.callbacks.push(item.sk.clone()),
                 ("OPEN", _) => record.is_open = true,
                 _ => {}
             }
@@ -152,7 +152,7 @@ impl ReleaseRecord {
         Ok(record)
     }
 
-    /// The outcome, in the words that people are told.
+    /// The outcome, as people read it.
     #[must_use]
     pub fn outcome(&self) -> &str {
         self.ended.as_ref().map_or("NONE", |ended| ended.ending.outcome.as_str())
@@ -168,7 +168,7 @@ impl ReleaseRecord {
 }
 
 impl Record {
-    /// Every time that a service was told what to run, whether the function learned of it or not.
+    /// Every change of what a service runs, whether the function learned of it or not.
     pub fn changes(&self) -> impl Iterator<Item = Change<'_>> {
         self.trace.iter().filter_map(|entry| {
             let What::Call { call, status, fault } = &entry.what else { return None };

@@ -29,17 +29,17 @@ pub struct Pushing {
     pub behaviour: Behaviour,
     /// What people say to it.
     pub reply: Reply,
-    /// What happens while its release is on its way.
+    /// What happens while its release runs.
     pub meanwhile: Option<Meanwhile>,
 }
 
-/// What happens while a release is on its way.
+/// What happens while a release runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meanwhile {
-    /// A person asks for its end while the first stage changes.
+    /// A person aborts it while the first stage changes.
     Abort,
-    /// An alarm rings while the first stage bakes.
-    Ring,
+    /// An alarm fires while the first stage bakes.
+    Alarm,
 }
 
 /// The stories whose calls the matrix breaks.
@@ -52,15 +52,15 @@ pub enum Story {
     Bad,
     /// A good image whose event is lost: the reconciler begins its release.
     Lost,
-    /// An image that hangs; a person ends its release while the first stage changes.
+    /// An image that hangs; a person aborts its release while the first stage changes.
     Aborted,
-    /// A good image; an alarm rings while the first stage bakes.
-    Rang,
+    /// A good image; an alarm fires while the first stage bakes.
+    Alarm,
 }
 
 impl Story {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Good, Self::Bad, Self::Lost, Self::Aborted, Self::Rang];
+    pub const ALL: [Self; 5] = [Self::Good, Self::Bad, Self::Lost, Self::Aborted, Self::Alarm];
 
     /// The story with nothing broken but what makes it.
     #[must_use]
@@ -68,13 +68,13 @@ impl Story {
         use slipway_local::wire::EventFault;
 
         let behaviour = match self {
-            Self::Good | Self::Lost | Self::Rang => Behaviour::Good,
+            Self::Good | Self::Lost | Self::Alarm => Behaviour::Good,
             Self::Bad => Behaviour::Answer500,
             Self::Aborted => Behaviour::Hang,
         };
         let meanwhile = match self {
             Self::Aborted => Some(Meanwhile::Abort),
-            Self::Rang => Some(Meanwhile::Ring),
+            Self::Alarm => Some(Meanwhile::Alarm),
             Self::Good | Self::Bad | Self::Lost => None,
         };
         let lost = EventRule::new("ECR Image Action", EventFault::Drop);
@@ -93,7 +93,7 @@ impl fmt::Display for Story {
             Self::Bad => "bad",
             Self::Lost => "lost",
             Self::Aborted => "aborted",
-            Self::Rang => "rang",
+            Self::Alarm => "alarm",
         })
     }
 }
@@ -102,7 +102,7 @@ impl Schedule {
     /// Whether the first stage bakes under an alarm.
     #[must_use]
     pub fn bakes(&self) -> bool {
-        self.pushes.iter().any(|pushing| pushing.meanwhile == Some(Meanwhile::Ring))
+        self.pushes.iter().any(|pushing| pushing.meanwhile == Some(Meanwhile::Alarm))
     }
 
     /// The same with one more call broken.

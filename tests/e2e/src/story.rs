@@ -1,4 +1,4 @@
-//! A release told as plain text: the workflow's states in order, what each changed or sent, and the end. The same story is
+//! A release as plain text: the workflow's states in order, what each changed or sent, and the end. The same story is
 //! the same text in every run.
 
 use std::collections::BTreeMap;
@@ -35,14 +35,14 @@ struct Visit {
     done: Vec<String>,
 }
 
-/// Tells what these releases did since the trace's entry of this number.
+/// Writes down what these releases did since the trace's entry of this number.
 ///
 /// How often a release asked for the lock is left out: that is a matter of milliseconds.
 ///
 /// # Errors
 ///
 /// When the cloud does not answer.
-pub async fn tell(cloud: &Cloud, entry: u64, parts: &[Part]) -> anyhow::Result<String> {
+pub async fn write(cloud: &Cloud, entry: u64, parts: &[Part]) -> anyhow::Result<String> {
     let trace = cloud.wire().trace(entry).await?;
     let reader = Reader::of(cloud);
     let named = trace.iter().filter_map(Entry::call).filter(|call| call.operation == "ecs:UpdateService");
@@ -98,8 +98,8 @@ pub async fn tell(cloud: &Cloud, entry: u64, parts: &[Part]) -> anyhow::Result<S
     Ok(text)
 }
 
-/// What AWS sent by itself and a rule took, in order for each subject. ECS's events about services are left out: the local cloud
-/// sends what it sees when it looks, and of two changes between two looks only the second one.
+/// What AWS sent by itself and a rule took, in order for each subject. ECS's events about services are left out: the
+/// local cloud sends what it sees when it looks, and of two changes between two looks only the second one.
 fn events(trace: &[Entry]) -> String {
     let mut events: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for entry in trace {
@@ -124,7 +124,7 @@ fn visits(steps: Vec<Step>) -> Vec<Visit> {
     let (mut stage, mut is_over) = (None, false);
     for step in steps {
         if step.entered {
-            is_over |= matches!(step.state.as_str(), "FinishRelease" | "NotBegun");
+            is_over |= step.state == "FinishRelease";
             if is_over {
                 stage = None;
             } else if step.stage.is_some() {
@@ -150,7 +150,8 @@ impl Words<'_> {
         match call.operation.as_str() {
             "states:StartExecution" => call.subject == part.id,
             "sns:Publish" => call.subject.split_whitespace().any(|word| word == part.tag),
-            // In a story one release changes services at a time; who rolls back is found by what it puts back.
+            // In a story one release changes services at a time; the revision that is restored says whose rollback it
+            // is.
             "ecs:UpdateService" => {
                 let revision = call.subject.split_once(' ').map(|(_, revision)| revision).unwrap_or_default();
                 self.release_of(revision).is_none_or(|release| release == part.id)

@@ -1,4 +1,5 @@
-//! Holds the documents between states, the workflow, the table of functions and the Rust types together. Needs no cloud.
+//! Holds the documents between states, the workflow, the table of functions and the Rust types together. Needs no
+//! cloud.
 
 mod picture;
 mod workflow;
@@ -40,7 +41,8 @@ fn files_in(folder: &Path) -> BTreeSet<String> {
     files.flatten().map(|file| file.file_name().to_string_lossy().into_owned()).collect()
 }
 
-/// The schema is what the committed one says, and the committed examples fit it and are read and written unchanged. The examples.
+/// The schema is what the committed one says, and the committed examples fit it and are read and written unchanged. The
+/// examples.
 fn hold<T: JsonSchema + Serialize + DeserializeOwned>(name: &str) -> Vec<String> {
     let schema = serde_json::to_value(schema_for!(T)).expect("a schema is JSON");
     let text = format!("{}\n", serde_json::to_string_pretty(&schema).expect("a schema is JSON"));

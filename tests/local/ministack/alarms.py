@@ -32,13 +32,13 @@ def apply() -> None:
                     alarm.pop(field, None)
             elif alarm.get("ExtendedStatistic"):
                 alarm.pop("Statistic", None)
-            settle(alarm)
+            ok_without_data(alarm)
         return answer
 
     @functools.wraps(evaluate)
     def evaluating(alarm):
         evaluate(alarm)
-        settle(alarm)
+        ok_without_data(alarm)
 
     @functools.wraps(describe)
     def whole(params, cbor_data, is_cbor, is_json=False):
@@ -49,8 +49,8 @@ def apply() -> None:
     cloudwatch._put_metric_alarm, cloudwatch._evaluate_alarm, cloudwatch._describe_alarms = keeping, evaluating, whole
 
 
-def settle(alarm) -> None:
-    """Without any measurement an alarm that does not miss them is quiet."""
+def ok_without_data(alarm) -> None:
+    """An alarm that does not treat missing data as breaching is OK without any."""
     if alarm["StateValue"] == "INSUFFICIENT_DATA" and alarm.get("TreatMissingData") == "notBreaching":
         alarm["StateValue"] = "OK"
         alarm["StateReason"] = "Threshold Crossed: no datapoints were received and missing datapoints were treated as [NonBreaching]."

@@ -24,13 +24,13 @@ def apply() -> None:
     def reporting(params):
         status, headers, body = describe(params)
 
-        def told(found):
+        def whole(found):
             log = ec2._flow_logs[found.group(1)]
             return (f"{found.group(0)}<maxAggregationInterval>{log['MaxAggregationInterval']}</maxAggregationInterval>"
                     f"<deliverLogsPermissionArn>{log['Role']}</deliverLogsPermissionArn>")
 
         text = body.decode() if isinstance(body, bytes) else body
-        return status, headers, re.sub(r"<flowLogId>([^<]+)</flowLogId>", told, text).encode()
+        return status, headers, re.sub(r"<flowLogId>([^<]+)</flowLogId>", whole, text).encode()
 
     for name, corrected in (("_create_flow_logs", keeping), ("_describe_flow_logs", reporting)):
         for action, handler in list(ec2._ACTION_MAP.items()):

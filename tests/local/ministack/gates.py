@@ -88,11 +88,11 @@ def snapshots_take_a_while() -> None:
 
     @functools.wraps(create)
     def creating(params):
-        told = said().get("database", {})
-        if told.get("status", "available") != "available":
+        state = said().get("database", {})
+        if state.get("status", "available") != "available":
             return rds._error("InvalidDBInstanceState", "The database is not in the available state.", 400)
         manual = [one for one in rds._snapshots.values() if one["SnapshotType"] == "manual"]
-        if len(manual) >= told.get("quota", 100):
+        if len(manual) >= state.get("quota", 100):
             return rds._error("SnapshotQuotaExceeded", "Cannot create more than the allowed number of manual snapshots.", 400)
         answer = create(params)
         name = rds._p(params, "DBSnapshotIdentifier")
@@ -103,13 +103,13 @@ def snapshots_take_a_while() -> None:
 
     @functools.wraps(describe)
     def describing(params):
-        told = said().get("database", {})
+        state = said().get("database", {})
         for name, since in list(asked.items()):
             snapshot = rds._snapshots.get(name)
             if snapshot is None:
                 del asked[name]
-            elif told.get("snapshots") != "slow" and time.monotonic() - since > SECONDS:
-                snapshot["Status"] = "failed" if told.get("snapshots") == "fail" else "available"
+            elif state.get("snapshots") != "slow" and time.monotonic() - since > SECONDS:
+                snapshot["Status"] = "failed" if state.get("snapshots") == "fail" else "available"
                 del asked[name]
         return describe(params)
 

@@ -28,9 +28,9 @@ def apply() -> None:
 
 def _deliver(inbox, topic, to, subject, body) -> None:
     """Writes a mail so that a reader sees all of it or nothing, and names sort by time."""
-    moment = time.time_ns()
-    text = json.dumps({"to": to, "subject": subject, "body": body, "topic": topic, "at": moment // 1_000_000})
+    now = time.time_ns()
+    text = json.dumps({"to": to, "subject": subject, "body": body, "topic": topic, "at": now // 1_000_000})
     handle, draft = tempfile.mkstemp(dir=inbox, suffix=".draft")
     with os.fdopen(handle, "w") as file:
         file.write(text)
-    os.replace(draft, os.path.join(inbox, f"{moment}-{os.path.basename(draft)[:-6]}.json"))
+    os.replace(draft, os.path.join(inbox, f"{now}-{os.path.basename(draft)[:-6]}.json"))

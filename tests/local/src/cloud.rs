@@ -29,7 +29,7 @@ pub const SHOP: &str = "shop";
 /// The person who may approve on the local cloud.
 pub const APPROVER: &str = "ana@example.com";
 
-/// The people who are told how releases end on the local cloud.
+/// The people who are notified of how releases end on the local cloud.
 pub const TEAM: &str = "team@example.com";
 
 /// What version of the sample application is pushed, and how.

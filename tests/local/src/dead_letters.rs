@@ -1,4 +1,4 @@
-//! Dead letters: events that a function could not handle, and how they are brought again.
+//! Dead letters: events that a function could not handle, and their redrive.
 
 use anyhow::{Context as _, bail};
 use aws_config::SdkConfig;
@@ -57,11 +57,12 @@ pub async fn not_empty(sdk: &SdkConfig) -> anyhow::Result<Vec<Queue>> {
     Ok(queues)
 }
 
-/// Hands every message that is in a queue now to its function again. A message leaves the queue only once Lambda has it.
+/// Hands every message that is in a queue now to its function again. A message leaves the queue only once Lambda has
+/// it.
 ///
 /// # Errors
 ///
-/// When there is no such queue, or SQS cannot be asked. What was brought until then is brought.
+/// When there is no such queue, or SQS cannot be asked. What was redriven until then stays redriven.
 pub async fn replay(sdk: &SdkConfig, queue: &str) -> anyhow::Result<Vec<Replayed>> {
     if !queue.ends_with(ENDING) {
         bail!("{queue} is no dead-letter queue: their names end with {ENDING}");
@@ -84,7 +85,7 @@ pub async fn replay(sdk: &SdkConfig, queue: &str) -> anyhow::Result<Vec<Replayed
         }
         for message in messages {
             let handle = message.receipt_handle().context("a message without a handle")?.to_owned();
-            let function = bring(&lambda, queue, &message, begun).await.map_err(|error| format!("{error:#}"));
+            let function = redrive(&lambda, queue, &message, begun).await.map_err(|error| format!("{error:#}"));
             if function.is_ok() {
                 sqs.delete_message().queue_url(&url).receipt_handle(handle).send().await?;
             } else {
@@ -100,19 +101,19 @@ pub async fn replay(sdk: &SdkConfig, queue: &str) -> anyhow::Result<Vec<Replayed
 }
 
 /// Hands one message's event to its function, and says to which.
-async fn bring(lambda: &aws_sdk_lambda::Client, queue: &str, message: &Message, begun: i64) -> anyhow::Result<String> {
+async fn redrive(lambda: &aws_sdk_lambda::Client, queue: &str, message: &Message, begun: i64) -> anyhow::Result<String> {
     let (function, event) = letter(queue, message, begun)?;
     let invoke = lambda.invoke().function_name(&function).invocation_type(InvocationType::Event).payload(Blob::new(event));
     invoke.send().await.with_context(|| format!("{function} did not take it"))?;
     Ok(function)
 }
 
-/// The function that a message is for, and the event in it. A rule's message names its target; the other queues are named after
-/// their function.
+/// The function that a message is for, and the event in it. A rule's message names its target; the other queues are
+/// named after their function.
 fn letter(queue: &str, message: &Message, begun: i64) -> anyhow::Result<(String, String)> {
     let sent = message.attributes().and_then(|attributes| attributes.get(&SentTimestamp)).and_then(|sent| sent.parse::<i64>().ok());
     if sent.is_some_and(|sent| sent > begun) {
-        // A function that fails on it puts it back: without an end this would go in circles.
+        // A function that fails on it returns it to the queue: without an end this would go in circles.
         bail!("it came while this ran");
     }
     let body = message.body().unwrap_or_default();
@@ -142,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_goes_back_to_the_function_that_it_was_for() {
+    fn a_message_is_redriven_to_the_function_that_it_was_for() {
         let of_function = Message::builder().body(r#"{"detail":{}}"#).attributes(SentTimestamp, "999").build();
         let of_rule =
             Message::builder().body("{}").message_attributes("TARGET_ARN", target("arn:aws:lambda:r:a:function:slipway-reconcile")).build();
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_brought_or_has_just_come_back_is_kept_and_says_why() {
+    fn what_cannot_be_redriven_or_has_just_returned_is_kept_and_says_why() {
         let queue = "slipway-resume-release-dead-letters";
         for (message, why) in [
             (Message::builder().body(r#"{"DDBStreamBatchInfo":{"shardId":"1"}}"#).build(), "the reconciler"),

@@ -14,7 +14,7 @@ use slipway_core::{
     name::ReleaseId,
     quarantine::Quarantine,
     release::{Ended, Outcome, Release, Started},
-    timeline::{Moment, in_order},
+    timeline::{TimelineEvent, in_order},
 };
 
 /// The table's name on the local cloud.
@@ -73,7 +73,8 @@ impl History {
         Ok(Self { releases, quarantines, lock })
     }
 
-    /// The release that a person names: by its id, or the newest one of an image, by tag or (the beginning of) a digest.
+    /// The release that a person names: by its id, or the newest one of an image, by tag or (the beginning of) a
+    /// digest.
     ///
     /// # Errors
     ///
@@ -87,7 +88,7 @@ impl History {
         newest.context("an image of the history has a release")
     }
 
-    /// Of the releases that changed something, the share that had to be put back, or could not be; none before the first.
+    /// Of the releases that changed something, the share that was rolled back or is stuck; none before the first.
     #[must_use]
     pub fn change_failure_rate(&self) -> Option<f64> {
         let count = |outcomes: &[Outcome]| {
@@ -98,7 +99,8 @@ impl History {
         (all > 0).then(|| f64::from(bad) / f64::from(all))
     }
 
-    /// The time from a push to the end of its release in the middle of all that went through every stage; none before the first.
+    /// The median time from a push to the end of its release, of those that went through every stage; none before the
+    /// first.
     #[must_use]
     pub fn lead_time(&self) -> Option<SignedDuration> {
         let released = self.releases.iter().filter(|past| past.outcome() == Some(Outcome::Released) && past.started.asked.is_none());
@@ -125,8 +127,8 @@ impl History {
             [one] => Ok(one.clone()),
             [] => {
                 let mut known: Vec<_> = self.images().map(|image| format!("{} ({})", image.tag, image.digest.short())).collect();
-                let mut told = HashSet::new();
-                known.retain(|image| told.insert(image.clone()));
+                let mut seen = HashSet::new();
+                known.retain(|image| seen.insert(image.clone()));
                 bail!("no release had the image {name:?}; write a tag or a digest of: {}", known.join(", "))
             }
             several => {
@@ -136,8 +138,8 @@ impl History {
         }
     }
 
-    /// The image to go back to: the newest one that was released before what runs was released first. Going back twice goes
-    /// back further, and not to what people have just left.
+    /// The image to roll back to: the newest one that was released before what runs was released first. A second
+    /// rollback goes further, and not to what people have just left.
     ///
     /// # Errors
     ///
@@ -147,7 +149,7 @@ impl History {
         let released: Vec<_> = released.map(|past| &past.started.release.image).collect();
         let first = released.iter().rposition(|image| Some(&image.digest) == runs);
         let image = released.get(first.map_or(0, |first| first + 1)).copied().cloned();
-        image.context("there is nothing to go back to: no image was released before what runs; name one with --to")
+        image.context("there is nothing to roll back to: no image was released before what runs; name one with --to")
     }
 
     /// The releases that wait for the lock, the newest push first.
@@ -199,9 +201,9 @@ impl Past {
 /// # Errors
 ///
 /// When the table cannot be read.
-pub async fn moments(sdk: &SdkConfig, release: &ReleaseId) -> anyhow::Result<Vec<Moment>> {
-    let moments = list(&aws_sdk_dynamodb::Client::new(sdk), &format!("TIMELINE#{release}")).await?;
-    Ok(in_order(moments.into_iter().map(|(_, moment)| moment).collect()))
+pub async fn timeline(sdk: &SdkConfig, release: &ReleaseId) -> anyhow::Result<Vec<TimelineEvent>> {
+    let events = list(&aws_sdk_dynamodb::Client::new(sdk), &format!("TIMELINE#{release}")).await?;
+    Ok(in_order(events.into_iter().map(|(_, event)| event).collect()))
 }
 
 /// The entries of an application's audit, in order.
@@ -272,7 +274,7 @@ mod tests {
         assert_eq!(history().before(None).expect("there is one").tag, "v2");
         assert_eq!(history().before(Some(&digest("e"))).expect("what runs was not released by Slipway").tag, "v2");
         let alone = History { releases: vec![past("v2", "b", Some("RELEASED"))], ..History::default() };
-        assert!(alone.before(Some(&digest("b"))).expect_err("there is none").to_string().contains("nothing to go back to"));
+        assert!(alone.before(Some(&digest("b"))).expect_err("there is none").to_string().contains("nothing to roll back to"));
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The pace of what the local cloud waits for by itself: health checks, deployments that become steady, looks for events,
-/// retries. Time-outs stay as they are: what waits longer than it may fails at either pace.
+/// The pace of what the local cloud waits for by itself: health checks, deployments that become steady, looks for
+/// events, retries. Time-outs stay as they are: what waits longer than it may fails at either pace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Pace {
@@ -21,12 +21,13 @@ impl Pace {
         if quick { Self::Quick } else { Self::Normal }
     }
 
-    /// What MiniStack and its corrections are told of it, as variables.
+    /// The variables that give it to MiniStack and its corrections.
     #[must_use]
     pub fn variables(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Normal => &[],
-            // The first is the corrections' own. MiniStack multiplies what the workflow's retries and waits take by the second.
+            // The first is the corrections' own. MiniStack multiplies what the workflow's retries and waits take by the
+            // second.
             Self::Quick => &[("SLIPWAY_QUICK", "true"), ("SFN_WAIT_SCALE", "0.1"), ("LAMBDA_ASYNC_RETRY_BASE_SECONDS", "0.2")],
         }
     }

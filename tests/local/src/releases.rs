@@ -1,4 +1,4 @@
-//! Releases, as their executions tell them.
+//! Releases, as their executions show them.
 
 use aws_config::SdkConfig;
 use aws_sdk_sfn::{

@@ -37,7 +37,7 @@ impl Alarms {
                 .alarm_types(AlarmType::MetricAlarm)
                 .alarm_types(AlarmType::CompositeAlarm)
                 .max_records(100);
-            let answer = request.send().await.map_err(|error| AwsError::from_sdk("cloudwatch:DescribeAlarms", error))?;
+            let answer = Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk("cloudwatch:DescribeAlarms", error))?;
             let metric = answer.metric_alarms().iter().map(|alarm| (alarm.alarm_name(), alarm.state_value(), alarm.state_reason()));
             let composite = answer.composite_alarms().iter().map(|alarm| (alarm.alarm_name(), alarm.state_value(), alarm.state_reason()));
             readings.extend(metric.chain(composite).filter_map(|(name, state, reason)| {

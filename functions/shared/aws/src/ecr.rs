@@ -55,7 +55,7 @@ impl Repositories {
         const OPERATION: &str = "ecr:DescribeImages";
         let id = ImageIdentifier::builder().image_digest(image.digest.as_str()).build();
         let request = self.client.describe_images().repository_name(image.repository.as_str()).image_ids(id);
-        match request.send().await {
+        match Box::pin(request.send()).await {
             Ok(answer) => answer.image_details().first().map(|detail| tagged(OPERATION, detail)).transpose(),
             Err(error) if error.as_service_error().is_some_and(DescribeImagesError::is_image_not_found_exception) => Ok(None),
             Err(error) => Err(AwsError::from_sdk(OPERATION, error)),
@@ -142,7 +142,7 @@ impl Repositories {
         let Some(manifest) = self.manifest(&image.repository, first.as_str()).await? else { return Ok(None) };
         let Some(config) = manifest["config"]["digest"].as_str() else { return Ok(None) };
         let request = self.client.get_download_url_for_layer().repository_name(image.repository.as_str()).layer_digest(config);
-        let answer = request.send().await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
+        let answer = Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
         let url = answer.download_url().ok_or_else(|| AwsError::unusable(OPERATION, "no URL"))?;
         let text = download(url).await.map_err(|source| AwsError::Transient { operation: OPERATION, source: source.into() })?;
         let config: Value = serde_json::from_str(&text).map_err(|error| AwsError::unusable(OPERATION, error.to_string()))?;
@@ -154,7 +154,7 @@ impl Repositories {
         let id = ImageIdentifier::builder().image_digest(digest).build();
         let request = self.client.batch_get_image().repository_name(repository.as_str()).image_ids(id);
         let request = MANIFESTS.iter().fold(request, |request, media_type| request.accepted_media_types(*media_type));
-        let answer = request.send().await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
+        let answer = Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
         Ok(answer.images().first().and_then(|image| image.image_manifest()).and_then(|text| serde_json::from_str(text).ok()))
     }
 

@@ -22,7 +22,7 @@ const RELEASE_TAG: &str = "slipway:release";
 const GENERATION_TAG: &str = "slipway:generation";
 /// How many of ECS's messages about a service are kept.
 const EVENTS: usize = 10;
-/// How many different reasons of stopped tasks are told. ECS forgets a stopped task after an hour.
+/// How many different reasons of stopped tasks are given. ECS forgets a stopped task after an hour.
 const STOPPED_REASONS: usize = 3;
 
 /// ECS, as the workflow needs it.
@@ -43,7 +43,7 @@ pub struct TaskDefinition {
     pub images: Vec<String>,
     /// The release that registered it; none for Terraform's.
     pub release: Option<String>,
-    /// Whether a service may be told to run it: not once it was deregistered.
+    /// Whether a service may run it: not once it was deregistered.
     pub active: bool,
 }
 
@@ -132,7 +132,7 @@ impl Ecs {
         for some in names.chunks(10) {
             let request =
                 self.client.describe_services().cluster(cluster).set_services(Some(some.iter().map(ToString::to_string).collect()));
-            let answer = request.send().await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
+            let answer = Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
             for service in answer.services() {
                 if service.status() == Some("ACTIVE") {
                     views.push(
@@ -153,7 +153,7 @@ impl Ecs {
         const OPERATION: &str = "ecs:DescribeTaskDefinition";
         let json = Answer::default();
         let request = self.client.describe_task_definition().task_definition(arn_or_family).include(TaskDefinitionField::Tags);
-        let answer = match request.customize().interceptor(json.clone()).send().await {
+        let answer = match Box::pin(request.customize().interceptor(json.clone()).send()).await {
             Ok(answer) => answer,
             Err(error)
                 if error.as_service_error().is_some_and(|error| error.is_client_exception() && is_missing(error.meta().message())) =>
@@ -197,7 +197,7 @@ impl Ecs {
             request.headers_mut().insert("content-length", body.len().to_string());
             *request.body_mut() = SdkBody::from(body.clone());
         });
-        let answer = request.send().await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
+        let answer = Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
         arn_of(answer.task_definition().and_then(types::TaskDefinition::task_definition_arn), OPERATION)
     }
 
@@ -227,7 +227,7 @@ impl Ecs {
             .task_definition(task_definition.as_str())
             .set_desired_count(desired_count.map(|count| i32::try_from(count).unwrap_or(i32::MAX)))
             .set_deployment_configuration(configuration);
-        request.send().await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
+        Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
         Ok(())
     }
 
@@ -278,7 +278,7 @@ impl Ecs {
     /// When ECS cannot be asked.
     pub async fn newest_deployment(&self, cluster: &str, service: &ServiceName) -> Result<Option<ServiceDeployment>, AwsError> {
         let request = self.client.list_service_deployments().cluster(cluster).service(service.as_str());
-        let answer = request.send().await.map_err(|error| AwsError::from_sdk("ecs:ListServiceDeployments", error))?;
+        let answer = Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk("ecs:ListServiceDeployments", error))?;
         let newest = answer.service_deployments().iter().max_by_key(|one| one.created_at().map_or(0, |at| at.secs()));
         Ok(newest.map(|one| ServiceDeployment {
             arn: one.service_deployment_arn().unwrap_or_default().to_owned(),
@@ -295,7 +295,7 @@ impl Ecs {
     pub async fn stop_deployment(&self, arn: &str) -> Result<(), AwsError> {
         let request =
             self.client.stop_service_deployment().service_deployment_arn(arn).stop_type(types::StopServiceDeploymentStopType::Rollback);
-        match request.send().await {
+        match Box::pin(request.send()).await {
             Ok(_) => Ok(()),
             Err(error) if error.as_service_error().is_some_and(StopServiceDeploymentError::is_conflict_exception) => Ok(()),
             Err(error) => Err(AwsError::from_sdk("ecs:StopServiceDeployment", error)),
@@ -323,7 +323,7 @@ impl Ecs {
     pub async fn stopped_tasks(&self, cluster: &str, service: &str, of: &TaskDefinitionArn) -> Result<StoppedTasks, AwsError> {
         // ECS lists them in no order, and cannot be asked for one task definition's: a full page, sorted here.
         let request = self.client.list_tasks().cluster(cluster).service_name(service).desired_status(DesiredStatus::Stopped);
-        let answer = request.send().await.map_err(|error| AwsError::from_sdk("ecs:ListTasks", error))?;
+        let answer = Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk("ecs:ListTasks", error))?;
         let mut tasks = self.describe_tasks(cluster, answer.task_arns()).await?;
         tasks.sort_by_key(|task| std::cmp::Reverse(task.stopped_at().map_or(0, aws_sdk_ecs::primitives::DateTime::secs)));
         let mut stopped = StoppedTasks::default();
@@ -353,7 +353,7 @@ impl Ecs {
         let OneOff { cluster, service, task_definition, container, command, name, release } = one_off;
         for status in [DesiredStatus::Running, DesiredStatus::Stopped] {
             let request = self.client.list_tasks().cluster(*cluster).started_by(*name).desired_status(status);
-            let answer = request.send().await.map_err(|error| AwsError::from_sdk("ecs:ListTasks", error))?;
+            let answer = Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk("ecs:ListTasks", error))?;
             if let Some(arn) = answer.task_arns().first() {
                 return Ok(arn.clone());
             }
@@ -380,7 +380,7 @@ impl Ecs {
         } else {
             request.set_capacity_provider_strategy(Some(like.capacity_provider_strategy().to_vec()))
         };
-        let answer = request.send().await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
+        let answer = Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
         if let Some(arn) = answer.tasks().first().and_then(types::Task::task_arn) {
             return Ok(arn.to_owned());
         }
@@ -412,7 +412,7 @@ impl Ecs {
     /// When ECS cannot be asked, or refuses.
     pub async fn stop(&self, cluster: &str, arn: &str, reason: &str) -> Result<(), AwsError> {
         let request = self.client.stop_task().cluster(cluster).task(arn).reason(reason);
-        request.send().await.map_err(|error| AwsError::from_sdk("ecs:StopTask", error))?;
+        Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk("ecs:StopTask", error))?;
         Ok(())
     }
 
@@ -421,7 +421,7 @@ impl Ecs {
         // ECS describes a hundred tasks a call.
         for some in arns.chunks(100) {
             let request = self.client.describe_tasks().cluster(cluster).set_tasks(Some(some.to_vec()));
-            let answer = request.send().await.map_err(|error| AwsError::from_sdk("ecs:DescribeTasks", error))?;
+            let answer = Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk("ecs:DescribeTasks", error))?;
             tasks.extend(answer.tasks.unwrap_or_default());
         }
         Ok(tasks)
@@ -675,7 +675,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn ecs_is_told_each_strategy_in_its_own_words_and_keeps_its_circuit_breaker_and_alarms() {
+    async fn ecs_is_given_each_strategy_in_its_own_words_and_keeps_its_circuit_breaker_and_alarms() {
         let cases = [
             ("rolling", json!({ "type": "ROLLING" })),
             ("blue-green", json!({ "type": "BLUE_GREEN", "bake": "10m" })),

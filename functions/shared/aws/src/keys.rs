@@ -72,7 +72,7 @@ impl Key {
         Self::in_release(id, "RELEASE")
     }
 
-    /// A release that people were not told the outcome of yet, with the workflow's input.
+    /// A release whose outcome people were not notified of yet, with the workflow's input.
     #[must_use]
     pub fn open(application: &ApplicationName, id: &ReleaseId) -> Self {
         Self::of(Self::OPEN, format!("{application}#{id}#"))
@@ -90,7 +90,7 @@ impl Key {
         Self::of(partition_of(partition::ABORT, id), Self::ABORT)
     }
 
-    /// What people are told of a release besides its ending.
+    /// What people are notified of besides a release's ending.
     #[must_use]
     pub fn note(id: &ReleaseId, word: &str) -> Self {
         Self::in_release(id, format!("NOTE#{word}"))
@@ -116,7 +116,7 @@ impl Key {
 
     /// One event of a release's timeline; `detail` where a stage has several of a kind.
     #[must_use]
-    pub fn moment(id: &ReleaseId, stage: Option<&StageName>, step: Step, detail: &str) -> Self {
+    pub fn timeline_event(id: &ReleaseId, stage: Option<&StageName>, step: Step, detail: &str) -> Self {
         let detail = if detail.is_empty() { String::new() } else { format!("#{detail}") };
         Self::of(Self::timeline(id), format!("{}#{}{detail}", stage_or_none(stage), step.as_str()))
     }
@@ -172,16 +172,16 @@ impl Key {
         (partition_of(partition::RELEASE, id), "CHANGE#".to_owned())
     }
 
-    /// What the release told ECS to run in a stage, once it was told of every service.
+    /// What the release has ECS run in a stage, once every service was updated.
     #[must_use]
-    pub fn told_ecs(id: &ReleaseId, stage: &StageName) -> Self {
-        Self::in_release(id, format!("TOLD_ECS#{stage}#"))
+    pub fn deployment(id: &ReleaseId, stage: &StageName) -> Self {
+        Self::in_release(id, format!("DEPLOYMENT#{stage}#"))
     }
 
-    /// What the rollback of a stage told ECS to run, once it was told of every service.
+    /// What the rollback of a stage has ECS run, once every service was updated.
     #[must_use]
-    pub fn restored_all(id: &ReleaseId, stage: &StageName) -> Self {
-        Self::in_release(id, format!("RESTORED_ALL#{stage}#"))
+    pub fn restoration(id: &ReleaseId, stage: &StageName) -> Self {
+        Self::in_release(id, format!("RESTORATION#{stage}#"))
     }
 
     /// The copy of a service's baseline that its rollback had to register.
@@ -365,8 +365,8 @@ impl Key {
 
     /// That an approver was notified of what became of an approval.
     #[must_use]
-    pub fn told(id: &ApprovalId, approver: &str) -> Self {
-        Self::in_approval(id, format!("TOLD#{approver}"))
+    pub fn receipt(id: &ApprovalId, approver: &str) -> Self {
+        Self::in_approval(id, format!("RECEIPT#{approver}"))
     }
 }
 

@@ -1,7 +1,7 @@
 //! DynamoDB: the one table that remembers releases, baselines, approvals and callbacks.
 //!
 //! An item is a key, a JSON document, and a version that each write raises. Every read that a decision rests on is
-//! consistent, every write that may meet another one is conditional.
+//! consistent, every write that may meet another one is conditional. The requests' futures are boxed: several are awaited at once.
 
 mod update;
 mod write;
@@ -51,7 +51,7 @@ impl Table {
     pub async fn get<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<Stored<T>>, AwsError> {
         const OPERATION: &str = "dynamodb:GetItem";
         let request = self.client.get_item().table_name(&self.name).set_key(Some(attributes(key))).consistent_read(true);
-        let answer = request.send().await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
+        let answer = Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
         answer.item().map(|item| stored(OPERATION, item)).transpose()
     }
 
@@ -113,7 +113,7 @@ impl Table {
             .consistent_read(true)
             .scan_index_forward(false)
             .limit(1);
-        let answer = request.send().await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
+        let answer = Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
         let Some(item) = answer.items().first() else { return Ok(None) };
         Ok(Some((key_of(OPERATION, pk, item)?, stored(OPERATION, item)?)))
     }

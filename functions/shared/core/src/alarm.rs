@@ -84,7 +84,7 @@ pub struct State {
     pub timestamp: String,
 }
 
-/// An alarm's configuration, as far as it is told to people.
+/// An alarm's configuration, as far as it is shown to people.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Configuration {
     /// What its owner says that it means.
@@ -121,38 +121,38 @@ impl Configuration {
     }
 }
 
-/// How many changes of an application's alarms are told one by one, within [`FLOOD_SECONDS`].
-pub const TOLD_ALONE: u32 = 6;
-/// The time in which they are counted. What comes on top of them is told together when it is over.
+/// How many changes of an application's alarms have a notification each, within [`FLOOD_SECONDS`].
+pub const NOTIFIED_ALONE: u32 = 6;
+/// The time in which they are counted. What comes on top of them is one notification when it is over.
 pub const FLOOD_SECONDS: i64 = 10 * 60;
 
-/// The alarms' changes of an application in the last minutes: many at once are told together.
+/// The alarms' changes of an application in the last minutes: many at once are one notification.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flood {
     /// When the first of them came.
     pub since: Timestamp,
-    /// How many were told alone.
-    pub told: u32,
+    /// How many had a notification each.
+    pub notified: u32,
     /// Those that were not, a line each.
     pub held: Vec<String>,
 }
 
 impl Flood {
-    /// The flood with one more change, and whether that one is told alone.
+    /// The flood with one more change, and whether that one has a notification of its own.
     #[must_use]
     pub fn and(&self, line: &str, now: Timestamp) -> (Self, bool) {
         let over = self.is_over(now);
         if over && self.held.is_empty() {
-            return (Self { since: now, told: 1, held: vec![] }, true);
+            return (Self { since: now, notified: 1, held: vec![] }, true);
         }
-        if !over && self.told < TOLD_ALONE {
-            return (Self { told: self.told + 1, ..self.clone() }, true);
+        if !over && self.notified < NOTIFIED_ALONE {
+            return (Self { notified: self.notified + 1, ..self.clone() }, true);
         }
         let held = self.held.iter().cloned().chain([line.to_owned()]).collect();
         (Self { held, ..self.clone() }, false)
     }
 
-    /// Whether there is something held that is to be told by now.
+    /// Whether there is something held that people are to be notified of by now.
     #[must_use]
     pub fn is_due(&self, now: Timestamp) -> bool {
         !self.held.is_empty() && self.is_over(now)
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_strangers_alarm_does_not_ring_for_us() {
+    fn an_alarm_that_the_stage_does_not_watch_does_not_fire_for_it() {
         let readings = [reading("b", AlarmState::Alarm), reading("a", AlarmState::Ok)];
         assert_eq!(firing(&["a".to_owned()], &readings), None);
         assert_eq!(firing(&["b".to_owned()], &readings).map(|r| r.name.as_str()), Some("b"));
@@ -243,10 +243,10 @@ mod tests {
     }
 
     #[test]
-    fn of_many_changes_the_first_are_told_alone_and_the_rest_together() {
+    fn of_many_changes_the_first_have_a_notification_each_and_the_rest_share_one() {
         let at = |second| Timestamp::from_second(second).expect("in range");
         let mut flood = Flood::default();
-        let told: Vec<bool> = (0..9)
+        let alone: Vec<bool> = (0..9)
             .map(|second| {
                 let (next, alone) = flood.and(&format!("change {second}"), at(10_000 + second));
                 flood = next;
@@ -255,10 +255,10 @@ mod tests {
             .collect();
         let end = at(10_000 + FLOOD_SECONDS);
 
-        assert_eq!(told.iter().filter(|alone| **alone).count(), usize::try_from(TOLD_ALONE).expect("it is small"));
+        assert_eq!(alone.iter().filter(|alone| **alone).count(), usize::try_from(NOTIFIED_ALONE).expect("it is small"));
         assert_eq!(flood.held, ["change 6", "change 7", "change 8"]);
         assert!(!flood.is_due(at(10_020)) && flood.is_due(end));
-        assert!(!flood.and("late", end).1, "what is held is told before anything else is");
+        assert!(!flood.and("late", end).1, "people are notified of what is held before anything else");
         assert!(Flood { held: vec![], ..flood }.and("late", end).1);
     }
 }

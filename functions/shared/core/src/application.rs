@@ -149,7 +149,7 @@ pub struct BakePolicy {
     pub duration: Span,
     /// The names of the CloudWatch alarms. They must be quiet before the stage changes, too.
     pub alarms: Vec<String>,
-    /// How long after a release one of its alarms still has the stage's approvers asked whether to put back what ran before; a day
+    /// How long after a release one of its alarms still has the stage's approvers asked whether to restore what ran before; a day
     /// when it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watch_for: Option<Span>,
@@ -283,8 +283,8 @@ impl Application {
     }
 
     /// The same with one stage alone, for an image that was released before. It does not bake, and its alarms are not looked
-    /// at: that one rings is why people put an earlier image back. For the same reason nothing else is waited for: what its scan found
-    /// by now, a snapshot; its migration has run long ago, and all traffic goes back at once. Nothing where there is no such stage.
+    /// at: that one is in ALARM is why people restore an earlier image. For the same reason nothing else is waited for: what its scan found
+    /// by now, a snapshot; its migration has run long ago, and all traffic shifts back at once. Nothing where there is no such stage.
     #[must_use]
     pub fn only(mut self, stage: &StageName) -> Option<Self> {
         self.stages.retain(|one| one.name == *stage);

@@ -109,7 +109,7 @@ pub struct Verified {
     pub verification: Verification,
 }
 
-/// What a link stands for. It is found by the hash of its locator, which is not stored itself.
+/// What a link stands for. It is found by the hash of its token, which is not stored itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
     /// The approval.
@@ -177,7 +177,7 @@ pub enum Refusal {
     #[error("this person is not among the approvers")]
     NotAsked,
     /// Someone who did not push the image must approve, and nobody knows who did.
-    #[error("one who did not push the image must approve, and CloudTrail has not told who pushed it")]
+    #[error("one who did not push the image must approve, and CloudTrail has not recorded who pushed it")]
     PusherUnknown,
     /// The digest that was typed is not this one.
     #[error("the characters that were typed are not the digest's last six")]
@@ -272,7 +272,7 @@ impl Approval {
         &hex[hex.len() - 6..]
     }
 
-    /// The approval with one more answer. `pushers` are those who pushed the image, where CloudTrail has told it.
+    /// The approval with one more answer. `pushers` are those who pushed the image, where CloudTrail has recorded it.
     ///
     /// # Errors
     ///
@@ -457,7 +457,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn strangers_have_no_say() {
+    fn who_was_not_asked_has_no_say() {
         assert_eq!(approval(1).decide(&person("eve"), Verdict::Approved, "", None, second(1)), Err(Refusal::NotAsked));
     }
 

@@ -83,7 +83,7 @@ impl What {
 
 /// What is to be written down; its place in the chain is found when it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Happening {
+pub struct NewEntry {
     /// When.
     pub at: Timestamp,
     /// What.
@@ -118,9 +118,9 @@ pub struct Broken {
 impl Sealed {
     /// The entry behind the last one of a chain; behind none, the first.
     #[must_use]
-    pub fn after(last: Option<(u64, &Self)>, approval: &Approval, happening: &Happening) -> (u64, Self) {
+    pub fn after(last: Option<(u64, &Self)>, approval: &Approval, happening: &NewEntry) -> (u64, Self) {
         let sequence = last.map_or(0, |(sequence, _)| sequence) + 1;
-        let Happening { at, what, person, words } = happening.clone();
+        let NewEntry { at, what, person, words } = happening.clone();
         let entry =
             Entry { sequence, at, what, approval: approval.id.clone(), digest: approval.release.image.digest.clone(), person, words };
         let entry = serde_json::to_string(&entry).expect("an entry is plain values, which make JSON");
@@ -168,7 +168,7 @@ mod tests {
     fn chain(length: u64) -> Vec<Sealed> {
         let mut chain: Vec<Sealed> = Vec::new();
         for number in 0..length {
-            let happening = Happening { at: Timestamp::UNIX_EPOCH, what: What::Opened, person: None, words: format!("look {number}") };
+            let happening = NewEntry { at: Timestamp::UNIX_EPOCH, what: What::Opened, person: None, words: format!("look {number}") };
             let (_, sealed) = Sealed::after(chain.last().map(|last| (number, last)), &approval(1), &happening);
             chain.push(sealed);
         }

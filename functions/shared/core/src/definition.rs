@@ -16,13 +16,13 @@ pub const OF_THE_REVISION: [&str; 9] = [
     "deregisteredAt",
     "deleteRequestedAt",
 ];
-/// How many lines are told.
+/// How many lines are shown.
 const LINES: usize = 20;
-/// The longest value that is told, in characters.
+/// The longest value that is shown, in characters.
 const LONGEST: usize = 60;
 
 /// What is in `after` and not in `before`, or otherwise, a line each, as ECS's own JSON names it. The family, the tags and the
-/// containers' images are left out. Values of environment variables are not told: people put secrets there.
+/// containers' images are left out. Values of environment variables are not shown: people put secrets there.
 #[must_use]
 pub fn changes(before: &Value, after: &Value) -> Vec<String> {
     let (before, after) = (flat(before), flat(after));
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_differs_is_told_and_no_value_of_the_environment() {
+    fn only_what_differs_is_shown_and_no_value_of_the_environment() {
         let before = json!({
             "taskDefinitionArn": "…:1", "revision": 1, "family": "production-web", "cpu": "256", "volumes": [],
             "containerDefinitions": [{ "name": "web", "image": "web@sha256:1", "essential": true, "environment": [

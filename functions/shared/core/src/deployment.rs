@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::image::Digest;
-use crate::name::{ServiceArn, TaskDefinitionArn};
+use crate::name::{ServiceArn, ServiceName, TaskDefinitionArn};
 
 /// A service as ECS describes it at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub struct ServiceEvent {
 }
 
 impl ServiceView {
-    /// ECS's newest message since then that tells what is wrong, else the one that the deployment failed; the others tell of its
+    /// ECS's newest message since then that says what is wrong, else the one that the deployment failed; the others tell of its
     /// progress.
     #[must_use]
     pub fn trouble(&self, since: Timestamp) -> Option<&str> {
@@ -109,6 +109,13 @@ pub struct TaskView {
     pub stopped_reason: Option<String>,
 }
 
+/// Whether somebody else deployed to a service: it runs none of the task definitions that the release knows, which are its baseline and
+/// what it deployed. In words.
+#[must_use]
+pub fn external_change(service: &ServiceName, running: &TaskDefinitionArn, known: &[&TaskDefinitionArn]) -> Option<String> {
+    (!known.contains(&running)).then(|| format!("external change: {service} runs {running}, which this release did not deploy"))
+}
+
 /// Where a deployment of one task definition stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Progress {
@@ -116,8 +123,8 @@ pub enum Progress {
     Going,
     /// The service runs the wanted task definition, and nothing else.
     Done,
-    /// ECS gave it up, or the service runs something else: someone deployed over it, or ECS's circuit breaker has put back
-    /// what ran before and forgotten the deployment.
+    /// ECS gave it up, or the service runs something else: an external change, or ECS's circuit breaker has restored what ran before
+    /// and forgotten the deployment.
     Failed {
         /// ECS's words, or what the service runs.
         reason: String,
@@ -246,9 +253,9 @@ mod tests {
 
     #[test]
     fn stable_is_not_mine() {
-        let strangers = service(9, vec![deployment(9, Rollout::Completed, 1)]);
+        let external = service(9, vec![deployment(9, Rollout::Completed, 1)]);
         let replaced = Progress::Failed { reason: format!("the service runs {} instead", td(9)) };
-        assert_eq!(judge(&strangers, &td(2)), replaced);
+        assert_eq!(judge(&external, &td(2)), replaced);
         let both = service(9, vec![deployment(9, Rollout::InProgress, 0), deployment(2, Rollout::InProgress, 1)]);
         assert_eq!(judge(&both, &td(2)), replaced);
     }

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::name::ReleaseId;
+use crate::protocol::Attempt;
 
 /// How long a function that has begun to write may still be writing, in seconds: the longest time-out of a function that
 /// changes services (30 s), and some more. Until then nobody takes the lock, dead or done as its holder may be.
@@ -36,15 +37,27 @@ pub struct Holder {
     pub writers: u32,
     /// Until when such a function may be writing.
     pub lease_until: Timestamp,
+    /// The attempt at a step that has fenced off those before it: they do not begin to write any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fence: Option<Attempt>,
 }
 
-/// Whether a release's execution still runs, as Step Functions tells it.
+/// Whether a release's execution still runs, as Step Functions describes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Life {
     /// It runs.
     Running,
     /// It ended, was stopped, or never was.
     Ended,
+}
+
+/// What fencing off the earlier attempts of a release came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fenced {
+    /// None of them writes, and none begins to.
+    Alone,
+    /// One of them has begun to write before, and may still be writing.
+    NotYet,
 }
 
 /// What asking for the lock comes to.
@@ -77,13 +90,19 @@ impl Lock {
         match &self.holder {
             Some(holder) if holder.release == *release => Claim::Held,
             Some(holder) if life == Life::Running || holder.is_writing(now) => Claim::Taken(holder.clone()),
-            None if self.rests_until.is_some_and(|until| now < until) => Claim::Resting(self.rests_until.unwrap_or(now)),
+            None if self.rests(now) => Claim::Resting(self.rests_until.unwrap_or(now)),
             _ => Claim::Free(Self {
                 generation: self.generation + 1,
-                holder: Some(Holder { release: release.clone(), writers: 0, lease_until: now }),
+                holder: Some(Holder { release: release.clone(), writers: 0, lease_until: now, fence: None }),
                 rests_until: None,
             }),
         }
+    }
+
+    /// Whether a function of the last holder, who gave the lock back, may be writing.
+    #[must_use]
+    pub fn rests(&self, now: Timestamp) -> bool {
+        self.rests_until.is_some_and(|until| now < until)
     }
 
     /// Whether release and generation are the holder's.
@@ -103,12 +122,36 @@ impl Lock {
     ///
     /// # Errors
     ///
-    /// [`Lost`], when release and generation are not the holder's. Nothing may be changed then.
-    pub fn begin_writing(&self, release: &ReleaseId, generation: u64, now: Timestamp) -> Result<Self, Lost> {
+    /// [`Lost`], when release and generation are not the holder's, or a later attempt has fenced this one off. Nothing may be changed then.
+    pub fn begin_writing(&self, release: &ReleaseId, generation: u64, attempt: Attempt, now: Timestamp) -> Result<Self, Lost> {
         let holder = self.is_held_by(release, generation)?;
+        if holder.fence.is_some_and(|fence| fence > attempt) {
+            return Err(Lost { generation, now: "a later step of the release writes with it".to_owned() });
+        }
         let lease_until = now + SignedDuration::from_secs(LEASE_SECONDS);
         let holder = Holder { writers: holder.writers.saturating_add(1), lease_until, ..holder.clone() };
         Ok(Self { holder: Some(holder), ..self.clone() })
+    }
+
+    /// Fences off the attempts before this one: the lock to write, where it is not written yet, and whether this attempt is alone.
+    ///
+    /// # Errors
+    ///
+    /// [`Lost`], when release and generation are not the holder's.
+    pub fn fence_off(
+        &self,
+        release: &ReleaseId,
+        generation: u64,
+        attempt: Attempt,
+        now: Timestamp,
+    ) -> Result<(Option<Self>, Fenced), Lost> {
+        let holder = self.is_held_by(release, generation)?;
+        let fenced = if holder.is_writing(now) { Fenced::NotYet } else { Fenced::Alone };
+        if holder.fence >= Some(attempt) {
+            return Ok((None, fenced));
+        }
+        let holder = Holder { fence: Some(attempt), ..holder.clone() };
+        Ok((Some(Self { holder: Some(holder), ..self.clone() }), fenced))
     }
 
     /// The lock once a function has stopped writing; nothing where the release does not have it any more.
@@ -149,6 +192,9 @@ mod tests {
         Timestamp::from_second(at).expect("in range")
     }
 
+    /// The attempt that most of these write as.
+    const FIRST: Attempt = Attempt { entered_at: Timestamp::UNIX_EPOCH, retry: 0 };
+
     fn taken(lock: &Lock, by: &str, at: i64) -> Lock {
         match lock.claim(&id(by), Life::Ended, second(at)) {
             Claim::Free(taken) => taken,
@@ -177,15 +223,15 @@ mod tests {
         let first = taken(&Lock::default(), "a", 0);
         let second_lock = taken(&first, "b", 0);
         assert_eq!(second_lock.generation, 2);
-        let lost = second_lock.begin_writing(&id("a"), 1, second(1)).expect_err("a lost it");
+        let lost = second_lock.begin_writing(&id("a"), 1, FIRST, second(1)).expect_err("a lost it");
         assert_eq!(lost.to_string(), "generation 1 has lost the lock: b has generation 2");
-        assert!(second_lock.begin_writing(&id("b"), 2, second(1)).is_ok());
+        assert!(second_lock.begin_writing(&id("b"), 2, FIRST, second(1)).is_ok());
         assert_eq!((second_lock.given_back(&id("a")), second_lock.stopped_writing(&id("a"), 1)), (None, None));
     }
 
     #[test]
     fn nobody_takes_the_lock_while_a_function_of_a_dead_holder_may_be_writing() {
-        let writing = taken(&Lock::default(), "a", 0).begin_writing(&id("a"), 1, second(0)).expect("a has it");
+        let writing = taken(&Lock::default(), "a", 0).begin_writing(&id("a"), 1, FIRST, second(0)).expect("a has it");
         assert!(matches!(writing.claim(&id("b"), Life::Ended, second(LEASE_SECONDS - 1)), Claim::Taken(_)));
         assert_eq!(taken(&writing, "b", LEASE_SECONDS).generation, 2);
         let stopped = writing.stopped_writing(&id("a"), 1).expect("a has it");
@@ -195,8 +241,8 @@ mod tests {
     #[test]
     fn a_lock_that_is_given_back_rests_while_a_function_may_be_writing() {
         // A retry has done the work of a function that still goes on, or was killed.
-        let twice = taken(&Lock::default(), "a", 0).begin_writing(&id("a"), 1, second(0)).expect("a has it");
-        let twice = twice.begin_writing(&id("a"), 1, second(5)).expect("a has it");
+        let twice = taken(&Lock::default(), "a", 0).begin_writing(&id("a"), 1, FIRST, second(0)).expect("a has it");
+        let twice = twice.begin_writing(&id("a"), 1, FIRST, second(5)).expect("a has it");
         let once = twice.stopped_writing(&id("a"), 1).expect("a has it");
         let resting = once.given_back(&id("a")).expect("a has it");
 
@@ -209,6 +255,21 @@ mod tests {
     #[test]
     fn nobody_writes_after_giving_the_lock_back() {
         let free = taken(&Lock::default(), "a", 0).given_back(&id("a")).expect("a has it");
-        assert!(free.begin_writing(&id("a"), 1, second(1)).is_err());
+        assert!(free.begin_writing(&id("a"), 1, FIRST, second(1)).is_err());
+    }
+
+    #[test]
+    fn an_earlier_attempt_does_not_begin_to_write_once_a_later_one_has_fenced_it_off() {
+        let later = Attempt { retry: 1, ..FIRST };
+        let lock = taken(&Lock::default(), "a", 0).begin_writing(&id("a"), 1, FIRST, second(0)).expect("a has it");
+
+        let (fenced, alone) = lock.fence_off(&id("a"), 1, later, second(1)).expect("a has it");
+        let fenced = fenced.expect("it is new");
+        assert_eq!(alone, Fenced::NotYet);
+        assert!(fenced.begin_writing(&id("a"), 1, FIRST, second(2)).is_err());
+        assert!(fenced.begin_writing(&id("a"), 1, later, second(2)).is_ok());
+        assert_eq!(fenced.fence_off(&id("a"), 1, later, second(LEASE_SECONDS)), Ok((None, Fenced::Alone)), "its lease is over");
+        assert_eq!(fenced.fence_off(&id("a"), 1, FIRST, second(2)), Ok((None, Fenced::NotYet)), "an earlier fence changes nothing");
+        assert!(fenced.fence_off(&id("b"), 1, later, second(2)).is_err());
     }
 }

@@ -108,7 +108,7 @@ pub struct Migration {
     pub task_definition: TaskDefinitionArn,
     /// When it was begun.
     pub began_at: Timestamp,
-    /// Its task's ARN, once ECS has told it.
+    /// Its task's ARN, once ECS has said it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<String>,
     /// How it ended.
@@ -152,10 +152,10 @@ impl TaskEnd {
 pub fn not_crossed(migration: &Migration, snapshot: Option<&Taken>) -> Option<String> {
     (migration.kind == Kind::Contract).then(|| {
         let back = snapshot.map_or_else(
-            || "The stage asks for no snapshot: the database's own backups are the way back".to_owned(),
+            || "The stage asks for no snapshot: its data is in the database's own backups".to_owned(),
             |taken| {
                 format!(
-                    "The snapshot {} of {} was taken before it; it comes back as a new database with: {}",
+                    "The snapshot {} of {} was taken before it; it is restored to a new database with: {}",
                     taken.identifier,
                     taken.database.name(),
                     taken.restore_command()
@@ -164,7 +164,7 @@ pub fn not_crossed(migration: &Migration, snapshot: Option<&Taken>) -> Option<St
         );
         format!(
             "its migration is one that a rollback may not cross ({LABEL}={}): what ran before does not fit the schema any more, and is not \
-             put back. {back}",
+             restored. {back}",
             Kind::Contract.as_str()
         )
     })
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_contraction_is_not_crossed_and_the_way_back_is_told() {
+    fn only_a_contraction_is_not_crossed_and_what_to_restore_is_said() {
         assert_eq!(not_crossed(&migration(Kind::Expand), None), None);
         let taken = Taken { identifier: "slipway-web-a1".into(), database: Database::Instance("orders".into()), at: Timestamp::UNIX_EPOCH };
 
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_is_told_with_its_code_and_the_end_of_its_log() {
+    fn an_end_has_its_code_and_the_end_of_its_log() {
         let end = TaskEnd {
             exit_code: Some(3),
             reason: "Essential container in task exited".into(),

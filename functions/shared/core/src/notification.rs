@@ -1,4 +1,4 @@
-//! What people are told, wherever they read it: a mail, a chat, or their own program.
+//! Notifications, wherever people read them: a mail, a chat, or their own program.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -38,7 +38,7 @@ pub enum Kind {
     AlarmQuiet,
     /// An alarm has too little data.
     AlarmBlind,
-    /// Several changes of alarms, told together.
+    /// Several changes of alarms in one notification.
     AlarmFlood,
 }
 
@@ -80,7 +80,7 @@ impl Kind {
             Self::Superseded => "SUPERSEDED",
             Self::Failed => "FAILED",
             Self::Stuck => "STUCK",
-            Self::AlarmRings => "ALARM_RINGS",
+            Self::AlarmRings => "ALARM_FIRES",
             Self::AlarmQuiet => "ALARM_QUIET",
             Self::AlarmBlind => "ALARM_BLIND",
             Self::AlarmFlood => "ALARM_FLOOD",
@@ -112,7 +112,7 @@ pub struct Fact {
     pub value: String,
 }
 
-/// Something that people are told.
+/// A notification.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notification {
     /// What it is about.
@@ -320,7 +320,7 @@ impl Notification {
         }
     }
 
-    /// Changes of alarms that came too fast to be told one by one.
+    /// Changes of alarms that came too fast for one notification each.
     #[must_use]
     pub fn flood(application: &ApplicationName, held: &[String]) -> Self {
         let count = held.len();
@@ -330,7 +330,7 @@ impl Notification {
             stage: None,
             title: format!("{count} more changes of {application}'s alarms"),
             paragraphs: vec![
-                format!("{application}'s alarms changed faster than they are told one by one. These came on top:"),
+                format!("{application}'s alarms changed too fast for one notification each. These came on top:"),
                 held.join("\n"),
             ],
             facts: vec![],

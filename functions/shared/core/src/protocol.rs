@@ -206,7 +206,7 @@ impl WakeKey {
         }
     }
 
-    /// Whether only AWS tells of it. Such an event may be lost, and the reconciler looks; the table's own changes come for certain.
+    /// Whether only an event of AWS brings it. Such an event may be lost, and the reconciler looks; the table's own changes come for certain.
     #[must_use]
     pub const fn may_be_lost(&self) -> bool {
         matches!(self, Self::Service(_) | Self::Alarm(_) | Self::Scan(_) | Self::Database(_) | Self::Task(_))
@@ -249,24 +249,45 @@ pub struct Waiting {
     pub state: String,
 }
 
-/// What writing a callback comes to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Parked {
-    /// It is to be written, in the place of one that was woken by these keys.
-    Write {
-        /// The keys that the callback before waited on.
-        before: Vec<WakeKey>,
-    },
-    /// A later attempt is there: this one's token is worth nothing any more.
-    Outrun,
+/// The callback of an attempt that waits; none where a later attempt has written its own: an old invocation never overwrites a newer
+/// token.
+///
+/// It keeps the keys of the callback before. What points to a callback is removed with the release, so that no attempt removes what
+/// another one is found by; a key too many wakes for nothing.
+#[must_use]
+pub fn park(before: Option<Callback>, waits: &Callback) -> Option<Callback> {
+    let before = match before {
+        Some(before) if before.attempt > waits.attempt => return None,
+        before => before.map_or_else(Vec::new, |before| before.on),
+    };
+    let mut on = [waits.on.clone(), before].concat();
+    on.sort();
+    on.dedup();
+    Some(Callback { on, ..waits.clone() })
 }
 
-/// Decides whether an attempt may write its callback: an old invocation never overwrites a newer token.
+/// The callback once an attempt has found out what it wanted to know: nobody waits, and nothing fails. None where it is a later attempt's.
+/// It stays, so that its version goes on: an old invocation that read it earlier cannot write over a newer one.
 #[must_use]
-pub fn park(current: Option<&Callback>, attempt: Attempt) -> Parked {
-    match current {
-        Some(current) if current.attempt > attempt => Parked::Outrun,
-        current => Parked::Write { before: current.map(|current| current.on.clone()).unwrap_or_default() },
+pub fn forget(before: Option<Callback>, attempt: Attempt) -> Option<Callback> {
+    let before = before.filter(|before| before.attempt <= attempt)?;
+    Some(Callback { token: None, deadline: None, failing_since: None, attempt, ..before })
+}
+
+/// The callback once an attempt could not find out, at `fails.failing_since`, and since when none could. None where nothing new is known:
+/// the failure of an old attempt does not count against a later one, nor a failure in an earlier visit of the state against this one.
+#[must_use]
+pub fn cannot_look(before: Option<Callback>, fails: &Callback) -> (Option<Callback>, Option<Timestamp>) {
+    match before {
+        Some(before) if before.attempt > fails.attempt => (None, None),
+        Some(before) if before.failing_since.is_some() && before.attempt.entered_at == fails.attempt.entered_at => {
+            (None, before.failing_since)
+        }
+        Some(before) => {
+            let token = before.token.filter(|_| before.attempt == fails.attempt);
+            (Some(Callback { token, on: before.on, deadline: before.deadline, ..fails.clone() }), fails.failing_since)
+        }
+        None => (Some(fails.clone()), fails.failing_since),
     }
 }
 
@@ -307,15 +328,37 @@ mod tests {
 
     #[test]
     fn an_old_invocation_never_overwrites_a_newer_token() {
-        let there = callback(attempt(10, 2), vec![WakeKey::Alarm("5xx".into())]);
+        let alarm = |name: &str| WakeKey::Alarm(name.into());
+        let there = callback(attempt(10, 2), vec![alarm("5xx")]);
 
         for older in [attempt(10, 1), attempt(9, 7)] {
-            assert_eq!(park(Some(&there), older), Parked::Outrun);
+            let late = callback(older, vec![]);
+            assert_eq!(park(Some(there.clone()), &late), None);
+            assert_eq!(forget(Some(there.clone()), older), None);
+            assert_eq!(cannot_look(Some(there.clone()), &Callback { failing_since: Some(Timestamp::UNIX_EPOCH), ..late }), (None, None));
         }
         for same_or_later in [attempt(10, 2), attempt(10, 3), attempt(11, 0)] {
-            assert_eq!(park(Some(&there), same_or_later), Parked::Write { before: there.on.clone() });
+            let parked = park(Some(there.clone()), &callback(same_or_later, vec![alarm("cpu")])).expect("it is parked");
+            assert_eq!((parked.attempt, parked.on), (same_or_later, vec![alarm("5xx"), alarm("cpu")]), "it keeps what points to it");
+            let forgotten = forget(Some(there.clone()), same_or_later).expect("it is forgotten");
+            assert_eq!((forgotten.token, forgotten.on), (None, vec![alarm("5xx")]));
         }
-        assert_eq!(park(None, attempt(0, 0)), Parked::Write { before: vec![] });
+        assert_eq!(forget(None, attempt(0, 0)), None);
+    }
+
+    #[test]
+    fn it_counts_since_when_a_visit_of_the_state_cannot_find_out() {
+        let at = |second| Timestamp::from_second(second).ok();
+        let fails = |attempt, second| Callback { token: None, failing_since: at(second), ..callback(attempt, vec![]) };
+
+        let (first, since) = cannot_look(None, &fails(attempt(10, 0), 11));
+        assert_eq!(since, at(11));
+        assert_eq!(cannot_look(first.clone(), &fails(attempt(10, 4), 70)), (None, at(11)), "it fails since then");
+        let (_, since) = cannot_look(first.clone(), &fails(attempt(90, 0), 91));
+        assert_eq!(since, at(91), "the state was entered anew");
+        let looked = forget(first, attempt(10, 5));
+        let (_, since) = cannot_look(looked, &fails(attempt(10, 6), 80));
+        assert_eq!(since, at(80), "it had looked meanwhile");
     }
 
     #[test]

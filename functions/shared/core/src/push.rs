@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn deletions_failures_and_strangers_are_ignored() {
+    fn deletions_failures_and_other_accounts_are_ignored() {
         let deletion = ImageAction { action_type: "DELETE".into(), ..action() };
         let failure = ImageAction { result: "FAILURE".into(), ..action() };
         assert_eq!(image_of(&deletion), Err(Ignored::NotAPush("DELETE".into())));

@@ -1,4 +1,4 @@
-//! Who pushed an image, as far as CloudTrail tells it.
+//! Who pushed an image, as far as CloudTrail records it.
 
 use serde::{Deserialize, Serialize};
 

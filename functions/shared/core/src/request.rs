@@ -18,7 +18,7 @@ pub const SOURCE: &str = "slipway";
 pub enum Request {
     /// One more release of an image, through every stage and gate.
     Release(ReleaseRequested),
-    /// A release is to end, and what it has begun is to be put back.
+    /// A release is to end, and what it has begun is to be rolled back.
     Abort(AbortRequested),
     /// An image may be released again, when someone asks for it.
     Lift(LiftRequested),

@@ -1,11 +1,11 @@
-//! What a stage ran before a release touched it, and how that is put back.
+//! What a stage ran before a release touched it, and how that is restored.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::alarm::{AlarmReading, disquiet};
-use crate::deployment::ServiceView;
+use crate::deployment::{ServiceView, external_change};
 use crate::name::{ServiceArn, ServiceName, StageName, TaskDefinitionArn};
 
 /// What a stage ran before the release touched it.
@@ -61,7 +61,7 @@ pub struct ServiceBaseline {
     pub image: String,
     /// How many tasks it should run.
     pub desired_count: u32,
-    /// Whether the registry did not have its image any more. Putting it back would find nothing to run.
+    /// Whether the registry did not have its image any more. Restoring it would find nothing to run.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub image_gone: bool,
 }
@@ -77,7 +77,7 @@ impl Baseline {
 impl ServiceBaseline {
     /// Why a rollback cannot bring this back, where that is known before anything changes.
     #[must_use]
-    pub fn no_way_back(&self) -> Option<String> {
+    pub fn not_restorable(&self) -> Option<String> {
         let Self { service, image, .. } = self;
         if self.ran_nothing() {
             Some(format!("this is the first release of {service}, and undoing it stops the service"))
@@ -98,15 +98,17 @@ impl ServiceBaseline {
 /// What a rollback does with one service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Restoration {
-    /// It runs its baseline already: the release had not reached it, an earlier run put it back, or ECS's circuit breaker
+    /// It runs its baseline already: the release had not reached it, an earlier run restored it, or ECS's circuit breaker
     /// was first.
     AlreadyBack,
-    /// It runs what the release deployed: put the baseline back.
-    PutBack,
-    /// It runs neither: someone else deployed to it, and that is not ours to undo.
+    /// It runs what the release deployed: restore the baseline.
+    Restore,
+    /// It runs neither: an external change, which is not ours to undo.
     Refuse {
         /// What it runs.
         running: TaskDefinitionArn,
+        /// The same in words.
+        reason: String,
     },
 }
 
@@ -125,12 +127,13 @@ pub fn restoration(
     if now.task_definition == baseline.task_definition {
         // A first release raises the count as well: running the template with tasks is not the baseline.
         let stopped = !baseline.ran_nothing() || now.desired_count == 0;
-        return if stopped { Restoration::AlreadyBack } else { Restoration::PutBack };
+        return if stopped { Restoration::AlreadyBack } else { Restoration::Restore };
     }
-    if registered.is_some_and(|ours| now.task_definition == *ours) {
-        return Restoration::PutBack;
+    let known: Vec<_> = registered.into_iter().collect();
+    match external_change(&baseline.service, &now.task_definition, &known) {
+        None => Restoration::Restore,
+        Some(reason) => Restoration::Refuse { running: now.task_definition.clone(), reason },
     }
-    Restoration::Refuse { running: now.task_definition.clone() }
 }
 
 #[cfg(test)]
@@ -166,26 +169,28 @@ mod tests {
     }
 
     #[test]
-    fn only_our_own_change_is_put_back() {
-        assert_eq!(restoration(&baseline(1), Some(&td(2)), None, &running(2, 1)), Restoration::PutBack);
+    fn only_our_own_change_is_undone() {
+        assert_eq!(restoration(&baseline(1), Some(&td(2)), None, &running(2, 1)), Restoration::Restore);
         assert_eq!(restoration(&baseline(1), Some(&td(2)), None, &running(1, 1)), Restoration::AlreadyBack);
         assert_eq!(restoration(&baseline(1), Some(&td(2)), Some(&td(3)), &running(3, 1)), Restoration::AlreadyBack);
-        assert_eq!(restoration(&baseline(1), Some(&td(2)), None, &running(9, 1)), Restoration::Refuse { running: td(9) });
-        assert_eq!(restoration(&baseline(1), None, None, &running(2, 1)), Restoration::Refuse { running: td(2) });
+        assert!(
+            matches!(restoration(&baseline(1), Some(&td(2)), None, &running(9, 1)), Restoration::Refuse { running, .. } if running == td(9))
+        );
+        assert!(matches!(restoration(&baseline(1), None, None, &running(2, 1)), Restoration::Refuse { .. }));
     }
 
     #[test]
-    fn what_cannot_be_put_back_is_known_before() {
-        assert_eq!(baseline(1).no_way_back(), None);
-        assert!(baseline(0).no_way_back().is_some_and(|why| why.contains("first release")));
+    fn what_cannot_be_restored_is_known_before() {
+        assert_eq!(baseline(1).not_restorable(), None);
+        assert!(baseline(0).not_restorable().is_some_and(|why| why.contains("first release")));
         let gone = ServiceBaseline { image_gone: true, ..baseline(1) };
-        assert!(gone.no_way_back().is_some_and(|why| why.contains("does not have any more")));
+        assert!(gone.not_restorable().is_some_and(|why| why.contains("does not have any more")));
     }
 
     #[test]
     fn a_first_release_is_undone_by_stopping_the_service() {
-        assert_eq!(restoration(&baseline(0), Some(&td(2)), None, &running(2, 1)), Restoration::PutBack);
-        assert_eq!(restoration(&baseline(0), Some(&td(2)), None, &running(1, 1)), Restoration::PutBack);
+        assert_eq!(restoration(&baseline(0), Some(&td(2)), None, &running(2, 1)), Restoration::Restore);
+        assert_eq!(restoration(&baseline(0), Some(&td(2)), None, &running(1, 1)), Restoration::Restore);
         assert_eq!(restoration(&baseline(0), Some(&td(2)), None, &running(1, 0)), Restoration::AlreadyBack);
     }
 }

@@ -8,7 +8,7 @@ use crate::span::Span;
 
 /// How long a stage waits for the result of a scan when its configuration does not say, in seconds.
 const WAIT_SECONDS: u32 = 15 * 60;
-/// How many findings are told by their names.
+/// How many findings are named.
 const TOLD: usize = 5;
 
 /// How bad a finding is, as ECR and Inspector call it, from the least to the worst.

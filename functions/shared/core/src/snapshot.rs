@@ -1,6 +1,6 @@
 //! Database snapshots before a stage changes: which is taken, which are removed, and how one is restored.
 //!
-//! A snapshot is not a rollback of the schema: a rollback puts images back, and nothing in a database.
+//! A snapshot is not a rollback of the schema: a rollback restores images, and nothing in a database.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;

@@ -86,7 +86,7 @@ impl fmt::Display for Percent {
     }
 }
 
-/// What ECS is told in whole minutes.
+/// What ECS is given in whole minutes.
 #[must_use]
 pub const fn minutes(span: &Span) -> u32 {
     span.seconds() / 60

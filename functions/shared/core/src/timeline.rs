@@ -1,4 +1,4 @@
-//! What happened to a release, moment by moment, as its page and its history show it.
+//! The timeline of a release: what happened to it, as its page and its history show it.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use crate::release::Release;
 
 /// One thing that happened to a release. It is written once: what happens twice keeps its first time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Moment {
+pub struct TimelineEvent {
     /// When.
     pub at: Timestamp,
     /// In which stage; none for what is about the whole release.
@@ -46,11 +46,11 @@ pub enum Step {
     Deployed,
     /// A service was seen through its load balancer.
     Verified,
-    /// The stage had baked, or an alarm rang.
+    /// The stage had baked, or an alarm fired.
     Baked,
-    /// The baseline was being put back.
+    /// The baseline was being restored.
     RollingBack,
-    /// ECS had put it back, or had not.
+    /// ECS had restored it, or had not.
     Restored,
     /// The release had its outcome.
     Ended,
@@ -80,37 +80,37 @@ impl Step {
     }
 }
 
-/// What a link to a release's page stands for. It is found by the hash of its locator, and lets one read only.
+/// What a link to a release's page stands for. It is found by the hash of its token, and lets one read only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct View {
     /// The release.
     pub release: Release,
 }
 
-/// A release's moments in the order in which they happened.
+/// A release's events in the order in which they happened.
 #[must_use]
-pub fn in_order(mut moments: Vec<Moment>) -> Vec<Moment> {
-    moments.sort_by_key(|moment| moment.at);
-    moments
+pub fn in_order(mut events: Vec<TimelineEvent>) -> Vec<TimelineEvent> {
+    events.sort_by_key(|event| event.at);
+    events
 }
 
 /// How long people were waited for, in every stage together. Who was not answered until the end was waited for until then.
 #[must_use]
-pub fn waited_for_people(moments: &[Moment], ended_at: Timestamp) -> Option<SignedDuration> {
-    let asked = moments.iter().filter(|moment| moment.step == Step::Asked);
+pub fn waited_for_people(events: &[TimelineEvent], ended_at: Timestamp) -> Option<SignedDuration> {
+    let asked = events.iter().filter(|event| event.step == Step::Asked);
     let waits: Vec<_> = asked
         .map(|asked| {
-            let decided = moments.iter().find(|moment| moment.step == Step::Decided && moment.stage == asked.stage);
+            let decided = events.iter().find(|event| event.step == Step::Decided && event.stage == asked.stage);
             decided.map_or(ended_at, |decided| decided.at).duration_since(asked.at)
         })
         .collect();
     (!waits.is_empty()).then(|| waits.into_iter().sum())
 }
 
-/// How long a stage ran something that had to be put back, from the first change to the end.
+/// How long a stage ran something that had to be rolled back, from the first change to the end.
 #[must_use]
-pub fn restored_after(moments: &[Moment], stage: Option<&StageName>, ended_at: Timestamp) -> Option<SignedDuration> {
-    let changed = moments.iter().find(|moment| moment.step == Step::Deploying && moment.stage.as_ref() == stage)?;
+pub fn restored_after(events: &[TimelineEvent], stage: Option<&StageName>, ended_at: Timestamp) -> Option<SignedDuration> {
+    let changed = events.iter().find(|event| event.step == Step::Deploying && event.stage.as_ref() == stage)?;
     Some(ended_at.duration_since(changed.at))
 }
 
@@ -118,28 +118,28 @@ pub fn restored_after(moments: &[Moment], stage: Option<&StageName>, ended_at: T
 mod tests {
     use super::*;
 
-    fn moment(second: i64, stage: Option<&str>, step: Step) -> Moment {
+    fn event(second: i64, stage: Option<&str>, step: Step) -> TimelineEvent {
         let stage = stage.map(|stage| StageName::new(stage).expect("a name"));
-        Moment { at: Timestamp::from_second(second).expect("in range"), stage, step, words: String::new() }
+        TimelineEvent { at: Timestamp::from_second(second).expect("in range"), stage, step, words: String::new() }
     }
 
     #[test]
-    fn the_figures_come_from_the_moments() {
-        let moments = in_order(vec![
-            moment(40, Some("production"), Step::Deploying),
-            moment(0, None, Step::Began),
-            moment(5, Some("staging"), Step::Deploying),
-            moment(10, Some("production"), Step::Asked),
-            moment(30, Some("production"), Step::Decided),
+    fn the_figures_come_from_the_timeline() {
+        let events = in_order(vec![
+            event(40, Some("production"), Step::Deploying),
+            event(0, None, Step::Began),
+            event(5, Some("staging"), Step::Deploying),
+            event(10, Some("production"), Step::Asked),
+            event(30, Some("production"), Step::Decided),
         ]);
         let end = Timestamp::from_second(100).expect("in range");
         let production = StageName::new("production").expect("a name");
 
-        assert_eq!(moments.iter().map(|moment| moment.at.as_second()).collect::<Vec<_>>(), [0, 5, 10, 30, 40]);
-        assert_eq!(waited_for_people(&moments, end), Some(SignedDuration::from_secs(20)));
-        assert_eq!(waited_for_people(&moments[..3], end), Some(SignedDuration::from_secs(90)));
-        assert_eq!(waited_for_people(&moments[..2], end), None);
-        assert_eq!(restored_after(&moments, Some(&production), end), Some(SignedDuration::from_secs(60)));
-        assert_eq!(restored_after(&moments[..4], Some(&production), end), None);
+        assert_eq!(events.iter().map(|event| event.at.as_second()).collect::<Vec<_>>(), [0, 5, 10, 30, 40]);
+        assert_eq!(waited_for_people(&events, end), Some(SignedDuration::from_secs(20)));
+        assert_eq!(waited_for_people(&events[..3], end), Some(SignedDuration::from_secs(90)));
+        assert_eq!(waited_for_people(&events[..2], end), None);
+        assert_eq!(restored_after(&events, Some(&production), end), Some(SignedDuration::from_secs(60)));
+        assert_eq!(restored_after(&events[..4], Some(&production), end), None);
     }
 }

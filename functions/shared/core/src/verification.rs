@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::deployment::{ServiceView, TaskView};
+use crate::deployment::{ServiceView, TaskView, external_change};
 use crate::image::Digest;
 use crate::name::{ServiceName, TaskDefinitionArn};
 
@@ -137,7 +137,7 @@ pub fn judge(expected: &Expected<'_>, service: &ServiceView, tasks: &[TaskView],
             && expected.digest.is_none_or(|digest| task.digests.is_empty() || task.digests.contains(digest))
     };
     let running: Vec<&TaskView> = tasks.iter().filter(ours).collect();
-    let strangers = tasks.len() - running.len();
+    let others = tasks.len() - running.len();
     let healthy = |task: &&&TaskView| {
         task.address.as_ref().is_some_and(|address| targets.iter().any(|target| target.address == *address && target.healthy))
     };
@@ -149,10 +149,10 @@ pub fn judge(expected: &Expected<'_>, service: &ServiceView, tasks: &[TaskView],
 
     let reason = if expected.desired_count == 0 {
         (!tasks.is_empty()).then(|| format!("{name} should run nothing, and still runs {}", count(tasks.len(), "task")))
-    } else if service.task_definition != *expected.task_definition {
-        Some(format!("{name} runs {}, not {}: someone else deployed to it", service.task_definition, expected.task_definition))
-    } else if strangers > 0 {
-        Some(format!("{} of {name} run something else than this release", count(strangers, "task")))
+    } else if let Some(change) = external_change(name, &service.task_definition, &[expected.task_definition]) {
+        Some(change)
+    } else if others > 0 {
+        Some(format!("{} of {name} run something else than this release", count(others, "task")))
     } else if running.len() < wanted {
         Some(format!("{name} runs {} of {wanted} tasks", running.len()))
     } else if !service.target_groups.is_empty() && targets_healthy < wanted {
@@ -297,7 +297,7 @@ mod tests {
             ("timed out", verdict(2, &ours, here, &failing(Err("timed out after 5 s".into())))),
             ("nothing", verdict(2, &ours, here, &[])),
             ("0 of 1 tasks", verdict(2, &[], &[], &good_probes())),
-            ("someone else", verdict(9, &ours, here, &good_probes())),
+            ("external change", verdict(9, &ours, here, &good_probes())),
             (
                 "something else",
                 verdict(2, &[task(2, "10.0.0.1"), task(1, "10.0.0.2")], &[("10.0.0.1", true), ("10.0.0.2", true)], &good_probes()),

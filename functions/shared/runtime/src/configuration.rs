@@ -1,5 +1,7 @@
 //! The environment, read once in `main` into a function's own typed configuration.
 
+use slipway_release::Channels;
+
 /// A lookup of environment variables, given in so that a configuration can be tested without a process.
 pub struct Environment<'a> {
     lookup: &'a dyn Fn(&str) -> Option<String>,
@@ -65,6 +67,19 @@ impl<'a> Environment<'a> {
         self.require("SLIPWAY_APPLICATIONS_PATH", "the SSM path of the applications, such as /slipway/applications")
     }
 
+    /// Where people are notified.
+    ///
+    /// # Errors
+    ///
+    /// When a variable is not set.
+    pub fn channels(&self) -> Result<Channels, ConfigurationError> {
+        Ok(Channels {
+            mails: self.require("SLIPWAY_NOTIFICATION_TOPIC_ARN", "the ARN of the notifications' SNS topic")?,
+            chats: self.require("SLIPWAY_CHAT_TOPIC_ARN", "the ARN of the SNS topic for chats")?,
+            pages: self.pages_url()?,
+        })
+    }
+
     /// Where the pages are that links lead to, without a slash at the end.
     ///
     /// # Errors
@@ -76,7 +91,7 @@ impl<'a> Environment<'a> {
     }
 }
 
-/// What a function is told by its environment that needs nothing but the table.
+/// The configuration of a function that needs nothing but the table.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The table's name.

@@ -1,24 +1,8 @@
-//! What every function shares besides its work: typed configuration, error names for Step Functions, logs, metrics,
-//! the clock, and the loop that serves invocations.
+//! How a function runs: typed configuration, the loop that serves invocations, the protocol of steps, error names for Step Functions,
+//! and logs.
 
-mod applications;
-mod audit;
-mod beginning;
-mod change;
-mod clock;
 mod configuration;
-mod deployment;
-mod ending;
-mod error;
-mod gate;
-mod locator;
-mod lock;
-mod log_tail;
-mod metric;
 mod step;
-mod successor;
-mod telling;
-mod timeline;
 
 use std::future::Future;
 
@@ -26,24 +10,10 @@ use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde_json::Value;
 
-pub use applications::{Configured, applications};
-pub use audit::{audit, close_approval, next_entry};
-pub use beginning::{Begun, Open, begin};
-pub use change::{approved, begin_change, change_of, image_of, migration_of, restart, revision, unwanted};
-pub use clock::now;
+use slipway_release::StepError;
+
 pub use configuration::{Config, ConfigurationError, Environment};
-pub use deployment::deployed;
-pub use ending::finish;
-pub use error::{StepError, parse, parse_at};
-pub use gate::deadline;
-pub use locator::{locator_hash, new_locator};
-pub use lock::{abort_of, begin_writing, holds_lock, interrupted, stop_writing};
-pub use log_tail::log_tail;
-pub use metric::{count, seconds};
 pub use step::serve_step;
-pub use successor::{deployer_after, newest_after};
-pub use telling::{Channels, tell, tell_once};
-pub use timeline::{happened, timeline};
 
 /// Serves invocations until Lambda ends the process. A failure is logged once, by `lambda_runtime`, with its whole chain
 /// of causes.
@@ -66,14 +36,13 @@ struct Failure(StepError);
 
 impl std::fmt::Debug for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Diagnostic { error_type, error_message } = Diagnostic::from(&self.0);
-        write!(f, "{error_type}: {error_message}")
+        write!(f, "{}: {}", self.0.name(), self.0.with_causes())
     }
 }
 
 impl From<Failure> for Diagnostic {
-    fn from(failure: Failure) -> Self {
-        Self::from(&failure.0)
+    fn from(Failure(error): Failure) -> Self {
+        Self { error_type: error.name().to_owned(), error_message: error.with_causes() }
     }
 }
 

@@ -8,10 +8,11 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use slipway_aws::{Aws, Delivery, Key, Table, Update};
 use slipway_core::name::StageName;
-use slipway_core::protocol::{Attempt, Callback, Parked, StepResult, StepTask, TaskError, Waiting, WakeKey, gives_up, park};
+use slipway_core::protocol::{Attempt, Callback, StepResult, StepTask, TaskError, Waiting, WakeKey, cannot_look, forget, gives_up, park};
 use slipway_core::step::StepInput;
+use slipway_release::{StepError, now, parse};
 
-use crate::{StepError, now, parse, serve};
+use crate::serve;
 
 /// How often one invocation looks, where what it waits for changes under its eyes.
 const LOOKS: usize = 4;
@@ -25,7 +26,7 @@ pub async fn serve_step<I, O, F, Fut>(aws: &Aws, table: &Table, step: F) -> Resu
 where
     I: StepInput + DeserializeOwned + Clone,
     O: Serialize + Sync,
-    F: Fn(I) -> Fut,
+    F: Fn(I, Attempt) -> Fut,
     Fut: Future<Output = Result<StepResult<O>, StepError>>,
 {
     serve(|event: Value| async {
@@ -51,13 +52,13 @@ impl<I: StepInput + Clone> Run<'_, I> {
     /// Runs the step until it waits with its token parked; else what it comes to.
     async fn until_it_waits<O, F, Fut>(&self, step: &F) -> Result<Option<StepResult<O>>, StepError>
     where
-        F: Fn(I) -> Fut,
+        F: Fn(I, Attempt) -> Fut,
         Fut: Future<Output = Result<StepResult<O>, StepError>>,
     {
         let Attempt { retry, .. } = self.task.attempt;
         let mut parked: Option<Vec<WakeKey>> = None;
         for _ in 0..LOOKS {
-            match step(self.task.input.clone()).await?.unless_near(now()) {
+            match step(self.task.input.clone(), self.task.attempt).await?.unless_near(now()) {
                 StepResult::Wait { mut on, deadline } => {
                     on.sort();
                     on.dedup();
@@ -110,36 +111,30 @@ impl<I: StepInput + Clone> Run<'_, I> {
 
     /// Keeps the token, and what points to it. `false` where a later attempt has done so.
     async fn park(&self, callback: Callback) -> Result<bool, StepError> {
-        let attempt = callback.attempt;
         let key = self.key();
-        let decided = self.table.update(&key, |current: Option<Callback>| match park(current.as_ref(), attempt) {
-            Parked::Outrun => Update::Leave(None),
-            Parked::Write { before } => Update::Write(callback.clone(), Some(before)),
+        let parked = self.table.update(&key, |before: Option<Callback>| match park(before, &callback) {
+            Some(parked) => Update::Write(parked, true),
+            None => Update::Leave(false),
         });
-        let Some(before) = decided.await? else {
+        if !parked.await? {
             tracing::info!(state = self.task.state, "a later attempt at {} is there: this one ends", self.task.state);
             return Ok(false);
-        };
+        }
         let waiting = Waiting { release: callback.release.clone(), stage: callback.stage.clone(), state: callback.state.clone() };
         for on in &callback.on {
             self.table.put(&self.pointer(on), &waiting).await?;
         }
-        for on in before.iter().filter(|on| !callback.on.contains(on)) {
-            self.table.delete(&self.pointer(on)).await?;
-        }
         Ok(true)
     }
 
-    /// Removes the callback of this attempt or an earlier one, and what points to it.
+    /// Nobody waits with the token of this attempt or an earlier one any more.
     async fn forget(&self) -> Result<(), StepError> {
-        let Some(stored) = self.table.get::<Callback>(&self.key()).await? else { return Ok(()) };
-        if stored.document.attempt <= self.task.attempt {
-            for on in &stored.document.on {
-                self.table.delete(&self.pointer(on)).await?;
-            }
-            self.table.delete_version(&self.key(), stored.version).await?;
-        }
-        Ok(())
+        let key = self.key();
+        let forgotten = self.table.update(&key, |before: Option<Callback>| match forget(before, self.task.attempt) {
+            Some(forgotten) => Update::Write(forgotten, ()),
+            None => Update::Leave(()),
+        });
+        Ok(forgotten.await?)
     }
 
     /// Ends the task by its token.
@@ -175,17 +170,14 @@ impl<I: StepInput + Clone> Run<'_, I> {
     /// The error that the function throws: that it cannot find out, until its patience is over.
     async fn patiently(&self, error: StepError) -> StepError {
         let Some(patience) = self.task.input.patience_seconds().filter(|_| error.may_be_tried_again()) else { return error };
-        let fresh = Callback { token: None, failing_since: Some(now()), ..self.callback(Vec::new()) };
+        let fails = Callback { token: None, failing_since: Some(now()), ..self.callback(Vec::new()) };
         let key = self.key();
-        let since = self.table.update(&key, |current: Option<Callback>| match current {
-            // A late failure says nothing about a later attempt.
-            Some(current) if current.attempt > fresh.attempt => Update::Leave(now()),
-            Some(Callback { failing_since: Some(since), .. }) => Update::Leave(since),
-            Some(current) => Update::Write(Callback { failing_since: fresh.failing_since, ..current }, now()),
-            None => Update::Write(fresh.clone(), now()),
+        let since = self.table.update(&key, |before: Option<Callback>| match cannot_look(before, &fails) {
+            (Some(failing), since) => Update::Write(failing, since),
+            (None, since) => Update::Leave(since),
         });
         match since.await {
-            Ok(since) if gives_up(since, patience, now()) => {
+            Ok(Some(since)) if gives_up(since, patience, now()) => {
                 StepError::Unavailable { minutes: patience.div_ceil(60), source: Box::new(error) }
             }
             _ => error,

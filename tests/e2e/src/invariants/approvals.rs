@@ -18,7 +18,7 @@ pub(super) fn only_what_was_approved_runs(record: &Record) -> Vec<String> {
                 _ => false,
             };
             if !is_fine {
-                broken.push(format!("{} told {} to run {}", change.by, change.service, change.revision));
+                broken.push(format!("{} set {} to {}", change.by, change.service, change.revision));
             }
         }
         for service in &stage.services {
@@ -54,7 +54,8 @@ pub(super) fn the_audit_is_whole(record: &Record) -> Vec<String> {
     audit::read(&record.audit).err().map(|broken| broken.to_string()).into_iter().collect()
 }
 
-/// Nobody is counted twice, every question and every decision is in the audit once, and the outcome is what was decided.
+/// Nobody is counted twice, every question and every decision is in the audit once, and the outcome is what was
+/// decided.
 pub(super) fn a_decision_counts_once(record: &Record) -> Vec<String> {
     let entries: Vec<Entry> = record.audit.iter().filter_map(|sealed| serde_json::from_str(&sealed.entry).ok()).collect();
     record

@@ -18,28 +18,28 @@ pub(super) fn every_release_has_one_outcome(record: &Record) -> Vec<String> {
         if release.ended.is_none() {
             broken.push(format!("{id} has no recorded outcome"));
         }
-        if let Some(told) = release.told_by_execution.as_deref().filter(|told| *told != outcome) {
-            broken.push(format!("{id} is recorded as {outcome}, and its execution says {told}"));
+        if let Some(other) = release.execution_outcome.as_deref().filter(|other| *other != outcome) {
+            broken.push(format!("{id} is recorded as {outcome}, and its execution says {other}"));
         }
         if release.is_open {
-            broken.push(format!("{id} is open still"));
+            broken.push(format!("{id} is still open"));
         }
     }
     broken
 }
 
-pub(super) fn people_are_told(record: &Record) -> Vec<String> {
+pub(super) fn people_are_notified(record: &Record) -> Vec<String> {
     let mut broken = Vec::new();
     for release in &record.releases {
         let line = format!("Release  {}\n", release.id);
-        let told: Vec<_> = record.mails.iter().filter(|mail| mail.body.contains(" ended ") && mail.body.contains(&line)).collect();
+        let mails: Vec<_> = record.mails.iter().filter(|mail| mail.body.contains(" ended ") && mail.body.contains(&line)).collect();
         let outcome = release.outcome();
-        if told.is_empty() {
-            broken.push(format!("nobody was told that {} ended {outcome}", release.id));
+        if mails.is_empty() {
+            broken.push(format!("nobody was notified that {} ended {outcome}", release.id));
         }
-        for mail in told {
+        for mail in mails {
             if !mail.subject.contains(outcome) {
-                broken.push(format!("{} ended {outcome}, and people were told `{}`", release.id, mail.subject));
+                broken.push(format!("{} ended {outcome}, and the mail says `{}`", release.id, mail.subject));
             }
         }
     }
@@ -58,7 +58,7 @@ pub(super) fn what_is_released_was_verified(record: &Record) -> Vec<String> {
         .collect()
 }
 
-pub(super) fn nothing_waits(record: &Record) -> Vec<String> {
+pub(super) fn no_callback_is_left(record: &Record) -> Vec<String> {
     let ended = record.releases.iter().filter(|release| release.ended.is_some());
-    ended.flat_map(|release| release.waits.iter().map(|wait| format!("{} has parked {wait}", release.id))).collect()
+    ended.flat_map(|release| release.callbacks.iter().map(|callback| format!("{} still has {callback}", release.id))).collect()
 }

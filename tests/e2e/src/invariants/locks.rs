@@ -23,7 +23,7 @@ pub(super) fn one_release_changes_at_a_time(record: &Record) -> Vec<String> {
         });
         if !is_the_holders {
             let holder = holder.map_or("nobody", |span| &span.release.id);
-            broken.push(format!("{} told {} to run {} while {holder} changes services", change.by, change.service, change.revision));
+            broken.push(format!("{} set {} to {} while {holder} changes services", change.by, change.service, change.revision));
         }
     }
     broken

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::record::{Record, ReleaseRecord};
 
-/// The stage at which a release failed runs what it ran before: seen in what runs now or, where a later release changed it,
-/// in what that one found.
+/// The stage at which a release failed runs what it ran before: seen in what runs now or, where a later release changed
+/// it, in what that one found.
 pub(super) fn a_failure_leaves_the_baseline(record: &Record) -> Vec<String> {
     let mut broken = Vec::new();
     for release in record.releases.iter().filter(|release| !matches!(release.outcome(), "NONE" | "RELEASED" | "STUCK")) {
@@ -32,7 +32,7 @@ fn next_that_changed<'a>(record: &'a Record, release: &ReleaseRecord, service: &
     changes.find_map(|change| record.owner(change.revision))
 }
 
-/// More may be registered, when an answer was lost or two runs met; more than one is never told to a service.
+/// More may be registered when an answer was lost or two runs met, but a service never gets more than one.
 pub(super) fn one_revision_is_used(record: &Record) -> Vec<String> {
     let mut used: BTreeMap<(&str, &str), BTreeSet<&str>> = BTreeMap::new();
     for change in record.changes().filter(|change| change.by == "deploy-services") {
@@ -45,7 +45,7 @@ pub(super) fn one_revision_is_used(record: &Record) -> Vec<String> {
         let recorded = record.release(id).and_then(|release| release.deployed.get(service)).map(String::as_str);
         if revisions.len() > 1 || revisions.first().copied() != recorded {
             let revisions: Vec<_> = revisions.into_iter().collect();
-            broken.push(format!("{id} told {service} to run {}, and recorded {}", revisions.join(" and "), recorded.unwrap_or("nothing")));
+            broken.push(format!("{id} set {service} to {}, and recorded {}", revisions.join(" and "), recorded.unwrap_or("nothing")));
         }
     }
     broken

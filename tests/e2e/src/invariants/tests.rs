@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde_json::json;
-use slipway_core::audit::{Happening, Sealed, What as Kind};
+use slipway_core::audit::{NewEntry, Sealed, What as Kind};
 use slipway_core::lock::{Holder, Lock};
 use slipway_local::Mail;
 use slipway_local::wire::{Call, Entry, Fault, What};
@@ -63,7 +63,7 @@ fn items(id: &str, letter: &str, ends: i64, outcome: &str, stage: Option<&str>) 
     items
 }
 
-fn told(by: &str, service: &str, revision: &str, second: i64) -> Entry {
+fn update(by: &str, service: &str, revision: &str, second: i64) -> Entry {
     let call = Call {
         caller: by.to_owned(),
         operation: "ecs:UpdateService".to_owned(),
@@ -87,8 +87,8 @@ fn audit(release: &ReleaseRecord) -> Vec<Sealed> {
 
 fn append(chain: &mut Vec<Sealed>, release: &ReleaseRecord) {
     for (number, what) in (chain.len() as u64..).zip([Kind::Requested, Kind::Opened, Kind::Approved]) {
-        let happening = Happening { at: at(0), what, person: None, words: String::new() };
-        chain.push(Sealed::after(chain.last().map(|last| (number, last)), &release.approvals["production"], &happening).1);
+        let entry = NewEntry { at: at(0), what, person: None, words: String::new() };
+        chain.push(Sealed::after(chain.last().map(|last| (number, last)), &release.approvals["production"], &entry).1);
     }
 }
 
@@ -96,7 +96,7 @@ fn append(chain: &mut Vec<Sealed>, release: &ReleaseRecord) {
 fn good() -> Record {
     let mut web = ReleaseRecord::read("web-a", &items("web-a", "a", 10, "RELEASED", None)).expect("the items parse");
     web.execution = Some("SUCCEEDED".to_owned());
-    web.told_by_execution = Some("RELEASED".to_owned());
+    web.execution_outcome = Some("RELEASED".to_owned());
     let audit = audit(&web);
     let revision = |letter: &str, release: Option<&str>| Revision {
         image: format!("web@{}", digest(letter)),
@@ -104,8 +104,8 @@ fn good() -> Record {
     };
     Record {
         trace: vec![
-            told("deploy-services", "staging/web", "staging-web:2", 1),
-            told("deploy-services", "production/web", "production-web:2", 8),
+            update("deploy-services", "staging/web", "staging-web:2", 1),
+            update("deploy-services", "production/web", "production-web:2", 8),
         ],
         stages: ["staging", "production"]
             .map(|name| Stage { name: name.to_owned(), services: vec![format!("{name}/web")], asks: name == "production" })
@@ -138,7 +138,8 @@ fn rolled_back() -> Record {
     let mut record = good();
     let web = ReleaseRecord::read("web-a", &items("web-a", "a", 10, "ROLLED_BACK", Some("staging"))).expect("the items parse");
     record.releases = vec![ReleaseRecord { execution: Some("SUCCEEDED".to_owned()), approvals: [].into(), ..web }];
-    record.trace = vec![told("deploy-services", "staging/web", "staging-web:2", 1), told("roll-back", "staging/web", "staging-web:1", 5)];
+    record.trace =
+        vec![update("deploy-services", "staging/web", "staging-web:2", 1), update("roll-back", "staging/web", "staging-web:1", 5)];
     record.services.clone_from(&record.before);
     record.mails = vec![mail("web-a", "ROLLED_BACK")];
     record
@@ -159,20 +160,20 @@ fn a_good_release_and_a_rollback_break_nothing() {
 }
 
 #[test]
-fn production_that_changes_without_a_yes_is_noticed_even_when_it_was_put_back() {
+fn production_that_changes_without_a_yes_is_noticed_even_when_restored() {
     let approved = "runs only what they approved";
     let mut of_another_image = good();
     of_another_image.revisions.entry("production-web:2".to_owned()).or_default().image = format!("web@{}", digest("f"));
     breaks_only(&of_another_image, approved);
 
     let mut by_nobody = good();
-    by_nobody.services.insert("production/web".to_owned(), "strangers:1".to_owned());
+    by_nobody.services.insert("production/web".to_owned(), "external:1".to_owned());
     breaks_only(&by_nobody, approved);
 
-    let mut for_a_moment = good();
-    for_a_moment.releases[0].approvals.clear();
-    for_a_moment.services.clone_from(&for_a_moment.before);
-    breaks_only(&for_a_moment, approved);
+    let mut restored = good();
+    restored.releases[0].approvals.clear();
+    restored.services.clone_from(&restored.before);
+    breaks_only(&restored, approved);
 }
 
 #[test]
@@ -200,7 +201,7 @@ fn two_releases_that_change_services_at_the_same_time_are_noticed() {
     append(&mut record.audit, &other);
     record.releases.push(other);
     record.mails.push(mail("web-b", "RELEASED"));
-    record.trace.push(told("deploy-services", "staging/web", "staging-web:3", 9));
+    record.trace.push(update("deploy-services", "staging/web", "staging-web:3", 9));
 
     breaks_only(&record, "at most one release changes the application");
 }
@@ -208,7 +209,7 @@ fn two_releases_that_change_services_at_the_same_time_are_noticed() {
 #[test]
 fn a_change_after_the_end_is_noticed() {
     let mut record = good();
-    record.trace.push(told("deploy-services", "staging/web", "staging-web:2", 11));
+    record.trace.push(update("deploy-services", "staging/web", "staging-web:2", 11));
 
     breaks_only(&record, "at most one release changes the application");
 }
@@ -225,7 +226,7 @@ fn a_release_without_one_outcome_is_noticed() {
     breaks_only(&running, one_outcome);
 
     let mut two = good();
-    two.releases[0].told_by_execution = Some("FAILED".to_owned());
+    two.releases[0].execution_outcome = Some("FAILED".to_owned());
     breaks_only(&two, one_outcome);
 
     let mut unrecorded = good();
@@ -234,19 +235,20 @@ fn a_release_without_one_outcome_is_noticed() {
 }
 
 #[test]
-fn an_outcome_that_nobody_was_told_or_told_wrong_is_noticed() {
+fn an_outcome_with_no_notification_or_a_wrong_one_is_noticed() {
     let mut record = good();
     record.mails = vec![mail("web-a", "FAILED")];
-    breaks_only(&record, "people are told every outcome");
+    breaks_only(&record, "people are notified of every outcome");
 
     record.mails.clear();
-    breaks_only(&record, "people are told every outcome");
+    breaks_only(&record, "people are notified of every outcome");
 }
 
 #[test]
 fn a_lock_that_is_held_is_noticed() {
     let mut record = good();
-    let holder = Holder { release: slipway_core::name::ReleaseId::new("web-a").expect("an id"), writers: 0, lease_until: at(60) };
+    let holder =
+        Holder { release: slipway_core::name::ReleaseId::new("web-a").expect("an id"), writers: 0, lease_until: at(60), fence: None };
     record.lock = Lock { generation: 7, holder: Some(holder), rests_until: None };
 
     breaks_only(&record, "the lock is free");
@@ -302,11 +304,11 @@ fn a_failure_that_leaves_its_image_is_noticed_unless_a_person_is_asked_for() {
 }
 
 #[test]
-fn a_wait_that_stays_parked_is_noticed() {
+fn a_callback_that_stays_parked_is_noticed() {
     let mut record = good();
-    record.releases[0].waits.push("staging#DEPLOYMENT".to_owned());
+    record.releases[0].callbacks.push("staging#DeployServices".to_owned());
 
-    breaks_only(&record, "no wait of an ended release");
+    breaks_only(&record, "no callback of an ended release");
 }
 
 #[test]
@@ -315,7 +317,7 @@ fn a_second_revision_of_a_release_is_noticed_when_it_is_used() {
     record.revisions.insert("staging-web:4".to_owned(), record.revisions["staging-web:2"].clone());
     assert_eq!(broken(&record), [""; 0], "registered and not used");
 
-    record.trace.push(told("deploy-services", "staging/web", "staging-web:4", 2));
+    record.trace.push(update("deploy-services", "staging/web", "staging-web:4", 2));
     breaks_only(&record, "a release uses one revision");
 }
 

@@ -1,4 +1,4 @@
-//! Alarms: during a bake, after a release, many at once; and what people are told and shown of it.
+//! Alarms: during a bake, after a release, many at once; and what people are notified of and shown.
 
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ async fn baking(world: &World, bake: &serde_json::Value) -> Push {
 }
 
 #[tokio::test]
-async fn a_version_that_turns_bad_in_production_is_put_back_within_ten_seconds_and_people_are_told_both_digests() {
+async fn a_bad_version_is_rolled_back_in_ten_seconds_and_people_are_notified() {
     let world = World::enter().await;
     world.has_a_good_release().await;
     let before = world.digest_in("production").await;
@@ -32,24 +32,24 @@ async fn a_version_that_turns_bad_in_production_is_put_back_within_ten_seconds_a
     world.until("production bakes", async || world.waits_for(&release, "BakeStage").await).await;
     assert_eq!(world.digest_in("production").await, release.digest);
 
-    let rang = Instant::now();
+    let fired = Instant::now();
     world.alarm(ALARM, "ALARM").await;
     let ended = world.ended(&release).await;
-    let took = rang.elapsed();
+    let took = fired.elapsed();
     world.alarm(ALARM, "OK").await;
     world.configure(|_| {}).await;
 
     assert_eq!((ended.outcome(), ended.stage()), (Some("ROLLED_BACK"), Some("production")), "{ended:?}");
     assert!(took < Duration::from_secs(10), "{took:?}");
     assert_eq!(world.digest_in("production").await, before);
-    let told = world.mails_since(&release).into_iter().find(|mail| mail.subject.contains("ROLLED_BACK")).expect("people are told");
+    let mail = world.mails_since(&release).into_iter().find(|mail| mail.subject.contains("ROLLED_BACK")).expect("people are notified");
     for words in [ended.name.as_str(), ALARM, &release.digest, &before] {
-        assert!(told.body.contains(words), "{words}: {}", told.body);
+        assert!(mail.body.contains(words), "{words}: {}", mail.body);
     }
 }
 
 #[tokio::test]
-async fn an_alarm_that_rang_between_two_looks_and_whose_event_was_lost_is_found_in_its_history() {
+async fn an_alarm_whose_event_was_lost_is_found_in_its_history() {
     let world = World::enter().await;
     world.has_a_good_release().await;
     let before = world.digest_in("production").await;
@@ -60,7 +60,7 @@ async fn an_alarm_that_rang_between_two_looks_and_whose_event_was_lost_is_found_
     world.break_events(EventRule::new(CHANGE, EventFault::Drop).times(2)).await;
     world.alarm(ALARM, "ALARM").await;
     world.alarm(ALARM, "OK").await;
-    // Nothing looked between the two: the reconciler has the bake look again.
+    // Nothing looked between the two: the reconciler wakes the bake.
     world.reconcile().await;
     let ended = world.ended(&release).await;
     world.mend().await;
@@ -72,7 +72,7 @@ async fn an_alarm_that_rang_between_two_looks_and_whose_event_was_lost_is_found_
 }
 
 #[tokio::test]
-async fn an_alarm_that_begins_to_ring_while_people_are_asked_stops_the_stage_before_it_changes() {
+async fn an_alarm_that_fires_while_people_are_asked_stops_the_stage() {
     let world = World::enter().await;
     world.has_a_good_release().await;
     let production = world.service("production").await;
@@ -93,11 +93,11 @@ async fn an_alarm_that_begins_to_ring_while_people_are_asked_stops_the_stage_bef
 }
 
 #[tokio::test]
-async fn a_stage_whose_alarm_rings_changes_only_when_an_approver_says_by_name_that_it_may() {
+async fn a_stage_whose_alarm_fires_changes_only_when_an_approver_overrides_it() {
     let (world, browser) = browser::enter().await;
     world.has_a_good_release().await;
     let production = world.service("production").await;
-    // Watched no longer, the release before is not what the alarm has people asked about.
+    // The release before is watched no longer, so the alarm asks nobody about it.
     world.quiet().await;
     world
         .configure(|application| {
@@ -110,7 +110,7 @@ async fn a_stage_whose_alarm_rings_changes_only_when_an_approver_says_by_name_th
     let release = world.push(&PushOptions::good(&world.version())).await;
     let link = world.link(&release).await;
     let page = browser::look(&browser, &link, "not-quiet").await;
-    let nonce = world.nonce(link.rsplit('/').next().expect("a locator"));
+    let nonce = world.nonce(link.rsplit('/').next().expect("a token"));
     let form = Some("application/x-www-form-urlencoded");
     let silent = world.request("POST", &link, form, &format!("nonce={nonce}&decision=approve")).await;
     let unchanged = world.service("production").await;
@@ -128,7 +128,7 @@ async fn a_stage_whose_alarm_rings_changes_only_when_an_approver_says_by_name_th
 }
 
 #[tokio::test]
-async fn an_alarm_after_a_release_has_people_asked_and_their_click_puts_production_back_alone() {
+async fn an_alarm_after_a_release_asks_people_and_a_click_rolls_production_back() {
     let world = World::enter().await;
     world.has_a_good_release().await;
     let before = world.digest_in("production").await;
@@ -137,13 +137,13 @@ async fn an_alarm_after_a_release_has_people_asked_and_their_click_puts_producti
 
     let mails = world.cloud.inbox().expect("the inbox").len();
     world.alarm(ALARM, "ALARM").await;
-    let rings = world.cloud.wait_for_mail(mails, PATIENCE, |mail| mail.subject.contains("is in ALARM")).await.expect("people are told");
+    let fires = world.cloud.wait_for_mail(mails, PATIENCE, |mail| mail.subject.contains("is in ALARM")).await.expect("a notification");
     let asked = world.cloud.wait_for_mail(mails, PATIENCE, |mail| mail.approval_link().is_some()).await.expect("ana is asked");
     let page = world.cloud.open(asked.approval_link().expect("a link")).await.expect("a page");
     let staging = world.service("staging").await;
-    world.cloud.decide(asked.approval_link().expect("a link"), Answer::Approve, Some("go back")).await.expect("the page takes the answer");
+    world.cloud.decide(asked.approval_link().expect("a link"), Answer::Approve, Some("undo it")).await.expect("the page takes the answer");
     world.until("production runs what it ran before", async || world.is_steady("production", &before).await).await;
-    let told = world.cloud.wait_for_mail(mails, PATIENCE, |mail| mail.subject.contains("RELEASED")).await.expect("people are told");
+    let ended = world.cloud.wait_for_mail(mails, PATIENCE, |mail| mail.subject.contains("RELEASED")).await.expect("a notification");
     world.alarm(ALARM, "OK").await;
     world.alarm(ALARM, "ALARM").await;
     world.alarm(ALARM, "OK").await;
@@ -151,20 +151,20 @@ async fn an_alarm_after_a_release_has_people_asked_and_their_click_puts_producti
     world.configure(|_| {}).await;
 
     for words in [release.digest.as_str(), &before, "was sent a link", "a test says so", "dashboards", "log-group", "/releases/"] {
-        assert!(rings.body.contains(words), "{words}: {}", rings.body);
+        assert!(fires.body.contains(words), "{words}: {}", fires.body);
     }
-    assert!(rings.approval_link().is_none(), "the links are one person's each: {}", rings.body);
+    assert!(fires.approval_link().is_none(), "each link is for one person: {}", fires.body);
     for words in [ALARM, "a test says so", before.as_str()] {
         assert!(asked.body.contains(words) && page.text.contains(words), "{words}: {}\n{}", asked.body, page.text);
     }
     assert_eq!(world.service("staging").await, staging, "the stage alone");
-    assert!(told.body.contains(&before), "{}", told.body);
+    assert!(ended.body.contains(&before), "{}", ended.body);
     let asked_again = world.cloud.inbox().expect("the inbox").into_iter().skip(mails).filter(|mail| mail.approval_link().is_some());
     assert_eq!(asked_again.count(), 1, "an alarm that flaps asks once");
 }
 
 #[tokio::test]
-async fn many_changes_at_once_are_told_together() {
+async fn many_changes_at_once_share_one_notification() {
     let world = World::enter().await;
     let release = baking(&world, &json!({ "for": "1s", "alarms": [ALARM] })).await;
     assert_eq!(world.ended(&release).await.outcome(), Some("RELEASED"));
@@ -184,7 +184,7 @@ async fn many_changes_at_once_are_told_together() {
     let alone = world.cloud.inbox().expect("the inbox").into_iter().skip(mails).filter(|mail| mail.subject.starts_with(ALARM)).count();
     world.move_back("FLOOD#web", "FLOOD", "since", jiff::SignedDuration::from_mins(11)).await;
     world.reconcile().await;
-    let together = world.cloud.wait_for_mail(mails, PATIENCE, |mail| mail.subject.contains("more changes")).await.expect("they are told");
+    let together = world.cloud.wait_for_mail(mails, PATIENCE, |mail| mail.subject.contains("more changes")).await.expect("one mail");
     world.decide_after(mails, Answer::Reject).await;
     world.quiet().await;
     world.configure(|_| {}).await;
@@ -195,7 +195,7 @@ async fn many_changes_at_once_are_told_together() {
 }
 
 #[tokio::test]
-async fn everybody_hears_that_a_release_began_waits_and_ended_and_can_read_how_it_went() {
+async fn people_are_notified_when_a_release_begins_waits_and_ends() {
     let (world, browser) = browser::enter().await;
     world.has_a_good_release().await;
     let entry = world.entry().await;
@@ -203,15 +203,15 @@ async fn everybody_hears_that_a_release_began_waits_and_ended_and_can_read_how_i
     let release = world.push(&PushOptions::good(&world.version())).await;
     world.approve(&release).await;
     let ended = world.ended(&release).await;
-    let told = world.cloud.wait_for_mail(release.mails_before, PATIENCE, |mail| mail.subject.ends_with("RELEASED")).await.expect("a mail");
+    let mail = world.cloud.wait_for_mail(release.mails_before, PATIENCE, |mail| mail.subject.ends_with("RELEASED")).await.expect("a mail");
 
     let mails = world.mails_since(&release);
     for subject in ["has begun", "waits for approval to go to production", "RELEASED"] {
         assert_eq!(mails.iter().filter(|mail| mail.to == "team@example.com" && mail.subject.ends_with(subject)).count(), 1, "{subject}");
     }
     let chats = world.calls_since(entry, "finish-release", "events:PutEvents").await;
-    assert_eq!(chats, 1, "programs are told, too");
-    let link = told.links().find(|link| link.contains("/releases/")).expect("a link to the release").to_owned();
+    assert_eq!(chats, 1, "programs are notified, too");
+    let link = mail.links().find(|link| link.contains("/releases/")).expect("a link to the release").to_owned();
     let page = browser::look(&browser, &link, "release").await;
     for words in [
         ended.name.as_str(),

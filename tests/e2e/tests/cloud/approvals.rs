@@ -1,4 +1,4 @@
-//! Approvals: who is asked, what counts, what does not, and what is left of it.
+//! Approvals: who is asked, what counts, what does not, and what the audit keeps.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 /// How often two people answer at the same moment.
 const RACES: usize = 50;
 
-/// An approval of nothing that runs: people are asked as the workflow asks, and no release waits for it.
+/// An approval that no release waits for: people are asked as the workflow asks them.
 struct Asked {
     id: String,
     mails: Vec<Mail>,
@@ -65,8 +65,8 @@ impl World {
 
     /// Sends the form as a browser would, without looking at the page before.
     async fn send(&self, link: &str, fields: &str) -> RawAnswer {
-        let locator = link.rsplit('/').next().expect("a locator");
-        self.request("POST", link, Some(FORM), &format!("nonce={}&{fields}", self.nonce(locator))).await
+        let token = link.rsplit('/').next().expect("a token");
+        self.request("POST", link, Some(FORM), &format!("nonce={}&{fields}", self.nonce(token))).await
     }
 
     async fn approval(&self, id: &str) -> Value {
@@ -100,7 +100,7 @@ async fn two_people_who_answer_at_the_same_moment_never_both_decide() {
 
         let mut statuses = [yes.status, no.status];
         statuses.sort_unstable();
-        assert_eq!(statuses, [200, 409], "race {race}: one counts, and the other one is told so");
+        assert_eq!(statuses, [200, 409], "race {race}: one counts, and the other one is refused");
         assert_eq!(approval["decisions"].as_array().map(Vec::len), Some(1), "race {race}: {approval}");
         let first = if yes.status == 200 { ("APPROVED", What::Approved) } else { ("REJECTED", What::Rejected) };
         assert_eq!(approval["status"], first.0, "race {race}");
@@ -138,17 +138,17 @@ async fn forms_that_are_swapped_replayed_late_or_of_another_release_change_nothi
     world.approval_is(|_| {}).await;
     let (one, other) = (world.ask_for("v1", |_| {}).await, world.ask_for("v2", |_| {}).await);
 
-    let strange = world.nonce(other.link(ANA).rsplit('/').next().expect("a locator"));
+    let strange = world.nonce(other.link(ANA).rsplit('/').next().expect("a token"));
     let swapped = world.request("POST", one.link(ANA), Some(FORM), &format!("nonce={strange}&decision=approve")).await;
     assert_eq!(swapped.status, 403, "the nonce of another release's link");
-    let strange = world.nonce(one.link(BO).rsplit('/').next().expect("a locator"));
+    let strange = world.nonce(one.link(BO).rsplit('/').next().expect("a token"));
     let swapped = world.request("POST", one.link(ANA), Some(FORM), &format!("nonce={strange}&decision=approve")).await;
     assert_eq!(swapped.status, 403, "the nonce of another person's link");
     assert_eq!(world.approval(&one.id).await["status"], "PENDING");
 
     assert_eq!(world.send(one.link(ANA), "decision=approve").await.status, 200);
     assert_eq!(world.send(one.link(ANA), "decision=approve").await.status, 409, "replayed");
-    assert_eq!(world.send(one.link(ANA), "decision=reject").await.status, 409, "acquired round");
+    assert_eq!(world.send(one.link(ANA), "decision=reject").await.status, 409, "the other answer");
     assert_eq!(world.approval(&one.id).await["status"], "APPROVED");
 
     let short = world.ask_for("v3", |ask| ask["stage"]["approval"]["expires_after"] = json!("1s")).await;
@@ -156,7 +156,7 @@ async fn forms_that_are_swapped_replayed_late_or_of_another_release_change_nothi
     assert_eq!(world.send(short.link(ANA), "decision=approve").await.status, 409, "a second too late");
     assert_eq!(world.approval(&short.id).await["decisions"], json!([]));
 
-    // Someone who is not an approver any more has the mail still.
+    // Somebody who is no longer an approver still has the mail.
     world.approval_is(|approval| approval["approvers"] = json!([BO, CY])).await;
     assert_eq!(world.send(other.link(ANA), "decision=approve").await.status, 409, "has left");
     assert_eq!(world.approval(&other.id).await["status"], "PENDING");
@@ -182,7 +182,7 @@ async fn a_scanner_that_opens_every_link_with_every_method_decides_nothing() {
     assert_eq!((&approval["status"], &approval["decisions"]), (&json!("PENDING"), &json!([])));
     let happened = world.happened(&asked.id).await;
     assert!(happened.iter().all(|what| matches!(what, What::Requested | What::Opened)), "{happened:?}");
-    assert!(happened.contains(&What::Opened), "that it was opened is written down");
+    assert!(happened.contains(&What::Opened), "the audit has that it was opened");
     world.configure(|_| {}).await;
 }
 
@@ -224,11 +224,11 @@ async fn an_approval_is_void_and_asked_again_when_production_changed_meanwhile()
     let old = world.link(&release).await;
     let mails = world.cloud.inbox().expect("the inbox").len();
     let runs = world.service("production").await;
-    let stranger = world.deploy_a_strangers_revision("production", &runs).await;
+    let external = world.deploy_from_outside("production", &runs).await;
 
     world.cloud.decide(&old, Answer::Approve, None).await.expect("it counts");
     let again = world.cloud.wait_for_mail(mails, Duration::from_secs(30), |mail| mail.approval_link().is_some()).await.expect("a mail");
-    assert_eq!(world.service("production").await.task_definition, stranger, "nothing was deployed over it");
+    assert_eq!(world.service("production").await.task_definition, external, "nothing was deployed over it");
     assert!(again.body.contains("has changed since you were asked"), "{}", again.body);
     let page = world.cloud.open(&old).await.expect("a page");
     assert!(page.text.contains("does not count"), "{}", page.text);
@@ -262,7 +262,7 @@ async fn a_release_that_nobody_can_approve_fails_at_once_and_says_who_must_confi
 }
 
 #[tokio::test]
-async fn those_who_have_not_answered_are_reminded_and_all_are_told_what_became_of_it() {
+async fn approvers_who_have_not_answered_are_reminded_and_all_are_notified() {
     let world = World::enter().await;
     world.has_a_good_release().await;
     world
@@ -288,7 +288,7 @@ async fn those_who_have_not_answered_are_reminded_and_all_are_told_what_became_o
         world.mails_since(&release).into_iter().filter(|mail| mail.subject.contains("approved for production")).collect();
     let mut people: Vec<_> = receipts.iter().map(|mail| mail.to.as_str()).collect();
     people.sort_unstable();
-    assert_eq!(people, [ANA, BO, CY], "everybody is told, once");
+    assert_eq!(people, [ANA, BO, CY], "everybody is notified, once");
     assert!(receipts[0].body.contains("Approved by the link issued to"), "{}", receipts[0].body);
     let page = world.cloud.open(&first).await.expect("a page");
     assert!(page.text.contains("fine") && page.text.contains("The release ended RELEASED"), "{}", page.text);
@@ -342,18 +342,18 @@ async fn nothing_that_is_written_lets_one_approve_and_the_public_function_reads_
     let link = world.link(&release).await;
     let id = world.id_of(&release).await;
     world.until("it waits", async || world.waits_for(&release, "RequestApproval").await).await;
-    let token = world.token(&id, "RequestApproval").await;
+    let task_token = world.task_token(&id, "RequestApproval").await;
     world.cloud.decide(&link, Answer::Approve, Some("fine")).await.expect("it counts");
     let ended = world.ended(&release).await;
     assert_eq!(ended.outcome(), Some("RELEASED"), "{ended:?}");
 
-    let locator = link.rsplit('/').next().expect("a locator");
-    let nonce = world.nonce(locator);
+    let token = link.rsplit('/').next().expect("a token");
+    let nonce = world.nonce(token);
     for (place, text) in world.everything_written(&ended).await {
-        assert!(!text.contains(locator), "{place} has the locator of a link");
+        assert!(!text.contains(token), "{place} has the token of a link");
         assert!(!text.contains(&nonce), "{place} has the nonce of a link");
         // The history of an execution has its tokens; who may read it may send them anyhow.
-        assert!(place.starts_with("history") || !text.contains(&token), "{place} has a task token");
+        assert!(place.starts_with("history") || !text.contains(&task_token), "{place} has a task token");
     }
 }
 

@@ -63,7 +63,7 @@ async fn an_event_of_ecs_that_is_lost_is_made_up_for_by_the_reconciler() {
     world.mend().await;
     world.decide(&release, Answer::Reject, "that it was asked is enough").await;
 
-    assert!(waits, "no event ended the wait");
+    assert!(waits, "no event woke the step");
     assert_eq!(world.ended(&release).await.outcome(), Some("REJECTED"));
 }
 
@@ -108,7 +108,7 @@ async fn throttling_is_tried_again_and_never_counts_against_the_image() {
 }
 
 #[tokio::test]
-async fn a_tag_that_moves_after_the_push_does_not_change_what_is_deployed_and_people_are_told() {
+async fn a_tag_that_moves_does_not_change_what_is_deployed_and_is_reported() {
     let world = World::enter().await;
     world.has_a_good_release().await;
 
@@ -120,12 +120,12 @@ async fn a_tag_that_moves_after_the_push_does_not_change_what_is_deployed_and_pe
     world.tags_may_move(false).await;
     world.approve(&release).await;
     let ended = world.ended(&release).await;
-    let told = world.mails_since(&release).into_iter().find(|mail| mail.subject.contains("RELEASED")).expect("people are told");
+    let mail = world.mails_since(&release).into_iter().find(|mail| mail.subject.contains("RELEASED")).expect("people are notified");
 
     assert_ne!(other.digest, release.digest);
     assert_eq!(ended.outcome(), Some("RELEASED"), "{ended:?}");
     assert_eq!(world.digest_in("production").await, release.digest, "the digest that was approved");
-    assert!(told.body.contains("does not point to this image any more"), "{}", told.body);
+    assert!(mail.body.contains("does not point to this image any more"), "{}", mail.body);
 }
 
 #[tokio::test]
@@ -148,7 +148,7 @@ async fn an_alarm_that_does_not_exist_or_knows_too_little_stops_a_stage_before_i
 }
 
 #[tokio::test]
-async fn an_alarm_that_rings_and_recovers_at_once_still_undoes_the_release() {
+async fn an_alarm_that_fires_and_recovers_at_once_still_undoes_the_release() {
     let world = World::enter().await;
     world.has_a_good_release().await;
     let before = world.digest_in("staging").await;
@@ -188,7 +188,7 @@ async fn alarms_that_cannot_be_read_during_a_bake_are_not_taken_as_quiet() {
 }
 
 #[tokio::test]
-async fn what_ecs_own_circuit_breaker_put_back_is_noticed_and_not_put_back_again() {
+async fn a_rollback_by_ecs_own_circuit_breaker_is_noticed_and_not_repeated() {
     let world = World::enter().await;
     world.has_a_good_release().await;
     let before = world.digest_in("staging").await;
@@ -205,7 +205,7 @@ async fn what_ecs_own_circuit_breaker_put_back_is_noticed_and_not_put_back_again
 }
 
 #[tokio::test]
-async fn a_rollback_that_fails_is_stuck_and_people_are_told_loudly() {
+async fn a_rollback_that_fails_is_stuck_and_people_are_notified() {
     let world = World::enter().await;
     world.has_a_good_release().await;
     let baseline = world.service("staging").await;
@@ -225,8 +225,8 @@ async fn a_rollback_that_fails_is_stuck_and_people_are_told_loudly() {
     let reason = ended.reason().expect("a reason").clone();
     assert_eq!((ended.outcome(), ended.stage()), (Some("STUCK"), Some("staging")), "{ended:?}");
     assert!(reason.contains("e2e-staging-5xx") && reason.contains("ecs:UpdateService was refused"), "{reason}");
-    let told = world.mails_since(&release).into_iter().find(|mail| mail.subject.contains("STUCK")).expect("people are told");
-    assert!(told.body.contains("A PERSON IS NEEDED"), "{}", told.body);
+    let mail = world.mails_since(&release).into_iter().find(|mail| mail.subject.contains("STUCK")).expect("people are notified");
+    assert!(mail.body.contains("A PERSON IS NEEDED"), "{}", mail.body);
     assert_eq!(world.lock().await["holder"], json!(null), "the lock is free");
 }
 
@@ -251,25 +251,25 @@ async fn a_service_of_aws_that_is_down_before_the_change_stops_the_release_untou
 }
 
 #[tokio::test]
-async fn an_outcome_that_could_not_be_told_stands_and_is_told_by_the_reconciler() {
+async fn a_failed_notification_leaves_the_outcome_and_the_reconciler_sends_it() {
     let world = World::enter().await;
     world.has_a_good_release().await;
 
     let kept = world.take_permission_away("finish-release", "sns:Publish").await;
     let release = world.push(&PushOptions::light(&world.version())).await;
     world.decide(&release, Answer::Reject, "not today").await;
-    let untold = world.ended(&release).await;
+    let failed = world.ended(&release).await;
     world.give_permissions_back("finish-release", kept).await;
     let id = world.id_of(&release).await;
     let recorded = world.item(&format!("RELEASE#{id}"), "ENDING").await.expect("it is recorded");
     let lock = world.lock().await;
     world.reconcile().await;
 
-    assert_eq!(untold.outcome(), None, "the execution failed: {untold:?}");
+    assert_eq!(failed.outcome(), None, "the execution failed: {failed:?}");
     assert_eq!(recorded["ending"]["outcome"], "REJECTED", "{recorded}");
     assert_eq!(lock["holder"], json!(null), "the lock was given back all the same");
-    let told = world.mails_since(&release).into_iter().filter(|mail| mail.subject.contains("REJECTED")).count();
-    assert!(told >= 1, "people are told");
+    let mails = world.mails_since(&release).into_iter().filter(|mail| mail.subject.contains("REJECTED")).count();
+    assert!(mails >= 1, "people are notified");
     let again = world.reconcile().await;
     assert_eq!(again["ended"], json!([]), "and once is enough: {again}");
 }

@@ -1,4 +1,4 @@
-//! Gates: the image check, the database snapshot and the migration, each with the way that passes and each way that stops; and three
+//! Gates: the image check, the database snapshot and the migration, each passed and failed in every way; and three
 //! stages with two services each.
 
 use serde_json::{Value, json};
@@ -158,7 +158,7 @@ async fn three_stages_with_two_services_each_pass_every_gate_in_its_order() {
         "Migration (expand): exit code 0; its log ends: a table more",
         "worker: 1 of 1 tasks ran on for 2 s, its command: exit code 0",
     ] {
-        assert!(history.iter().any(|moment| moment.contains(words)), "{words}: {history:#?}");
+        assert!(history.iter().any(|event| event.contains(words)), "{words}: {history:#?}");
     }
 }
 
@@ -189,7 +189,7 @@ async fn an_allowed_finding_passes() {
     shop.tidy().await;
 
     assert_eq!(ended.outcome(), Some("RELEASED"), "{ended:?}");
-    assert!(history.iter().any(|moment| moment.contains("allowed: CVE-2026-7 until 2099-12-31, not reachable")), "{history:#?}");
+    assert!(history.iter().any(|event| event.contains("allowed: CVE-2026-7 until 2099-12-31, not reachable")), "{history:#?}");
 }
 
 #[tokio::test]
@@ -207,7 +207,7 @@ async fn an_image_that_cannot_be_scanned_stops() {
     let shop = Shop::with(json!({ "image_check": check() })).await;
     let push = shop.push(None, Behaviour::Good).await;
     shop.scan(&push, ScanResult::with_status("UNSUPPORTED_IMAGE"));
-    shop.world.reconcile_waits(&push).await;
+    shop.world.wakes_every_step(&push).await;
     let (outcome, reason) = shop.stopped(&push).await;
 
     assert_eq!(outcome, "FAILED");
@@ -267,9 +267,9 @@ async fn a_snapshot_that_fails_stops() {
     shop.database(DatabaseState { snapshots: Some("fail".into()), ..DatabaseState::default() });
     let push = shop.push(None, Behaviour::Good).await;
     shop.world.until("the snapshot is waited for", async || shop.world.waits_for(&push, "SnapshotDatabase").await).await;
-    // RDS has no event for it: the reconciler sees it.
+    // RDS sends no event for it: only the reconciler notices.
     shop.world.quiet().await;
-    shop.world.reconcile_waits(&push).await;
+    shop.world.wakes_every_step(&push).await;
     let (outcome, reason) = shop.stopped(&push).await;
 
     assert_eq!(outcome, "FAILED");
@@ -290,7 +290,7 @@ async fn a_snapshot_that_takes_too_long_stops() {
 #[tokio::test]
 async fn the_newest_snapshots_of_its_own_are_kept_and_those_of_others_stay() {
     let shop = Shop::with(json!({ "snapshot": { "database": PRODUCTION, "keep": 1, "wait": "30s" } })).await;
-    shop.world.snapshot_of_somebody("by-hand").await;
+    shop.world.snapshot_by_hand("by-hand").await;
     let mut last = String::new();
     for _ in 0..2 {
         let push = shop.push(None, Behaviour::Good).await;
@@ -386,14 +386,14 @@ async fn a_migration_that_cannot_be_crossed_is_stuck_with_the_snapshot_and_the_w
     let push = shop.push(Some("contract"), Behaviour::Answer500).await;
     let ended = shop.world.ended(&push).await;
     let mails = shop.mails(&push);
-    let back: Vec<_> = shop.calls().await.into_iter().filter(|call| call.contains("roll-back ecs:UpdateService")).collect();
+    let rolled_back: Vec<_> = shop.calls().await.into_iter().filter(|call| call.contains("roll-back ecs:UpdateService")).collect();
     shop.tidy().await;
 
     assert_eq!(ended.outcome(), Some("STUCK"), "{ended:?}");
-    assert!(back.is_empty(), "{back:?}");
-    let loud = mails.iter().find(|mail| mail.contains("STUCK")).expect("people are told");
+    assert!(rolled_back.is_empty(), "{rolled_back:?}");
+    let mail = mails.iter().find(|mail| mail.contains("STUCK")).expect("people are notified");
     for words in ["slipway.migration=contract", "slipway-shop-", "restore-db-instance-from-db-snapshot"] {
-        assert!(loud.contains(words), "{words}: {loud}");
+        assert!(mail.contains(words), "{words}: {mail}");
     }
 }
 
@@ -414,7 +414,7 @@ async fn a_migration_that_fails_and_cannot_be_crossed_is_stuck() {
 }
 
 #[tokio::test]
-async fn a_workers_command_that_is_not_well_puts_both_services_back() {
+async fn a_workers_command_that_fails_rolls_both_services_back() {
     let shop = Shop::with(json!({})).await;
     let good = shop.push(None, Behaviour::Good).await;
     assert_eq!(shop.world.ended(&good).await.outcome(), Some("RELEASED"));
@@ -468,12 +468,12 @@ async fn gates_that_run_twice_each_time_leave_one_of_everything() {
         json!({ "image_check": check(), "approval": approval(), "snapshot": snapshot(), "migration": migration("print('a table more')") });
     let shop = Shop::with(gates).await;
     let tasks = shop.world.tasks_started_by(PRODUCTION, "slipway-migration-").await;
-    shop.world.cloud.run_twice(&["check-image", "snapshot-database", "run-migration", "verify-services"]).expect("it is told");
+    shop.world.cloud.run_twice(&["check-image", "snapshot-database", "run-migration", "verify-services"]).expect("it is written down");
     let push = shop.push(Some("expand"), Behaviour::Good).await;
     shop.scan(&push, ScanResult::complete(&[]));
     shop.world.approve(&push).await;
     let ended = shop.world.ended(&push).await;
-    shop.world.cloud.run_twice(&[]).expect("it is told");
+    shop.world.cloud.run_twice(&[]).expect("it is written down");
     let taken = shop.world.snapshots().await.into_iter().filter(|snapshot| snapshot.contains(&ended.name)).count();
     let more = shop.world.tasks_started_by(PRODUCTION, "slipway-migration-").await - tasks;
     shop.tidy().await;
@@ -483,7 +483,7 @@ async fn gates_that_run_twice_each_time_leave_one_of_everything() {
 }
 
 #[tokio::test]
-async fn a_rolling_deployment_is_told_to_ecs_and_keeps_its_circuit_breaker() {
+async fn a_rolling_deployment_is_passed_to_ecs_and_keeps_its_circuit_breaker() {
     let shop = Shop::with(json!({ "strategy": { "type": "ROLLING" } })).await;
     let push = shop.push(None, Behaviour::Good).await;
     let ended = shop.world.ended(&push).await;

@@ -1,4 +1,4 @@
-//! Releases that meet each other, a person's wish, or an end that nobody planned.
+//! Releases that meet each other, a person's request, or an end that nobody planned.
 
 use serde_json::json;
 use slipway_local::image::Behaviour;
@@ -101,7 +101,7 @@ async fn a_release_that_is_aborted_while_people_are_asked_ends_and_its_link_says
 }
 
 #[tokio::test]
-async fn a_release_that_is_aborted_while_a_stage_changes_puts_the_baseline_back() {
+async fn a_release_that_is_aborted_while_a_stage_changes_restores_the_baseline() {
     let world = World::enter().await;
     world.has_a_good_release().await;
     let before = world.digest_in("staging").await;
@@ -118,7 +118,7 @@ async fn a_release_that_is_aborted_while_a_stage_changes_puts_the_baseline_back(
 }
 
 #[tokio::test]
-async fn an_execution_that_is_stopped_while_a_stage_bakes_is_stuck_and_people_are_told_what_runs() {
+async fn an_execution_that_is_stopped_while_a_stage_bakes_is_stuck() {
     let world = World::enter().await;
     world.has_a_good_release().await;
     world.alarm("e2e-staging-5xx", "OK").await;
@@ -132,12 +132,12 @@ async fn an_execution_that_is_stopped_while_a_stage_bakes_is_stuck_and_people_ar
     world.configure(|_| {}).await;
 
     let id = world.id_of(&release).await;
-    let told = world.mails_since(&release).into_iter().find(|mail| mail.subject.contains("STUCK")).expect("people are told");
+    let mail = world.mails_since(&release).into_iter().find(|mail| mail.subject.contains("STUCK")).expect("people are notified");
     assert_eq!(world.lock().await["holder"], json!(null), "the lock is free");
-    assert!(told.body.contains("staging/web runs") && told.body.contains(&release.digest), "{}", told.body);
+    assert!(mail.body.contains("staging/web runs") && mail.body.contains(&release.digest), "{}", mail.body);
     // The end of the execution wakes the reconciler as well, so either of the two may have been first.
     let ended = reconciled["ended"].as_array().expect("a list");
-    assert!(ended.is_empty() || ended.iter().any(|told| told["release"] == json!(id) && told["outcome"] == "STUCK"), "{reconciled}");
+    assert!(ended.is_empty() || ended.iter().any(|one| one["release"] == json!(id) && one["outcome"] == "STUCK"), "{reconciled}");
 }
 
 #[tokio::test]
@@ -179,25 +179,25 @@ async fn an_image_that_is_deleted_while_people_are_asked_stops_before_production
     let page = world.approve(&next).await;
     let released = world.ended(&next).await;
     assert_eq!(released.outcome(), Some("RELEASED"), "{released:?} {}", page.text);
-    let told = world.mails_since(&next).into_iter().find(|mail| mail.subject.contains("RELEASED")).expect("people are told");
-    assert!(told.body.contains("staging had no way back"), "{}", told.body);
+    let mail = world.mails_since(&next).into_iter().find(|mail| mail.subject.contains("RELEASED")).expect("people are notified");
+    assert!(mail.body.contains("staging could not have been rolled back"), "{}", mail.body);
 }
 
 #[tokio::test]
-async fn a_service_that_someone_else_changed_is_not_touched_by_a_rollback() {
+async fn an_external_change_is_not_touched_by_a_rollback() {
     let world = World::enter().await;
     world.has_a_good_release().await;
     let baseline = world.service("staging").await;
 
     let release = world.push(&PushOptions::good(&world.version()).behaving(Behaviour::Hang)).await;
     world.until("staging changes", async || world.waits_for(&release, "DeployServices").await).await;
-    let strangers = world.deploy_a_strangers_revision("staging", &baseline).await;
+    let external = world.deploy_from_outside("staging", &baseline).await;
     let ended = world.ended(&release).await;
     let runs = world.service("staging").await;
     world.run(&baseline, "staging").await;
 
     assert_eq!((ended.outcome(), ended.stage()), (Some("STUCK"), Some("staging")), "{ended:?}");
-    assert!(ended.reason().expect("a reason").contains("someone else deployed"), "{ended:?}");
-    assert_eq!(runs.task_definition, strangers, "what the stranger deployed runs still");
+    assert!(ended.reason().expect("a reason").contains("external change"), "{ended:?}");
+    assert_eq!(runs.task_definition, external, "what was deployed from outside still runs");
     assert_eq!(world.lock().await["holder"], json!(null), "the lock is free");
 }

@@ -24,7 +24,7 @@ async fn a_good_image_is_released_and_the_digest_that_was_approved_runs_in_produ
     }
     let mails = world.mails_since(&release);
     assert_eq!(mails.iter().filter(|mail| mail.approval_link().is_some()).count(), 1, "one approver gets one mail");
-    assert!(mails.iter().any(|mail| mail.subject.contains("RELEASED")), "people are told");
+    assert!(mails.iter().any(|mail| mail.subject.contains("RELEASED")), "people are notified");
 }
 
 #[tokio::test]
@@ -249,11 +249,11 @@ async fn links_that_are_altered_unknown_or_used_change_nothing() {
     let world = World::enter().await;
     let release = world.push(&PushOptions::good(&world.version())).await;
     let link = world.link(&release).await;
-    let (base, locator) = link.rsplit_once('/').expect("a link");
-    let altered = format!("{base}/{}{}", &locator[..42], if locator.ends_with('A') { 'B' } else { 'A' });
+    let (base, token) = link.rsplit_once('/').expect("a link");
+    let altered = format!("{base}/{}{}", &token[..42], if token.ends_with('A') { 'B' } else { 'A' });
 
     for (wrong, why) in
-        [(altered, "altered"), (format!("{base}/{}", &locator[..20]), "cut off"), (format!("{base}/{}", "A".repeat(43)), "unknown")]
+        [(altered, "altered"), (format!("{base}/{}", &token[..20]), "cut off"), (format!("{base}/{}", "A".repeat(43)), "unknown")]
     {
         let page = world.cloud.open(&wrong).await.expect("a page");
         assert_eq!(page.status, 404, "{why}");
@@ -280,12 +280,12 @@ async fn looking_at_a_link_decides_nothing_and_every_answer_has_its_headers() {
         assert!(answer.status < 500, "{method}: {}", answer.status);
     }
     let form = "application/x-www-form-urlencoded";
-    let locator = link.rsplit('/').next().expect("a locator");
+    let token = link.rsplit('/').next().expect("a token");
     for (content_type, body, status) in [
         (form, "decision=approve".to_owned(), 400),
         (form, "nonce=0&decision=approve".to_owned(), 403),
-        (form, format!("nonce={}&decision=maybe", world.nonce(locator)), 400),
-        (form, format!("nonce={}&decision=approve&reason={}", world.nonce(locator), "x".repeat(1_000_000)), 413),
+        (form, format!("nonce={}&decision=maybe", world.nonce(token)), 400),
+        (form, format!("nonce={}&decision=approve&reason={}", world.nonce(token), "x".repeat(1_000_000)), 413),
         ("application/json", "{}".to_owned(), 415),
     ] {
         let answer = world.request("POST", &link, Some(content_type), &body).await;
@@ -307,7 +307,7 @@ async fn looking_at_a_link_decides_nothing_and_every_answer_has_its_headers() {
 }
 
 #[tokio::test]
-async fn an_alarm_that_rings_while_a_stage_bakes_puts_the_baseline_back() {
+async fn an_alarm_that_fires_while_a_stage_bakes_restores_the_baseline() {
     let world = World::enter().await;
     world.has_a_good_release().await;
     let before = world.digest_in("staging").await;
@@ -327,7 +327,7 @@ async fn an_alarm_that_rings_while_a_stage_bakes_puts_the_baseline_back() {
 }
 
 #[tokio::test]
-async fn a_quiet_bake_lets_the_release_go_on_and_an_alarm_that_rings_before_stops_it() {
+async fn a_quiet_bake_passes_and_an_alarm_that_fires_before_it_stops_the_stage() {
     let world = World::enter().await;
     world.has_a_good_release().await;
     world.alarm("e2e-staging-5xx", "OK").await;

@@ -10,13 +10,13 @@ use slipway_local::{Answer, PushOptions};
 use crate::world::{Push, World};
 
 /// Compares what these releases did since then with the story that is kept.
-async fn is_told(world: &World, entry: u64, pushes: &[&Push], name: &str) {
+async fn is_as_kept(world: &World, entry: u64, pushes: &[&Push], name: &str) {
     let mut parts = Vec::new();
     for push in pushes {
         parts.push(Part { id: world.id_of(push).await, tag: push.tag.clone() });
     }
     world.quiet().await;
-    let text = story::tell(&world.cloud, entry, &parts).await.expect("the cloud tells what happened");
+    let text = story::write(&world.cloud, entry, &parts).await.expect("the cloud answers");
     expectorate::assert_contents(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("traces").join(name), &text);
 }
 
@@ -30,7 +30,7 @@ async fn the_story_of_a_good_release() {
     world.approve(&release).await;
     world.ended(&release).await;
 
-    is_told(&world, entry, &[&release], "good.txt").await;
+    is_as_kept(&world, entry, &[&release], "good.txt").await;
 }
 
 #[tokio::test]
@@ -42,7 +42,7 @@ async fn the_story_of_a_bad_image() {
     let release = world.push(&PushOptions::light(&world.version()).behaving(Behaviour::Answer500)).await;
     world.ended(&release).await;
 
-    is_told(&world, entry, &[&release], "bad-image.txt").await;
+    is_as_kept(&world, entry, &[&release], "bad-image.txt").await;
 }
 
 #[tokio::test]
@@ -55,7 +55,7 @@ async fn the_story_of_a_rejection() {
     world.decide(&release, Answer::Reject, "not today").await;
     world.ended(&release).await;
 
-    is_told(&world, entry, &[&release], "reject.txt").await;
+    is_as_kept(&world, entry, &[&release], "reject.txt").await;
 }
 
 #[tokio::test]
@@ -71,7 +71,7 @@ async fn the_story_of_a_newer_push_that_comes_while_people_are_asked() {
     world.approve(&newer).await;
     world.ended(&newer).await;
 
-    is_told(&world, entry, &[&older, &newer], "supersede.txt").await;
+    is_as_kept(&world, entry, &[&older, &newer], "supersede.txt").await;
 }
 
 #[tokio::test]
@@ -83,7 +83,7 @@ async fn the_story_of_the_circuit_breaker_that_is_first() {
     let release = world.push(&PushOptions::light(&world.version()).behaving(Behaviour::Crash)).await;
     world.ended(&release).await;
 
-    is_told(&world, entry, &[&release], "circuit-breaker.txt").await;
+    is_as_kept(&world, entry, &[&release], "circuit-breaker.txt").await;
 }
 
 #[tokio::test]
@@ -100,14 +100,14 @@ async fn the_story_of_a_rollback_that_is_refused() {
     world.ask("Abort Requested", &json!({ "release": world.id_of(&release).await, "reason": "too slow" })).await;
     world.ended(&release).await;
     world.give_permissions_back("roll-back", kept).await;
-    let told = story_of(&world, entry, &release).await;
+    let story = story_of(&world, entry, &release).await;
     world.run(&baseline, "staging").await;
 
-    expectorate::assert_contents(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("traces/stuck.txt"), &told);
+    expectorate::assert_contents(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("traces/stuck.txt"), &story);
 }
 
-/// Told at once: what ECS does afterwards by itself, and a person who puts the service back, are not part of it.
+/// Written at once: it leaves out what ECS does afterwards by itself, and the person who restores the service.
 async fn story_of(world: &World, entry: u64, release: &Push) -> String {
     let part = Part { id: world.id_of(release).await, tag: release.tag.clone() };
-    story::tell(&world.cloud, entry, &[part]).await.expect("the cloud tells what happened")
+    story::write(&world.cloud, entry, &[part]).await.expect("the cloud answers")
 }

@@ -1,9 +1,9 @@
-//! What the tests of whole releases do on the local cloud, in a person's words.
+//! What the tests of whole releases do on the local cloud.
 #![expect(clippy::unused_self, reason = "a test says what it does with the world")]
 
 use std::fs;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use aws_sdk_cloudwatch::types::StateValue;
@@ -18,16 +18,26 @@ use slipway_local::wire::{CallRule, Entry, EventFault, EventRule, Plan, What};
 use slipway_local::{Answer, Cloud, Mail, PushOptions, Pushed};
 use tokio::sync::{Mutex, MutexGuard};
 
-/// How long a release may take of which no person is part; three times what it takes here.
+/// How long a release may take when nobody has to answer; three times what it takes here.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
 static LOCK: Mutex<()> = Mutex::const_new(());
 static VERSION: AtomicU32 = AtomicU32::new(0);
+/// Whether the test before has failed, and may have left a release running, which has the lock, or another configuration.
+static LEFT_BEHIND: AtomicBool = AtomicBool::new(false);
 
 /// The cloud, to one test at a time.
 pub(crate) struct World {
     pub(crate) cloud: Cloud,
     _lock: MutexGuard<'static, ()>,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            LEFT_BEHIND.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 /// A pushed image and where the inbox and the executions were before.
@@ -38,7 +48,7 @@ pub(crate) struct Push {
     executions_before: usize,
 }
 
-/// What a service runs, in words that change whenever ECS is told something.
+/// What a service runs. Each update of the service changes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Runs {
     pub(crate) task_definition: String,
@@ -63,7 +73,29 @@ impl World {
         let lock = LOCK.lock().await;
         let cloud = Cloud::find().await.expect("a local cloud runs: `cargo local test` starts one, or `cargo local up`");
         cloud.wire().reset().await.expect("the wire answers");
-        Self { cloud, _lock: lock }
+        let world = Self { cloud, _lock: lock };
+        if LEFT_BEHIND.swap(false, Ordering::Relaxed) {
+            world.clean_up().await;
+        }
+        world
+    }
+
+    /// Ends every release that a failed test has left running, and configures the application as Terraform wrote it.
+    async fn clean_up(&self) {
+        let sfn = aws_sdk_sfn::Client::new(self.cloud.sdk());
+        for execution in self.cloud.executions().await.expect("executions").into_iter().filter(Execution::is_running) {
+            sfn.stop_execution().execution_arn(execution.arn).send().await.expect("it is stopped");
+        }
+        self.configure(|_| {}).await;
+        for _ in 0..60 {
+            // It records their outcomes and gives the lock back, once none of their functions may be writing.
+            let _reconciled = self.invoke("reconcile", &self.event("reconcile.json")).await;
+            if self.partition("OPEN").await.is_empty() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        panic!("the releases that a failed test has left open did not end");
     }
 
     /// A version that no test has pushed before.
@@ -89,7 +121,7 @@ impl World {
         Push { tag, digest, mails_before, executions_before }
     }
 
-    /// Sees to it that both stages run a released image.
+    /// Makes sure that both stages run a released image.
     pub(crate) async fn has_a_good_release(&self) {
         if self.service("production").await.desired_count == 0 {
             let release = self.push(&PushOptions::good(&self.version())).await;
@@ -196,7 +228,15 @@ impl World {
     /// An event of `tests/events`.
     pub(crate) fn event(&self, file: &str) -> Value {
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../events").join(file);
-        let event: Value = serde_json::from_str(&fs::read_to_string(&path).expect("the event")).expect("it is JSON");
+        let mut event: Value = serde_json::from_str(&fs::read_to_string(&path).expect("the event")).expect("it is JSON");
+        // It happens now, wherever it says when.
+        let now = slipway_release::now();
+        if event.get("time").is_some() {
+            event["time"] = json!(now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+        }
+        if let Some(timestamp) = event.pointer_mut("/detail/state/timestamp") {
+            *timestamp = json!(now.strftime("%Y-%m-%dT%H:%M:%S.%3f+0000").to_string());
+        }
         if event["detail-type"] == "ECR Image Action" && event["detail"].get("image-digest").is_some() {
             serde_json::from_value::<ImageAction>(event["detail"].clone()).expect("it is what the function reads");
         }
@@ -231,7 +271,7 @@ impl World {
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        panic!("it does not come to this within 60 s: {what}");
+        panic!("this did not happen within 60 s: {what}");
     }
 
     /// How many messages a queue holds.
@@ -287,12 +327,12 @@ impl World {
         }
     }
 
-    /// The task token of a wait that is parked.
-    pub(crate) async fn token(&self, release: &str, state: &str) -> String {
+    /// The task token that a step has parked.
+    pub(crate) async fn task_token(&self, release: &str, state: &str) -> String {
         let items = self.partition(&format!("CALLBACK#{release}")).await;
-        let (_, wait) = items.into_iter().find(|(sk, _)| sk.ends_with(&format!("#{state}"))).expect("it waits");
-        let wait: Value = serde_json::from_str(&wait).expect("a document is JSON");
-        wait["token"].as_str().expect("it has a token").to_owned()
+        let (_, callback) = items.into_iter().find(|(sk, _)| sk.ends_with(&format!("#{state}"))).expect("it waits");
+        let callback: Value = serde_json::from_str(&callback).expect("a document is JSON");
+        callback["token"].as_str().expect("it has a token").to_owned()
     }
 
     /// The sort keys and documents of a partition.
@@ -307,8 +347,8 @@ impl World {
         answer.items().iter().map(|item| (text(item, "sk"), text(item, "document"))).collect()
     }
 
-    /// Whatever a release has left behind: every log, with the metrics in them, the execution's input, output and history, and
-    /// the items that the public function can read; each with its place.
+    /// Whatever a release has left behind: every log, with the metrics in them, the execution's input, output and
+    /// history, and the items that the public function can read; each with its place.
     pub(crate) async fn everything_written(&self, ended: &Execution) -> Vec<(String, String)> {
         let mut written = Vec::new();
         let logs = aws_sdk_cloudwatchlogs::Client::new(self.cloud.sdk());
@@ -376,7 +416,7 @@ impl World {
         request.send().await.map(drop).map_err(|error| format!("{error:?}"))
     }
 
-    /// Takes an action away from a function's role, and gives back what the role had.
+    /// Takes an action away from a function's role, and returns the policy that the role had.
     pub(crate) async fn take_permission_away(&self, function: &str, action: &str) -> String {
         let iam = aws_sdk_iam::Client::new(self.cloud.sdk());
         let answer =
@@ -451,7 +491,7 @@ impl World {
         }
         let steps = slipway_local::releases::steps(self.cloud.sdk(), &execution.arn).await.expect("Step Functions answers");
         let last = steps.iter().rfind(|step| step.entered && !step.is_map).map(|step| step.state.as_str());
-        // Of these the callback says that their effect has begun.
+        // For these the callback proves that their effect has begun.
         !["AcquireLock", "DeployServices", "RollBack"].contains(&state) && last == Some(state)
     }
 
@@ -465,7 +505,7 @@ impl World {
         self.invoke("receive-push", &event).await.expect("it is taken")
     }
 
-    /// What happened to a release, moment by moment, in words.
+    /// The timeline of a release, in words.
     pub(crate) async fn timeline(&self, release: &str) -> Vec<String> {
         let dynamodb = aws_sdk_dynamodb::Client::new(self.cloud.sdk());
         let key = aws_sdk_dynamodb::types::AttributeValue::S(format!("TIMELINE#{release}"));
@@ -474,8 +514,8 @@ impl World {
         items.iter().map(|item| format!("{item:?}")).collect()
     }
 
-    /// Has every parked step of a release woken.
-    pub(crate) async fn reconcile_waits(&self, push: &Push) {
+    /// Wakes every parked step of a release.
+    pub(crate) async fn wakes_every_step(&self, push: &Push) {
         let execution = self.cloud.wait_for_release(&push.digest, PATIENCE).await.expect("it began");
         let record = json!({ "Records": [{ "dynamodb": {
             "Keys": { "pk": { "S": format!("ABORT#{}", execution.name) }, "sk": { "S": "ABORT" } }, "SequenceNumber": "1",
@@ -506,8 +546,8 @@ impl World {
         answer.db_snapshots().iter().filter_map(|one| one.db_snapshot_identifier().map(ToOwned::to_owned)).collect()
     }
 
-    /// A snapshot that somebody else takes.
-    pub(crate) async fn snapshot_of_somebody(&self, identifier: &str) {
+    /// Takes a snapshot that is not Slipway's.
+    pub(crate) async fn snapshot_by_hand(&self, identifier: &str) {
         let rds = aws_sdk_rds::Client::new(self.cloud.sdk());
         let request = rds.create_db_snapshot().db_instance_identifier("shop-production").db_snapshot_identifier(identifier);
         request.send().await.expect("RDS takes it");
@@ -604,7 +644,7 @@ impl World {
         self.item("LOCK#web", "LOCK").await.expect("the lock was taken before")
     }
 
-    /// Has a release that nobody pushed hold the lock; its generation.
+    /// Gives the lock to a release that nobody pushed, and returns its generation.
     pub(crate) async fn lends_the_lock_to(&self, release: &str) -> u64 {
         let generation = self.lock().await["generation"].as_u64().expect("a number") + 1;
         let holder = json!({ "release": release, "lease_until": slipway_local::clock::now() });
@@ -612,7 +652,7 @@ impl World {
         generation
     }
 
-    /// Has nobody hold it.
+    /// Frees the lock.
     pub(crate) async fn takes_the_lock_back(&self) {
         let generation = self.lock().await["generation"].as_u64().expect("a number");
         self.write_lock(&json!({ "generation": generation })).await;
@@ -636,7 +676,7 @@ impl World {
         Some(serde_json::from_str(document).expect("a document is JSON"))
     }
 
-    /// Takes an item out of the table.
+    /// Removes an item from the table.
     pub(crate) async fn forget(&self, pk: &str, sk: &str) {
         use aws_sdk_dynamodb::types::AttributeValue::S;
         let dynamodb = aws_sdk_dynamodb::Client::new(self.cloud.sdk());
@@ -644,7 +684,7 @@ impl World {
         request.send().await.expect("DynamoDB answers");
     }
 
-    /// Moves a time in an item of the table back.
+    /// Moves a time in an item of the table into the past.
     pub(crate) async fn move_back(&self, pk: &str, sk: &str, field: &str, by: jiff::SignedDuration) {
         use aws_sdk_dynamodb::types::AttributeValue::S;
         let mut document = self.item(pk, sk).await.expect("it is there");
@@ -706,13 +746,13 @@ impl World {
         ecr.batch_delete_image().repository_name("web").image_ids(image).send().await.expect("ECR takes it");
     }
 
-    /// Deploys something of one's own to a stage's service, past Slipway.
-    pub(crate) async fn deploy_a_strangers_revision(&self, stage: &str, like: &Runs) -> String {
+    /// Makes an external change of a stage's service: a revision of another family.
+    pub(crate) async fn deploy_from_outside(&self, stage: &str, like: &Runs) -> String {
         let running = self.describe(&like.task_definition).await;
         let ecs = aws_sdk_ecs::Client::new(self.cloud.sdk());
         let revision = ecs
             .register_task_definition()
-            .family("strangers")
+            .family("external")
             .set_container_definitions(running.container_definitions)
             .set_cpu(running.cpu)
             .set_memory(running.memory)
@@ -726,7 +766,7 @@ impl World {
         arn
     }
 
-    /// Puts back what a service ran, as a person does.
+    /// Restores what a service ran, as a person does.
     pub(crate) async fn run(&self, runs: &Runs, stage: &str) {
         let ecs = aws_sdk_ecs::Client::new(self.cloud.sdk());
         ecs.update_service().cluster(stage).service("web").task_definition(&runs.task_definition).send().await.expect("ECS takes it");
@@ -747,8 +787,8 @@ impl World {
     }
 
     /// The value that the form of a link carries.
-    pub(crate) fn nonce(&self, locator: &str) -> String {
-        decide_approval::nonce(locator)
+    pub(crate) fn nonce(&self, token: &str) -> String {
+        decide_approval::nonce(token)
     }
 }
 

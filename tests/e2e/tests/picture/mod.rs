@@ -1,5 +1,5 @@
-//! The workflow as pictures: Mermaid flowcharts that are made from the ASL. Of what is caught, only where all other errors lead is drawn;
-//! the README says the rest.
+//! The workflow as pictures: Mermaid flowcharts that are made from the ASL. Of what is caught, only where all other
+//! errors lead is drawn; the README says the rest.
 
 use std::fmt::Write as _;
 

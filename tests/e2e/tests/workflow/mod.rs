@@ -1,4 +1,5 @@
-//! Reads `release.asl.yaml` as a graph. The modules below hold it to the Rust types, to `functions.yaml`, and to its own rules.
+//! Reads `release.asl.yaml` as a graph. The modules below hold it to the Rust types, to `functions.yaml`, and to its
+//! own rules.
 
 mod documents;
 mod expressions;

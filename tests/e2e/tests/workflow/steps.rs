@@ -6,11 +6,12 @@ use schemars::schema_for;
 use serde_json::{Value, json};
 use slipway_core::protocol::{NEAR_SECONDS, TaskError};
 use slipway_core::step::{Limits, TASKS};
-use slipway_runtime::StepError;
+use slipway_release::StepError;
 
 use super::{Workflow, errors, function_of, functions, repository, rules};
 
-/// How much longer than its function a task waits at the least, in seconds, so that the function can answer at its last moment.
+/// How much longer a task waits than its function may run, in seconds at the least: the function can answer at the very
+/// end.
 const ANSWER_SECONDS: u64 = 2;
 
 #[test]
@@ -155,7 +156,7 @@ fn every_time_out_leaves_the_function_its_time() {
         };
         let least = u64::from(functions[&function].timeout_seconds) + ANSWER_SECONDS;
         assert!(floor >= least, "{name} waits {floor} s at the least, and {function} may need {least} s");
-        // A wait that is shorter is not parked, but its time-out must not come first.
+        // A shorter wait parks no callback, but its time-out must not come first.
         assert!(i64::try_from(floor).is_ok_and(|floor| floor > NEAR_SECONDS), "{name} waits {floor} s at the least");
     }
     assert_eq!(used, limits, "every limit is one that a state waits for");

@@ -50,8 +50,8 @@ fn variables(expression: &str) -> Vec<&str> {
 
 #[test]
 fn no_variable_is_assigned_in_two_scopes() {
-    // Step Functions refuses such a definition: AWS Step Functions developer guide, "Passing data between states with variables",
-    // scopes.
+    // Step Functions refuses such a definition: AWS Step Functions developer guide, "Passing data between states with
+    // variables", scopes.
     let mut names = BTreeSet::new();
     for level in &Workflow::read().levels {
         let assigned: BTreeSet<_> = level.states.values().flat_map(ways).flat_map(|way| way.assigned()).collect();

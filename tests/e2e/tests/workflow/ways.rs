@@ -38,7 +38,8 @@ fn is_restart(way: &Way<'_>) -> bool {
     way.caught == ["Restart"] && way.to == "CaptureBaseline"
 }
 
-/// What Step Functions does with an error of a state: it tries the state again, goes to another one, or ends the execution.
+/// What Step Functions does with an error of a state: it tries the state again, goes to another one, or ends the
+/// execution.
 #[derive(Debug, PartialEq, Eq)]
 enum Handling<'a> {
     TriesAgain,

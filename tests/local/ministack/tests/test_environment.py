@@ -1,4 +1,4 @@
-"""What Terraform tells the cloud of a whole environment is what it reads back, as on AWS."""
+"""What Terraform writes of a whole environment is what it reads back, as on AWS."""
 
 import json
 

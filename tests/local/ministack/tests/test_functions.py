@@ -41,7 +41,7 @@ def put(cloud, source, detail):
     assert answer["FailedEntryCount"] == 0
 
 
-def test_a_function_runs_twice_while_it_is_told_to(cloud, ran):
+def test_a_function_runs_twice_while_it_is_asked_to(cloud, ran):
     invoke = cloud.client("lambda").invoke
     (cloud.folder / "twice").write_text("another\necho\n")
     try:
@@ -65,8 +65,8 @@ def test_a_rule_needs_the_functions_permission(cloud, ran):
     sqs = cloud.client("sqs")
     queue = sqs.create_queue(QueueName="dead")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    rule(cloud, "forbidden", {"source": ["stranger"]}, DeadLetterConfig={"Arn": arn})
-    put(cloud, "stranger", {"ran": ran.file})
+    rule(cloud, "forbidden", {"source": ["forbidden"]}, DeadLetterConfig={"Arn": arn})
+    put(cloud, "forbidden", {"ran": ran.file})
 
     message = until(lambda: (sqs.receive_message(QueueUrl=queue).get("Messages") or [None])[0])
     assert json.loads(message["Body"])["detail"] == {"ran": ran.file}

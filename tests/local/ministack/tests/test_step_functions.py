@@ -364,8 +364,8 @@ class Releases:
         return [step["state"] for step in self.steps]
 
     @property
-    def told(self):
-        """What the last step was told: FinishRelease, of what failed."""
+    def given(self):
+        """What the last step was given: FinishRelease, what failed."""
         return self.steps[-1]["input"]
 
 
@@ -391,7 +391,7 @@ def test_the_workflow_takes_a_release_through_every_gate(releases):
     assert releases.took == [
         "AcquireLock", *A_PLAIN_STAGE, "CaptureBaseline", "CheckImage", "RequestApproval", "CheckImageAgain", "SnapshotDatabase",
         "RunMigration", "DeployServices", "VerifyServices", "BakeStage", "FinishRelease"]
-    assert releases.told == {"release": {"id": "web-1"}}
+    assert releases.given == {"release": {"id": "web-1"}}
     production = releases.steps[9]
     assert production["input"] == {"release": {"id": "web-1"}, "generation": 7, "stage": EVERY_GATE,
                                    "baseline": DONE["CaptureBaseline"]["baseline"]}
@@ -419,9 +419,9 @@ def test_what_ends_a_stage_before_its_change_fails_it(releases):
 
     assert ended["status"] == "SUCCEEDED"
     assert releases.took == ["AcquireLock", *A_PLAIN_STAGE, "CaptureBaseline", "CheckImage", "FinishRelease"]
-    assert (releases.told["release"], releases.told["failure"]["step"]) == ({"id": "web-1"}, "Stages")
-    assert releases.told["failure"]["error"] == "StageFailed"
-    assert json.loads(releases.told["failure"]["cause"]) == {
+    assert (releases.given["release"], releases.given["failure"]["step"]) == ({"id": "web-1"}, "Stages")
+    assert releases.given["failure"]["error"] == "StageFailed"
+    assert json.loads(releases.given["failure"]["cause"]) == {
         "stage": "production", "failure": {"step": "CheckImage", "error": "Unchanged", "cause": json.dumps({"reason": "é"})}}
 
 
@@ -435,7 +435,7 @@ def test_what_ends_a_stage_after_its_change_rolls_back(releases, script, way, ro
     releases.play([PLAIN, EVERY_GATE], DeployServices=[("Changed", "crashed")], **script)
 
     assert releases.took == ["AcquireLock", "CaptureBaseline", "DeployServices", *way, "FinishRelease"]
-    assert json.loads(releases.told["failure"]["cause"]) == {
+    assert json.loads(releases.given["failure"]["cause"]) == {
         "stage": "staging", "failure": {"step": "DeployServices", "error": "Changed", "cause": json.dumps({"reason": "crashed"})},
         "rollback": rollback}
     if "VerifyBaseline" in way:
@@ -458,7 +458,7 @@ def test_a_release_that_gets_no_lock_is_finished(releases):
     releases.play([PLAIN], AcquireLock=[("Unchanged", "superseded")])
 
     assert releases.took == ["AcquireLock", "FinishRelease"]
-    assert releases.told == {"release": {"id": "web-1"}, "failure": {
+    assert releases.given == {"release": {"id": "web-1"}, "failure": {
         "step": "AcquireLock", "error": "Unchanged", "cause": json.dumps({"reason": "superseded"})}}
 
 

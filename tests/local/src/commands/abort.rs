@@ -13,14 +13,14 @@ use crate::{
     requests,
 };
 
-/// How long a release may take to put back what it has begun.
+/// How long a release may take to roll back what it has begun.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// The release's id [default: the only one that runs].
     release: Option<String>,
-    /// Why, for everybody who is told.
+    /// Why, for everybody who is notified.
     #[arg(long, default_value = "")]
     reason: String,
 }
@@ -50,7 +50,7 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
 enum Progress {
     Unchanged,
     Changing,
-    GoingBack,
+    RollingBack,
 }
 
 /// What an abort does to the stages, after what the release did so far.
@@ -62,7 +62,7 @@ fn consequence(steps: &[Step]) -> String {
         match step.state.as_str() {
             "CaptureBaseline" => (stage, progress) = (step.stage.as_deref(), Progress::Unchanged),
             "RunMigration" | "DeployServices" => progress = Progress::Changing,
-            "RollBack" => progress = Progress::GoingBack,
+            "RollBack" => progress = Progress::RollingBack,
             "StagePassed" => passed.extend(stage.take()),
             _ => {}
         }
@@ -73,9 +73,9 @@ fn consequence(steps: &[Step]) -> String {
         (None, _) => {}
         (Some(stage), Progress::Unchanged) => words.push(format!("{stage} has not begun to change, and stays as it is.")),
         (Some(stage), Progress::Changing) => {
-            words.push(format!("{stage} has begun to change: it is put back, and the image is quarantined."));
+            words.push(format!("{stage} has begun to change: it is rolled back, and the image is quarantined."));
         }
-        (Some(stage), Progress::GoingBack) => words.push(format!("{stage} is being put back already; that goes on.")),
+        (Some(stage), Progress::RollingBack) => words.push(format!("{stage} is already being rolled back; that goes on.")),
     }
     words.join("\n")
 }
@@ -102,10 +102,10 @@ mod tests {
         assert_eq!(consequence(&steps(&waiting)), "No stage has begun to change.");
 
         let staging = [("CaptureBaseline", Some("staging")), ("DeployServices", None)];
-        assert!(consequence(&steps(&staging)).starts_with("staging has begun to change: it is put back"));
+        assert!(consequence(&steps(&staging)).starts_with("staging has begun to change: it is rolled back"));
 
-        let back = [&staging[..], &[("RollBack", None)]].concat();
-        assert_eq!(consequence(&steps(&back)), "staging is being put back already; that goes on.");
+        let rolling_back = [&staging[..], &[("RollBack", None)]].concat();
+        assert_eq!(consequence(&steps(&rolling_back)), "staging is already being rolled back; that goes on.");
 
         let production =
             [&staging[..], &[("StagePassed", None), ("CaptureBaseline", Some("production")), ("RequestApproval", None)]].concat();

@@ -41,8 +41,8 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
     if entries.is_empty() {
         bail!("{application} has no audit: nobody was asked for an approval yet");
     }
-    match io::stdout().write_all(tell(application, &entries, &chain).as_bytes()) {
-        // Who reads it has seen enough: `cargo local audit | head`.
+    match io::stdout().write_all(listing(application, &entries, &chain).as_bytes()) {
+        // The reader has seen enough: `cargo local audit | head`.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => Ok(written?),
     }
@@ -72,7 +72,7 @@ fn exported(json: &str) -> anyhow::Result<Vec<Sealed>> {
 }
 
 /// Every entry, and then who let what into which stage.
-fn tell(application: &str, entries: &[Entry], chain: &[Sealed]) -> String {
+fn listing(application: &str, entries: &[Entry], chain: &[Sealed]) -> String {
     let mut text = format!("\nThe audit of {application}\n");
     for entry in entries {
         let person = entry.person.as_ref().map_or_else(String::new, |person| format!("  link issued to {person}"));

@@ -16,7 +16,7 @@ use crate::{
     releases::{self, Execution, Step},
 };
 
-/// How long a release may take of which no person is part.
+/// How long a release may take when nobody has to answer.
 const PATIENCE: Duration = Duration::from_secs(180);
 /// How long a person may take.
 const PERSON: Duration = Duration::from_secs(60 * 60);
@@ -236,7 +236,7 @@ impl Following {
     }
 }
 
-/// Whether the stage's service was told to run the image.
+/// Whether the stage's service has a deployment of the image.
 async fn is_deployed(cloud: &Cloud, cluster: &str, digest: &str) -> anyhow::Result<bool> {
     let ecs = aws_sdk_ecs::Client::new(cloud.sdk());
     let answer = ecs.describe_services().cluster(cluster).services(APPLICATION).send().await?;

@@ -7,12 +7,12 @@ use std::{
 
 use clap::Args;
 use slipway_core::release::Asked;
-use slipway_core::timeline::Moment;
+use slipway_core::timeline::TimelineEvent;
 
 use crate::{
     Cloud, Settings,
     cloud::APPLICATION,
-    history::{History, Past, moments},
+    history::{History, Past, timeline},
 };
 
 /// How much of a reason is shown, in characters.
@@ -23,7 +23,7 @@ pub(super) struct Arguments {
     /// The application.
     #[arg(default_value = APPLICATION)]
     application: String,
-    /// One release, moment by moment: its id, or the tag or digest of its image (the newest release of it).
+    /// The timeline of one release: its id, or the tag or digest of its image (the newest release of it).
     #[arg(long)]
     release: Option<String>,
 }
@@ -34,7 +34,7 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
     let text = match &arguments.release {
         Some(name) => {
             let past = history.release(name)?;
-            one(past, &moments(cloud.sdk(), &past.started.release.id).await?)
+            one(past, &timeline(cloud.sdk(), &past.started.release.id).await?)
         }
         None => format!(
             "\n{}: its releases, the newest push first\n{}\n{}{}\n",
@@ -51,18 +51,18 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
     }
 }
 
-/// A release, moment by moment.
-fn one(past: &Past, moments: &[Moment]) -> String {
+/// The timeline of a release.
+fn one(past: &Past, events: &[TimelineEvent]) -> String {
     let release = &past.started.release;
     let mut text = format!("\n{} {}\n  Release  {}\n  Image    {}\n\n", release.application, release.image.tag, release.id, release.image);
     let mut before = None;
-    for Moment { at, stage, words, .. } in moments {
+    for TimelineEvent { at, stage, words, .. } in events {
         let since = before.map_or_else(String::new, |before| format!("+{:.1} s", at.duration_since(before).as_secs_f64()));
         before = Some(*at);
         let stage = stage.as_ref().map_or("", |stage| stage.as_str());
         let _ = writeln!(text, "  {}  {since:>10}  {stage:<11} {words}", at.strftime("%Y-%m-%d %H:%M:%S"));
     }
-    if moments.is_empty() {
+    if events.is_empty() {
         text.push_str("  Nothing is known of how it went.\n");
     }
     text
@@ -121,12 +121,13 @@ fn ended<'a>(history: &History, past: &'a Past) -> (&'static str, &'a str, &'a s
 pub(super) fn lock(history: &History) -> String {
     let generation = history.lock.generation;
     let mut words = match &history.lock.holder {
-        Some(holder) => format!("  The lock has {}, as generation {generation}.", holder.release),
+        Some(holder) => format!("  {} has the lock, as generation {generation}.", holder.release),
         None => format!("  The lock is free; {generation} releases have had it."),
     };
     let waiting: Vec<_> = history.waiting().map(|release| release.id.to_string()).collect();
     if !waiting.is_empty() {
-        words.push_str(&format!(" It is waited for by {}.", waiting.join(" and ")));
+        let verb = if waiting.len() == 1 { "waits" } else { "wait" };
+        words.push_str(&format!(" {} {verb} for it.", waiting.join(" and ")));
     }
     words
 }
@@ -176,6 +177,6 @@ mod tests {
                 "  2026-11-20T08:00:00Z  v1             a1a1a1a1a1a1  FAILED      staging     no image",
             ]
         );
-        assert_eq!(lock(&history), "  The lock has web-v2, as generation 2. It is waited for by web-v1 and web-v3.");
+        assert_eq!(lock(&history), "  web-v2 has the lock, as generation 2. web-v1 and web-v3 wait for it.");
     }
 }

@@ -60,7 +60,8 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
     }
 }
 
-/// The lines that were not there at the last look. MiniStack's lines have no ids, so equal ones are told apart by counting them.
+/// The lines that were not there at the last look. MiniStack's lines have no ids, so equal ones are told apart by
+/// counting them.
 fn unseen(seen: &mut HashSet<(Line, u32)>, lines: Vec<Line>) -> Vec<Line> {
     let mut equal = HashMap::new();
     let mut new = Vec::new();

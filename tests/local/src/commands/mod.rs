@@ -61,13 +61,13 @@ enum Command {
     Rollback(release::Rollback),
     /// Release an image that was pushed before again.
     Release(release::Arguments),
-    /// End a release that runs; what it has begun is put back.
+    /// End a release that runs; what it has begun is rolled back.
     Abort(abort::Arguments),
     /// Let an image be released again that was rolled back or rejected.
     Lift(lift::Arguments),
-    /// Look for pushes, signals and outcomes that were lost, now and not in five minutes.
+    /// Look for pushes, events and outcomes that were lost, now and not in five minutes.
     Reconcile,
-    /// Bring events again that a function could not handle.
+    /// Redrive events that a function could not handle.
     Replay(replay::Arguments),
     /// Say what the scan of an image found.
     Scan(scan::Arguments),
@@ -103,7 +103,7 @@ enum Command {
     },
 }
 
-/// Runs what the command line says; failures are told in words and as the exit code.
+/// Runs what the command line says; a failure is shown in words and as the exit code.
 pub async fn run() -> ExitCode {
     match dispatch(Arguments::parse()).await {
         Ok(()) => ExitCode::SUCCESS,

@@ -16,7 +16,7 @@ pub(super) async fn run(settings: &Settings) -> anyhow::Result<()> {
     }
     for (field, words) in [
         ("begun", "begun, because its push or its start was lost"),
-        ("ended", "ended, because its execution was over without an outcome that was told"),
+        ("ended", "ended, because its execution was over and nobody was notified of an outcome"),
         ("woken", "runs, and a step of it was woken"),
         ("problems", "could not be looked at"),
     ] {

@@ -31,7 +31,7 @@ pub(super) struct Rollback {
     /// The application.
     #[arg(default_value = APPLICATION)]
     application: String,
-    /// The image to go back to, by tag or digest [default: the newest one that was released before what runs].
+    /// The image to roll back to, by tag or digest [default: the newest one that was released before what runs].
     #[arg(long, value_name = "IMAGE")]
     to: Option<String>,
     /// This stage alone, and not all of them from the first on; the image must have been released before.
@@ -71,7 +71,7 @@ pub(super) async fn rollback(settings: &Settings, arguments: &Rollback) -> anyho
         None => history.before(runs.as_ref())?,
     };
     let from = runs.as_ref().map_or_else(|| "nothing".to_owned(), |runs| in_words(&history, runs));
-    heading(format!("Going back from {from} to {} ({})", image.tag, image.digest.short()));
+    heading(format!("Rolling back from {from} to {} ({})", image.tag, image.digest.short()));
     ask(&cloud, &history, (application, stage.as_deref()), &image, reason).await
 }
 
@@ -116,7 +116,7 @@ async fn ask(
     }
     let lock = History::read(cloud.sdk(), application).await?.lock;
     if let Some(holder) = lock.holder.filter(|holder| holder.release.as_str() != release.name) {
-        note(format!("{} has the lock. The stage that it changes it ends first; to put that back at once:", holder.release));
+        note(format!("{} has the lock, and finishes the stage that it changes first. To roll that back at once:", holder.release));
         note(format!("cargo local abort {}", holder.release));
     }
     note("cargo local inbox     shows the mail that asks for the approval");

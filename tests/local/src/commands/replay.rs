@@ -33,8 +33,8 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
     }
     for Replayed { message, function } in replayed {
         match function {
-            Ok(function) => println!("brought  {message}  {function}"),
-            Err(reason) => println!("kept     {message}  {reason}"),
+            Ok(function) => println!("redriven  {message}  {function}"),
+            Err(reason) => println!("kept      {message}  {reason}"),
         }
     }
     Ok(())

@@ -10,7 +10,7 @@ use crate::{Cloud, Settings, events::deliver::Outcome};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The event: JSON in EventBridge's envelope, such as `tests/events/ecr-push.json`.
+    /// The event: JSON in EventBridge's envelope, such as `tests/events/image-push.json`.
     file: PathBuf,
 }
 

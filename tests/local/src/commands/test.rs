@@ -149,7 +149,7 @@ async fn run_group(group: Group, settings: &Settings, cloud: &Cloud) -> anyhow::
             process::run_shown(&mut rules).await
         }
         Group::Demo => demo::show(cloud, true).await,
-        // After releases: what they registered and counted is not Terraform's to put back.
+        // After releases: Terraform must not undo what they registered and counted.
         Group::Unchanged => {
             if !Terraform::prepare(settings, cloud.endpoint()).await?.is_up_to_date().await? {
                 bail!("after `terraform apply` a plan still has changes");

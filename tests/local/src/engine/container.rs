@@ -496,7 +496,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_programs_exit_code_and_a_signals_are_told_as_docker_does() {
+    async fn a_programs_exit_code_and_a_signals_are_reported_as_docker_does() {
         for (script, expected) in [("exit 3", 3), ("kill -s TERM $$", 143)] {
             let world = World::new();
             let container = world.container(&["sh", "-c", script]);

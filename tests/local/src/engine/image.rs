@@ -191,7 +191,7 @@ impl Images {
         if !is_ecr(reference.registry()) {
             return Err(unknown());
         }
-        // The registry is told the name too: it holds the account and the Region.
+        // The registry gets the name too: it holds the account and the Region.
         reference.set_mirror_registry(self.registry.clone());
         Ok(reference)
     }

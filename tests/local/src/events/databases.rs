@@ -1,7 +1,7 @@
 //! `RDS DB Instance Event` and `RDS DB Snapshot Event`.
 //!
-//! Shape and identifiers: Amazon RDS user guide, "Amazon RDS event categories and event messages". RDS tells that a snapshot is there;
-//! it has no event for one that failed.
+//! Shape and identifiers: Amazon RDS user guide, "Amazon RDS event categories and event messages". RDS reports that a
+//! snapshot is there; it has no event for one that failed.
 
 use std::collections::HashMap;
 

@@ -9,8 +9,8 @@ const GOOD_FOR: Duration = Duration::from_secs(20);
 
 /// What a version of the sample application does, baked into its image.
 ///
-/// Written as people write it on the command line: `good`, `answer-500`, `hang`, `crash`, `lock-bad` (good for
-/// 20 seconds) or `lock-bad:SECONDS`.
+/// Written as people write it on the command line: `good`, `answer-500`, `hang`, `crash`, `turn-bad` (good for
+/// 20 seconds) or `turn-bad:SECONDS`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Behaviour {
     /// Answers every request as it should.
@@ -45,7 +45,7 @@ impl Behaviour {
             Self::Answer500 => "answer-500",
             Self::Hang => "hang",
             Self::Crash => "crash",
-            Self::TurnBad { .. } => "lock-bad",
+            Self::TurnBad { .. } => "turn-bad",
         }
     }
 }
@@ -53,7 +53,7 @@ impl Behaviour {
 impl fmt::Display for Behaviour {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TurnBad { good_for } => write!(formatter, "lock-bad:{}", good_for.as_secs()),
+            Self::TurnBad { good_for } => write!(formatter, "turn-bad:{}", good_for.as_secs()),
             other => formatter.write_str(other.word()),
         }
     }
@@ -68,10 +68,10 @@ impl FromStr for Behaviour {
             "answer-500" => Self::Answer500,
             "hang" => Self::Hang,
             "crash" => Self::Crash,
-            "lock-bad" => Self::TurnBad { good_for: GOOD_FOR },
-            other => match other.strip_prefix("lock-bad:").map(str::parse) {
+            "turn-bad" => Self::TurnBad { good_for: GOOD_FOR },
+            other => match other.strip_prefix("turn-bad:").map(str::parse) {
                 Some(Ok(seconds)) => Self::TurnBad { good_for: Duration::from_secs(seconds) },
-                _ => bail!("`{other}` is not a behaviour: write good, answer-500, hang, crash, lock-bad or lock-bad:SECONDS"),
+                _ => bail!("`{other}` is not a behaviour: write good, answer-500, hang, crash, turn-bad or turn-bad:SECONDS"),
             },
         })
     }
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_behaviour_is_read_as_it_is_written() {
-        for written in ["good", "answer-500", "hang", "crash", "lock-bad:7"] {
+        for written in ["good", "answer-500", "hang", "crash", "turn-bad:7"] {
             let behaviour: Behaviour = written.parse().expect("a known behaviour");
 
             assert_eq!(behaviour.to_string(), written);
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn an_unknown_behaviour_is_refused_with_the_known_ones() {
-        for unknown in ["", "bad", "lock-bad:", "lock-bad:soon", "crash:1"] {
+        for unknown in ["", "bad", "turn-bad:", "turn-bad:soon", "crash:1"] {
             let refusal = unknown.parse::<Behaviour>().expect_err("not a behaviour").to_string();
 
             assert!(refusal.contains("answer-500"), "{refusal}");

@@ -42,7 +42,7 @@ pub struct ImageOptions {
     pub platforms: Vec<Platform>,
 }
 
-/// What an image is made of; all answer `/health` and `/version` alike and behave as they are told.
+/// What an image is made of; all answer `/health` and `/version` alike and behave as they are asked to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Make {
     /// The sample application, as its Dockerfile makes it.
@@ -331,7 +331,7 @@ mod tests {
     fn every_choice_gives_another_digest() {
         let folder = application();
         let mut all = vec![options("v1"), options("v2")];
-        for behaviour in ["answer-500", "hang", "crash", "lock-bad:5", "lock-bad:6"] {
+        for behaviour in ["answer-500", "hang", "crash", "turn-bad:5", "turn-bad:6"] {
             all.push(ImageOptions { behaviour: behaviour.parse().expect("a behaviour"), ..options("v1") });
         }
         all.push(ImageOptions { platforms: vec![Platform::Arm64], ..options("v1") });

@@ -16,7 +16,7 @@ class Answer(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         if BEHAVIOUR == "hang":
             threading.Event().wait()
-        bad = BEHAVIOUR == "answer-500" or (BEHAVIOUR == "lock-bad" and time.monotonic() - STARTED >= GOOD_FOR)
+        bad = BEHAVIOUR == "answer-500" or (BEHAVIOUR == "turn-bad" and time.monotonic() - STARTED >= GOOD_FOR)
         answers = {"/health": {"status": "ok", "version": VERSION}, "/version": {"version": VERSION}}
         status = 500 if bad else 200 if self.path in answers else 404
         body = json.dumps(answers.get(self.path)).encode() if status == 200 else f"Version {VERSION}: {status}.".encode()

@@ -15,7 +15,7 @@ const LOOKS: u32 = 20;
 ///
 /// # Errors
 ///
-/// When there is none, or the system does not tell (Linux does, in `/proc`).
+/// When there is none, or the system does not show it (Linux does, in `/proc`).
 pub(super) fn kill_process(of: SocketAddr, to: SocketAddr) -> anyhow::Result<i32> {
     let process =
         (0..LOOKS).find_map(|_| find(of, to).transpose()).unwrap_or_else(|| bail!("no process has a connection from {of} to {to}"))?;
@@ -43,8 +43,8 @@ fn socket_of(own: SocketAddr, other: SocketAddr) -> anyhow::Result<Option<u64>> 
     Ok(sockets.filter_map(|row| row.get(9)?.parse().ok()).find(|inode| *inode != 0))
 }
 
-/// An address as the system's list has it, as the bytes lie in memory: 127.0.0.1:4566 is 0100007F:11D6 on the machines that we
-/// know.
+/// An address as the system's list has it, as the bytes lie in memory: 127.0.0.1:4566 is 0100007F:11D6 on the machines
+/// that we know.
 fn as_listed(address: SocketAddr) -> anyhow::Result<String> {
     let SocketAddr::V4(address) = address else {
         bail!("the wire listens on IPv4 only");

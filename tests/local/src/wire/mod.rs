@@ -1,7 +1,7 @@
 //! The wire between the functions and the AWS endpoint: it writes down every call that a function makes, and can break
 //! one of them on request.
 //!
-//! MiniStack tells its functions this address as their endpoint. Terraform, tests and people speak to MiniStack itself,
+//! MiniStack gives its functions this address as their endpoint. Terraform, tests and people speak to MiniStack itself,
 //! and what a function asks of a load balancer does not pass here either.
 
 mod answer;
@@ -40,7 +40,7 @@ use self::{
 
 /// How long an answer of MiniStack may take; longer than any client of ours waits.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How many deliveries may be told before a listener misses some.
+/// How many deliveries may be announced before a listener misses some.
 const DELIVERIES: usize = 256;
 
 /// The wire, listening.

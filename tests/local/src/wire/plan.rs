@@ -33,7 +33,7 @@ impl Window for EventRule {
     }
 }
 
-/// Counts for every rule that is concerned, and returns the first one whose lock it is.
+/// Counts for every rule that is concerned, and returns the first one whose turn it is.
 pub(super) fn choose<R: Window + Clone>(rules: &mut [Counted<R>], concerns: impl Fn(&R) -> bool) -> Option<R> {
     let mut chosen = None;
     for counted in rules.iter_mut().filter(|counted| concerns(&counted.rule)) {

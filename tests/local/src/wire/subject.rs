@@ -103,7 +103,7 @@ fn of_execution(operation: &str, body: &Value) -> String {
         "StartExecution" => body["name"].as_str().unwrap_or_default().to_owned(),
         "SendTaskSuccess" => {
             let output: Value = body["output"].as_str().and_then(|output| serde_json::from_str(output).ok()).unwrap_or_default();
-            // What the step answers is told by what it is made of.
+            // The names of its fields say what the step answers.
             output.as_object().into_iter().flat_map(serde_json::Map::keys).cloned().collect::<Vec<_>>().join(", ")
         }
         "SendTaskFailure" => body["error"].as_str().unwrap_or_default().to_owned(),

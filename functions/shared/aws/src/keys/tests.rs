@@ -61,17 +61,17 @@ fn keys(names: &Names) -> Vec<(Of, Key)> {
         (of_release("ending"), Key::ending(release)),
         (of_stage("notified"), Key::notified(release, Kind::Waiting, Some(stage))),
         (of_release("notified of no stage"), Key::notified(release, Kind::Waiting, None)),
-        (of_stage("moment"), Key::moment(release, Some(stage), Step::Deployed, "")),
-        (of_stage("moment with a detail"), Key::moment(release, Some(stage), Step::Verified, "web")),
-        (of_release("moment of no stage"), Key::moment(release, None, Step::Began, "")),
+        (of_stage("timeline event"), Key::timeline_event(release, Some(stage), Step::Deployed, "")),
+        (of_stage("timeline event with a detail"), Key::timeline_event(release, Some(stage), Step::Verified, "web")),
+        (of_release("timeline event of no stage"), Key::timeline_event(release, None, Step::Began, "")),
         (of_stage("baseline"), Key::baseline(release, stage, 1)),
         (of_stage("later baseline"), Key::baseline(release, stage, 2)),
         (of_service("definition"), Key::definition(release, stage, service, 1)),
         (of_service("later definition"), Key::definition(release, stage, service, 2)),
         (of_stage("round"), Key::round(release, stage)),
         (of_stage("change"), Key::change(release, stage)),
-        (of_stage("told ECS"), Key::told_ecs(release, stage)),
-        (of_stage("restored all"), Key::restored_all(release, stage)),
+        (of_stage("deployment"), Key::deployment(release, stage)),
+        (of_stage("restored all"), Key::restoration(release, stage)),
         (of_service("restored"), Key::restored(release, stage, service)),
         (of_service("deployed"), Key::deployed(release, stage, service)),
         (of_stage("gate"), Key::gate(release, stage, "IMAGE")),
@@ -95,7 +95,7 @@ fn keys(names: &Names) -> Vec<(Of, Key)> {
         (of_stage("approval"), Key::approval(&names.approval())),
         (of_stage("mailed"), Key::mailed(&names.approval(), "ana@example.com")),
         (of_stage("reminded"), Key::reminded(&names.approval(), "ana@example.com")),
-        (of_stage("told"), Key::told(&names.approval(), "ana@example.com")),
+        (of_stage("receipt"), Key::receipt(&names.approval(), "ana@example.com")),
     ]
 }
 
@@ -179,7 +179,7 @@ proptest! {
 }
 
 #[test]
-fn stages_and_applications_that_begin_alike_are_told_apart() {
+fn stages_and_applications_that_begin_alike_are_kept_apart() {
     let one = Names::of(["web", "web-1", "production", "web"]);
     check(&one, &Names::of(["web-admin", "web-1-2", "production-eu", "web-admin"]));
     check(&one, &Names::of(["web", "web-1", "production-eu", "web"]));

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::Table;
+use super::{Stored, Table};
 use crate::{AwsError, Key};
 
 /// How often an item is read and written anew before [`Table::update`] gives up. Of those who write at one time one succeeds in each
@@ -30,12 +30,33 @@ impl Table {
     ///
     /// When DynamoDB cannot be asked, or the item is not what it should be. [`AwsError::Transient`] when someone else was first ten
     /// times in a row.
-    pub async fn update<T, R>(&self, key: &Key, mut decide: impl FnMut(Option<T>) -> Update<T, R>) -> Result<R, AwsError>
+    pub async fn update<T, R>(&self, key: &Key, decide: impl FnMut(Option<T>) -> Update<T, R>) -> Result<R, AwsError>
     where
         T: Serialize + DeserializeOwned + Sync,
     {
-        for _ in 0..ROUNDS {
-            let (current, version) = self.get::<T>(key).await?.map_or((None, None), |stored| (Some(stored.document), Some(stored.version)));
+        let current = self.get::<T>(key).await?;
+        self.update_read(key, current, decide).await
+    }
+
+    /// The same of an item that was read a moment ago.
+    ///
+    /// # Errors
+    ///
+    /// As [`Table::update`].
+    pub async fn update_read<T, R>(
+        &self,
+        key: &Key,
+        mut current: Option<Stored<T>>,
+        mut decide: impl FnMut(Option<T>) -> Update<T, R>,
+    ) -> Result<R, AwsError>
+    where
+        T: Serialize + DeserializeOwned + Sync,
+    {
+        for round in 0..ROUNDS {
+            if round > 0 {
+                current = self.get::<T>(key).await?;
+            }
+            let (current, version) = current.take().map_or((None, None), |stored| (Some(stored.document), Some(stored.version)));
             match decide(current) {
                 Update::Leave(answer) => return Ok(answer),
                 Update::Write(document, answer) => {

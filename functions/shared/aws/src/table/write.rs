@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, Put, TransactWriteItem, Update};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{Table, attributes, item, json};
 use crate::{AwsError, Key};
@@ -29,7 +29,7 @@ impl Table {
             .table_name(&self.name)
             .set_item(Some(item(OPERATION, key, document, 1)?))
             .condition_expression("attribute_not_exists(pk)");
-        match request.send().await {
+        match Box::pin(request.send()).await {
             Ok(_) => Ok(true),
             Err(error) if error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) => Ok(false),
             Err(error) => Err(AwsError::from_sdk(OPERATION, error)),
@@ -44,7 +44,7 @@ impl Table {
     pub async fn put(&self, key: &Key, document: &(impl Serialize + Sync)) -> Result<(), AwsError> {
         const OPERATION: &str = "dynamodb:PutItem";
         let request = self.client.put_item().table_name(&self.name).set_item(Some(item(OPERATION, key, document, 1)?));
-        request.send().await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
+        Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
         Ok(())
     }
 
@@ -64,7 +64,7 @@ impl Table {
             .condition_expression(UNCHANGED)
             .set_expression_attribute_names(Some(names()))
             .set_expression_attribute_values(Some(replacement(OPERATION, document, version)?));
-        match request.send().await {
+        match Box::pin(request.send()).await {
             Ok(_) => Ok(true),
             Err(error) if error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) => Ok(false),
             Err(error) => Err(AwsError::from_sdk(OPERATION, error)),
@@ -113,34 +113,29 @@ impl Table {
             .build();
         let update = update.map_err(|error| AwsError::unusable(OPERATION, error.to_string()))?;
         let put = put.map_err(|error| AwsError::unusable(OPERATION, error.to_string()))?;
-        let items = [TransactWriteItem::builder().update(update).build(), TransactWriteItem::builder().put(put).build()];
+        let items = vec![TransactWriteItem::builder().update(update).build(), TransactWriteItem::builder().put(put).build()];
         self.transact(OPERATION, items).await
     }
 
-    /// Writes two items that are not there, both or neither. `false` when one of them was.
+    /// Writes items that are not there, all or none. `false` when one of them was.
     ///
     /// # Errors
     ///
-    /// When DynamoDB cannot be asked.
-    pub async fn put_both_new(
-        &self,
-        key: &Key,
-        document: &(impl Serialize + Sync),
-        beside: &Key,
-        entry: &(impl Serialize + Sync),
-    ) -> Result<bool, AwsError> {
+    /// When DynamoDB cannot be asked, or a document is none.
+    pub async fn put_all_new(&self, items: &[(&Key, serde_json::Result<Value>)]) -> Result<bool, AwsError> {
         const OPERATION: &str = "dynamodb:PutItem";
-        let new = |item| {
+        let new = |(key, document): &(&Key, serde_json::Result<Value>)| {
+            let document = document.as_ref().map_err(|error| AwsError::unusable(OPERATION, error.to_string()))?;
+            let item = item(OPERATION, key, document, 1)?;
             let put = Put::builder().table_name(&self.name).set_item(Some(item)).condition_expression("attribute_not_exists(pk)").build();
             put.map(|put| TransactWriteItem::builder().put(put).build()).map_err(|error| AwsError::unusable(OPERATION, error.to_string()))
         };
-        let items = [new(item(OPERATION, key, document, 1)?)?, new(item(OPERATION, beside, entry, 1)?)?];
-        self.transact(OPERATION, items).await
+        self.transact(OPERATION, items.iter().map(new).collect::<Result<_, _>>()?).await
     }
 
     /// The permissions that a transaction needs are those of its parts; `operation` names one of them.
-    async fn transact(&self, operation: &'static str, items: [TransactWriteItem; 2]) -> Result<bool, AwsError> {
-        match self.client.transact_write_items().set_transact_items(Some(items.into())).send().await {
+    async fn transact(&self, operation: &'static str, items: Vec<TransactWriteItem>) -> Result<bool, AwsError> {
+        match Box::pin(self.client.transact_write_items().set_transact_items(Some(items)).send()).await {
             Ok(_) => Ok(true),
             Err(error) if error.as_service_error().is_some_and(lost_the_race) => Ok(false),
             Err(error) => Err(match error.as_service_error().and_then(throttled) {
@@ -157,29 +152,8 @@ impl Table {
     /// When DynamoDB cannot be asked.
     pub async fn delete(&self, key: &Key) -> Result<(), AwsError> {
         let request = self.client.delete_item().table_name(&self.name).set_key(Some(attributes(key)));
-        request.send().await.map_err(|error| AwsError::from_sdk("dynamodb:DeleteItem", error))?;
+        Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk("dynamodb:DeleteItem", error))?;
         Ok(())
-    }
-
-    /// Removes an item that is still in the version it was read in. `false` when someone was first; that none is there is no error.
-    ///
-    /// # Errors
-    ///
-    /// When DynamoDB cannot be asked.
-    pub async fn delete_version(&self, key: &Key, version: u64) -> Result<bool, AwsError> {
-        let request = self
-            .client
-            .delete_item()
-            .table_name(&self.name)
-            .set_key(Some(attributes(key)))
-            .condition_expression("attribute_not_exists(pk) OR #version = :version")
-            .expression_attribute_names("#version", "version")
-            .expression_attribute_values(":version", AttributeValue::N(version.to_string()));
-        match request.send().await {
-            Ok(_) => Ok(true),
-            Err(error) if error.as_service_error().is_some_and(DeleteItemError::is_conditional_check_failed_exception) => Ok(false),
-            Err(error) => Err(AwsError::from_sdk("dynamodb:DeleteItem", error)),
-        }
     }
 }
 
@@ -235,21 +209,6 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_item_that_was_replaced_meanwhile_is_not_removed() {
-        let replaced = mock!(aws_sdk_dynamodb::Client::delete_item)
-            .match_requests(|request| {
-                request.condition_expression().is_some_and(|condition| condition.contains("#version = :version"))
-                    && request
-                        .expression_attribute_values()
-                        .is_some_and(|values| values.get(":version") == Some(&AttributeValue::N("7".into())))
-            })
-            .then_error(|| DeleteItemError::ConditionalCheckFailedException(ConditionalCheckFailedException::builder().build()));
-        let table = Table::new(answering!(aws_sdk_dynamodb, [&replaced]), "slipway");
-
-        assert!(!table.delete_version(&Key::link("hash"), 7).await.expect("an answer"));
-    }
-
-    #[tokio::test]
     async fn an_item_is_its_key_its_document_and_a_version() {
         let put = mock!(aws_sdk_dynamodb::Client::put_item)
             .match_requests(|request| {
@@ -264,7 +223,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_loser_of_a_race_is_told_so() {
+    async fn the_loser_of_a_race_learns_of_it() {
         let lost = mock!(aws_sdk_dynamodb::Client::transact_write_items).then_error(|| cancelled("ConditionalCheckFailed"));
         let table = Table::new(answering!(aws_sdk_dynamodb, [&lost]), "slipway");
 
@@ -279,7 +238,8 @@ mod tests {
             let throttled = mock!(aws_sdk_dynamodb::Client::transact_write_items).then_error(move || cancelled(code));
             let table = Table::new(answering!(aws_sdk_dynamodb, [&throttled]), "slipway");
 
-            let error = table.put_both_new(&Key::link("a"), &1, &Key::link("b"), &2).await.expect_err("it is throttled");
+            let error =
+                table.put_all_new(&[(&Key::link("a"), Ok(1.into())), (&Key::link("b"), Ok(2.into()))]).await.expect_err("it is throttled");
 
             assert!(matches!(error, AwsError::Throttled { .. }), "{code}: {error:?}");
         }

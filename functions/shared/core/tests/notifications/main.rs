@@ -112,7 +112,7 @@ fn all() -> Vec<(&'static str, Notification)> {
     let (staging, production) = (&application.stages[0], &application.stages[1]);
     let policy = production.approval.as_ref().expect("production asks");
     let approval = Approval::open(release(), production.name.clone(), policy, baseline(), vec![], at("2026-11-20T08:01:00Z"));
-    let rings = change(
+    let fires = change(
         "ALARM",
         "Threshold Crossed: 1 datapoint [12.0] was greater than the threshold (5.0).",
         &json!({ "recentDatapoints": [12.0], "threshold": 5.0 }),
@@ -121,7 +121,7 @@ fn all() -> Vec<(&'static str, Notification)> {
     let blind = change("INSUFFICIENT_DATA", "Insufficient Data: 1 datapoint was unknown.", &json!({}));
     let live = release();
     let live = Some((&live, at("2026-11-20T07:40:00Z")));
-    let page = |notification: Notification| notification.and_link("The release", "https://deploy.example.com/releases/LOCATOR".to_owned());
+    let page = |notification: Notification| notification.and_link("The release", "https://deploy.example.com/releases/TOKEN".to_owned());
     let alarm = |change: &AlarmChange, live| Notification::alarm(&application.name, &production.name, change, live);
     vec![
         ("started", page(Notification::started(&started(Value::Null), &[&staging.name, &production.name]))),
@@ -153,8 +153,8 @@ fn all() -> Vec<(&'static str, Notification)> {
                 &[],
             )),
         ),
-        ("alarm-fires", page(alarm(&rings, live))),
-        ("alarm-fires-before-any-release", alarm(&rings, None)),
+        ("alarm-fires", page(alarm(&fires, live))),
+        ("alarm-fires-before-any-release", alarm(&fires, None)),
         ("alarm-quiet", page(alarm(&quiet, live))),
         ("alarm-blind", page(alarm(&blind, live))),
         (

@@ -21,7 +21,7 @@ fn service() -> WakeKey {
 
 /// The first release waits for its deployment, and no event is on its way.
 fn deploying() -> Script {
-    let mut script = Script::new(Rules::AsItIs, PLAIN, 1);
+    let mut script = Script::new(Rules::All, PLAIN, 1);
     script.until(0, State::DeployServices);
     script.run(0);
     script.forget_events();
@@ -30,7 +30,7 @@ fn deploying() -> Script {
 
 #[test]
 fn an_old_invocation_that_parks_late_overwrites_no_newer_token() {
-    let mut script = Script::new(Rules::AsItIs, APPROVED, 1);
+    let mut script = Script::new(Rules::All, APPROVED, 1);
     script.until(0, State::RequestApproval);
     let old = script.hang_before(0, "parks");
     script.try_again(0, &old);
@@ -50,7 +50,7 @@ fn an_old_invocation_that_parks_late_overwrites_no_newer_token() {
 
 #[test]
 fn an_event_before_the_token_is_parked_is_seen_by_the_look_after_it() {
-    let mut script = Script::new(Rules::AsItIs, PLAIN, 1);
+    let mut script = Script::new(Rules::All, PLAIN, 1);
     script.until(0, State::DeployServices);
     let parking = script.hang_before(0, "parks");
     script.happen(|world| world.end_deployment(true));
@@ -64,7 +64,7 @@ fn an_event_before_the_token_is_parked_is_seen_by_the_look_after_it() {
 
 #[test]
 fn an_event_between_the_token_and_what_points_to_it_is_seen_as_well() {
-    let mut script = Script::new(Rules::AsItIs, PLAIN, 1);
+    let mut script = Script::new(Rules::All, PLAIN, 1);
     script.until(0, State::DeployServices);
     let parking = script.hang_before(0, "points to it");
     script.happen(|world| world.end_deployment(true));
@@ -77,7 +77,7 @@ fn an_event_between_the_token_and_what_points_to_it_is_seen_as_well() {
 
 #[test]
 fn a_wake_up_while_the_step_runs_lets_the_retry_answer() {
-    let mut script = Script::new(Rules::AsItIs, APPROVED, 1);
+    let mut script = Script::new(Rules::All, APPROVED, 1);
     script.until(0, State::RequestApproval);
     let parked = script.hang_before(0, "points to it");
     let looking = script.on_until(parked, "reads the approval");
@@ -172,7 +172,7 @@ fn a_late_wake_up_after_roll_back_changes_nothing() {
 
 #[test]
 fn an_old_invocation_ends_no_task_of_a_later_state() {
-    let mut script = Script::new(Rules::AsItIs, PLAIN, 1);
+    let mut script = Script::new(Rules::All, PLAIN, 1);
     script.until(0, State::CaptureBaseline);
     let old = script.hang_before(0, "answers");
     script.try_again(0, &old);
@@ -186,7 +186,7 @@ fn an_old_invocation_ends_no_task_of_a_later_state() {
 
 #[test]
 fn a_step_killed_between_its_effect_and_its_answer_finds_its_effect() {
-    let mut script = Script::new(Rules::AsItIs, PLAIN, 1);
+    let mut script = Script::new(Rules::All, PLAIN, 1);
     script.until(0, State::DeployServices);
     let told = script.hang_before(0, "tells ECS");
     let told = script.on_until(told, "reads an item");
@@ -215,7 +215,7 @@ fn the_reconciler_makes_up_for_a_lost_event() {
 
 #[test]
 fn a_stage_that_others_changed_is_captured_anew_and_asked_for_again() {
-    let mut script = Script::new(Rules::AsItIs, APPROVED, 1);
+    let mut script = Script::new(Rules::All, APPROVED, 1);
     script.until(0, State::RequestApproval);
     script.run(0);
     script.happen(|world| world.decide(0, 0, true));
@@ -249,7 +249,7 @@ fn nobody_takes_the_lock_while_a_dead_holders_function_may_write() {
         script.settle()
     };
 
-    story(Rules::AsItIs).expect("it waits for the lease");
+    story(Rules::All).expect("it waits for the lease");
     let problem = story(Rules::Without(Rule::Leases)).expect_err("without the lease it does not");
     assert!(problem.contains("wrote while the lock was"), "{problem}");
 }
@@ -257,7 +257,7 @@ fn nobody_takes_the_lock_while_a_dead_holders_function_may_write() {
 /// A release to which something happens at one call, while everything else goes as it wants.
 fn release_with(happens: impl Fn(&mut Play, usize), at_call: usize) -> (bool, Option<Outcome>) {
     let stage = Stage { approval: true, snapshot: true, migration: true, bake: true, timeouts_are_fixed: false };
-    let mut play = Play::new(Rules::AsItIs, stage, 1);
+    let mut play = Play::new(Rules::All, stage, 1);
     play.happen(|world| world.push(0));
     let mut calls = 0;
     while play.world.borrow().executions[0].status == Status::Running {

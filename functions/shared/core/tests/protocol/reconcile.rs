@@ -1,11 +1,11 @@
 //! `reconcile`, as far as it looks after open releases, and after the lock.
 
-use slipway_core::lock::Life;
+use slipway_core::lock::{Life, Lock};
 
 use crate::aws::{Aws, Unknown, Update};
 use crate::rules::Rule;
 use crate::step::finish_dead;
-use crate::world::table::{About, Fenced};
+use crate::world::table::About;
 use crate::world::workflow::Status;
 use crate::world::{Place, World, names};
 
@@ -39,7 +39,7 @@ async fn wake_due(aws: &Aws, release: usize) -> Result<(), Unknown> {
     Ok(())
 }
 
-/// Gives the lock back that a late function took for a release that had ended. A proposal: the code does not have it.
+/// Gives the lock back that a late function took for a release that had ended.
 async fn free_the_lock(aws: &Aws, release: usize) -> Result<(), Unknown> {
     let ended = |world: &mut World| {
         let record = &world.table.records[release];
@@ -48,8 +48,8 @@ async fn free_the_lock(aws: &Aws, release: usize) -> Result<(), Unknown> {
     if !aws.call("reads whether it has ended", ended).await? {
         return Ok(());
     }
-    let decide = |current: Option<Fenced>| match current.and_then(|fenced| fenced.lock.given_back(&names::id(release))) {
-        Some(free) => Update::Write(Fenced { lock: free, fence: None }, ()),
+    let decide = |current: Option<Lock>| match current.and_then(|lock| lock.given_back(&names::id(release))) {
+        Some(free) => Update::Write(free, ()),
         None => Update::Leave(()),
     };
     let about = Some(About::Key(slipway_core::protocol::WakeKey::Lock(names::application())));

@@ -51,35 +51,20 @@ impl Rule {
         Self::LockBeforeOutcome,
         Self::LocksOfTheEnded,
     ];
-
-    /// Those that the code does not keep yet: `faults.rs` shows what each costs. Whoever builds one takes it out here, and every
-    /// interleaving holds the code to it from then on.
-    pub(crate) const OPEN: &[Self] = &[Self::PointersStay, Self::Fence, Self::LockBeforeOutcome, Self::LocksOfTheEnded];
 }
 
-/// Which rules a run keeps, and which it is held to.
+/// Which rules a run keeps.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Rules {
-    /// The protocol as the code has it, held to what it keeps.
-    AsItIs,
-    /// The protocol with every rule.
-    Mended,
-    /// The protocol without one rule, held to all of them.
+    /// Every one, as the code does.
+    All,
+    /// Every one but this.
     Without(Rule),
 }
 
 impl Rules {
     /// Whether the run keeps the rule.
     pub(crate) fn keep(self, rule: Rule) -> bool {
-        match self {
-            Self::AsItIs => !Rule::OPEN.contains(&rule),
-            Self::Mended => true,
-            Self::Without(left_out) => left_out != rule,
-        }
-    }
-
-    /// Whether what the rule is good for is known not to hold.
-    pub(crate) fn tolerate(self, rule: Rule) -> bool {
-        matches!(self, Self::AsItIs) && Rule::OPEN.contains(&rule)
+        !matches!(self, Self::Without(left_out) if left_out == rule)
     }
 }

@@ -13,7 +13,7 @@ mod roll_back;
 mod run_migration;
 mod snapshot_database;
 
-use slipway_core::protocol::{Callback, Parked, StepResult, TaskError, WakeKey, gives_up, park};
+use slipway_core::protocol::{Callback, StepResult, TaskError, WakeKey, cannot_look, forget, gives_up, park};
 
 use crate::aws::{Aws, Unknown, Update};
 use crate::rules::Rule;
@@ -116,18 +116,16 @@ impl Run<'_> {
 
     /// Keeps the token, and what points to it. `false` where a later attempt has done so.
     async fn park(&self, callback: Callback) -> Result<bool, Unknown> {
-        let Self { aws, task: &Task { place, attempt, .. } } = *self;
+        let Self { aws, task: &Task { place, .. } } = *self;
         let (in_order, stays) = (aws.keeps(Rule::LaterAttempts), aws.keeps(Rule::PointersStay));
-        let decide = |current: Option<Callback>| match park(current.as_ref(), attempt) {
-            Parked::Outrun if in_order => Update::Leave(None),
-            Parked::Outrun => Update::Write(callback.clone(), Some(Vec::new())),
-            Parked::Write { before } if stays => {
-                let mut on = [callback.on.clone(), before].concat();
-                on.sort();
-                on.dedup();
-                Update::Write(Callback { on, ..callback.clone() }, Some(Vec::new()))
+        let decide = |before: Option<Callback>| {
+            let known = before.as_ref().map(|before| before.on.clone()).unwrap_or_default();
+            match park(before, &callback) {
+                None if in_order => Update::Leave(None),
+                None => Update::Write(callback.clone(), Some(Vec::new())),
+                Some(parked) if stays => Update::Write(parked, Some(Vec::new())),
+                Some(_) => Update::Write(callback.clone(), Some(known)),
             }
-            Parked::Write { before } => Update::Write(callback.clone(), Some(before)),
         };
         let parked = aws.update("parks", |world| world.table.callback(place), None, decide).await?;
         let Some(before) = parked else { return Ok(false) };
@@ -141,15 +139,13 @@ impl Run<'_> {
         Ok(true)
     }
 
-    /// Removes the callback of this attempt or an earlier one, and what points to it.
+    /// Nobody waits with the token of this attempt or an earlier one any more.
     async fn forget(&self) -> Result<(), Unknown> {
         let Self { aws, task: &Task { place, attempt, .. } } = *self;
         if aws.keeps(Rule::PointersStay) {
-            let decide = |current: Option<Callback>| match current {
-                Some(current) if current.attempt <= attempt => {
-                    Update::Write(Callback { token: None, attempt, deadline: None, failing_since: None, ..current }, ())
-                }
-                _ => Update::Leave(()),
+            let decide = |before: Option<Callback>| match forget(before, attempt) {
+                Some(forgotten) => Update::Write(forgotten, ()),
+                None => Update::Leave(()),
             };
             return aws.update("forgets", |world| world.table.callback(place), None, decide).await;
         }
@@ -181,20 +177,22 @@ impl Run<'_> {
 
     /// How the function fails that cannot find out, until its patience is over.
     async fn patiently(&self) -> TaskEnd {
-        let Self { aws, task: &Task { place, attempt, .. } } = *self;
+        let Self { aws, task: &Task { place, .. } } = *self;
         let Some(patience) = patience_seconds(place.state) else { return TaskEnd::Transient };
         aws.note(|world| world.truth.failed(self.task, world.now));
         let (own, now) = (aws.keeps(Rule::OwnFailures), aws.now());
-        let fresh = Callback { token: None, failing_since: Some(now), ..self.callback(Vec::new()) };
-        let decide = |current: Option<Callback>| match current {
-            // A late failure says nothing about a later attempt.
-            Some(current) if own && current.attempt > attempt => Update::Leave(now),
-            Some(Callback { failing_since: Some(since), .. }) => Update::Leave(since),
-            Some(current) => Update::Write(Callback { failing_since: Some(now), ..current }, now),
-            None => Update::Write(fresh.clone(), now),
+        let fails = Callback { token: None, failing_since: Some(now), ..self.callback(Vec::new()) };
+        let decide = |before: Option<Callback>| match (own, before) {
+            (true, before) => match cannot_look(before, &fails) {
+                (Some(failing), since) => Update::Write(failing, since),
+                (None, since) => Update::Leave(since),
+            },
+            (false, Some(Callback { failing_since: Some(since), .. })) => Update::Leave(Some(since)),
+            (false, Some(before)) => Update::Write(Callback { failing_since: Some(now), ..before }, Some(now)),
+            (false, None) => Update::Write(fails.clone(), Some(now)),
         };
         match aws.update("keeps since when it fails", |world| world.table.callback(place), None, decide).await {
-            Ok(since) if gives_up(since, patience, aws.now()) => TaskEnd::Unavailable,
+            Ok(Some(since)) if gives_up(since, patience, aws.now()) => TaskEnd::Unavailable,
             _ => TaskEnd::Transient,
         }
     }

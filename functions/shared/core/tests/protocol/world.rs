@@ -122,7 +122,7 @@ impl World {
             tokens: Vec::new(),
             events: Vec::new(),
             invoked: Vec::new(),
-            truth: Truth::new(rules, releases),
+            truth: Truth::new(releases),
             story: None,
         }
     }

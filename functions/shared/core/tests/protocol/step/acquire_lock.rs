@@ -7,7 +7,7 @@ use slipway_core::protocol::{StepResult, WakeKey};
 use crate::aws::{Aws, Unknown, Update};
 use crate::rules::Rule;
 use crate::world::names::{application, id};
-use crate::world::table::{About, Fenced};
+use crate::world::table::About;
 use crate::world::workflow::{Output, Task};
 
 /// Acquires the lock, if it is free or its holder is dead.
@@ -18,13 +18,13 @@ pub(super) async fn look(aws: &Aws, task: &Task) -> Result<StepResult<Output>, U
     }
     let read = aws.call("reads the lock", |world| world.table.lock().holder).await?;
     let life = aws.ask("asks whether its holder lives", |world| world.life(read.as_ref())).await?;
-    let decide = |current: Option<Fenced>| {
-        let lock = current.unwrap_or_default().lock;
+    let decide = |current: Option<Lock>| {
+        let lock = current.unwrap_or_default();
         // What is known of life is that of the holder that was read.
         let same = lock.holder.as_ref().map(|holder| &holder.release) == read.as_ref().map(|holder| &holder.release);
         let life = if same || !aws.keeps(Rule::LivingHolders) { life } else { Life::Running };
         match claim(aws, &lock, release, life) {
-            Claim::Free(lock) => Update::Write(Fenced { lock: lock.clone(), fence: None }, Ok(lock.generation)),
+            Claim::Free(lock) => Update::Write(lock.clone(), Ok(lock.generation)),
             Claim::Held => Update::Leave(Ok(lock.generation)),
             other => Update::Leave(Err(other)),
         }

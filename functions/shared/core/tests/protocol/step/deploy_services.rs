@@ -2,10 +2,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 use slipway_core::deployment::{Progress, judge};
+use slipway_core::lock::Fenced;
 use slipway_core::protocol::{StepResult, WakeKey};
 use slipway_core::rollback::{Change, ROUNDS};
 
-use super::lock::{Alone, begin_writing, shut_out_earlier, stop_writing};
+use super::lock::{begin_writing, fence_off, stop_writing};
 use crate::aws::{Aws, Unknown};
 use crate::rules::Rule;
 use crate::world::service::{Revision, service_arn, task_definition};
@@ -31,7 +32,7 @@ pub(super) async fn look(aws: &Aws, task: &Task) -> Result<StepResult<Output>, U
     let was_told = registered && (*now == ours || view.deployments.iter().any(|deployment| deployment.task_definition == ours));
     let before = baseline_revision(task.baseline.as_ref().expect("a baseline"));
     if *now != task_definition(before) && !(registered && *now == ours) {
-        return if begun { Ok(stop("someone else deployed", begun)) } else { restart(aws, task).await };
+        return if begun { Ok(stop("external change", begun)) } else { restart(aws, task).await };
     }
     let unwanted = |world: &mut World| if begun { None } else { world.interrupted(task) };
     if let Some(end) = aws.call("reads what comes first", unwanted).await? {
@@ -88,7 +89,7 @@ pub(super) async fn deployed(aws: &Aws, wanted: Revision, deadline: Timestamp) -
 }
 
 /// What stops a stage that has begun to change leads to its rollback.
-fn stop(reason: &str, begun: bool) -> StepResult<Output> {
+pub(super) fn stop(reason: &str, begun: bool) -> StepResult<Output> {
     if begun { StepResult::roll_back(reason) } else { StepResult::failed(reason) }
 }
 
@@ -103,7 +104,7 @@ pub(super) fn approved(world: &World, task: &Task) -> bool {
 }
 
 /// Whether the service does not run its baseline any more.
-pub(super) fn changed_by_others(world: &World, task: &Task) -> bool {
+pub(super) fn changed_from_outside(world: &World, task: &Task) -> bool {
     let before = baseline_revision(task.baseline.as_ref().expect("a baseline"));
     world.service.runs() != before
 }
@@ -124,20 +125,20 @@ pub(super) async fn restart(aws: &Aws, task: &Task) -> Result<StepResult<Output>
     let round = task.baseline.as_ref().expect("a baseline").round;
     let asks = aws.call("reads the stage", |world| world.stage.approval).await?;
     if !asks || round >= ROUNDS {
-        return Ok(stop("someone else deployed", false));
+        return Ok(stop("external change", false));
+    }
+    match fence_off(aws, task).await? {
+        Ok(Fenced::Alone) => {}
+        Ok(Fenced::NotYet) => return Ok(StepResult::LookAgain { reason: "an earlier attempt may still be writing".into() }),
+        Err(_) => return Ok(stop("the lock is lost", false)),
     }
     if aws.keeps(Rule::Fence) {
-        match shut_out_earlier(aws, task).await? {
-            Alone::Yes => {}
-            Alone::NotYet => return Ok(StepResult::LookAgain { reason: "an earlier attempt may still be writing".into() }),
-            Alone::Lost => return Ok(stop("the lock is lost", false)),
-        }
-        // One that was shut out may have begun before.
+        // One that was fenced off may have begun before.
         let looks = aws.keeps(Rule::NoRestartOnceBegun) && aws.keeps(Rule::MigrationReadsTheChange);
         if aws.call("reads the change again", |world| looks && world.table.records[release].change.is_some()).await? {
-            return Ok(stop("someone else deployed", true));
+            return Ok(stop("external change", true));
         }
     }
     aws.call("keeps the round", |world| world.table.records[release].round = round + 1).await?;
-    Ok(StepResult::Restart { reason: "someone else deployed".into() })
+    Ok(StepResult::Restart { reason: "external change".into() })
 }

@@ -27,12 +27,15 @@ pub(super) async fn look(aws: &Aws, task: &Task) -> Result<StepResult<Output>, U
 
 /// Ends a release whose execution is dead, unless one of its functions may still be writing.
 pub(crate) async fn finish_dead(aws: &Aws, release: usize) -> Result<(), Unknown> {
-    let holder = aws.call("reads the lock", |world| world.table.lock().holder).await?;
-    if holder.is_some_and(|holder| holder.release == names::id(release) && holder.is_writing(aws.now())) {
-        return Ok(());
-    }
-    if aws.keeps(Rule::LockBeforeOutcome) && !give_back(aws, release).await? {
-        return Ok(());
+    if aws.keeps(Rule::LockBeforeOutcome) {
+        if !give_back(aws, release).await? {
+            return Ok(());
+        }
+    } else {
+        let holder = aws.call("reads the lock", |world| world.table.lock().holder).await?;
+        if holder.is_some_and(|holder| holder.release == names::id(release) && holder.is_writing(aws.now())) {
+            return Ok(());
+        }
     }
     let recorded = aws.call("reads the outcome", |world| world.table.records[release].ending).await?;
     let outcome = if let Some(outcome) = recorded {

@@ -1,12 +1,14 @@
 //! What the steps write into the lock.
 
+use slipway_core::lock::{Fenced, Lock, Lost};
+use slipway_core::protocol::WakeKey;
+
 use crate::aws::{Aws, Unknown, Update};
 use crate::rules::Rule;
 use crate::world::State;
 use crate::world::names::{application, id};
-use crate::world::table::{About, Fenced};
+use crate::world::table::About;
 use crate::world::workflow::Task;
-use slipway_core::protocol::WakeKey;
 
 /// That the lock changed.
 fn changed() -> About {
@@ -15,17 +17,14 @@ fn changed() -> About {
 
 /// Writes into the lock that a function begins to change the service. `false` where the lock is lost.
 pub(super) async fn begin_writing(aws: &Aws, task: &Task) -> Result<bool, Unknown> {
-    let (generations, fences) = (aws.keeps(Rule::Generations), aws.keeps(Rule::Fence));
-    let decide = |current: Option<Fenced>| {
-        let Fenced { lock, fence } = current.unwrap_or_default();
+    let generations = aws.keeps(Rule::Generations);
+    let decide = |current: Option<Lock>| {
+        let lock = current.unwrap_or_default();
         if !generations {
-            return Update::Write(Fenced { lock, fence }, true);
+            return Update::Write(lock, true);
         }
-        if fences && fence.is_some_and(|fence| fence > task.attempt) {
-            return Update::Leave(false);
-        }
-        match lock.begin_writing(&id(task.place.release), task.generation, aws.now()) {
-            Ok(lock) => Update::Write(Fenced { lock, fence }, true),
+        match lock.begin_writing(&id(task.place.release), task.generation, task.attempt, aws.now()) {
+            Ok(lock) => Update::Write(lock, true),
             Err(_) => Update::Leave(false),
         }
     };
@@ -42,51 +41,41 @@ pub(super) async fn begin_writing(aws: &Aws, task: &Task) -> Result<bool, Unknow
 
 /// Writes into the lock that the function has stopped changing the service.
 pub(super) async fn stop_writing(aws: &Aws, task: &Task) -> Result<(), Unknown> {
-    let decide = |current: Option<Fenced>| {
-        let Fenced { lock, fence } = current.unwrap_or_default();
-        match lock.stopped_writing(&id(task.place.release), task.generation) {
-            Some(lock) => Update::Write(Fenced { lock, fence }, ()),
-            None => Update::Leave(()),
-        }
+    let decide = |current: Option<Lock>| match current.and_then(|lock| lock.stopped_writing(&id(task.place.release), task.generation)) {
+        Some(lock) => Update::Write(lock, ()),
+        None => Update::Leave(()),
     };
     aws.update("stops writing", |world| &mut world.table.lock, Some(changed()), decide).await
 }
 
-/// What shutting out the earlier attempts came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Alone {
-    /// No earlier attempt begins to write any more, and none is writing.
-    Yes,
-    /// One that began before may still be writing.
-    NotYet,
-    /// The lock is lost.
-    Lost,
-}
-
-/// Shuts out the earlier attempts of the release. A proposal: the code does not have it.
-pub(super) async fn shut_out_earlier(aws: &Aws, task: &Task) -> Result<Alone, Unknown> {
-    let decide = |current: Option<Fenced>| {
-        let Fenced { lock, fence } = current.unwrap_or_default();
-        let Ok(holder) = lock.is_held_by(&id(task.place.release), task.generation) else { return Update::Leave(Alone::Lost) };
-        let alone = if holder.is_writing(aws.now()) { Alone::NotYet } else { Alone::Yes };
-        if fence >= Some(task.attempt) {
-            return Update::Leave(alone);
-        }
-        Update::Write(Fenced { fence: Some(task.attempt), lock }, alone)
+/// Fences off the earlier attempts of the release.
+pub(super) async fn fence_off(aws: &Aws, task: &Task) -> Result<Result<Fenced, Lost>, Unknown> {
+    if !aws.keeps(Rule::Fence) {
+        return Ok(Ok(Fenced::Alone));
+    }
+    let decide = |current: Option<Lock>| match current.unwrap_or_default().fence_off(
+        &id(task.place.release),
+        task.generation,
+        task.attempt,
+        aws.now(),
+    ) {
+        Ok((Some(lock), fenced)) => Update::Write(lock, Ok(fenced)),
+        Ok((None, fenced)) => Update::Leave(Ok(fenced)),
+        Err(lost) => Update::Leave(Err(lost)),
     };
-    aws.update("shuts out the earlier attempts", |world| &mut world.table.lock, None, decide).await
+    aws.update("fences off the earlier attempts", |world| &mut world.table.lock, None, decide).await
 }
 
 /// Gives the lock of a release back. `false` where one of its functions may still be writing.
 pub(super) async fn give_back(aws: &Aws, release: usize) -> Result<bool, Unknown> {
-    let decide = |current: Option<Fenced>| {
-        let lock = current.unwrap_or_default().lock;
+    let decide = |current: Option<Lock>| {
+        let lock = current.unwrap_or_default();
         match lock.given_back(&id(release)) {
             Some(free) => {
-                let rests = free.rests_until.is_some_and(|until| aws.now() < until);
-                Update::Write(Fenced { lock: free, fence: None }, !rests)
+                let rests = free.rests(aws.now());
+                Update::Write(free, !rests)
             }
-            None => Update::Leave(lock.holder.is_some() || lock.rests_until.is_none_or(|until| until <= aws.now())),
+            None => Update::Leave(lock.holder.is_some() || !lock.rests(aws.now())),
         }
     };
     aws.update("gives the lock back", |world| &mut world.table.lock, Some(changed()), decide).await

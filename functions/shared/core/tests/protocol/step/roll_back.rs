@@ -2,12 +2,13 @@
 
 use jiff::SignedDuration;
 use slipway_core::deployment::Progress;
+use slipway_core::lock::Fenced;
 use slipway_core::protocol::{End, StepResult, WakeKey};
 use slipway_core::release::Outcome;
 use slipway_core::rollback::{Restoration, restoration};
 
 use super::deploy_services::deployed;
-use super::lock::{Alone, begin_writing, shut_out_earlier, stop_writing};
+use super::lock::{begin_writing, fence_off, stop_writing};
 use crate::aws::{Aws, Unknown};
 use crate::rules::Rule;
 use crate::world::service::{service_arn, task_definition};
@@ -18,11 +19,11 @@ use crate::world::{DEPLOYMENT_SECONDS, State, World, baseline_revision, ours};
 pub(super) async fn look(aws: &Aws, task: &Task) -> Result<StepResult<Output>, Unknown> {
     let release = task.place.release;
     let restored = aws.call("reads whether it is restored", |world| world.table.records[release].restored).await?;
-    if !restored && aws.keeps(Rule::Fence) {
-        match shut_out_earlier(aws, task).await? {
-            Alone::Yes => {}
-            Alone::NotYet => return Ok(StepResult::LookAgain { reason: "an earlier attempt may still be writing".into() }),
-            Alone::Lost => return Ok(StepResult::stuck("the lock is lost")),
+    if !restored {
+        match fence_off(aws, task).await? {
+            Ok(Fenced::Alone) => {}
+            Ok(Fenced::NotYet) => return Ok(StepResult::LookAgain { reason: "an earlier attempt may still be writing".into() }),
+            Err(_) => return Ok(StepResult::stuck("the lock is lost")),
         }
     }
     if !aws.call("reads the change", |world| world.table.records[release].change.is_some()).await? {
@@ -72,14 +73,14 @@ async fn restore(aws: &Aws, task: &Task) -> Result<Result<bool, String>, Unknown
     let touched = restoration != Restoration::AlreadyBack || view.deployments.iter().any(|one| Some(&one.task_definition) == ours.as_ref());
     match restoration {
         Restoration::AlreadyBack => {}
-        Restoration::PutBack => {
+        Restoration::Restore => {
             // A run that is killed after it must not be followed by one that finds nothing changed.
             if aws.keeps(Rule::RollbackRemembers) {
                 aws.call("keeps that ECS was told", |world| world.table.records[release].told = true).await?;
             }
             aws.ask("puts the baseline back", |world: &mut World| world.update_service(task, before(task))).await?;
         }
-        Restoration::Refuse { running } => return Ok(Err(format!("someone else deployed {running}"))),
+        Restoration::Refuse { reason, .. } => return Ok(Err(reason)),
     }
     Ok(Ok(touched))
 }

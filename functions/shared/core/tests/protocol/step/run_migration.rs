@@ -1,9 +1,10 @@
 //! `RunMigration`: the stage's first change, where it has one.
 
 use jiff::SignedDuration;
-use slipway_core::protocol::{StepResult, WakeKey};
+use slipway_core::protocol::{End, StepResult, WakeKey};
+use slipway_core::release::Outcome;
 
-use super::deploy_services::{approved, begin_change, changed_by_others, restart};
+use super::deploy_services::{approved, begin_change, changed_from_outside, restart, stop};
 use super::lock::{begin_writing, stop_writing};
 use crate::aws::{Aws, Unknown};
 use crate::rules::Rule;
@@ -18,19 +19,23 @@ pub(super) async fn look(aws: &Aws, task: &Task) -> Result<StepResult<Output>, U
     }
     // An earlier run may have been killed between writing down that the stage changes and its migration.
     let begun = aws.call("reads the change", |world| world.table.records[release].change.is_some()).await?;
-    if !aws.call("reads the approval", |world| approved(world, task)).await? {
-        return Ok(StepResult::failed("not approved"));
-    }
     let begun = begun && aws.keeps(Rule::MigrationReadsTheChange) && aws.keeps(Rule::NoRestartOnceBegun);
-    if aws.ask("looks at the service", |world| changed_by_others(world, task)).await? {
-        return if begun { Ok(StepResult::roll_back("someone else deployed")) } else { restart(aws, task).await };
+    if !aws.call("reads the approval", |world| approved(world, task)).await? {
+        return Ok(stop("not approved", begun));
     }
-    if let Some(end) = aws.call("reads what comes first", |world| world.interrupted(task)).await? {
+    if aws.ask("looks at the service", |world| changed_from_outside(world, task)).await? {
+        return if begun { Ok(StepResult::roll_back("external change")) } else { restart(aws, task).await };
+    }
+    let interrupted = |world: &mut World| match (begun, world.table.records[release].aborted) {
+        (true, aborted) => aborted.then(|| End::changed(Outcome::RolledBack, "aborted")),
+        (false, _) => world.interrupted(task),
+    };
+    if let Some(end) = aws.call("reads what comes first", interrupted).await? {
         return Ok(StepResult::End(end));
     }
     aws.ask("registers a revision", |world| world.table.records[release].registered = true).await?;
     if !begin_writing(aws, task).await? {
-        return Ok(StepResult::failed("the lock is lost"));
+        return Ok(stop("the lock is lost", begun));
     }
     let begun = begin(aws, task).await;
     stop_writing(aws, task).await?;

@@ -5,11 +5,11 @@ use std::sync::LazyLock;
 use slipway_core::deployment::{Deployment, Rollout, ServiceView, Traffic};
 use slipway_core::name::{ServiceArn, TaskDefinitionArn};
 
-/// What a service runs: 0 is what it ran before, others are the releases' numbers and 1, those of strangers are above [`STRANGERS`].
+/// What a service runs: 0 is what it ran before, others are the releases' numbers and 1, those of external changes are above [`EXTERNAL`].
 pub(crate) type Revision = u32;
 
 /// Where the revisions begin that somebody else deploys.
-const STRANGERS: Revision = 10;
+const EXTERNAL: Revision = 10;
 
 /// A deployment of the service.
 #[derive(Clone, Copy, Debug)]
@@ -23,13 +23,13 @@ struct Rolling {
 pub(crate) struct Service {
     /// The primary one first.
     deployments: Vec<Rolling>,
-    strangers: u32,
+    external: u32,
 }
 
 impl Service {
     /// The service before anything was released.
     pub(crate) fn new() -> Self {
-        Self { deployments: vec![Rolling { revision: 0, rollout: Rollout::Completed }], strangers: 0 }
+        Self { deployments: vec![Rolling { revision: 0, rollout: Rollout::Completed }], external: 0 }
     }
 
     /// What it should run.
@@ -63,8 +63,8 @@ impl Service {
 
     /// Somebody else deploys.
     pub(crate) fn change_by_others(&mut self) {
-        self.strangers += 1;
-        self.deployments = vec![Rolling { revision: STRANGERS + self.strangers, rollout: Rollout::Completed }];
+        self.external += 1;
+        self.deployments = vec![Rolling { revision: EXTERNAL + self.external, rollout: Rollout::Completed }];
     }
 
     /// What ECS says of it.
@@ -98,7 +98,7 @@ pub(crate) fn service_arn() -> ServiceArn {
 
 /// The task definition of a revision.
 pub(crate) fn task_definition(revision: Revision) -> TaskDefinitionArn {
-    static RELEASED: LazyLock<Vec<TaskDefinitionArn>> = LazyLock::new(|| (0..STRANGERS).map(named).collect());
+    static RELEASED: LazyLock<Vec<TaskDefinitionArn>> = LazyLock::new(|| (0..EXTERNAL).map(named).collect());
     RELEASED.get(revision as usize).cloned().unwrap_or_else(|| named(revision))
 }
 

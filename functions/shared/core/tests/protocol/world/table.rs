@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use slipway_core::approval::{Approval, Status};
 use slipway_core::lock::Lock;
-use slipway_core::protocol::{Attempt, Callback, WakeKey};
+use slipway_core::protocol::{Callback, WakeKey};
 use slipway_core::release::Outcome;
 use slipway_core::rollback::{Baseline, Change};
 
@@ -111,17 +111,10 @@ impl About {
     }
 }
 
-/// The lock, and which attempt shut out the earlier ones.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Fenced {
-    pub lock: Lock,
-    pub fence: Option<Attempt>,
-}
-
 /// What the table has of all releases.
 #[derive(Debug)]
 pub(crate) struct Table {
-    pub lock: Item<Fenced>,
+    pub lock: Item<Lock>,
     /// What points from a wake key to a callback.
     pub pointers: Vec<(WakeKey, Place)>,
     pub records: Vec<Record>,
@@ -172,7 +165,7 @@ impl Table {
 
     /// The lock as it is.
     pub(crate) fn lock(&self) -> Lock {
-        self.lock.get().map(|fenced| fenced.lock.clone()).unwrap_or_default()
+        self.lock.get().cloned().unwrap_or_default()
     }
 
     /// Who waits for a key.
@@ -182,8 +175,8 @@ impl Table {
 }
 
 /// A generation follows the one before, and is one release's.
-fn lock_law(before: Option<&Fenced>, after: &Fenced) -> Result<(), String> {
-    let (before, after) = (before.map(|fenced| fenced.lock.clone()).unwrap_or_default(), &after.lock);
+fn lock_law(before: Option<&Lock>, after: &Lock) -> Result<(), String> {
+    let before = before.cloned().unwrap_or_default();
     let same = match (&before.holder, &after.holder) {
         (Some(before), Some(after)) => before.release == after.release,
         (None, Some(_)) => false,

@@ -12,15 +12,10 @@ use super::seen::Seen;
 use super::service::{Revision, task_definition};
 use super::workflow::{Task, TaskEnd};
 use super::{Job, Place, State, World, baseline_revision, ours};
-use crate::rules::{Rule, Rules};
-
-/// The rules that it takes for a release to say what it did.
-const TRUE_OUTCOMES: [Rule; 3] = [Rule::LockBeforeOutcome, Rule::Fence, Rule::RollbackRemembers];
 
 /// What the proof knows.
 #[derive(Debug)]
 pub(crate) struct Truth {
-    rules: Rules,
     /// The first thing that does not hold.
     pub broken: Option<String>,
     /// Which release wrote what to the service.
@@ -37,9 +32,8 @@ pub(crate) struct Truth {
 }
 
 impl Truth {
-    pub(crate) fn new(rules: Rules, releases: usize) -> Self {
+    pub(crate) fn new(releases: usize) -> Self {
         Self {
-            rules,
             broken: None,
             writes: Vec::new(),
             begun: vec![None; releases],
@@ -53,13 +47,6 @@ impl Truth {
     /// Something does not hold.
     pub(crate) fn violated(&mut self, problem: String) {
         self.broken.get_or_insert(problem);
-    }
-
-    /// Something does not hold that one rule is good for.
-    pub(crate) fn lacks(&mut self, rule: Rule, problem: String) {
-        if !self.rules.tolerate(rule) {
-            self.violated(problem);
-        }
     }
 
     /// The release has given up what this attempt or an earlier one was to deploy.
@@ -126,16 +113,8 @@ impl World {
     /// A restart never comes after anything was begun.
     fn judge_restart(&mut self, task: &Task) {
         let release = task.place.release;
-        if let Some(begun) = self.truth.begun[release] {
-            let problem = format!("release {release} restarts after it has begun to change the stage");
-            if begun >= task.began {
-                // An older attempt of the same release has begun meanwhile.
-                self.truth.lacks(Rule::Fence, problem);
-            } else if task.place.state == State::RunMigration {
-                self.truth.lacks(Rule::MigrationReadsTheChange, problem);
-            } else {
-                self.truth.violated(problem);
-            }
+        if self.truth.begun[release].is_some() {
+            self.truth.violated(format!("release {release} restarts after it has begun to change the stage"));
         }
         self.truth.gives_up_deploying(task);
     }
@@ -147,7 +126,7 @@ impl World {
         let patience = crate::step::patience_seconds(task.place.state).map_or(i64::MAX, i64::from);
         if failing_seconds < patience - crate::play::LONGEST_SECONDS {
             let problem = format!("{:?} gave up after {failing_seconds} s", task.place);
-            self.truth.lacks(Rule::OwnFailures, problem);
+            self.truth.violated(problem);
         }
     }
 }
@@ -188,7 +167,7 @@ impl World {
         let pointer = on.iter().find(|on| !is_pointed_to(on)).map(|on| format!("the pointer of {on:?}"));
         let parked = self.table.callback(place).get().and_then(|callback| callback.token.as_ref()) == Some(&token.to_string());
         let Some(lost) = pointer.or_else(|| (!parked).then(|| "its callback".to_owned())) else { return };
-        self.truth.lacks(Rule::PointersStay, format!("{place:?} waits, and {lost} is gone"));
+        self.truth.violated(format!("{place:?} waits, and {lost} is gone"));
     }
 
     /// Where nothing is on its way, nobody waits for what is there: what only AWS tells may have been lost where `all` is not given.
@@ -196,12 +175,12 @@ impl World {
         for release in 0..self.executions.len() {
             let Some(token) = self.who_waits(release) else { continue };
             let place = self.tokens[token].place;
-            let (rule, reason) = match self.ready(place) {
-                (Some(reason), _) => (Rule::PointersStay, reason),
-                (None, Some(reason)) if all => (Rule::Reconciler, reason),
+            let reason = match self.ready(place) {
+                (Some(reason), _) => reason,
+                (None, Some(reason)) if all => reason,
                 _ => continue,
             };
-            self.truth.lacks(rule, format!("{place:?} waits, and nobody wakes it, although {reason}"));
+            self.truth.violated(format!("{place:?} waits, and nobody wakes it, although {reason}"));
         }
     }
 
@@ -251,7 +230,7 @@ impl World {
         let deploys = revision == ours(release);
         if deploys && self.truth.given_up[release].is_some_and(|given_up| task.attempt <= given_up) {
             let problem = format!("release {release} was deployed by an old function, after it had restarted or begun to roll back");
-            self.truth.lacks(Rule::Fence, problem);
+            self.truth.violated(problem);
         } else if let Err(problem) = self.may_write(task, revision, deploys) {
             self.truth.violated(problem);
         }
@@ -312,7 +291,7 @@ impl World {
             };
             let changed = self.truth.writes.iter().any(|(writer, revision)| *writer == release && *revision == ours(release));
             let says_unchanged = !matches!(outcome, Outcome::Released | Outcome::RolledBack | Outcome::Stuck);
-            if changed && says_unchanged && !TRUE_OUTCOMES.into_iter().any(|rule| self.rules.tolerate(rule)) {
+            if changed && says_unchanged {
                 self.truth.broken.get_or_insert(format!("release {release} ended {outcome}, and had changed the service"));
             }
         }
@@ -322,7 +301,7 @@ impl World {
             if !ended || holder.is_writing(self.time()) {
                 self.truth.violated(format!("{} never gave the lock back", holder.release));
             }
-            self.truth.lacks(Rule::LocksOfTheEnded, format!("{} has ended, and has the lock", holder.release));
+            self.truth.violated(format!("{} has ended, and has the lock", holder.release));
         }
     }
 }

@@ -1,7 +1,7 @@
-//! How a release ends: the record first, then the lock, then people. Each part finds what an earlier run did, and
-//! telling may fail without changing what is told.
+//! How a release ends: the lock first, then the record, then people. Each part finds what an earlier run did, and
+//! notifying people may fail without changing what they are notified of.
 
-use slipway_aws::{Aws, Key, Stored, Table, Update};
+use slipway_aws::{Key, Stored, Table, Update};
 use slipway_core::lock::Lock;
 use slipway_core::name::StageName;
 use slipway_core::notification::Notification;
@@ -11,15 +11,16 @@ use slipway_core::release::{Ended, Ending, Outcome, Release, Started};
 use slipway_core::rollback::Baseline;
 use slipway_core::timeline::{Step, restored_after, waited_for_people};
 
-use crate::{Channels, StepError, count, happened, now, seconds, tell, timeline};
+use crate::{Notifier, StepError, Timeline, count, now, seconds};
 
-/// Records how a release ended, quarantines its image where it has to, gives the lock back, tells people, and closes the
-/// release. The first recorded ending stands, and is what is told.
+/// Records how a release ended, quarantines its image where it has to, gives the lock back, notifies people, and closes the release. The
+/// first recorded ending stands, and is what people are notified of.
 ///
 /// # Errors
 ///
 /// When AWS cannot be asked. What was done until then is done; a second run goes on from there.
-pub async fn finish(aws: &Aws, table: &Table, channels: &Channels, release: &Release, ending: Ending) -> Result<Ended, StepError> {
+pub async fn finish(notifier: Notifier<'_>, release: &Release, ending: Ending) -> Result<Ended, StepError> {
+    let table = notifier.table;
     let key = Key::ending(&release.id);
     let mut ended = Ended { ending, at: now() };
     if table.put_new(&key, &ended).await? {
@@ -29,17 +30,18 @@ pub async fn finish(aws: &Aws, table: &Table, channels: &Channels, release: &Rel
         ended = first.document;
     }
     quarantine(table, release, &ended).await?;
+    // A function that was slow to claim it may have taken it again.
     give_lock_back(table, release).await?;
     remove_callbacks(table, release).await?;
     let Ended { ending: Ending { outcome, stage, reason }, .. } = &ended;
-    happened(table, &release.id, None, (Step::Ended, ""), format!("The release ended {outcome}: {reason}")).await?;
+    Timeline::of(table, &release.id).record(Step::Ended, format!("The release ended {outcome}: {reason}")).await?;
     let (pk, prefix) = Key::notes(&release.id);
     let notes: Vec<String> = table.list(&pk, &prefix).await?.into_iter().map(|(_, stored)| stored.document).collect();
     let before = match stage {
         Some(stage) => newest_baseline(table, release, stage).await?,
         None => None,
     };
-    tell(aws, table, channels, Notification::ended(release, &ended, &notes, before.as_ref())).await?;
+    notifier.notify(Notification::ended(release, &ended, &notes, before.as_ref())).await?;
     table.delete(&Key::open(&release.application, &release.id)).await?;
     Ok(ended)
 }
@@ -49,17 +51,17 @@ async fn measure(table: &Table, release: &Release, ended: &Ended) -> Result<(), 
     let application = ("Application", release.application.as_str());
     let Ending { outcome, stage, .. } = &ended.ending;
     count("ReleaseEnded", &[application, ("Outcome", outcome.as_str())]);
-    let moments = timeline(table, &release.id).await?;
+    let events = Timeline::of(table, &release.id).events().await?;
     // From the push to production: what a person asked for again had no push.
     if let (Outcome::Released, Some(started)) = (outcome, table.get::<Started>(&Key::release(&release.id)).await?)
         && started.document.asked.is_none()
     {
         seconds("LeadTime", ended.at.duration_since(started.document.pushed_at), &[application]);
     }
-    if let Some(waited) = waited_for_people(&moments, ended.at) {
+    if let Some(waited) = waited_for_people(&events, ended.at) {
         seconds("ApprovalTime", waited, &[application]);
     }
-    if let (Outcome::RolledBack, Some(restored)) = (outcome, restored_after(&moments, stage.as_ref(), ended.at)) {
+    if let (Outcome::RolledBack, Some(restored)) = (outcome, restored_after(&events, stage.as_ref(), ended.at)) {
         seconds("RestoreTime", restored, &[application]);
     }
     Ok(())
@@ -95,16 +97,27 @@ async fn remove_callbacks(table: &Table, release: &Release) -> Result<(), StepEr
     Ok(())
 }
 
-async fn give_lock_back(table: &Table, release: &Release) -> Result<(), StepError> {
+/// Gives the lock of a release back, before it is read what the release changed: nothing begins to change after that. `false` where one
+/// of its functions had begun before and may still be writing; it is asked again then.
+///
+/// # Errors
+///
+/// When the table cannot be asked.
+pub async fn give_lock_back(table: &Table, release: &Release) -> Result<bool, StepError> {
     let key = Key::lock(&release.application);
-    let freed = table.update(&key, |lock: Option<Lock>| match lock.and_then(|lock| lock.given_back(&release.id)) {
-        Some(free) => Update::Write(free.clone(), Some(free.generation)),
-        None => Update::Leave(None),
+    let freed = table.update(&key, |lock: Option<Lock>| {
+        let lock = lock.unwrap_or_default();
+        match lock.given_back(&release.id) {
+            Some(free) => Update::Write(free.clone(), (Some(free.generation), !free.rests(now()))),
+            // Whoever has it now, or may have it, does not change for this release.
+            None => Update::Leave((None, lock.holder.is_some() || !lock.rests(now()))),
+        }
     });
-    if let Some(generation) = freed.await? {
+    let (freed, alone) = freed.await?;
+    if let Some(generation) = freed {
         tracing::info!(release.id = %release.id, generation, "{} gives the lock of {} back", release.id, release.application);
     }
-    Ok(())
+    Ok(alone)
 }
 
 fn log(release: &Release, ending: &Ending) {

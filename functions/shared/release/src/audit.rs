@@ -2,7 +2,7 @@
 
 use slipway_aws::{Item, Key, Stored, Table};
 use slipway_core::approval::{Approval, ApprovalId, Status};
-use slipway_core::audit::{Happening, Sealed, What};
+use slipway_core::audit::{NewEntry, Sealed, What};
 
 use crate::{StepError, now};
 
@@ -14,7 +14,7 @@ const ROUNDS: usize = 20;
 /// # Errors
 ///
 /// When the table cannot be asked.
-pub async fn next_entry(table: &Table, approval: &Approval, happening: &Happening) -> Result<(Key, Sealed), StepError> {
+pub async fn next_entry(table: &Table, approval: &Approval, new: &NewEntry) -> Result<(Key, Sealed), StepError> {
     let application = &approval.release.application;
     let last = table.last::<Sealed>(&Key::audits(application)).await?;
     let last = match &last {
@@ -27,7 +27,7 @@ pub async fn next_entry(table: &Table, approval: &Approval, happening: &Happenin
         }
         None => None,
     };
-    let (sequence, sealed) = Sealed::after(last, approval, happening);
+    let (sequence, sealed) = Sealed::after(last, approval, new);
     Ok((Key::audit(application, sequence), sealed))
 }
 
@@ -36,10 +36,10 @@ pub async fn next_entry(table: &Table, approval: &Approval, happening: &Happenin
 /// # Errors
 ///
 /// When the table cannot be asked.
-pub async fn audit(table: &Table, approval: &Approval, happening: &Happening) -> Result<(), StepError> {
-    // Each round that fails is one in which someone else's entry was written.
+pub async fn audit(table: &Table, approval: &Approval, new: &NewEntry) -> Result<(), StepError> {
+    // Each round that fails is one in which another entry was written.
     loop {
-        let (key, sealed) = next_entry(table, approval, happening).await?;
+        let (key, sealed) = next_entry(table, approval, new).await?;
         if table.put_new(&key, &sealed).await? {
             // A log that is kept elsewhere shows when the end of a chain was cut off.
             tracing::info!(audit.hash = sealed.hash, "the audit of {} has one more entry, {}", approval.release.application, key.sk);
@@ -69,7 +69,7 @@ pub async fn close_approval(table: &Table, id: &ApprovalId, close: impl Fn(&Appr
             _ => What::Expired,
         };
         let words = closed.closed_because.clone().unwrap_or_default();
-        let (entry, sealed) = next_entry(table, &closed, &Happening { at: now(), what, person: None, words }).await?;
+        let (entry, sealed) = next_entry(table, &closed, &NewEntry { at: now(), what, person: None, words }).await?;
         if table.replace_and_put_new(&key, &closed, version, &entry, &sealed).await? {
             return Ok(Some(closed));
         }

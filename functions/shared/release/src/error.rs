@@ -2,7 +2,6 @@
 
 use std::error::Error as StdError;
 
-use lambda_runtime::Diagnostic;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use slipway_aws::AwsError;
@@ -82,15 +81,17 @@ impl From<AwsError> for StepError {
     }
 }
 
-impl From<&StepError> for Diagnostic {
-    fn from(error: &StepError) -> Self {
-        let mut message = error.to_string();
-        let mut cause = error.source();
+impl StepError {
+    /// The error and its causes, as one text.
+    #[must_use]
+    pub fn with_causes(&self) -> String {
+        let mut message = self.to_string();
+        let mut cause = self.source();
         while let Some(next) = cause {
             message = format!("{message}: {next}");
             cause = next.source();
         }
-        Self { error_type: error.name().to_owned(), error_message: message }
+        message
     }
 }
 
@@ -154,11 +155,10 @@ mod tests {
     }
 
     #[test]
-    fn the_chain_of_causes_is_told_once() {
+    fn the_chain_of_causes_is_given_once() {
         let source = Box::<dyn StdError + Send + Sync>::from("AccessDeniedException: no");
         let error = StepError::from(AwsError::Refused { operation: "ecs:UpdateService", source });
-        let diagnostic = Diagnostic::from(&error);
-        assert_eq!(diagnostic.error_type, "Refused");
-        assert_eq!(diagnostic.error_message, "ecs:UpdateService was refused: AccessDeniedException: no");
+        assert_eq!(error.name(), "Refused");
+        assert_eq!(error.with_causes(), "ecs:UpdateService was refused: AccessDeniedException: no");
     }
 }

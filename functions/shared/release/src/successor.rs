@@ -6,13 +6,19 @@ use slipway_core::release::{Release, Started};
 
 use crate::StepError;
 
-/// The newest release of the application that began after this one, if there is any.
+/// The newest release of the application that began after this one, if there is any. A release that nothing is known of, because its
+/// execution was started by hand, has no successors.
 ///
 /// # Errors
 ///
 /// When the table cannot be asked.
 pub async fn newest_after(table: &Table, release: &Release) -> Result<Option<Started>, StepError> {
-    Ok(all_after(table, release).await?.pop())
+    let Some((key, newest)) = table.last::<Started>(&Key::histories(&release.application)).await? else { return Ok(None) };
+    if newest.document.release.id == release.id {
+        return Ok(None);
+    }
+    let own = table.get::<Started>(&Key::release(&release.id)).await?;
+    Ok(own.filter(|own| Key::history(&own.document).sk < key.sk).map(|_| newest.document))
 }
 
 /// The newer release that this task definition was registered by for this service, if it was one.
@@ -37,7 +43,6 @@ pub async fn deployer_after(
 }
 
 async fn all_after(table: &Table, release: &Release) -> Result<Vec<Started>, StepError> {
-    // A release that nothing is known of, because an execution was started by hand, has no successors.
     let Some(own) = table.get::<Started>(&Key::release(&release.id)).await? else { return Ok(Vec::new()) };
     Ok(table.list_after(&Key::history(&own.document)).await?)
 }

@@ -1,14 +1,14 @@
 //! How a release begins, by its push, by a person's request, or by the reconciler that found either lost.
 
 use serde::{Deserialize, Serialize};
-use slipway_aws::{Aws, Key, Start, Table};
+use slipway_aws::{Key, Start, Table};
 use slipway_core::application::Application;
 use slipway_core::notification::Notification;
 use slipway_core::release::{Ended, Started};
 use slipway_core::step::ReleaseInput;
 use slipway_core::timeline::Step;
 
-use crate::{Channels, StepError, count, happened, tell_once};
+use crate::{Notifier, StepError, Timeline, count};
 
 /// A release that has not ended, with everything that starting it again needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,38 +30,20 @@ pub enum Begun {
 
 /// Begins a release. Beginning it again finds the first one's records and execution.
 ///
-/// That it is open is written first: whatever fails after that, the reconciler finds it and goes on.
+/// That it is open is written before its execution starts: whatever fails after that, the reconciler finds it and goes on.
 ///
 /// # Errors
 ///
 /// When AWS cannot be asked.
 pub async fn begin(
-    aws: &Aws,
-    table: &Table,
-    (state_machine_arn, channels): (&str, &Channels),
+    notifier: Notifier<'_>,
+    state_machine_arn: &str,
     started: Started,
     application: Application,
 ) -> Result<Begun, StepError> {
+    let Notifier { aws, table, .. } = notifier;
     let id = started.release.id.clone();
-    if table.get::<Ended>(&Key::ending(&id)).await?.is_some() {
-        return Ok(Begun::Before);
-    }
-    let key = Key::open(&application.name, &id);
-    let mut open = Open { started, application };
-    if !table.put_new(&key, &open).await?
-        && let Some(first) = table.get(&key).await?
-    {
-        open = first.document;
-    }
-    let key = Key::release(&id);
-    if !table.put_new(&key, &open.started).await?
-        && let Some(first) = table.get(&key).await?
-    {
-        // The tag may be another one, and the first one's is the release's.
-        open.started = first.document;
-    }
-    table.put(&Key::history(&open.started), &open.started).await?;
-    let Open { started, application } = open;
+    let Some(Open { started, application }) = write_beginning(table, Open { started, application }).await? else { return Ok(Begun::Before) };
     let stages: Vec<_> = application.stages.iter().map(|stage| &stage.name).collect();
     let notification = Notification::started(&started, &stages);
     let input = ReleaseInput { release: started.release, application };
@@ -72,10 +54,42 @@ pub async fn begin(
         Start::Running => {
             tracing::info!(release.id = %id, application = %release.application, image.digest = %release.image.digest, image.tag = release.image.tag, "the release {id} of {} begins", release.image.tag);
             count("ReleaseStarted", &[("Application", release.application.as_str())]);
-            happened(table, &id, None, (Step::Began, ""), notification.paragraphs.join(" ")).await?;
-            tell_once(aws, table, channels, &id, notification).await?;
+            Timeline::of(table, &id).record(Step::Began, notification.paragraphs.join(" ")).await?;
+            notifier.notify_once(&id, notification).await?;
             Ok(Begun::Running)
         }
         Start::AlreadyThere => Ok(Begun::Before),
     }
+}
+
+/// Writes down that a release begins: that it is open, the release itself, and its place in the application's history. It is what was
+/// written first, where it began before; nothing where it has ended.
+async fn write_beginning(table: &Table, mut open: Open) -> Result<Option<Open>, StepError> {
+    let id = open.started.release.id.clone();
+    let (is_open, release) = (Key::open(&open.application.name, &id), Key::release(&id));
+    let history = Key::history(&open.started);
+    let items = [
+        (&is_open, serde_json::to_value(&open)),
+        (&release, serde_json::to_value(&open.started)),
+        (&history, serde_json::to_value(&open.started)),
+    ];
+    if table.put_all_new(&items).await? {
+        return Ok(Some(open));
+    }
+    if table.get::<Ended>(&Key::ending(&id)).await?.is_some() {
+        return Ok(None);
+    }
+    if !table.put_new(&is_open, &open).await?
+        && let Some(first) = table.get(&is_open).await?
+    {
+        open = first.document;
+    }
+    if !table.put_new(&release, &open.started).await?
+        && let Some(first) = table.get(&release).await?
+    {
+        // The tag may be another one, and the first one's is the release's.
+        open.started = first.document;
+    }
+    table.put(&Key::history(&open.started), &open.started).await?;
+    Ok(Some(open))
 }

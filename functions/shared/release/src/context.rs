@@ -1,0 +1,246 @@
+//! One attempt at a step of a stage, and what it asks before it changes something.
+
+use slipway_aws::{Aws, AwsError, Key, Table, Tagged, Update};
+use slipway_core::alarm::{disquiet, unquiet};
+use slipway_core::application::Stage;
+use slipway_core::approval::{Approval, ApprovalId};
+use slipway_core::lock::{Fenced, Lock, Lost};
+use slipway_core::migration::Migration;
+use slipway_core::name::{ReleaseId, StageName};
+use slipway_core::protocol::{Attempt, End, StepResult};
+use slipway_core::release::{Outcome, Release};
+use slipway_core::rollback::{Baseline, Change, ROUNDS};
+use slipway_core::step::StageInput;
+
+use crate::{StepError, Timeline, interrupted, now};
+
+/// Why a step that is to be alone looks again.
+pub const NOT_ALONE: &str = "an earlier attempt at a step of this release may still be writing";
+
+/// One attempt at a step of a stage: where it looks and writes, for which release, and with which right.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// AWS.
+    pub aws: &'a Aws,
+    /// The table.
+    pub table: &'a Table,
+    /// The attempt.
+    pub attempt: Attempt,
+    /// The release.
+    pub release: &'a Release,
+    /// The generation of the release's lock.
+    pub generation: u64,
+    /// The stage.
+    pub stage: &'a Stage,
+    /// What the stage ran before.
+    pub baseline: &'a Baseline,
+}
+
+impl<'a> Context<'a> {
+    /// The context of an attempt, from its input.
+    #[must_use]
+    pub const fn new(aws: &'a Aws, table: &'a Table, attempt: Attempt, input: &'a StageInput) -> Self {
+        let StageInput { release, generation, stage, baseline, .. } = input;
+        Self { aws, table, attempt, release, generation: *generation, stage, baseline }
+    }
+
+    /// The timeline of the stage.
+    #[must_use]
+    pub const fn timeline(&self) -> Timeline<'a> {
+        Timeline::of(self.table, &self.release.id).in_stage(&self.stage.name)
+    }
+}
+
+/// What keeps a stage from changing.
+impl Context<'_> {
+    /// The approval that covers the change of the stage to the release, where the stage asks for one; or why there is none.
+    ///
+    /// # Errors
+    ///
+    /// When the table cannot be asked.
+    pub async fn approved(&self) -> Result<Result<Option<Approval>, String>, StepError> {
+        let Self { table, release, stage, baseline, .. } = self;
+        if stage.approval.is_none() {
+            return Ok(Ok(None));
+        }
+        let approval = table.get::<Approval>(&Key::approval(&ApprovalId::of(release, &stage.name, baseline.round))).await?;
+        let Some(stored) = approval else {
+            return Ok(Err("nobody was asked for an approval".to_owned()));
+        };
+        Ok(stored.document.covers(release, &stage.name, baseline).map(|()| Some(stored.document)))
+    }
+
+    /// Why the release ends here, before the stage's first change, if it does: an abort, a lost lock or a newer push.
+    ///
+    /// # Errors
+    ///
+    /// When the table cannot be asked.
+    pub async fn interrupted(&self) -> Result<Option<End>, StepError> {
+        interrupted(self.table, self.release, self.generation).await
+    }
+
+    /// What keeps a stage from beginning to change: what interrupts it, or an alarm. People may have taken a day to answer, so all of it is
+    /// looked at again.
+    ///
+    /// # Errors
+    ///
+    /// When AWS cannot be asked.
+    pub async fn unwanted(&self) -> Result<Option<End>, StepError> {
+        if let Some(end) = self.interrupted().await? {
+            return Ok(Some(end));
+        }
+        let wanted = self.stage.bake.as_ref().map(|bake| bake.alarms.as_slice()).unwrap_or_default();
+        let readings = if wanted.is_empty() { Vec::new() } else { self.aws.alarms().read(wanted).await? };
+        // What was not quiet when people were asked is what they may have overridden.
+        let unexpected: Vec<_> = unquiet(wanted, &readings).into_iter().filter(|alarm| !self.baseline.not_quiet.contains(alarm)).collect();
+        if let Some(reason) = disquiet(&unexpected, &readings) {
+            return Ok(Some(End::unchanged(Outcome::Failed, reason)));
+        }
+        Ok(None)
+    }
+
+    /// The release's image as the registry has it; else why the stage may not change.
+    ///
+    /// # Errors
+    ///
+    /// When ECR cannot be asked.
+    pub async fn image(&self) -> Result<Result<Tagged, End>, StepError> {
+        image_of(self.aws, self.release).await
+    }
+
+    /// The stage is not what people were shown: its baseline is captured anew, a few times, and only while nothing was begun. Earlier
+    /// attempts are fenced off first, so that none of them begins after that.
+    ///
+    /// # Errors
+    ///
+    /// When the table cannot be asked.
+    pub async fn restart<T>(&self, reason: String) -> Result<StepResult<T>, StepError> {
+        let Self { table, release, stage, baseline, .. } = self;
+        match self.fence_off().await? {
+            Ok(Fenced::Alone) => {}
+            Ok(Fenced::NotYet) => return Ok(StepResult::LookAgain { reason: NOT_ALONE.to_owned() }),
+            Err(lost) => return Ok(StepResult::failed(lost.to_string())),
+        }
+        if self.change().await?.is_some() {
+            return Ok(StepResult::roll_back(reason));
+        }
+        if baseline.round >= ROUNDS {
+            return Ok(StepResult::failed(format!("{reason}, for the {}th time since the release looked at it first", baseline.round)));
+        }
+        table.put(&Key::round(&release.id, &stage.name), &(baseline.round + 1)).await?;
+        Ok(StepResult::Restart { reason })
+    }
+}
+
+/// What the release has begun.
+impl Context<'_> {
+    /// Writes down that the release begins to change the stage, unless it is written down. It comes before the first effect.
+    ///
+    /// # Errors
+    ///
+    /// When the table cannot be asked.
+    pub async fn begin_change(&self) -> Result<(), StepError> {
+        let stage = &self.stage.name;
+        self.table.put_new(&Key::change(&self.release.id, stage), &Change { stage: stage.clone(), at: now() }).await?;
+        Ok(())
+    }
+
+    /// That the release has begun to change the stage, if it has.
+    ///
+    /// # Errors
+    ///
+    /// When the table cannot be asked.
+    pub async fn change(&self) -> Result<Option<Change>, StepError> {
+        Ok(change_of(self.table, &self.release.id, &self.stage.name).await?)
+    }
+
+    /// The migration of the stage that the release has begun, if it has.
+    ///
+    /// # Errors
+    ///
+    /// When the table cannot be asked.
+    pub async fn migration(&self) -> Result<Option<Migration>, StepError> {
+        Ok(migration_of(self.table, &self.release.id, &self.stage.name).await?)
+    }
+}
+
+/// The right to write.
+impl Context<'_> {
+    /// Writes into the lock that a function begins to change services. Where the lock is lost, nothing may be changed.
+    ///
+    /// # Errors
+    ///
+    /// When the table cannot be asked. That the lock is lost is an answer.
+    pub async fn begin_writing(&self) -> Result<Result<(), Lost>, StepError> {
+        let key = Key::lock(&self.release.application);
+        let begun = self.table.update(&key, |current: Option<Lock>| {
+            match current.unwrap_or_default().begin_writing(&self.release.id, self.generation, self.attempt, now()) {
+                Ok(writing) => Update::Write(writing, Ok(())),
+                Err(lost) => Update::Leave(Err(lost)),
+            }
+        });
+        Ok(begun.await?)
+    }
+
+    /// Writes into the lock that the function has stopped changing services, whether it did all it wanted or failed. A function that is
+    /// killed before leaves the lock to rest a while after it is given back.
+    ///
+    /// # Errors
+    ///
+    /// When the table cannot be asked.
+    pub async fn stop_writing(&self) -> Result<(), StepError> {
+        let key = Key::lock(&self.release.application);
+        let stopped = self.table.update(&key, |current: Option<Lock>| {
+            match current.and_then(|lock| lock.stopped_writing(&self.release.id, self.generation)) {
+                Some(stopped) => Update::Write(stopped, ()),
+                None => Update::Leave(()),
+            }
+        });
+        Ok(stopped.await?)
+    }
+
+    /// Fences off the earlier attempts at the release's steps: none of them begins to change services any more.
+    ///
+    /// # Errors
+    ///
+    /// When the table cannot be asked. That the lock is lost is an answer.
+    pub async fn fence_off(&self) -> Result<Result<Fenced, Lost>, StepError> {
+        let key = Key::lock(&self.release.application);
+        let fenced = self.table.update(&key, |current: Option<Lock>| {
+            match current.unwrap_or_default().fence_off(&self.release.id, self.generation, self.attempt, now()) {
+                Ok((Some(lock), fenced)) => Update::Write(lock, Ok(fenced)),
+                Ok((None, fenced)) => Update::Leave(Ok(fenced)),
+                Err(lost) => Update::Leave(Err(lost)),
+            }
+        });
+        Ok(fenced.await?)
+    }
+}
+
+/// That a release has begun to change a stage, if it has.
+///
+/// # Errors
+///
+/// When the table cannot be asked.
+pub async fn change_of(table: &Table, release: &ReleaseId, stage: &StageName) -> Result<Option<Change>, AwsError> {
+    Ok(table.get(&Key::change(release, stage)).await?.map(|stored| stored.document))
+}
+
+/// The migration of a stage that a release has begun, if it has.
+///
+/// # Errors
+///
+/// When the table cannot be asked.
+pub async fn migration_of(table: &Table, release: &ReleaseId, stage: &StageName) -> Result<Option<Migration>, AwsError> {
+    Ok(table.get(&Key::migration(release, stage)).await?.map(|stored| stored.document))
+}
+
+/// The release's image as the registry has it; else why a stage may not change.
+///
+/// # Errors
+///
+/// When ECR cannot be asked.
+pub async fn image_of(aws: &Aws, release: &Release) -> Result<Result<Tagged, End>, StepError> {
+    let found = aws.repositories().find(&release.image).await?;
+    Ok(found.ok_or_else(|| End::unchanged(Outcome::Failed, format!("the registry has no image {}", release.image))))
+}

@@ -1,0 +1,37 @@
+//! The life of a release, as the functions that act on it share it: how it begins and ends, its lock, its revisions, its timeline, its
+//! approvals' audit, and whom it notifies.
+
+mod applications;
+mod audit;
+mod beginning;
+mod clock;
+mod context;
+mod deadline;
+mod deployment;
+mod ending;
+mod error;
+mod lock;
+mod log_tail;
+mod metric;
+mod notification;
+mod revision;
+mod successor;
+mod timeline;
+mod token;
+
+pub use applications::{Configured, applications};
+pub use audit::{audit, close_approval, next_entry};
+pub use beginning::{Begun, Open, begin};
+pub use clock::now;
+pub use context::{Context, NOT_ALONE, change_of, image_of, migration_of};
+pub use deadline::deadline;
+pub use deployment::deployed;
+pub use ending::{finish, give_lock_back};
+pub use error::{StepError, parse, parse_at};
+pub use lock::{abort_of, interrupted};
+pub use log_tail::log_tail;
+pub use metric::{count, seconds};
+pub use notification::{Channels, Notifier};
+pub use successor::{deployer_after, newest_after};
+pub use timeline::Timeline;
+pub use token::{new_token, token_hash};

@@ -1,0 +1,57 @@
+//! The task definition that a release deploys to a service.
+
+use futures::try_join;
+use slipway_aws::Key;
+use slipway_core::application::StageService;
+use slipway_core::name::TaskDefinitionArn;
+
+use crate::{Context, StepError};
+
+impl Context<'_> {
+    /// The revision that a release runs for a service: the one that an earlier run registered, or a new one, which is recorded. Of two
+    /// runs at the same moment the first to record its revision is followed by both. An `Err` says why there can be none.
+    ///
+    /// # Errors
+    ///
+    /// When AWS cannot be asked.
+    pub async fn revision(&self, service: &StageService) -> Result<Result<TaskDefinitionArn, String>, StepError> {
+        let Self { table, release, stage, .. } = self;
+        let key = Key::deployed(&release.id, &stage.name, &service.service);
+        if let Some(recorded) = table.get(&key).await? {
+            return Ok(Ok(recorded.document));
+        }
+        let registered = match self.registered(service).await? {
+            Ok(registered) => registered,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let first = if table.put_new(&key, &registered).await? { None } else { table.get(&key).await? };
+        Ok(Ok(first.map_or(registered, |recorded| recorded.document)))
+    }
+
+    /// The revision that an earlier run registered, or a new one.
+    async fn registered(&self, service: &StageService) -> Result<Result<TaskDefinitionArn, String>, StepError> {
+        let Self { aws, release, generation, stage, .. } = self;
+        let families = stage.families(&service.service);
+        let ecs = aws.ecs();
+        let (newest, template) = try_join!(ecs.task_definition(&families.release), ecs.task_definition(&families.template))?;
+        if let Some(newest) = newest
+            && newest.release.as_deref() == Some(release.id.as_str())
+        {
+            return Ok(Ok(newest.arn));
+        }
+        let Some(template) = template else {
+            return Ok(Err(format!(
+                "there is no task definition {}: Terraform keeps the template of {} there",
+                families.template, service.service
+            )));
+        };
+        if !template.images.iter().any(|image| release.image.in_place_of(image).is_some()) {
+            return Ok(Err(format!(
+                "no container of the task definition {} has an image of the repository {}",
+                families.template, release.image.repository
+            )));
+        }
+        let image_for = |image: &str| release.image.in_place_of(image);
+        Ok(Ok(aws.ecs().register(&template.document, &families.release, &release.id, *generation, image_for).await?))
+    }
+}
