@@ -38,9 +38,7 @@ impl Config {
 pub async fn handle(aws: &Aws, config: &Config, input: FinishReleaseInput) -> Result<StepResult<Ending>, StepError> {
     let FinishReleaseInput { release, failure } = input;
     let table = aws.table(&config.table);
-    if !give_lock_back(&table, &release).await? {
-        return Ok(StepResult::LookAgain { reason: NOT_ALONE.to_owned() });
-    }
+    let alone = give_lock_back(&table, &release).await?;
     let begun: Vec<_> = if failure.is_some() {
         let (pk, prefix) = Key::changes(&release.id);
         let changes = table.list::<Change>(&pk, &prefix).await?;
@@ -48,6 +46,10 @@ pub async fn handle(aws: &Aws, config: &Config, input: FinishReleaseInput) -> Re
     } else {
         Vec::new()
     };
+    // As far as is known nothing was begun, and a function may be about to begin.
+    if failure.is_some() && begun.is_empty() && !alone {
+        return Ok(StepResult::LookAgain { reason: NOT_ALONE.to_owned() });
+    }
     let notifier = Notifier { aws, table: &table, channels: &config.channels };
     let ended = finish(notifier, &release, ending(failure.as_ref(), &begun)).await?;
     Ok(StepResult::Done(ended.ending))

@@ -43,7 +43,9 @@ pub async fn begin(
 ) -> Result<Begun, StepError> {
     let Notifier { aws, table, .. } = notifier;
     let id = started.release.id.clone();
-    let Some(Open { started, application }) = write_beginning(table, Open { started, application }).await? else { return Ok(Begun::Before) };
+    let Some(Open { started, application }) = write_beginning(table, Open { started, application }).await? else {
+        return Ok(Begun::Before);
+    };
     let stages: Vec<_> = application.stages.iter().map(|stage| &stage.name).collect();
     let notification = Notification::started(&started, &stages);
     let input = ReleaseInput { release: started.release, application };

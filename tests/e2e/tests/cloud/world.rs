@@ -486,7 +486,12 @@ impl World {
             .send()
             .await;
         let items = answer.expect("DynamoDB answers").items.unwrap_or_default();
-        if items.iter().any(|item| item["sk"].as_s().is_ok_and(|sk| sk.ends_with(&format!("#{state}")))) {
+        let is_parked = |document: &str| {
+            let callback: Value = serde_json::from_str(document).expect("a document is JSON");
+            callback["token"].is_string()
+        };
+        let its = items.iter().filter(|item| item["sk"].as_s().is_ok_and(|sk| sk.ends_with(&format!("#{state}"))));
+        if its.into_iter().any(|item| item["document"].as_s().is_ok_and(|document| is_parked(document))) {
             return true;
         }
         let steps = slipway_local::releases::steps(self.cloud.sdk(), &execution.arn).await.expect("Step Functions answers");

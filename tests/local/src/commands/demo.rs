@@ -8,8 +8,6 @@ use clap::Args;
 use super::{PORT, bring_up, inbox, take_down};
 use crate::{
     Answer, Cloud, Mail, Pace, PushOptions, Pushed, Settings,
-    clock::now,
-    cloud::APPLICATION,
     image::Behaviour,
     process,
     progress::{Seconds, heading, note},
@@ -117,6 +115,7 @@ struct Report {
 /// Pushes a version and follows its release to the end.
 async fn release(cloud: &Cloud, options: &PushOptions, decider: Decider) -> anyhow::Result<Report> {
     let known = cloud.inbox()?.len();
+    let before = cloud.wire().last().await?;
     let pushing = Instant::now();
     let pushed = cloud.push(options).await?;
     note(format!(
@@ -151,7 +150,7 @@ async fn release(cloud: &Cloud, options: &PushOptions, decider: Decider) -> anyh
     let ended = execution.stopped.unwrap_or(pushed.at);
     Ok(Report {
         took: Duration::from_millis(u64::try_from(ended - pushed.at).unwrap_or_default()),
-        to_staging: following.to_staging,
+        to_staging: to_staging(cloud, &pushed, before).await?,
         pushed,
         execution,
     })
@@ -180,16 +179,14 @@ async fn ask(cloud: &Cloud, mail: &Mail, decider: Decider) -> anyhow::Result<()>
 /// What has been shown of a release so far.
 struct Following {
     pushed: i64,
-    digest: String,
     shown: usize,
     entered: Vec<Step>,
     stage: Option<String>,
-    to_staging: Option<i64>,
 }
 
 impl Following {
     fn new(pushed: &Pushed) -> Self {
-        Self { pushed: pushed.at, digest: pushed.digest.clone(), shown: 0, entered: Vec::new(), stage: None, to_staging: None }
+        Self { pushed: pushed.at, shown: 0, entered: Vec::new(), stage: None }
     }
 
     /// What runs now.
@@ -199,10 +196,6 @@ impl Following {
 
     /// Looks at the release and shows what it has done since the last look.
     async fn look(&mut self, cloud: &Cloud, execution: &Execution) -> anyhow::Result<()> {
-        if self.to_staging.is_none() && is_deployed(cloud, "staging", &self.digest).await? {
-            // ECS's own times have no fractions of a second, so it is the time at which it was first seen.
-            self.to_staging = Some(now().as_millisecond() - self.pushed);
-        }
         let steps = releases::steps(cloud.sdk(), &execution.arn).await?;
         for step in steps.into_iter().skip(self.shown) {
             self.shown += 1;
@@ -236,19 +229,15 @@ impl Following {
     }
 }
 
-/// Whether the stage's service has a deployment of the image.
-async fn is_deployed(cloud: &Cloud, cluster: &str, digest: &str) -> anyhow::Result<bool> {
-    let ecs = aws_sdk_ecs::Client::new(cloud.sdk());
-    let answer = ecs.describe_services().cluster(cluster).services(APPLICATION).send().await?;
-    for deployment in answer.services().iter().flat_map(|service| service.deployments()) {
-        let definition = deployment.task_definition().unwrap_or_default();
-        let answer = ecs.describe_task_definition().task_definition(definition).send().await?;
-        let containers = answer.task_definition().map(|definition| definition.container_definitions()).unwrap_or_default();
-        if containers.iter().any(|container| container.image().unwrap_or_default().ends_with(digest)) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+/// How long after the push ECS was asked to deploy it to staging, in milliseconds: when the call came to the endpoint.
+async fn to_staging(cloud: &Cloud, pushed: &Pushed, before: u64) -> anyhow::Result<Option<i64>> {
+    let trace = cloud.wire().trace(before).await?;
+    let update = trace.iter().find(|entry| {
+        entry.call().is_some_and(|call| {
+            call.caller == "deploy-services" && call.operation == "ecs:UpdateService" && call.subject.starts_with("staging")
+        })
+    });
+    Ok(update.map(|update| update.at.as_millisecond() - pushed.at))
 }
 
 async fn expect_released(cloud: &Cloud, report: &Report, version: &str) -> anyhow::Result<()> {

@@ -51,6 +51,9 @@ pub async fn deliver(sdk: &SdkConfig, event: &Value) -> anyhow::Result<Vec<Deliv
         let (Some(name), Some(pattern), Some(RuleState::Enabled)) = (rule.name(), rule.event_pattern(), rule.state()) else {
             continue;
         };
+        if !concerns(pattern, &event["source"]) {
+            continue;
+        }
         let matches = eventbridge
             .test_event_pattern()
             .event(&text)
@@ -72,6 +75,15 @@ pub async fn deliver(sdk: &SdkConfig, event: &Value) -> anyhow::Result<Vec<Deliv
         }
     }
     Ok(deliveries)
+}
+
+/// Whether a pattern that lists its sources lists this one: most rules need not be asked about.
+fn concerns(pattern: &str, source: &Value) -> bool {
+    let pattern: Value = serde_json::from_str(pattern).unwrap_or_default();
+    match pattern["source"].as_array() {
+        Some(sources) if sources.iter().all(Value::is_string) => sources.contains(source),
+        _ => true,
+    }
 }
 
 async fn to_target(sdk: &SdkConfig, rule: &Rule, target: &Target, event: &str) -> Outcome {
@@ -190,6 +202,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_rule_of_other_sources_is_not_asked_about() {
+        let source = json!("aws.ecr");
+        assert!(concerns(r#"{"source":["aws.ecr","slipway"]}"#, &source) && !concerns(r#"{"source":["aws.ecs"]}"#, &source));
+        assert!(concerns(r#"{"source":[{"prefix":"aws."}]}"#, &source) && concerns(r#"{"detail-type":["x"]}"#, &source));
+    }
 
     #[test]
     fn only_the_rule_that_the_policy_names_may_invoke() {

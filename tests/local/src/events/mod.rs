@@ -15,11 +15,11 @@ mod scans;
 mod tasks;
 mod watch;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use aws_config::SdkConfig;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 pub use deliver::{Delivery, deliver};
 
@@ -42,14 +42,15 @@ pub async fn watch(sdk: SdkConfig, wire: Wire, pace: Pace, gates: PathBuf) {
             tokio::spawn(async move { fate.come_about(&sdk).await });
         }
     };
+    let never = Arc::<Notify>::default();
     tokio::join!(
         delivering,
-        watch::run(ecr::Images::new(&sdk), pace, sender.clone()),
-        watch::run(ecs::Deployments::new(&sdk), pace, sender.clone()),
-        watch::run(alarms::Alarms::new(&sdk), pace, sender.clone()),
-        watch::run(scans::Scans::new(&sdk, gates), pace, sender.clone()),
-        watch::run(databases::Databases::new(&sdk), pace, sender.clone()),
-        watch::run(tasks::OneOffs::new(&sdk), pace, sender.clone()),
+        watch::run(ecr::Images::new(&sdk), pace, sender.clone(), wire.pushed()),
+        watch::run(ecs::Deployments::new(&sdk), pace, sender.clone(), never.clone()),
+        watch::run(alarms::Alarms::new(&sdk), pace, sender.clone(), never.clone()),
+        watch::run(scans::Scans::new(&sdk, gates), pace, sender.clone(), never.clone()),
+        watch::run(databases::Databases::new(&sdk), pace, sender.clone(), never.clone()),
+        watch::run(tasks::OneOffs::new(&sdk), pace, sender.clone(), never.clone()),
     );
 }
 

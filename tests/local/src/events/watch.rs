@@ -1,10 +1,10 @@
 //! Looking again and again, whatever one look came to.
 
-use std::{collections::HashMap, future::Future, hash::Hash, time::Duration};
+use std::{collections::HashMap, future::Future, hash::Hash, sync::Arc, time::Duration};
 
 use serde_json::Value;
 use tokio::{
-    sync::mpsc::UnboundedSender,
+    sync::{Notify, mpsc::UnboundedSender},
     time::{MissedTickBehavior, interval},
 };
 
@@ -29,7 +29,8 @@ pub(super) trait Watched: Send {
 }
 
 /// Looks at something several times a second and sends what changed.
-pub(super) async fn run<W: Watched>(mut watched: W, pace: Pace, events: UnboundedSender<Value>) {
+/// `changed` says that there is something to see before the next look.
+pub(super) async fn run<W: Watched>(mut watched: W, pace: Pace, events: UnboundedSender<Value>, changed: Arc<Notify>) {
     let mut looks = interval(match pace {
         Pace::Normal => PAUSE,
         Pace::Quick => QUICK_PAUSE,
@@ -38,7 +39,10 @@ pub(super) async fn run<W: Watched>(mut watched: W, pace: Pace, events: Unbounde
     let mut count = 0;
     let mut failing = false;
     loop {
-        looks.tick().await;
+        tokio::select! {
+            _ = looks.tick() => {}
+            () = changed.notified() => {}
+        }
         match watched.look(count % LOOKS_PER_LIST == 0).await {
             Ok(changes) => {
                 failing = false;

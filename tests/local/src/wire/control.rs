@@ -6,6 +6,7 @@
 //! | `DELETE /_slipway/faults` | breaks nothing any more |
 //! | `GET /_slipway/trace?after=N` | the [entries](Entry) after the one of this number |
 //! | `GET /_slipway/trace/last` | the number of the last entry |
+//! | `POST /_slipway/pushed` | has the images looked at now: the registry says that one was pushed |
 
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use axum::{
     Json, Router,
     extract::{Query, State},
     http::StatusCode,
-    routing::{get, put},
+    routing::{get, post, put},
 };
 use serde::{Deserialize, de::DeserializeOwned};
 
@@ -23,6 +24,7 @@ use super::{Counted, Entry, Plan, Wire, pass};
 const FAULTS: &str = "/_slipway/faults";
 const TRACE: &str = "/_slipway/trace";
 const LAST: &str = "/_slipway/trace/last";
+const PUSHED: &str = "/_slipway/pushed";
 /// How long the wire may take to answer for itself.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -32,6 +34,7 @@ pub(super) fn router(wire: Wire) -> Router {
         .route(FAULTS, put(set).delete(reset))
         .route(TRACE, get(trace))
         .route(LAST, get(last))
+        .route(PUSHED, post(pushed))
         .fallback(pass::pass)
         .with_state(wire)
 }
@@ -43,6 +46,11 @@ async fn set(State(wire): State<Wire>, Json(plan): Json<Plan>) -> StatusCode {
 
 async fn reset(State(wire): State<Wire>) -> StatusCode {
     wire.follow(Plan::default());
+    StatusCode::NO_CONTENT
+}
+
+async fn pushed(State(wire): State<Wire>) -> StatusCode {
+    wire.0.pushed.notify_one();
     StatusCode::NO_CONTENT
 }
 

@@ -25,7 +25,11 @@ use std::{
 
 use anyhow::Context as _;
 use serde_json::Value;
-use tokio::{net::TcpListener, sync::broadcast, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, broadcast},
+    task::JoinHandle,
+};
 
 pub use call::Call;
 pub use control::Control;
@@ -62,6 +66,8 @@ struct Shared {
     client: reqwest::Client,
     state: Mutex<State>,
     delivered: broadcast::Sender<String>,
+    /// That an image was pushed.
+    pushed: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]
@@ -85,6 +91,7 @@ impl Wire {
             client: reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(PATIENCE).build()?,
             state: Mutex::default(),
             delivered: broadcast::Sender::new(DELIVERIES),
+            pushed: Arc::default(),
         }));
         let service = control::router(wire.clone()).into_make_service_with_connect_info::<Peer>();
         let server = tokio::spawn(async move {
@@ -132,6 +139,12 @@ impl Wire {
                 }
             }
         }
+    }
+
+    /// Notified where the registry says that an image was pushed.
+    #[must_use]
+    pub fn pushed(&self) -> Arc<Notify> {
+        Arc::clone(&self.0.pushed)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -14,12 +14,13 @@ use crate::world::{Place, World, names};
 /// Records how the release ended, gives the lock back, and closes the release.
 pub(super) async fn look(aws: &Aws, task: &Task) -> Result<StepResult<Output>, Unknown> {
     let release = task.place.release;
-    if aws.keeps(Rule::LockBeforeOutcome) && !give_back(aws, release).await? {
-        return Ok(StepResult::LookAgain { reason: "one of its functions may still be writing".into() });
-    }
+    let alone = if aws.keeps(Rule::LockBeforeOutcome) { give_back(aws, release).await? } else { true };
     let mut begun = Vec::new();
     if task.failure.is_some() && aws.call("reads what it changed", |world| world.table.records[release].change.is_some()).await? {
         begun.push(names::stage());
+    }
+    if task.failure.is_some() && begun.is_empty() && !alone {
+        return Ok(StepResult::LookAgain { reason: "one of its functions may be about to begin".into() });
     }
     finish(aws, release, ending(task.failure.as_deref(), &begun).outcome).await?;
     Ok(StepResult::Done(Output::Nothing))
