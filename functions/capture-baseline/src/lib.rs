@@ -30,11 +30,10 @@ pub async fn handle(aws: &Aws, config: &Config, input: CaptureBaselineInput) -> 
         return Err(StepError::InvalidInput { field: "position".into(), problem: format!("the application has no stage {position}") });
     };
     let table = aws.table(&config.table);
-    let round = table.get::<u32>(&Key::round(&release.id, &stage.name)).await?.map_or(1, |stored| stored.document);
-    let captured = capture(aws, config, &release, generation, Look { stage, earlier, round }).await?;
+    let captured = capture(aws, config, &release, generation, (stage, earlier)).await?;
     if let StepResult::Done(baseline) = &captured {
         tracing::info!(release.id = %release.id, %stage.name, "{} may change", stage.name);
-        let round = if round > 1 { round.to_string() } else { String::new() };
+        let round = if baseline.round > 1 { baseline.round.to_string() } else { String::new() };
         Timeline::of(&table, &release.id).in_stage(&stage.name).record_each(Step::Captured, &round, found(baseline)).await?;
     }
     Ok(captured.map(|baseline| Captured { baseline, limits: Limits::of(stage) }))
@@ -57,32 +56,25 @@ fn found(baseline: &Baseline) -> String {
     format!("{}{quiet}{loud}", runs.collect::<Vec<_>>().join("; "))
 }
 
-/// What is looked at: a stage, behind others, for the first time or again.
-#[derive(Clone, Copy)]
-struct Look<'a> {
-    stage: &'a Stage,
-    earlier: &'a [Stage],
-    round: u32,
-}
-
 async fn capture(
     aws: &Aws,
     config: &Config,
     release: &Release,
     generation: u64,
-    look: Look<'_>,
+    (stage, earlier): (&Stage, &[Stage]),
 ) -> Result<StepResult<Baseline>, StepError> {
-    let Look { stage, earlier, round } = look;
     let table = aws.table(&config.table);
-    let key = Key::baseline(&release.id, &stage.name, round);
     let wanted = stage.bake.as_ref().map(|bake| bake.alarms.as_slice()).unwrap_or_default();
     let (ecs, all_alarms) = (aws.ecs(), aws.alarms());
     let names: Vec<_> = stage.services.iter().map(|service| service.service.as_str()).collect();
-    let recorded = async { Ok(table.get::<Baseline>(&key).await?) };
+    let (round, (partition, prefix)) = (Key::round(&release.id, &stage.name), Key::baselines(&release.id, &stage.name));
+    let round = async { Ok(table.get::<u32>(&round).await?) };
+    let recorded = async { Ok(table.list::<Baseline>(&partition, &prefix).await?) };
     let views = async { Ok(ecs.services(stage.cluster(), &names).await?) };
     let alarms = async { if wanted.is_empty() { Ok(Vec::new()) } else { Ok(all_alarms.read(wanted).await?) } };
-    let (unproved, recorded, interrupted, image, views, alarms) = try_join!(
+    let (unproved, round, recorded, interrupted, image, views, alarms) = try_join!(
         unproved(&table, release, earlier),
+        round,
         recorded,
         interrupted(&table, release, generation),
         image_of(aws, release),
@@ -93,7 +85,8 @@ async fn capture(
         return blocked(reason);
     }
     // A second run may look at a stage that the first one's successors have changed: what the first one saw counts.
-    if let Some(recorded) = recorded {
+    let round = round.map_or(1, |stored| stored.document);
+    if let Some((_, recorded)) = recorded.into_iter().find(|(_, recorded)| recorded.document.round == round) {
         return Ok(StepResult::Done(recorded.document));
     }
     if let Some(end) = interrupted {
@@ -102,7 +95,8 @@ async fn capture(
     if let Err(gone) = image {
         return Ok(StepResult::End(gone));
     }
-    let services = try_join_all(stage.services.iter().map(|service| service_of(aws, &table, release, &look, service, &views))).await?;
+    let services =
+        try_join_all(stage.services.iter().map(|service| service_of(aws, &table, release, (stage, round), service, &views))).await?;
     let services = match services.into_iter().collect::<Result<Vec<_>, _>>() {
         Ok(services) => services,
         Err(reason) => return blocked(reason),
@@ -125,6 +119,7 @@ async fn capture(
         );
         table.put(&Key::note(&release.id, &format!("NO_WAY_BACK#{}#{index}", stage.name)), &note).await?;
     }
+    let key = Key::baseline(&release.id, &stage.name, round);
     if table.put_new(&key, &baseline).await? {
         return Ok(StepResult::Done(baseline));
     }
@@ -149,11 +144,10 @@ async fn service_of(
     aws: &Aws,
     table: &Table,
     release: &Release,
-    look: &Look<'_>,
+    (stage, round): (&Stage, u32),
     service: &StageService,
     views: &[ServiceView],
 ) -> Result<Result<ServiceBaseline, String>, StepError> {
-    let Look { stage, round, .. } = look;
     let name = &service.service;
     let Some(view) = views.iter().find(|view| view.arn.as_str().ends_with(&format!("/{name}"))) else {
         return Ok(Err(format!("ECS has no active service {name} in the cluster {}", stage.cluster())));
@@ -189,7 +183,7 @@ async fn service_of(
         }
     };
     // Kept before the baseline that names it: a rollback that finds the revision gone registers it again.
-    let definition = Key::definition(&release.id, &stage.name, name, *round);
+    let definition = Key::definition(&release.id, &stage.name, name, round);
     let (image_gone, _) = try_join!(image_gone, table.put_new(&definition, &running.document))?;
     Ok(Ok(ServiceBaseline {
         service: name.clone(),

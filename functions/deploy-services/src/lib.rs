@@ -53,10 +53,13 @@ pub async fn handle(aws: &Aws, config: &Config, attempt: Attempt, input: StageIn
     let table = aws.table(&config.table);
     let context = Context::new(aws, &table, attempt, &input);
     let begun = Key::deployment(&input.release.id, &input.stage.name);
-    match table.get::<Deployed>(&begun).await? {
-        Some(deployment) => judge(&context, deployment.document).await,
-        None => deploy(&context, &begun).await,
+    // Most first attempts find nothing there, and most others do: only those wait for this answer.
+    if attempt.retry > 0
+        && let Some(deployment) = table.get::<Deployed>(&begun).await?
+    {
+        return judge(&context, deployment.document).await;
     }
+    deploy(&context, &begun).await
 }
 
 /// Looks how far ECS is.
@@ -78,7 +81,9 @@ async fn judge(context: &Context<'_>, deployment: Deployed) -> Result<StepResult
 
 async fn deploy(context: &Context<'_>, deployment: &Key) -> Result<StepResult<Deployed>, StepError> {
     let Context { table, release, stage, .. } = context;
-    let (begun, approved, subjects, aborted, unwanted, image) = try_join!(
+    let before = async { Ok(table.get::<Deployed>(deployment).await?) };
+    let (before, begun, approved, subjects, aborted, unwanted, image) = try_join!(
+        before,
         context.change(),
         context.approved(),
         subjects(context),
@@ -86,6 +91,9 @@ async fn deploy(context: &Context<'_>, deployment: &Key) -> Result<StepResult<De
         context.unwanted(),
         context.image()
     )?;
+    if let Some(before) = before {
+        return judge(context, before.document).await;
+    }
     let begun = begun.is_some();
     // What stops a stage that has begun to change leads to its rollback.
     let stop = |reason: String| if begun { StepResult::roll_back(reason) } else { StepResult::failed(reason) };
@@ -122,7 +130,11 @@ async fn deploy(context: &Context<'_>, deployment: &Key) -> Result<StepResult<De
     // Every revision is there before the first service changes: what can be refused is refused while nothing has changed.
     let mut revisions = Vec::with_capacity(subjects.len());
     for subject in &subjects {
-        match context.revision(subject.configured).await? {
+        let revision = match &subject.registered {
+            Some(registered) => Ok(registered.clone()),
+            None => context.new_revision(subject.configured).await?,
+        };
+        match revision {
             Ok(revision) => revisions.push(revision),
             Err(reason) => return Ok(stop(reason)),
         }

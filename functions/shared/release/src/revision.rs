@@ -16,10 +16,20 @@ impl Context<'_> {
     /// When AWS cannot be asked.
     pub async fn revision(&self, service: &StageService) -> Result<Result<TaskDefinitionArn, String>, StepError> {
         let Self { table, release, stage, .. } = self;
-        let key = Key::deployed(&release.id, &stage.name, &service.service);
-        if let Some(recorded) = table.get(&key).await? {
-            return Ok(Ok(recorded.document));
+        match table.get(&Key::deployed(&release.id, &stage.name, &service.service)).await? {
+            Some(recorded) => Ok(Ok(recorded.document)),
+            None => self.new_revision(service).await,
         }
+    }
+
+    /// The same where none was recorded a moment ago.
+    ///
+    /// # Errors
+    ///
+    /// When AWS cannot be asked.
+    pub async fn new_revision(&self, service: &StageService) -> Result<Result<TaskDefinitionArn, String>, StepError> {
+        let Self { table, release, stage, .. } = self;
+        let key = Key::deployed(&release.id, &stage.name, &service.service);
         let registered = match self.registered(service).await? {
             Ok(registered) => registered,
             Err(reason) => return Ok(Err(reason)),

@@ -7,6 +7,7 @@ use aws_config::SdkConfig;
 use aws_sdk_eventbridge::types::{Rule, RuleState, Target};
 use aws_sdk_lambda::{primitives::Blob, types::InvocationType};
 use aws_sdk_sqs::types::MessageAttributeValue;
+use futures::future::try_join_all;
 use serde_json::Value;
 
 /// How often a target is tried again that cannot be reached; EventBridge tries for 24 hours.
@@ -46,32 +47,39 @@ pub enum Outcome {
 pub async fn deliver(sdk: &SdkConfig, event: &Value) -> anyhow::Result<Vec<Delivery>> {
     let eventbridge = aws_sdk_eventbridge::Client::new(sdk);
     let text = event.to_string();
+    let rules = eventbridge.list_rules().send().await?;
+    let delivered = rules.rules().iter().map(|rule| by_rule(sdk, &eventbridge, rule, &event["source"], &text));
+    Ok(try_join_all(delivered).await?.into_iter().flatten().collect())
+}
+
+/// Gives an event to the targets of a rule, if it matches.
+async fn by_rule(
+    sdk: &SdkConfig,
+    eventbridge: &aws_sdk_eventbridge::Client,
+    rule: &Rule,
+    source: &Value,
+    event: &str,
+) -> anyhow::Result<Vec<Delivery>> {
     let mut deliveries = Vec::new();
-    for rule in eventbridge.list_rules().send().await?.rules() {
-        let (Some(name), Some(pattern), Some(RuleState::Enabled)) = (rule.name(), rule.event_pattern(), rule.state()) else {
-            continue;
-        };
-        if !concerns(pattern, &event["source"]) {
-            continue;
-        }
-        let matches = eventbridge
-            .test_event_pattern()
-            .event(&text)
-            .event_pattern(pattern)
-            .send()
-            .await
-            .with_context(|| format!("the pattern of rule `{name}` cannot be evaluated"))?
-            .result();
-        if !matches {
-            continue;
-        }
+    let (Some(name), Some(pattern), Some(RuleState::Enabled)) = (rule.name(), rule.event_pattern(), rule.state()) else {
+        return Ok(deliveries);
+    };
+    if !concerns(pattern, source) {
+        return Ok(deliveries);
+    }
+    let matches = eventbridge
+        .test_event_pattern()
+        .event(event)
+        .event_pattern(pattern)
+        .send()
+        .await
+        .with_context(|| format!("the pattern of rule `{name}` cannot be evaluated"))?
+        .result();
+    if matches {
         let targets = eventbridge.list_targets_by_rule().rule(name).send().await?;
         for target in targets.targets() {
-            deliveries.push(Delivery {
-                rule: name.to_owned(),
-                target: target.arn().to_owned(),
-                outcome: to_target(sdk, rule, target, &text).await,
-            });
+            let outcome = to_target(sdk, rule, target, event).await;
+            deliveries.push(Delivery { rule: name.to_owned(), target: target.arn().to_owned(), outcome });
         }
     }
     Ok(deliveries)
