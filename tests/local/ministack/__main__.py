@@ -34,6 +34,7 @@ def main() -> None:
     import permissions
     import provider
     import registry
+    import runtime_api
     import scaling
     import services
     import step_functions
@@ -43,7 +44,7 @@ def main() -> None:
     import zones
 
     for correction in (pace, permissions, step_functions, load_balancer, services, mail, network, zones, database, flow_logs, gates, alarms,
-                       scaling, registry, streams, targets, twice, provider):
+                       scaling, registry, runtime_api, streams, targets, twice, provider):
         correction.apply()
     serve()
 
