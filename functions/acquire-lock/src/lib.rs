@@ -2,7 +2,6 @@
 //!
 //! A release that another one keeps waiting is woken when the lock changed hands, and asks again.
 
-use futures::try_join;
 use jiff::SignedDuration;
 use slipway_aws::{Aws, Key, Table, Update};
 use slipway_core::lock::{Claim, Life, Lock};
@@ -44,15 +43,14 @@ impl Config {
 pub async fn handle(aws: &Aws, config: &Config, input: AcquireLockInput) -> Result<StepResult<Acquired>, StepError> {
     let AcquireLockInput { release } = input;
     let table = aws.table(&config.table);
-    let key = Key::lock(&release.application);
-    let lock = async { Ok(table.get::<Lock>(&key).await?) };
-    let (abort, newer, lock) = try_join!(abort_of(&table, &release.id), newest_after(&table, &release), lock)?;
-    if let Some(abort) = abort {
+    if let Some(abort) = abort_of(&table, &release.id).await? {
         return Ok(StepResult::failed(abort.in_words()));
     }
-    if let Some(newer) = newer {
+    if let Some(newer) = newest_after(&table, &release).await? {
         return Ok(StepResult::End(End::unchanged(Outcome::Superseded, newer.supersedes())));
     }
+    let key = Key::lock(&release.application);
+    let lock = table.get::<Lock>(&key).await?;
     let holder = lock.as_ref().and_then(|stored| stored.document.holder.as_ref()).map(|holder| holder.release.clone());
     let life = match &holder {
         Some(holder) if *holder != release.id => {

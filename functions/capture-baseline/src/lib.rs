@@ -11,7 +11,7 @@ use slipway_core::application::{Stage, StageService};
 use slipway_core::approval::Verified;
 use slipway_core::deployment::ServiceView;
 use slipway_core::image::{Image, digest_of};
-use slipway_core::protocol::StepResult;
+use slipway_core::protocol::{End, StepResult};
 use slipway_core::release::Release;
 use slipway_core::rollback::{Baseline, ServiceBaseline};
 use slipway_core::step::{CaptureBaselineInput, Captured, Limits};
@@ -67,27 +67,18 @@ async fn capture(
     let wanted = stage.bake.as_ref().map(|bake| bake.alarms.as_slice()).unwrap_or_default();
     let (ecs, all_alarms) = (aws.ecs(), aws.alarms());
     let names: Vec<_> = stage.services.iter().map(|service| service.service.as_str()).collect();
-    let (round, (partition, prefix)) = (Key::round(&release.id, &stage.name), Key::baselines(&release.id, &stage.name));
-    let round = async { Ok(table.get::<u32>(&round).await?) };
-    let recorded = async { Ok(table.list::<Baseline>(&partition, &prefix).await?) };
+    let known = known(&table, release, generation, stage, earlier);
     let views = async { Ok(ecs.services(stage.cluster(), &names).await?) };
     let alarms = async { if wanted.is_empty() { Ok(Vec::new()) } else { Ok(all_alarms.read(wanted).await?) } };
-    let (unproved, round, recorded, interrupted, image, views, alarms) = try_join!(
-        unproved(&table, release, earlier),
-        round,
-        recorded,
-        interrupted(&table, release, generation),
-        image_of(aws, release),
-        views,
-        alarms
-    )?;
+    // At once, and one call to each service of AWS: each further one would open a connection of its own.
+    let (known, image, views, alarms) = try_join!(known, image_of(aws, release), views, alarms)?;
+    let Known { unproved, round, recorded, interrupted } = known;
     if let Some(reason) = unproved {
         return blocked(reason);
     }
     // A second run may look at a stage that the first one's successors have changed: what the first one saw counts.
-    let round = round.map_or(1, |stored| stored.document);
-    if let Some((_, recorded)) = recorded.into_iter().find(|(_, recorded)| recorded.document.round == round) {
-        return Ok(StepResult::Done(recorded.document));
+    if let Some(recorded) = recorded {
+        return Ok(StepResult::Done(recorded));
     }
     if let Some(end) = interrupted {
         return Ok(StepResult::End(end));
@@ -125,6 +116,26 @@ async fn capture(
     }
     let first = table.get(&key).await?.map_or(baseline, |recorded| recorded.document);
     Ok(StepResult::Done(first))
+}
+
+/// What the table has of the stage.
+struct Known {
+    /// Why the stage may not change yet: a service of a stage before was not verified.
+    unproved: Option<String>,
+    /// Which look at the stage this is, counted from 1.
+    round: u32,
+    /// What an earlier run recorded of this round.
+    recorded: Option<Baseline>,
+    /// Why the release ends here.
+    interrupted: Option<End>,
+}
+
+async fn known(table: &Table, release: &Release, generation: u64, stage: &Stage, earlier: &[Stage]) -> Result<Known, StepError> {
+    let unproved = unproved(table, release, earlier).await?;
+    let round = table.get::<u32>(&Key::round(&release.id, &stage.name)).await?.map_or(1, |stored| stored.document);
+    let recorded = table.get::<Baseline>(&Key::baseline(&release.id, &stage.name, round)).await?.map(|stored| stored.document);
+    let interrupted = interrupted(table, release, generation).await?;
+    Ok(Known { unproved, round, recorded, interrupted })
 }
 
 /// Why the stage may not change yet: a service of a stage before was not verified.

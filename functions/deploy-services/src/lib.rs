@@ -4,7 +4,7 @@
 //! It looks before it writes, and records what it registered before it updates a service, so that a second run finds the first one's work and
 //! a rollback knows what is its own to undo.
 
-use futures::try_join;
+use futures::join;
 use jiff::SignedDuration;
 use slipway_aws::{Aws, Key, Table};
 use slipway_core::application::StageService;
@@ -12,8 +12,9 @@ use slipway_core::approval::Approval;
 use slipway_core::audit::{NewEntry, What};
 use slipway_core::deployment::{Progress, ServiceView, external_change};
 use slipway_core::name::{ClusterName, TaskDefinitionArn};
-use slipway_core::protocol::{Attempt, StepResult};
+use slipway_core::protocol::{Attempt, End, StepResult};
 use slipway_core::release::Release;
+use slipway_core::request::Abort;
 use slipway_core::rollback::{Change, ServiceBaseline};
 use slipway_core::step::{Deployed, DeployedService, StageInput};
 use slipway_core::timeline::{Step, TimelineEvent};
@@ -80,28 +81,24 @@ async fn judge(context: &Context<'_>, deployment: Deployed) -> Result<StepResult
 }
 
 async fn deploy(context: &Context<'_>, deployment: &Key) -> Result<StepResult<Deployed>, StepError> {
-    let Context { table, release, stage, .. } = context;
-    let before = async { Ok(table.get::<Deployed>(deployment).await?) };
-    let (before, begun, approved, subjects, aborted, unwanted, image) = try_join!(
-        before,
-        context.change(),
-        context.approved(),
-        subjects(context),
-        abort_of(table, &release.id),
-        context.unwanted(),
-        context.image()
-    )?;
-    if let Some(before) = before {
-        return judge(context, before.document).await;
+    let Context { aws, table, release, stage, .. } = context;
+    let ecs = aws.ecs();
+    let names: Vec<_> = stage.services.iter().map(|service| service.service.as_str()).collect();
+    let views = ecs.services(stage.cluster(), &names);
+    // At once, and one call to each service of AWS: each further one would open a connection of its own.
+    let (known, alarms, image, views) = join!(known(context, deployment), context.alarms(), context.image(), views);
+    let (known, views): (Known, Vec<ServiceView>) = (known?, views?);
+    let Known { deployed, begun, approved, registered, aborted, interrupted } = known;
+    if let Some(deployed) = deployed {
+        return judge(context, deployed).await;
     }
-    let begun = begun.is_some();
     // What stops a stage that has begun to change leads to its rollback.
     let stop = |reason: String| if begun { StepResult::roll_back(reason) } else { StepResult::failed(reason) };
     let approved = match approved {
         Ok(approved) => approved,
         Err(reason) => return Ok(stop(reason)),
     };
-    let subjects = match subjects {
+    let subjects = match subjects(context, &views, registered) {
         Ok(subjects) => subjects,
         Err(reason) => return Ok(stop(reason)),
     };
@@ -117,10 +114,10 @@ async fn deploy(context: &Context<'_>, deployment: &Key) -> Result<StepResult<De
             return Ok(StepResult::roll_back(abort.in_words()));
         }
     } else {
-        if let Some(end) = unwanted {
+        if let Some(end) = interrupted.or(alarms?) {
             return Ok(StepResult::End(end));
         }
-        match image {
+        match image? {
             Err(gone) => return Ok(StepResult::End(gone)),
             Ok(found) if !found.tags.contains(&release.image.tag) => note_drift(table, release).await?,
             Ok(_) => {}
@@ -159,35 +156,62 @@ async fn deploy(context: &Context<'_>, deployment: &Key) -> Result<StepResult<De
     Ok(deployed.wait(deadline))
 }
 
-/// The stage's services as they are now; else what is missing.
-async fn subjects<'a>(context: &Context<'a>) -> Result<Result<Vec<Subject<'a>>, String>, StepError> {
-    let Context { aws, table, release, stage, baseline, .. } = *context;
-    let names: Vec<_> = stage.services.iter().map(|service| service.service.as_str()).collect();
-    let views = aws.ecs().services(stage.cluster(), &names).await?;
-    let mut subjects = Vec::with_capacity(names.len());
+/// What the table has of the stage.
+struct Known {
+    /// The deployment, where ECS was asked for it.
+    deployed: Option<Deployed>,
+    /// Whether the stage has begun to change.
+    begun: bool,
+    /// The approval, where the stage needs one; or why there is none.
+    approved: Result<Option<Approval>, String>,
+    /// What was registered for each service, in an earlier run of a step.
+    registered: Vec<Option<TaskDefinitionArn>>,
+    /// That a person asked for the release to end.
+    aborted: Option<Abort>,
+    /// Why the release ends here, before the stage's first change.
+    interrupted: Option<End>,
+}
+
+async fn known(context: &Context<'_>, deployment: &Key) -> Result<Known, StepError> {
+    let Context { table, release, stage, .. } = context;
+    let deployed = table.get::<Deployed>(deployment).await?.map(|stored| stored.document);
+    let begun = context.change().await?.is_some();
+    let approved = context.approved().await?;
+    let mut registered = Vec::with_capacity(stage.services.len());
     for configured in &stage.services {
-        let Some(baseline) = baseline.services.iter().find(|baseline| baseline.service == configured.service) else {
-            return Ok(Err(format!("{} has no recorded baseline", configured.service)));
-        };
-        let Some(view) = views.iter().find(|view| view.arn == baseline.arn).cloned() else {
-            return Ok(Err(format!("ECS has no active service {} any more", configured.service)));
-        };
         let key = Key::deployed(&release.id, &stage.name, &configured.service);
-        let registered = table.get(&key).await?.map(|stored| stored.document);
-        subjects.push(Subject { configured, baseline, view, registered });
+        registered.push(table.get(&key).await?.map(|stored| stored.document));
     }
-    Ok(Ok(subjects))
+    let aborted = if begun { abort_of(table, &release.id).await? } else { None };
+    let interrupted = if begun { None } else { context.interrupted().await? };
+    Ok(Known { deployed, begun, approved, registered, aborted, interrupted })
+}
+
+/// The stage's services as they are now; else what is missing.
+fn subjects<'a>(
+    context: &Context<'a>,
+    views: &[ServiceView],
+    registered: Vec<Option<TaskDefinitionArn>>,
+) -> Result<Vec<Subject<'a>>, String> {
+    let Context { stage, baseline, .. } = *context;
+    let subject = |(configured, registered): (&'a StageService, Option<TaskDefinitionArn>)| {
+        let name = &configured.service;
+        let baseline = baseline.services.iter().find(|baseline| baseline.service == *name);
+        let baseline = baseline.ok_or_else(|| format!("{name} has no recorded baseline"))?;
+        let view = views.iter().find(|view| view.arn == baseline.arn).cloned();
+        let view = view.ok_or_else(|| format!("ECS has no active service {name} any more"))?;
+        Ok(Subject { configured, baseline, view, registered })
+    };
+    stage.services.iter().zip(registered).map(subject).collect()
 }
 
 /// Writes down, once, that the stage changes, and with which approval, where it needs one.
 async fn use_up(context: &Context<'_>, approval: Option<&Approval>, revisions: &[TaskDefinitionArn]) -> Result<(), StepError> {
     let Context { table, release, stage, .. } = context;
-    let recorded = Key::timeline_event(&release.id, Some(&stage.name), Step::Deploying, "");
-    let recorded = async { Ok(table.get::<TimelineEvent>(&recorded).await?) };
-    let (recorded, ()) = try_join!(recorded, context.begin_change())?;
-    if recorded.is_some() {
+    if table.get::<TimelineEvent>(&Key::timeline_event(&release.id, Some(&stage.name), Step::Deploying, "")).await?.is_some() {
         return Ok(());
     }
+    context.begin_change().await?;
     let names: Vec<_> = revisions.iter().map(TaskDefinitionArn::as_str).collect();
     if let Some(approval) = approval {
         audit(table, approval, &NewEntry { at: now(), what: What::Used, person: None, words: names.join(", ") }).await?;

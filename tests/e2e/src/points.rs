@@ -106,7 +106,7 @@ mod tests {
 
     fn entry(caller: &str, operation: &str, subject: &str) -> Entry {
         let call = Call { caller: caller.to_owned(), operation: operation.to_owned(), attempt: Some(1), subject: subject.to_owned() };
-        Entry { number: 0, at: jiff::Timestamp::UNIX_EPOCH, what: What::Call { call, status: Some(200), fault: None } }
+        Entry { number: 0, at: jiff::Timestamp::UNIX_EPOCH, what: What::Call { call, status: Some(200), fault: None, connection: 0 } }
     }
 
     #[test]

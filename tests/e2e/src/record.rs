@@ -171,7 +171,7 @@ impl Record {
     /// Every change of what a service runs, whether the function learned of it or not.
     pub fn changes(&self) -> impl Iterator<Item = Change<'_>> {
         self.trace.iter().filter_map(|entry| {
-            let What::Call { call, status, fault } = &entry.what else { return None };
+            let What::Call { call, status, fault, .. } = &entry.what else { return None };
             let happened = fault.map_or_else(|| status.is_some_and(|status| status < 300), Fault::has_effect);
             if call.operation != "ecs:UpdateService" || !happened {
                 return None;

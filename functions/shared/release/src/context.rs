@@ -86,17 +86,23 @@ impl Context<'_> {
     ///
     /// When AWS cannot be asked.
     pub async fn unwanted(&self) -> Result<Option<End>, StepError> {
-        if let Some(end) = self.interrupted().await? {
-            return Ok(Some(end));
+        match self.interrupted().await? {
+            Some(end) => Ok(Some(end)),
+            None => self.alarms().await,
         }
+    }
+
+    /// Why an alarm keeps the stage from beginning to change, if one does.
+    ///
+    /// # Errors
+    ///
+    /// When CloudWatch cannot be asked.
+    pub async fn alarms(&self) -> Result<Option<End>, StepError> {
         let wanted = self.stage.bake.as_ref().map(|bake| bake.alarms.as_slice()).unwrap_or_default();
         let readings = if wanted.is_empty() { Vec::new() } else { self.aws.alarms().read(wanted).await? };
         // What was not quiet when people were asked is what they may have overridden.
         let unexpected: Vec<_> = unquiet(wanted, &readings).into_iter().filter(|alarm| !self.baseline.not_quiet.contains(alarm)).collect();
-        if let Some(reason) = disquiet(&unexpected, &readings) {
-            return Ok(Some(End::unchanged(Outcome::Failed, reason)));
-        }
-        Ok(None)
+        Ok(disquiet(&unexpected, &readings).map(|reason| End::unchanged(Outcome::Failed, reason)))
     }
 
     /// The release's image as the registry has it; else why the stage may not change.

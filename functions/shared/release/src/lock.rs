@@ -1,6 +1,5 @@
 //! What every step asks before it changes something: whether the release still has its lock, and is still wanted.
 
-use futures::try_join;
 use slipway_aws::{Key, Table};
 use slipway_core::lock::{Lock, Lost};
 use slipway_core::name::ReleaseId;
@@ -36,13 +35,11 @@ pub async fn abort_of(table: &Table, release: &ReleaseId) -> Result<Option<Abort
 ///
 /// When the table cannot be asked.
 pub async fn interrupted(table: &Table, release: &Release, generation: u64) -> Result<Option<End>, StepError> {
-    let (abort, held, newer) =
-        try_join!(abort_of(table, &release.id), holds_lock(table, release, generation), newest_after(table, release))?;
-    if let Some(abort) = abort {
+    if let Some(abort) = abort_of(table, &release.id).await? {
         return Ok(Some(End::unchanged(Outcome::Failed, abort.in_words())));
     }
-    if let Err(lost) = held {
+    if let Err(lost) = holds_lock(table, release, generation).await? {
         return Ok(Some(End::unchanged(Outcome::Failed, lost.to_string())));
     }
-    Ok(newer.map(|newer| End::unchanged(Outcome::Superseded, newer.supersedes())))
+    Ok(newest_after(table, release).await?.map(|newer| End::unchanged(Outcome::Superseded, newer.supersedes())))
 }

@@ -70,7 +70,7 @@ fn update(by: &str, service: &str, revision: &str, second: i64) -> Entry {
         attempt: Some(1),
         subject: format!("{service} {revision}"),
     };
-    Entry { number: 1, at: at(second), what: What::Call { call, status: Some(200), fault: None } }
+    Entry { number: 1, at: at(second), what: What::Call { call, status: Some(200), fault: None, connection: 0 } }
 }
 
 fn mail(id: &str, outcome: &str) -> Mail {

@@ -5,6 +5,7 @@
 mod alarms;
 mod approvals;
 mod browser;
+mod economy;
 mod faults;
 mod gates;
 mod locks;

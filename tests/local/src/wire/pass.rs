@@ -38,7 +38,7 @@ pub(super) async fn pass(State(wire): State<Wire>, ConnectInfo(peer): ConnectInf
 
 impl Wire {
     async fn take(&self, peer: &Peer, call: &Call, protocol: Protocol, incoming: Incoming) -> Response<Body> {
-        let (number, fault) = self.arrived(call);
+        let (number, fault) = self.arrived(call, peer.address().port());
         let content_type = incoming.headers.get(header::CONTENT_TYPE).cloned();
         if fault == Some(Fault::KillBefore) {
             self.kill(peer, call);
@@ -71,10 +71,10 @@ impl Wire {
     }
 
     /// Writes a call down, and says how it is to be broken.
-    fn arrived(&self, call: &Call) -> (u64, Option<Fault>) {
+    fn arrived(&self, call: &Call, connection: u16) -> (u64, Option<Fault>) {
         let mut state = self.state();
         let fault = plan::choose(&mut state.calls, |rule| rule.concerns(call)).map(|rule| rule.fault);
-        (state.trace.write(What::Call { call: call.clone(), status: None, fault }), fault)
+        (state.trace.write(What::Call { call: call.clone(), status: None, fault, connection }), fault)
     }
 
     async fn forward(&self, incoming: Incoming) -> Response<Body> {

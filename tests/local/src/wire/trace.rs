@@ -34,6 +34,9 @@ pub enum What {
         status: Option<u16>,
         /// How it was broken.
         fault: Option<Fault>,
+        /// The connection that it came by: its port at the function's end.
+        #[serde(default)]
+        connection: u16,
     },
     /// An event of AWS itself.
     Event {
@@ -75,7 +78,7 @@ impl fmt::Display for Entry {
 impl fmt::Display for What {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Call { call, status, fault } => {
+            Self::Call { call, status, fault, .. } => {
                 write!(formatter, "{call}")?;
                 if let Some(status) = status {
                     write!(formatter, " {status}")?;
