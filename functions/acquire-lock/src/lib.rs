@@ -40,7 +40,11 @@ impl Config {
 /// # Errors
 ///
 /// When AWS cannot be asked.
-pub async fn handle(aws: &Aws, config: &Config, input: AcquireLockInput) -> Result<StepResult<Acquired>, StepError> {
+pub async fn handle(
+    aws: &Aws,
+    config: &Config,
+    input: AcquireLockInput,
+) -> Result<StepResult<Acquired>, StepError> {
     let AcquireLockInput { release } = input;
     let table = aws.table(&config.table);
     if let Some(abort) = abort_of(&table, &release.id).await? {
@@ -51,7 +55,8 @@ pub async fn handle(aws: &Aws, config: &Config, input: AcquireLockInput) -> Resu
     }
     let key = Key::lock(&release.application);
     let lock = table.get::<Lock>(&key).await?;
-    let holder = lock.as_ref().and_then(|stored| stored.document.holder.as_ref()).map(|holder| holder.release.clone());
+    let holder =
+        lock.as_ref().and_then(|stored| stored.document.holder.as_ref()).map(|holder| holder.release.clone());
     let life = match &holder {
         Some(holder) if *holder != release.id => {
             aws.executions().life(&config.state_machine_arn, holder.as_str()).await?.unwrap_or(Life::Ended)
@@ -61,7 +66,11 @@ pub async fn handle(aws: &Aws, config: &Config, input: AcquireLockInput) -> Resu
     let claim = table.update_read(&key, lock, |current: Option<Lock>| {
         let lock = current.unwrap_or_default();
         // What is known of life is that of the holder that was read.
-        let life = if lock.holder.as_ref().map(|holder| &holder.release) == holder.as_ref() { life } else { Life::Running };
+        let life = if lock.holder.as_ref().map(|holder| &holder.release) == holder.as_ref() {
+            life
+        } else {
+            Life::Running
+        };
         match lock.claim(&release.id, life, now()) {
             Claim::Free(acquired) => Update::Write(acquired.clone(), Ok(acquired.generation)),
             Claim::Held => Update::Leave(Ok(lock.generation)),
@@ -70,19 +79,29 @@ pub async fn handle(aws: &Aws, config: &Config, input: AcquireLockInput) -> Resu
     });
     match claim.await? {
         Ok(generation) => acquired(&table, &release, generation).await,
-        Err(Claim::Resting(until)) => Ok(StepResult::LookAgain { reason: format!("the lock rests until {until:.0}") }),
+        Err(Claim::Resting(until)) => {
+            Ok(StepResult::LookAgain { reason: format!("the lock rests until {until:.0}") })
+        }
         // Its holder is dead, and one of its functions may still be writing.
-        Err(_) if life == Life::Ended => Ok(StepResult::LookAgain { reason: "the lock's last holder may still be writing".to_owned() }),
+        Err(_) if life == Life::Ended => {
+            Ok(StepResult::LookAgain { reason: "the lock's last holder may still be writing".to_owned() })
+        }
         Err(_) => {
-            let on = vec![WakeKey::Lock(release.application.clone()), WakeKey::Push(release.application.clone())];
+            let on =
+                vec![WakeKey::Lock(release.application.clone()), WakeKey::Push(release.application.clone())];
             Ok(StepResult::Wait { on, deadline: now() + LONGEST_WAIT })
         }
     }
 }
 
-async fn acquired(table: &Table, release: &Release, generation: u64) -> Result<StepResult<Acquired>, StepError> {
+async fn acquired(
+    table: &Table,
+    release: &Release,
+    generation: u64,
+) -> Result<StepResult<Acquired>, StepError> {
     tracing::info!(release.id = %release.id, generation, "{} holds the lock of {}", release.id, release.application);
-    let words = format!("{} holds the lock of {} (generation {generation})", release.image.tag, release.application);
+    let words =
+        format!("{} holds the lock of {} (generation {generation})", release.image.tag, release.application);
     Timeline::of(table, &release.id).record(Step::AcquiredLock, words).await?;
     Ok(StepResult::Done(Acquired { generation }))
 }

@@ -1,7 +1,7 @@
 //! Watches a stage's alarms for the stage's time after it serves: one that fires undoes the release.
 //!
-//! An alarm counts that fires now, or has fired since the stage began to change and may be OK again: its event may be lost, and may
-//! have come before the bake.
+//! An alarm counts that fires now, or has fired since the stage began to change and may be OK again: its event may be
+//! lost, and may have come before the bake.
 
 use slipway_aws::{Aws, Key, Table};
 use slipway_core::alarm::{Fired, firing};
@@ -20,28 +20,39 @@ use slipway_runtime::Config;
 pub async fn handle(aws: &Aws, config: &Config, input: StageInput) -> Result<StepResult<Baked>, StepError> {
     let StageInput { release, stage, baseline, .. } = input;
     let Some(policy) = &stage.bake else {
-        return Err(StepError::InvalidInput { field: "stage.bake".into(), problem: "the stage does not bake".into() });
+        return Err(StepError::InvalidInput {
+            field: "stage.bake".into(),
+            problem: "the stage does not bake".into(),
+        });
     };
     let table = aws.table(&config.table);
     if let Some(abort) = abort_of(&table, &release.id).await? {
         return Ok(StepResult::roll_back(abort.in_words()));
     }
     // Those that were not quiet before are not this release's.
-    let alarms: Vec<_> = policy.alarms.iter().filter(|alarm| !baseline.not_quiet.contains(alarm)).cloned().collect();
+    let alarms: Vec<_> =
+        policy.alarms.iter().filter(|alarm| !baseline.not_quiet.contains(alarm)).cloned().collect();
     let deadline = deadline(&table, &Key::gate(&release.id, &stage.name, "BAKE"), policy.seconds()).await?;
     let over = now() >= deadline;
     let change = change_of(&table, &release.id, &stage.name).await?;
     let (result, words) = match fired(aws, &table, &alarms, change.as_ref()).await? {
         Some(reason) => (StepResult::roll_back(reason.clone()), reason),
         None if over => (StepResult::Done(Baked { alarms }), "No alarm fired".to_owned()),
-        None => return Ok(StepResult::Wait { on: alarms.into_iter().map(WakeKey::Alarm).collect(), deadline }),
+        None => {
+            return Ok(StepResult::Wait { on: alarms.into_iter().map(WakeKey::Alarm).collect(), deadline });
+        }
     };
     Timeline::of(&table, &release.id).in_stage(&stage.name).record(Step::Baked, words).await?;
     Ok(result)
 }
 
 /// Which of the alarms fires, or has fired since the stage began to change.
-async fn fired(aws: &Aws, table: &Table, alarms: &[String], change: Option<&Change>) -> Result<Option<String>, StepError> {
+async fn fired(
+    aws: &Aws,
+    table: &Table,
+    alarms: &[String],
+    change: Option<&Change>,
+) -> Result<Option<String>, StepError> {
     let readings = aws.alarms().read(alarms).await?;
     if let Some(alarm) = firing(alarms, &readings) {
         return Ok(Some(format!("the alarm {} is in ALARM: {}", alarm.name, alarm.reason)));
@@ -49,7 +60,11 @@ async fn fired(aws: &Aws, table: &Table, alarms: &[String], change: Option<&Chan
     let Some(Change { at: since, .. }) = change else { return Ok(None) };
     for alarm in alarms {
         // Its event, which watch-alarms kept; and CloudWatch's history, where that was lost.
-        let event = table.get::<Fired>(&Key::fired(alarm)).await?.map(|stored| stored.document).filter(|fired| fired.at >= *since);
+        let event = table
+            .get::<Fired>(&Key::fired(alarm))
+            .await?
+            .map(|stored| stored.document)
+            .filter(|fired| fired.at >= *since);
         let fired = match event {
             Some(fired) => Some(fired),
             None => aws.alarms().first_fired(alarm, *since).await?,

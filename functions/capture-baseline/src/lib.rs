@@ -1,7 +1,7 @@
 //! Looks at a stage before it changes, and records what it runs.
 //!
-//! A stage that may not change is an answer, not an error: the stages before were not proved, the registry does not have
-//! the image, a service or its template is missing, an alarm is not quiet.
+//! A stage that may not change is an answer, not an error: the stages before were not proved, the registry does not
+//! have the image, a service or its template is missing, an alarm is not quiet.
 
 use futures::future::try_join_all;
 use futures::try_join;
@@ -24,17 +24,27 @@ use slipway_runtime::Config;
 /// # Errors
 ///
 /// When the input names no stage, or AWS cannot be asked.
-pub async fn handle(aws: &Aws, config: &Config, input: CaptureBaselineInput) -> Result<StepResult<Captured>, StepError> {
+pub async fn handle(
+    aws: &Aws,
+    config: &Config,
+    input: CaptureBaselineInput,
+) -> Result<StepResult<Captured>, StepError> {
     let CaptureBaselineInput { release, generation, application, position } = input;
     let Some((stage, earlier)) = application.stages.get(..=position).and_then(<[Stage]>::split_last) else {
-        return Err(StepError::InvalidInput { field: "position".into(), problem: format!("the application has no stage {position}") });
+        return Err(StepError::InvalidInput {
+            field: "position".into(),
+            problem: format!("the application has no stage {position}"),
+        });
     };
     let table = aws.table(&config.table);
     let captured = capture(aws, config, &release, generation, (stage, earlier)).await?;
     if let StepResult::Done(baseline) = &captured {
         tracing::info!(release.id = %release.id, %stage.name, "{} may change", stage.name);
         let round = if baseline.round > 1 { baseline.round.to_string() } else { String::new() };
-        Timeline::of(&table, &release.id).in_stage(&stage.name).record_each(Step::Captured, &round, found(baseline)).await?;
+        Timeline::of(&table, &release.id)
+            .in_stage(&stage.name)
+            .record_each(Step::Captured, &round, found(baseline))
+            .await?;
     }
     Ok(captured.map(|baseline| Captured { baseline, limits: Limits::of(stage) }))
 }
@@ -43,7 +53,11 @@ pub async fn handle(aws: &Aws, config: &Config, input: CaptureBaselineInput) -> 
 fn found(baseline: &Baseline) -> String {
     let runs = baseline.services.iter().map(|service| {
         let image = service.image.rsplit('/').next().unwrap_or_default();
-        if service.ran_nothing() { format!("{} runs nothing yet", service.service) } else { format!("{} runs {image}", service.service) }
+        if service.ran_nothing() {
+            format!("{} runs nothing yet", service.service)
+        } else {
+            format!("{} runs {image}", service.service)
+        }
     });
     let quiet: Vec<_> = baseline
         .alarms
@@ -69,7 +83,8 @@ async fn capture(
     let names: Vec<_> = stage.services.iter().map(|service| service.service.as_str()).collect();
     let known = known(&table, release, generation, stage, earlier);
     let views = async { Ok(ecs.services(stage.cluster(), &names).await?) };
-    let alarms = async { if wanted.is_empty() { Ok(Vec::new()) } else { Ok(all_alarms.read(wanted).await?) } };
+    let alarms =
+        async { if wanted.is_empty() { Ok(Vec::new()) } else { Ok(all_alarms.read(wanted).await?) } };
     // At once, and one call to each service of AWS: each further one would open a connection of its own.
     let (known, image, views, alarms) = try_join!(known, image_of(aws, release), views, alarms)?;
     let Known { unproved, round, recorded, interrupted } = known;
@@ -86,8 +101,13 @@ async fn capture(
     if let Err(gone) = image {
         return Ok(StepResult::End(gone));
     }
-    let services =
-        try_join_all(stage.services.iter().map(|service| service_of(aws, &table, release, (stage, round), service, &views))).await?;
+    let services = try_join_all(
+        stage
+            .services
+            .iter()
+            .map(|service| service_of(aws, &table, release, (stage, round), service, &views)),
+    )
+    .await?;
     let services = match services.into_iter().collect::<Result<Vec<_>, _>>() {
         Ok(services) => services,
         Err(reason) => return blocked(reason),
@@ -101,7 +121,11 @@ async fn capture(
         tracing::warn!(release.id = %release.id, %stage.name, "{} changes only where an approver overrides it: {reason}", stage.name);
     }
     let baseline = Baseline { services, alarms, not_quiet, round };
-    let gone = baseline.services.iter().filter(|service| service.image_gone).filter_map(ServiceBaseline::not_restorable);
+    let gone = baseline
+        .services
+        .iter()
+        .filter(|service| service.image_gone)
+        .filter_map(ServiceBaseline::not_restorable);
     for (index, why) in gone.enumerate() {
         tracing::warn!(release.id = %release.id, %stage.name, "{} cannot be rolled back: {why}", stage.name);
         let note = format!(
@@ -130,10 +154,20 @@ struct Known {
     interrupted: Option<End>,
 }
 
-async fn known(table: &Table, release: &Release, generation: u64, stage: &Stage, earlier: &[Stage]) -> Result<Known, StepError> {
+async fn known(
+    table: &Table,
+    release: &Release,
+    generation: u64,
+    stage: &Stage,
+    earlier: &[Stage],
+) -> Result<Known, StepError> {
     let unproved = unproved(table, release, earlier).await?;
-    let round = table.get::<u32>(&Key::round(&release.id, &stage.name)).await?.map_or(1, |stored| stored.document);
-    let recorded = table.get::<Baseline>(&Key::baseline(&release.id, &stage.name, round)).await?.map(|stored| stored.document);
+    let round =
+        table.get::<u32>(&Key::round(&release.id, &stage.name)).await?.map_or(1, |stored| stored.document);
+    let recorded = table
+        .get::<Baseline>(&Key::baseline(&release.id, &stage.name, round))
+        .await?
+        .map(|stored| stored.document);
     let interrupted = interrupted(table, release, generation).await?;
     Ok(Known { unproved, round, recorded, interrupted })
 }
@@ -142,8 +176,15 @@ async fn known(table: &Table, release: &Release, generation: u64, stage: &Stage,
 async fn unproved(table: &Table, release: &Release, earlier: &[Stage]) -> Result<Option<String>, StepError> {
     for before in earlier {
         for service in &before.services {
-            if table.get::<Verified>(&Key::verified(&release.id, &before.name, &service.service)).await?.is_none() {
-                return Ok(Some(format!("{} of the stage {} before was not verified", service.service, before.name)));
+            if table
+                .get::<Verified>(&Key::verified(&release.id, &before.name, &service.service))
+                .await?
+                .is_none()
+            {
+                return Ok(Some(format!(
+                    "{} of the stage {} before was not verified",
+                    service.service, before.name
+                )));
             }
         }
     }
@@ -168,11 +209,18 @@ async fn service_of(
     }
     let families = stage.families(name);
     let ecs = aws.ecs();
-    let (template, running) = try_join!(ecs.task_definition(&families.template), ecs.task_definition(view.task_definition.as_str()))?;
-    let ours = |images: &[String]| images.iter().find(|image| release.image.in_place_of(image).is_some()).cloned();
+    let (template, running) = try_join!(
+        ecs.task_definition(&families.template),
+        ecs.task_definition(view.task_definition.as_str())
+    )?;
+    let ours =
+        |images: &[String]| images.iter().find(|image| release.image.in_place_of(image).is_some()).cloned();
     match template {
         None => {
-            return Ok(Err(format!("there is no task definition {}: Terraform keeps the template of {name} there", families.template)));
+            return Ok(Err(format!(
+                "there is no task definition {}: Terraform keeps the template of {name} there",
+                families.template
+            )));
         }
         Some(template) if ours(&template.images).is_none() => {
             return Ok(Err(format!(
@@ -183,13 +231,18 @@ async fn service_of(
         Some(_) => {}
     }
     let Some(running) = running else {
-        return Ok(Err(format!("ECS has no task definition {} any more, which {name} runs", view.task_definition)));
+        return Ok(Err(format!(
+            "ECS has no task definition {} any more, which {name} runs",
+            view.task_definition
+        )));
     };
     let image = ours(&running.images).unwrap_or_default();
     let repositories = aws.repositories();
     let image_gone = async {
         match digest_of(&image) {
-            Some(digest) => Ok(repositories.find(&Image { digest, ..release.image.clone() }).await?.is_none()),
+            Some(digest) => {
+                Ok(repositories.find(&Image { digest, ..release.image.clone() }).await?.is_none())
+            }
             None => Ok(false),
         }
     };

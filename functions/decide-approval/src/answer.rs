@@ -3,12 +3,13 @@
 use lambda_http::Response;
 use lambda_http::http::StatusCode;
 use lambda_http::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
-    X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use maud::Markup;
 
-const POLICY: &str = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+const POLICY: &str =
+    "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// A page.
 pub(crate) fn page(status: StatusCode, page: &Markup) -> Response<String> {
@@ -17,10 +18,20 @@ pub(crate) fn page(status: StatusCode, page: &Markup) -> Response<String> {
 
 /// The one stylesheet.
 pub(crate) fn stylesheet() -> Response<String> {
-    answer(StatusCode::OK, "text/css; charset=utf-8", "public, max-age=3600", include_str!("style.css").to_owned())
+    answer(
+        StatusCode::OK,
+        "text/css; charset=utf-8",
+        "public, max-age=3600",
+        include_str!("style.css").to_owned(),
+    )
 }
 
-fn answer(status: StatusCode, media_type: &'static str, caching: &'static str, body: String) -> Response<String> {
+fn answer(
+    status: StatusCode,
+    media_type: &'static str,
+    caching: &'static str,
+    body: String,
+) -> Response<String> {
     Response::builder()
         .status(status)
         .header(CONTENT_TYPE, media_type)

@@ -102,7 +102,8 @@ impl Form {
     ///
     /// [`FormProblem`]; nothing is decided then.
     pub fn read(request: &Request, token: &str) -> Result<Self, FormProblem> {
-        let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let content_type =
+            request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         if content_type.split(';').next().map(str::trim) != Some("application/x-www-form-urlencoded") {
             return Err(FormProblem::WrongContentType);
         }
@@ -118,7 +119,12 @@ impl Form {
             Choice::Approve => Verdict::Approved,
             Choice::Reject => Verdict::Rejected,
         };
-        Ok(Self { verdict, reason: fields.reason, digest: fields.digest.trim().to_lowercase(), overrides: fields.overrides.is_some() })
+        Ok(Self {
+            verdict,
+            reason: fields.reason,
+            digest: fields.digest.trim().to_lowercase(),
+            overrides: fields.overrides.is_some(),
+        })
     }
 }
 
@@ -129,7 +135,10 @@ mod tests {
     use super::*;
 
     fn read(content_type: &str, body: &str) -> Result<Form, FormProblem> {
-        let request = lambda_http::http::Request::builder().header(CONTENT_TYPE, content_type).body(Body::from(body)).expect("a request");
+        let request = lambda_http::http::Request::builder()
+            .header(CONTENT_TYPE, content_type)
+            .body(Body::from(body))
+            .expect("a request");
         Form::read(&request, "token")
     }
 
@@ -140,7 +149,12 @@ mod tests {
         let body = format!("nonce={}&decision=reject&reason=not+today", nonce("token"));
         assert_eq!(
             read(FORM, &body),
-            Ok(Form { verdict: Verdict::Rejected, reason: "not today".into(), digest: String::new(), overrides: false })
+            Ok(Form {
+                verdict: Verdict::Rejected,
+                reason: "not today".into(),
+                digest: String::new(),
+                overrides: false
+            })
         );
         assert!(read(FORM, &format!("{body}&override=alarms")).is_ok_and(|form| form.overrides));
     }
@@ -160,7 +174,12 @@ mod tests {
             (FORM, String::new(), FormProblem::Incomplete),
             (FORM, good.replace(&nonce("token"), &nonce("another")), FormProblem::Foreign),
         ] {
-            assert_eq!(read(content_type, &body), Err(problem), "{content_type} {}", &body[..body.len().min(100)]);
+            assert_eq!(
+                read(content_type, &body),
+                Err(problem),
+                "{content_type} {}",
+                &body[..body.len().min(100)]
+            );
         }
     }
 }

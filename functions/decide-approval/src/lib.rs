@@ -66,7 +66,11 @@ pub async fn handle(aws: &Aws, config: &Config, request: Request) -> Response<St
     }
 }
 
-fn route<'a>(aws: &'a Aws, config: &'a Config, request: &'a Request) -> impl Future<Output = Result<Response<String>, StepError>> + 'a {
+fn route<'a>(
+    aws: &'a Aws,
+    config: &'a Config,
+    request: &'a Request,
+) -> impl Future<Output = Result<Response<String>, StepError>> + 'a {
     let path = request.uri().path();
     let table = aws.table(&config.table);
     async move {
@@ -92,7 +96,8 @@ fn route<'a>(aws: &'a Aws, config: &'a Config, request: &'a Request) -> impl Fut
 /// The token of `/approvals/{token}` or `/releases/{token}`: 32 bytes as 43 characters. Anything else is not looked up.
 fn token<'a>(path: &'a str, below: &str) -> Option<&'a str> {
     let token = path.strip_prefix(below)?;
-    let fits = token.len() == 43 && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    let fits = token.len() == 43
+        && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
     fits.then_some(token)
 }
 
@@ -119,13 +124,25 @@ async fn show(table: &Table, token: &str, opened: bool) -> Result<Response<Strin
     page_of(table, &found.approval, &found.link, token, StatusCode::OK).await
 }
 
-async fn page_of(table: &Table, approval: &Approval, link: &Link, token: &str, status: StatusCode) -> Result<Response<String>, StepError> {
+async fn page_of(
+    table: &Table,
+    approval: &Approval,
+    link: &Link,
+    token: &str,
+    status: StatusCode,
+) -> Result<Response<String>, StepError> {
     let mut steps = Timeline::of(table, &approval.release.id).events().await?;
     steps.retain(|event| event.at > approval.requested_at && event.step != Step::Asked);
     Ok(answer::page(status, &page::approval(approval, &steps, &link.approver, &form::nonce(token), now())))
 }
 
-async fn decide(aws: &Aws, config: &Config, table: &Table, token: &str, request: &Request) -> Result<Response<String>, StepError> {
+async fn decide(
+    aws: &Aws,
+    config: &Config,
+    table: &Table,
+    token: &str,
+    request: &Request,
+) -> Result<Response<String>, StepError> {
     let form = match Form::read(request, token) {
         Ok(form) => form,
         Err(problem) => {
@@ -139,14 +156,21 @@ async fn decide(aws: &Aws, config: &Config, table: &Table, token: &str, request:
     for _ in 0..RACES {
         let Some(found) = find(table, token).await? else { return Ok(unknown()) };
         let pushers = pushers(table, &found.approval).await?;
-        let decided = match still_asked(aws, config, &found).await?.and_then(|()| answered(&found, &form, pushers.as_ref())) {
+        let decided = match still_asked(aws, config, &found)
+            .await?
+            .and_then(|()| answered(&found, &form, pushers.as_ref()))
+        {
             Ok(decided) => decided,
             Err(refusal) => {
                 count("DecisionRefused", &[("Reason", label(refusal))]);
                 write_down(table, &found, What::Refused, refusal.to_string()).await?;
                 return match refusal {
-                    Refusal::WrongDigest => Ok(answer::page(StatusCode::UNPROCESSABLE_ENTITY, &page::wrong_digest())),
-                    Refusal::NotOverridden => Ok(answer::page(StatusCode::UNPROCESSABLE_ENTITY, &page::not_overridden())),
+                    Refusal::WrongDigest => {
+                        Ok(answer::page(StatusCode::UNPROCESSABLE_ENTITY, &page::wrong_digest()))
+                    }
+                    Refusal::NotOverridden => {
+                        Ok(answer::page(StatusCode::UNPROCESSABLE_ENTITY, &page::not_overridden()))
+                    }
                     Refusal::PusherUnknown => Ok(answer::page(StatusCode::CONFLICT, &page::pusher_unknown())),
                     // The page shows what was decided, or that the time is over.
                     _ => page_of(table, &found.approval, &found.link, token, StatusCode::CONFLICT).await,
@@ -158,9 +182,17 @@ async fn decide(aws: &Aws, config: &Config, table: &Table, token: &str, request:
             Verdict::Approved => What::Approved,
             Verdict::Rejected => What::Rejected,
         };
-        let happening = NewEntry { at: decision.at, what, person: Some(decision.by.clone()), words: words(&decided, decision) };
+        let happening = NewEntry {
+            at: decision.at,
+            what,
+            person: Some(decision.by.clone()),
+            words: words(&decided, decision),
+        };
         let (entry, sealed) = next_entry(table, &decided, &happening).await?;
-        if table.replace_and_put_new(&Key::approval(&decided.id), &decided, found.version, &entry, &sealed).await? {
+        if table
+            .replace_and_put_new(&Key::approval(&decided.id), &decided, found.version, &entry, &sealed)
+            .await?
+        {
             tracing::info!(release.id = %decided.release.id, stage = %decided.stage, audit.hash = sealed.hash, status = ?decided.status, "a decision about {} in {} was written", decided.release.id, decided.stage);
             count("Decision", &[("Status", page::word(decided.status))]);
             return page_of(table, &decided, &found.link, token, StatusCode::OK).await;
@@ -172,7 +204,9 @@ async fn decide(aws: &Aws, config: &Config, table: &Table, token: &str, request:
 /// A decision in the audit: with what an approval overrides.
 fn words(approval: &Approval, decision: &Decision) -> String {
     match (approval.baseline.in_spite_of(), decision.verdict) {
-        (Some(disquiet), Verdict::Approved) => format!("{} (in spite of: {disquiet})", decision.reason).trim_start().to_owned(),
+        (Some(disquiet), Verdict::Approved) => {
+            format!("{} (in spite of: {disquiet})", decision.reason).trim_start().to_owned()
+        }
         _ => decision.reason.clone(),
     }
 }
@@ -181,8 +215,10 @@ fn words(approval: &Approval, decision: &Decision) -> String {
 fn answered(found: &Found, form: &Form, pushers: Option<&Pushers>) -> Result<Approval, Refusal> {
     let Found { link, approval, .. } = found;
     let decided = approval.decide(&link.approver, form.verdict, &form.reason, pushers, now())?;
-    let confirmed = !approval.confirm_digest || form.verdict == Verdict::Rejected || form.digest == approval.digest_end();
-    let overridden = approval.baseline.not_quiet.is_empty() || form.verdict == Verdict::Rejected || form.overrides;
+    let confirmed =
+        !approval.confirm_digest || form.verdict == Verdict::Rejected || form.digest == approval.digest_end();
+    let overridden =
+        approval.baseline.not_quiet.is_empty() || form.verdict == Verdict::Rejected || form.overrides;
     match (confirmed, overridden) {
         (true, true) => Ok(decided),
         (false, _) => Err(Refusal::WrongDigest),
@@ -196,16 +232,24 @@ async fn pushers(table: &Table, approval: &Approval) -> Result<Option<Pushers>, 
         return Ok(None);
     }
     let image = &approval.release.image;
-    Ok(table.get::<Pushers>(&Key::pushers(&image.repository, &image.digest)).await?.map(|stored| stored.document))
+    Ok(table
+        .get::<Pushers>(&Key::pushers(&image.repository, &image.digest))
+        .await?
+        .map(|stored| stored.document))
 }
 
 /// Whether the person is among the stage's approvers still: someone who has left the team may have the mail.
 async fn still_asked(aws: &Aws, config: &Config, found: &Found) -> Result<Result<(), Refusal>, StepError> {
     let Found { link, approval, .. } = found;
     let configured = applications(aws, &config.applications_path).await?;
-    let application = configured.iter().find(|configured| configured.application.name == approval.release.application);
-    let stage = application.and_then(|configured| configured.application.stages.iter().find(|stage| stage.name == approval.stage));
-    let asked = stage.and_then(|stage| stage.approval.as_ref()).is_some_and(|policy| policy.approvers.contains(&link.approver));
+    let application =
+        configured.iter().find(|configured| configured.application.name == approval.release.application);
+    let stage = application.and_then(|configured| {
+        configured.application.stages.iter().find(|stage| stage.name == approval.stage)
+    });
+    let asked = stage
+        .and_then(|stage| stage.approval.as_ref())
+        .is_some_and(|policy| policy.approvers.contains(&link.approver));
     Ok(if asked { Ok(()) } else { Err(Refusal::NotAsked) })
 }
 
@@ -239,9 +283,15 @@ mod tests {
     fn only_43_characters_of_the_alphabet_are_looked_up() {
         let good = format!("/approvals/{}", "aZ09-_x".repeat(7).get(..43).expect("long enough"));
         assert!(token(&good, APPROVALS).is_some());
-        for bad in
-            ["/", "/approvals/", &good[..20], &format!("{good}x"), &good.replace('Z', "."), &good.replace('Z', "%"), &format!("{good}/")]
-        {
+        for bad in [
+            "/",
+            "/approvals/",
+            &good[..20],
+            &format!("{good}x"),
+            &good.replace('Z', "."),
+            &good.replace('Z', "%"),
+            &format!("{good}/"),
+        ] {
             assert_eq!(token(bad, APPROVALS), None, "{bad}");
         }
     }

@@ -14,5 +14,8 @@ async fn main() -> Result<(), lambda_http::Error> {
     let aws = Aws::connect(env!("CARGO_PKG_NAME")).await;
     aws.table(&config.table).warm_up().await;
     let (aws, config) = (&aws, &config);
-    lambda_http::run(service_fn(|request| async move { Ok::<_, Infallible>(handle(aws, config, request).await) })).await
+    lambda_http::run(service_fn(
+        |request| async move { Ok::<_, Infallible>(handle(aws, config, request).await) },
+    ))
+    .await
 }

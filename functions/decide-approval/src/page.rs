@@ -13,7 +13,13 @@ use slipway_core::timeline::{Step, TimelineEvent};
 use crate::form::FormProblem;
 
 /// The approval as this person sees it now: with the form while they may answer, with what was decided afterwards.
-pub(crate) fn approval(approval: &Approval, progress: &[TimelineEvent], approver: &EmailAddress, nonce: &str, now: Timestamp) -> Markup {
+pub(crate) fn approval(
+    approval: &Approval,
+    progress: &[TimelineEvent],
+    approver: &EmailAddress,
+    nonce: &str,
+    now: Timestamp,
+) -> Markup {
     let status = approval.status_at(now);
     let answered = approval.decisions.iter().any(|decision| decision.by == *approver);
     let name = &approval.release.application;
@@ -123,12 +129,17 @@ fn facts(approval: &Approval, asking: bool) -> Markup {
 }
 
 fn not_restorable(approval: &Approval) -> Option<String> {
-    let problems: Vec<_> = approval.baseline.services.iter().filter_map(ServiceBaseline::not_restorable).collect();
+    let problems: Vec<_> =
+        approval.baseline.services.iter().filter_map(ServiceBaseline::not_restorable).collect();
     (!problems.is_empty()).then(|| problems.join("; "))
 }
 
 fn runs_now(service: &ServiceBaseline) -> String {
-    if service.ran_nothing() { "nothing yet".to_owned() } else { service.image.rsplit('/').next().unwrap_or_default().to_owned() }
+    if service.ran_nothing() {
+        "nothing yet".to_owned()
+    } else {
+        service.image.rsplit('/').next().unwrap_or_default().to_owned()
+    }
 }
 
 fn figures(Verified { verification, .. }: &Verified) -> String {
@@ -228,8 +239,15 @@ pub(crate) fn unknown() -> Markup {
 
 /// The page of a form that is not taken.
 pub(crate) fn bad_form(problem: FormProblem) -> Markup {
-    let title = if problem.status() == StatusCode::FORBIDDEN { "This form is of another link" } else { "This form was not taken" };
-    layout(title, &html! { p { "Nothing was changed: " (problem) "." } p { "Open the link in your mail again, and use its form." } })
+    let title = if problem.status() == StatusCode::FORBIDDEN {
+        "This form is of another link"
+    } else {
+        "This form was not taken"
+    };
+    layout(
+        title,
+        &html! { p { "Nothing was changed: " (problem) "." } p { "Open the link in your mail again, and use its form." } },
+    )
 }
 
 /// The page while nobody knows who pushed the image, where that must be known.
@@ -344,7 +362,14 @@ mod tests {
             other_than_pusher: false,
             override_alarms: false,
         };
-        Approval::open(release, StageName::new("production").expect("a name"), &policy, Baseline::default(), vec![], second(0))
+        Approval::open(
+            release,
+            StageName::new("production").expect("a name"),
+            &policy,
+            Baseline::default(),
+            vec![],
+            second(0),
+        )
     }
 
     #[test]
@@ -353,7 +378,10 @@ mod tests {
         assert!(before.contains(r#"value="approve""#) && before.contains(r#"value="nonce""#), "{before}");
 
         let decided = open("v2").decide(&ana(), Verdict::Rejected, "no", None, second(1)).expect("it counts");
-        for after in [approval(&decided, &[], &ana(), "nonce", second(2)).0, approval(&open("v2"), &[], &ana(), "nonce", second(3600)).0] {
+        for after in [
+            approval(&decided, &[], &ana(), "nonce", second(2)).0,
+            approval(&open("v2"), &[], &ana(), "nonce", second(3600)).0,
+        ] {
             assert!(!after.contains("<form") && !after.contains("nonce"), "{after}");
         }
     }
@@ -361,7 +389,8 @@ mod tests {
     #[test]
     fn whatever_is_shown_is_escaped() {
         let reason = r#"<script>alert("1")</script>"#;
-        let decided = open("<b>v2</b>").decide(&ana(), Verdict::Rejected, reason, None, second(1)).expect("it counts");
+        let decided =
+            open("<b>v2</b>").decide(&ana(), Verdict::Rejected, reason, None, second(1)).expect("it counts");
         let shown = approval(&decided, &[], &ana(), "nonce", second(2)).0;
         assert!(!shown.contains("<script>") && !shown.contains("<b>"), "{shown}");
         assert!(shown.contains("&lt;script&gt;"), "{shown}");

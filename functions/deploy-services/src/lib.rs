@@ -1,8 +1,8 @@
-//! Deploys a release's image to the services of a stage: registers a revision for each, has ECS run it, and judges the deployment until
-//! it is over.
+//! Deploys a release's image to the services of a stage: registers a revision for each, has ECS run it, and judges
+//! the deployment until it is over.
 //!
-//! It looks before it writes, and records what it registered before it updates a service, so that a second run finds the first one's work and
-//! a rollback knows what is its own to undo.
+//! It looks before it writes, and records what it registered before it updates a service, so that a second run finds
+//! the first one's work and a rollback knows what is its own to undo.
 
 use futures::join;
 use jiff::SignedDuration;
@@ -31,10 +31,12 @@ struct Subject<'a> {
 }
 
 impl Subject<'_> {
-    /// Whether ECS was asked to run what the release deployed. Its circuit breaker may have restored the baseline since.
+    /// Whether ECS was asked to run what the release deployed. Its circuit breaker may have restored the baseline
+    /// since.
     fn was_updated(&self) -> bool {
         self.registered.as_ref().is_some_and(|ours| {
-            self.view.task_definition == *ours || self.view.deployments.iter().any(|deployment| deployment.task_definition == *ours)
+            self.view.task_definition == *ours
+                || self.view.deployments.iter().any(|deployment| deployment.task_definition == *ours)
         })
     }
 
@@ -50,7 +52,12 @@ impl Subject<'_> {
 /// # Errors
 ///
 /// When AWS cannot be asked. Some services may have changed then.
-pub async fn handle(aws: &Aws, config: &Config, attempt: Attempt, input: StageInput) -> Result<StepResult<Deployed>, StepError> {
+pub async fn handle(
+    aws: &Aws,
+    config: &Config,
+    attempt: Attempt,
+    input: StageInput,
+) -> Result<StepResult<Deployed>, StepError> {
     let table = aws.table(&config.table);
     let context = Context::new(aws, &table, attempt, &input);
     let begun = Key::deployment(&input.release.id, &input.stage.name);
@@ -86,14 +93,16 @@ async fn deploy(context: &Context<'_>, deployment: &Key) -> Result<StepResult<De
     let names: Vec<_> = stage.services.iter().map(|service| service.service.as_str()).collect();
     let views = ecs.services(stage.cluster(), &names);
     // At once, and one call to each service of AWS: each further one would open a connection of its own.
-    let (known, alarms, image, views) = join!(known(context, deployment), context.alarms(), context.image(), views);
+    let (known, alarms, image, views) =
+        join!(known(context, deployment), context.alarms(), context.image(), views);
     let (known, views): (Known, Vec<ServiceView>) = (known?, views?);
     let Known { deployed, begun, approved, registered, aborted, interrupted } = known;
     if let Some(deployed) = deployed {
         return judge(context, deployed).await;
     }
     // What stops a stage that has begun to change leads to its rollback.
-    let stop = |reason: String| if begun { StepResult::roll_back(reason) } else { StepResult::failed(reason) };
+    let stop =
+        |reason: String| if begun { StepResult::roll_back(reason) } else { StepResult::failed(reason) };
     let approved = match approved {
         Ok(approved) => approved,
         Err(reason) => return Ok(stop(reason)),
@@ -106,7 +115,11 @@ async fn deploy(context: &Context<'_>, deployment: &Key) -> Result<StepResult<De
     if !changed.is_empty() {
         let reason = changed.join("; ");
         // People agreed to replace something else. They are asked again where nothing has changed yet.
-        return if stage.approval.is_some() && !begun { context.restart(reason).await } else { Ok(stop(reason)) };
+        return if stage.approval.is_some() && !begun {
+            context.restart(reason).await
+        } else {
+            Ok(stop(reason))
+        };
     }
     // The newest push wins until a stage begins to change; what has begun is finished, or aborted.
     if begun {
@@ -124,7 +137,8 @@ async fn deploy(context: &Context<'_>, deployment: &Key) -> Result<StepResult<De
         }
     }
 
-    // Every revision is there before the first service changes: what can be refused is refused while nothing has changed.
+    // Every revision is there before the first service changes: what can be refused is refused while nothing has
+    // changed.
     let mut revisions = Vec::with_capacity(subjects.len());
     for subject in &subjects {
         let revision = match &subject.registered {
@@ -206,15 +220,28 @@ fn subjects<'a>(
 }
 
 /// Writes down, once, that the stage changes, and with which approval, where it needs one.
-async fn use_up(context: &Context<'_>, approval: Option<&Approval>, revisions: &[TaskDefinitionArn]) -> Result<(), StepError> {
+async fn use_up(
+    context: &Context<'_>,
+    approval: Option<&Approval>,
+    revisions: &[TaskDefinitionArn],
+) -> Result<(), StepError> {
     let Context { table, release, stage, .. } = context;
-    if table.get::<TimelineEvent>(&Key::timeline_event(&release.id, Some(&stage.name), Step::Deploying, "")).await?.is_some() {
+    if table
+        .get::<TimelineEvent>(&Key::timeline_event(&release.id, Some(&stage.name), Step::Deploying, ""))
+        .await?
+        .is_some()
+    {
         return Ok(());
     }
     context.begin_change().await?;
     let names: Vec<_> = revisions.iter().map(TaskDefinitionArn::as_str).collect();
     if let Some(approval) = approval {
-        audit(table, approval, &NewEntry { at: now(), what: What::Used, person: None, words: names.join(", ") }).await?;
+        audit(
+            table,
+            approval,
+            &NewEntry { at: now(), what: What::Used, person: None, words: names.join(", ") },
+        )
+        .await?;
     }
     let revisions: Vec<_> = names.iter().map(|name| name.rsplit('/').next().unwrap_or_default()).collect();
     let words = format!("Changing to {}", revisions.join(", "));
@@ -229,15 +256,25 @@ async fn change(
     revisions: Vec<TaskDefinitionArn>,
 ) -> Result<Vec<DeployedService>, StepError> {
     let Context { aws, stage, .. } = context;
-    let cluster = ClusterName::new(stage.cluster())
-        .map_err(|error| StepError::InvalidInput { field: "stage.cluster".into(), problem: error.to_string() })?;
+    let cluster = ClusterName::new(stage.cluster()).map_err(|error| StepError::InvalidInput {
+        field: "stage.cluster".into(),
+        problem: error.to_string(),
+    })?;
     let mut services = Vec::with_capacity(subjects.len());
     for (subject, task_definition) in subjects.into_iter().zip(revisions) {
         let was_updated = subject.was_updated();
         let Subject { configured, baseline, view, .. } = subject;
         let first = baseline.ran_nothing().then(|| u32::from(configured.desired_count.unwrap_or(1)));
         if !was_updated {
-            aws.ecs().update(stage.cluster(), &configured.service, &task_definition, first, stage.strategy.as_ref()).await?;
+            aws.ecs()
+                .update(
+                    stage.cluster(),
+                    &configured.service,
+                    &task_definition,
+                    first,
+                    stage.strategy.as_ref(),
+                )
+                .await?;
         }
         services.push(DeployedService {
             cluster: cluster.clone(),
@@ -253,8 +290,8 @@ async fn change(
     Ok(services)
 }
 
-/// The tag means another image by now. The digest is what was verified and approved, so it is what is deployed; people are
-/// notified when the release ends.
+/// The tag means another image by now. The digest is what was verified and approved, so it is what is deployed;
+/// people are notified when the release ends.
 async fn note_drift(table: &Table, release: &Release) -> Result<(), StepError> {
     let note = format!(
         "The tag {} does not point to this image any more. What was verified and approved is the digest, and that is what was deployed.",

@@ -1,5 +1,6 @@
-//! Gives the lock of a release back, records how it ended, and then notifies people. The lock comes first: what the release changed is
-//! read once nothing changes any more. The record comes before people: notifying them may fail and be tried again without changing it.
+//! Gives the lock of a release back, records how it ended, and then notifies people. The lock comes first: what the
+//! release changed is read once nothing changes any more. The record comes before people: notifying them may fail and
+//! be tried again without changing it.
 
 use slipway_aws::{Aws, Key};
 use slipway_core::failure::ending;
@@ -35,7 +36,11 @@ impl Config {
 /// # Errors
 ///
 /// When AWS cannot be asked.
-pub async fn handle(aws: &Aws, config: &Config, input: FinishReleaseInput) -> Result<StepResult<Ending>, StepError> {
+pub async fn handle(
+    aws: &Aws,
+    config: &Config,
+    input: FinishReleaseInput,
+) -> Result<StepResult<Ending>, StepError> {
     let FinishReleaseInput { release, failure } = input;
     let table = aws.table(&config.table);
     let alone = give_lock_back(&table, &release).await?;

@@ -1,7 +1,7 @@
 //! Turns a push into a release: reads the event, finds the application, starts the workflow.
 //!
-//! Woken by EventBridge with `ECR Image Action`. ECR's events are best effort and may come twice: the release's id comes
-//! from the image's digest, so a second event finds the first one's execution.
+//! Woken by EventBridge with `ECR Image Action`. ECR's events are best effort and may come twice: the release's id
+//! comes from the image's digest, so a second event finds the first one's execution.
 //!
 //! CloudTrail's record of ECR's `PutImage` says who pushed an image. It comes later than the push, if at all.
 //!
@@ -24,7 +24,9 @@ use slipway_core::pusher::{Pushers, PutImage};
 use slipway_core::quarantine::Quarantine;
 use slipway_core::release::{Release, Started};
 use slipway_core::request::{Request, SOURCE};
-use slipway_release::{Begun, Channels, Notifier, StepError, applications, begin, count, now, parse, parse_at};
+use slipway_release::{
+    Begun, Channels, Notifier, StepError, applications, begin, count, now, parse, parse_at,
+};
 use slipway_runtime::{ConfigurationError, Environment};
 
 /// The source of ECR's events, and of CloudTrail's about ECR.
@@ -127,7 +129,10 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Received
 
 fn read(config: &Config, input: Value) -> Result<Event, StepError> {
     let event: EventBridgeEvent = parse(input)?;
-    let at = event.time.and_then(|time| Timestamp::from_millisecond(time.timestamp_millis()).ok()).unwrap_or_else(now);
+    let at = event
+        .time
+        .and_then(|time| Timestamp::from_millisecond(time.timestamp_millis()).ok())
+        .unwrap_or_else(now);
     if event.source == SOURCE {
         let request = request::read(&event.detail_type, event.detail)?;
         let id = event.id.unwrap_or_default();
@@ -145,11 +150,15 @@ fn read(config: &Config, input: Value) -> Result<Event, StepError> {
 /// Keeps who pushed an image, for approvals that ask for somebody else.
 async fn note_pusher(aws: &Aws, config: &Config, record: &PutImage) -> Result<Received, StepError> {
     let Some((repository, digest, identity)) = record.pushed() else {
-        return Ok(ignore(&Ignored::NotSuccessful("CloudTrail's record names no image, or nobody".to_owned())));
+        return Ok(ignore(&Ignored::NotSuccessful(
+            "CloudTrail's record names no image, or nobody".to_owned(),
+        )));
     };
     let table = aws.table(&config.table);
     let key = Key::pushers(repository, digest);
-    table.update(&key, |known: Option<Pushers>| Update::Write(known.unwrap_or_default().and(identity), ())).await?;
+    table
+        .update(&key, |known: Option<Pushers>| Update::Write(known.unwrap_or_default().and(identity), ()))
+        .await?;
     tracing::info!(image.digest = %digest, "{repository}@{digest} was pushed by {identity}");
     Ok(Received::Noted { digest: digest.clone() })
 }
@@ -175,10 +184,19 @@ async fn quarantined(aws: &Aws, config: &Config, release: &Release) -> Result<Op
     let key = Key::quarantine(&release.application, &release.image.digest);
     let quarantine = aws.table(&config.table).get::<Quarantine>(&key).await?.map(|stored| stored.document);
     let holds = quarantine.filter(Quarantine::holds);
-    Ok(holds.map(|Quarantine { release, outcome, reason, .. }| Ignored::Quarantined { release, outcome, reason }))
+    Ok(holds.map(|Quarantine { release, outcome, reason, .. }| Ignored::Quarantined {
+        release,
+        outcome,
+        reason,
+    }))
 }
 
-async fn start(aws: &Aws, config: &Config, started: Started, application: Application) -> Result<Received, StepError> {
+async fn start(
+    aws: &Aws,
+    config: &Config,
+    started: Started,
+    application: Application,
+) -> Result<Received, StepError> {
     let table = aws.table(&config.table);
     let Release { id, image, .. } = &started.release;
     let (release, digest) = (id.clone(), image.digest.clone());
@@ -200,7 +218,11 @@ fn ignore(ignored: &Ignored) -> Received {
 }
 
 async fn read_applications(aws: &Aws, config: &Config) -> Result<Vec<Application>, StepError> {
-    Ok(applications(aws, &config.applications_path).await?.into_iter().map(|configured| configured.application).collect())
+    Ok(applications(aws, &config.applications_path)
+        .await?
+        .into_iter()
+        .map(|configured| configured.application)
+        .collect())
 }
 
 #[cfg(test)]

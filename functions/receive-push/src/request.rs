@@ -19,12 +19,20 @@ pub(crate) fn read(detail_type: &str, detail: Value) -> Result<Request, StepErro
         "Quarantine Lift Requested" => Ok(Request::Lift(parse_at("detail", detail)?)),
         other => Err(StepError::InvalidInput {
             field: "detail-type".into(),
-            problem: format!("{other:?} is none of Release Requested, Abort Requested and Quarantine Lift Requested"),
+            problem: format!(
+                "{other:?} is none of Release Requested, Abort Requested and Quarantine Lift Requested"
+            ),
         }),
     }
 }
 
-pub(crate) async fn handle(aws: &Aws, config: &Config, request: Request, id: &str, at: Timestamp) -> Result<Received, StepError> {
+pub(crate) async fn handle(
+    aws: &Aws,
+    config: &Config,
+    request: Request,
+    id: &str,
+    at: Timestamp,
+) -> Result<Received, StepError> {
     match request {
         Request::Release(asked) => release(aws, config, asked, id, at).await,
         Request::Abort(asked) => abort(aws, config, asked).await,
@@ -32,9 +40,17 @@ pub(crate) async fn handle(aws: &Aws, config: &Config, request: Request, id: &st
     }
 }
 
-async fn release(aws: &Aws, config: &Config, asked: ReleaseRequested, id: &str, at: Timestamp) -> Result<Received, StepError> {
+async fn release(
+    aws: &Aws,
+    config: &Config,
+    asked: ReleaseRequested,
+    id: &str,
+    at: Timestamp,
+) -> Result<Received, StepError> {
     let applications = read_applications(aws, config).await?;
-    let Some(application) = applications.into_iter().find(|application| application.name == asked.application) else {
+    let Some(application) =
+        applications.into_iter().find(|application| application.name == asked.application)
+    else {
         return Err(StepError::InvalidInput {
             field: "detail.application".into(),
             problem: format!("no application is called {}", asked.application),
@@ -46,7 +62,10 @@ async fn release(aws: &Aws, config: &Config, asked: ReleaseRequested, id: &str, 
         None => application,
         Some(stage) => {
             let problem = if !was_released(aws, config, &release).await? {
-                format!("{} was never released: leave the stage out, and it goes through all of them", release.image)
+                format!(
+                    "{} was never released: leave the stage out, and it goes through all of them",
+                    release.image
+                )
             } else if application.stages.iter().all(|one| one.name != stage) {
                 format!("{} has no stage {stage}", application.name)
             } else {
@@ -61,7 +80,13 @@ async fn release(aws: &Aws, config: &Config, asked: ReleaseRequested, id: &str, 
     if let Some(ignored) = quarantined(aws, config, &release).await? {
         return Ok(ignore(&ignored));
     }
-    start(aws, config, Started { release, at: now(), pushed_at: at, asked: Some(Asked { by, reason }) }, application).await
+    start(
+        aws,
+        config,
+        Started { release, at: now(), pushed_at: at, asked: Some(Asked { by, reason }) },
+        application,
+    )
+    .await
 }
 
 /// Whether the image went through all stages once.
@@ -70,7 +95,10 @@ async fn was_released(aws: &Aws, config: &Config, release: &Release) -> Result<b
     for (_, stored) in table.list::<Started>(&Key::histories(&release.application), "").await? {
         let Started { release: earlier, .. } = stored.document;
         if earlier.image.digest == release.image.digest
-            && table.get::<Ended>(&Key::ending(&earlier.id)).await?.is_some_and(|ended| ended.document.ending.outcome == Outcome::Released)
+            && table
+                .get::<Ended>(&Key::ending(&earlier.id))
+                .await?
+                .is_some_and(|ended| ended.document.ending.outcome == Outcome::Released)
         {
             return Ok(true);
         }
@@ -82,7 +110,10 @@ async fn abort(aws: &Aws, config: &Config, asked: AbortRequested) -> Result<Rece
     let table = aws.table(&config.table);
     let AbortRequested { release, by, reason } = asked;
     if table.get::<Started>(&Key::release(&release)).await?.is_none() {
-        return Err(StepError::InvalidInput { field: "detail.release".into(), problem: format!("no release has the id {release}") });
+        return Err(StepError::InvalidInput {
+            field: "detail.release".into(),
+            problem: format!("no release has the id {release}"),
+        });
     }
     if let Some(ended) = table.get::<Ended>(&Key::ending(&release)).await? {
         return Ok(ignore(&Ignored::Ended { release, outcome: ended.document.ending.outcome }));
@@ -102,7 +133,9 @@ async fn lift(aws: &Aws, config: &Config, asked: LiftRequested) -> Result<Receiv
     let key = Key::quarantine(&application, &digest);
     let lifted = Lifted { by, reason, at: now() };
     let known = table.update(&key, |current: Option<Quarantine>| match current {
-        Some(current) if current.holds() => Update::Write(Quarantine { lifted: Some(lifted.clone()), ..current }, Some(true)),
+        Some(current) if current.holds() => {
+            Update::Write(Quarantine { lifted: Some(lifted.clone()), ..current }, Some(true))
+        }
         Some(_) => Update::Leave(Some(false)),
         None => Update::Leave(None),
     });
@@ -114,8 +147,9 @@ async fn lift(aws: &Aws, config: &Config, asked: LiftRequested) -> Result<Receiv
             Ok(Received::Lifted { digest })
         }
         Some(false) => Ok(Received::Lifted { digest }),
-        None => {
-            Err(StepError::InvalidInput { field: "detail.digest".into(), problem: format!("{digest} of {application} is not quarantined") })
-        }
+        None => Err(StepError::InvalidInput {
+            field: "detail.digest".into(),
+            problem: format!("{digest} of {application} is not quarantined"),
+        }),
     }
 }

@@ -1,9 +1,9 @@
 //! Looks for what was lost: pushes whose event never came, executions that ended without an outcome, steps whose event
 //! did not arrive, outcomes that nobody was notified of.
 //!
-//! Woken by a schedule, and at once when an execution ends badly. It ends nothing in a way of its own: a lost push begins as
-//! its event would have begun it, a step is woken by the function that wakes steps, an outcome is recorded by the same
-//! code as any other.
+//! Woken by a schedule, and at once when an execution ends badly. It ends nothing in a way of its own: a lost push
+//! begins as its event would have begun it, a step is woken by the function that wakes steps, an outcome is recorded
+//! by the same code as any other.
 
 mod stopped;
 
@@ -20,7 +20,10 @@ use slipway_core::notification::Notification;
 use slipway_core::protocol::Callback;
 use slipway_core::push::{self, ImageAction};
 use slipway_core::release::{Ended, Outcome, Release, Started};
-use slipway_release::{Begun, Channels, Configured, Notifier, Open, StepError, applications, begin, count, finish, give_lock_back, now};
+use slipway_release::{
+    Begun, Channels, Configured, Notifier, Open, StepError, applications, begin, count, finish,
+    give_lock_back, now,
+};
 use slipway_runtime::{ConfigurationError, Environment};
 
 /// The function's configuration, from its environment.
@@ -127,11 +130,18 @@ const fn notifier<'a>(aws: &'a Aws, config: &'a Config, table: &'a Table) -> Not
 }
 
 /// Gives the lock back that a slow function has claimed for a release that had ended.
-async fn free_lock(aws: &Aws, config: &Config, table: &Table, application: &ApplicationName) -> Result<(), StepError> {
+async fn free_lock(
+    aws: &Aws,
+    config: &Config,
+    table: &Table,
+    application: &ApplicationName,
+) -> Result<(), StepError> {
     let Some(stored) = table.get::<Lock>(&Key::lock(application)).await? else { return Ok(()) };
     let Some(Holder { release: id, .. }) = stored.document.holder else { return Ok(()) };
     // One that is open is looked after.
-    if table.get::<Ended>(&Key::ending(&id)).await?.is_none() || table.get::<Open>(&Key::open(application, &id)).await?.is_some() {
+    if table.get::<Ended>(&Key::ending(&id)).await?.is_none()
+        || table.get::<Open>(&Key::open(application, &id)).await?.is_some()
+    {
         return Ok(());
     }
     if aws.executions().life(&config.state_machine_arn, id.as_str()).await? == Some(Life::Running) {
@@ -146,9 +156,16 @@ async fn free_lock(aws: &Aws, config: &Config, table: &Table, application: &Appl
 }
 
 /// The changes of an application's alarms that came too fast to notify people of each.
-async fn notify_of_flood(aws: &Aws, config: &Config, table: &Table, application: &ApplicationName) -> Result<(), StepError> {
+async fn notify_of_flood(
+    aws: &Aws,
+    config: &Config,
+    table: &Table,
+    application: &ApplicationName,
+) -> Result<(), StepError> {
     let key = Key::flood(application);
-    let Some(stored) = table.get::<Flood>(&key).await?.filter(|stored| stored.document.is_due(now())) else { return Ok(()) };
+    let Some(stored) = table.get::<Flood>(&key).await?.filter(|stored| stored.document.is_due(now())) else {
+        return Ok(());
+    };
     notifier(aws, config, table).notify(Notification::flood(application, &stored.document.held)).await?;
     // Where one came meanwhile, people are notified of all again, together with it.
     table.replace(&key, &Flood::default(), stored.version).await?;
@@ -156,7 +173,13 @@ async fn notify_of_flood(aws: &Aws, config: &Config, table: &Table, application:
 }
 
 /// A release whose outcome nobody was notified of: is its execution there, does it run, or is it dead?
-async fn look_after(aws: &Aws, config: &Config, table: &Table, open: Open, reconciled: &mut Reconciled) -> Result<(), StepError> {
+async fn look_after(
+    aws: &Aws,
+    config: &Config,
+    table: &Table,
+    open: Open,
+    reconciled: &mut Reconciled,
+) -> Result<(), StepError> {
     let Release { id, .. } = open.started.release.clone();
     match aws.executions().life(&config.state_machine_arn, id.as_str()).await? {
         Some(Life::Running) => {
@@ -170,7 +193,13 @@ async fn look_after(aws: &Aws, config: &Config, table: &Table, open: Open, recon
             reconciled.ended.push(EndedRelease { release: id, outcome: ended.ending.outcome });
         }
         None => {
-            let begun = begin(notifier(aws, config, table), &config.state_machine_arn, open.started, open.application).await?;
+            let begun = begin(
+                notifier(aws, config, table),
+                &config.state_machine_arn,
+                open.started,
+                open.application,
+            )
+            .await?;
             if begun == Begun::Running {
                 tracing::warn!(release.id = %id, "{id} had no execution");
                 count("ReconcilerFound", &[("What", "NotStarted")]);
@@ -185,7 +214,8 @@ async fn look_after(aws: &Aws, config: &Config, table: &Table, open: Open, recon
 async fn wake_due(table: &Table, release: &ReleaseId) -> Result<bool, StepError> {
     let callbacks: Vec<(Key, Stored<Callback>)> = table.list(&Key::callbacks(release), "").await?;
     let mut woken = false;
-    for (_, Stored { document: Callback { stage, state, .. }, .. }) in callbacks.iter().filter(|(_, stored)| stored.document.is_due(now()))
+    for (_, Stored { document: Callback { stage, state, .. }, .. }) in
+        callbacks.iter().filter(|(_, stored)| stored.document.is_due(now()))
     {
         table.put(&Key::due(release, stage.as_ref(), state), &now()).await?;
         woken = true;
@@ -193,7 +223,8 @@ async fn wake_due(table: &Table, release: &ReleaseId) -> Result<bool, StepError>
     Ok(woken)
 }
 
-/// Records the outcome of a release whose execution is over, and notifies people of it, unless one of its functions may still be writing.
+/// Records the outcome of a release whose execution is over, and notifies people of it, unless one of its functions
+/// may still be writing.
 async fn end(aws: &Aws, config: &Config, table: &Table, open: &Open) -> Result<Option<Ended>, StepError> {
     let release = &open.started.release;
     if !give_lock_back(table, release).await? {
@@ -232,9 +263,13 @@ async fn find_lost_push(
     Ok(())
 }
 
-/// From when on pushes count: when the application was configured, as far back as the first reconciliation that saw it can tell.
-/// What was pushed before is not Slipway's to release.
-async fn since(table: &Table, application: &Application, configured_at: Timestamp) -> Result<Timestamp, StepError> {
+/// From when on pushes count: when the application was configured, as far back as the first reconciliation that saw
+/// it can tell. What was pushed before is not Slipway's to release.
+async fn since(
+    table: &Table,
+    application: &Application,
+    configured_at: Timestamp,
+) -> Result<Timestamp, StepError> {
     let key = Key::since(&application.name);
     if let Some(stored) = table.get(&key).await? {
         return Ok(stored.document);
@@ -243,11 +278,21 @@ async fn since(table: &Table, application: &Application, configured_at: Timestam
     Ok(table.get(&key).await?.map_or(configured_at, |stored| stored.document))
 }
 
-async fn newest_wanted(aws: &Aws, application: &Application, since: Timestamp) -> Result<Option<(Image, Timestamp)>, StepError> {
+async fn newest_wanted(
+    aws: &Aws,
+    application: &Application,
+    since: Timestamp,
+) -> Result<Option<(Image, Timestamp)>, StepError> {
     let images = aws.repositories().tagged(&application.repository).await?;
     let wanted = images.into_iter().filter(|image| image.pushed_at >= since).filter_map(|found| {
         let tag = found.tags.iter().find(|tag| application.wants(tag))?;
-        let image = push::image_of(&ImageAction::push(&application.repository, &found.digest, tag, &found.media_type)).ok()?;
+        let image = push::image_of(&ImageAction::push(
+            &application.repository,
+            &found.digest,
+            tag,
+            &found.media_type,
+        ))
+        .ok()?;
         Some((image, found.pushed_at))
     });
     Ok(wanted.max_by_key(|(_, pushed_at)| *pushed_at))

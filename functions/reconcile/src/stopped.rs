@@ -10,7 +10,12 @@ use slipway_core::rollback::Baseline;
 use slipway_release::{StepError, change_of, close_approval};
 
 /// The ending, from what the stages run now.
-pub(crate) async fn ending(aws: &Aws, table: &Table, release: &Release, application: &Application) -> Result<Ending, StepError> {
+pub(crate) async fn ending(
+    aws: &Aws,
+    table: &Table,
+    release: &Release,
+    application: &Application,
+) -> Result<Ending, StepError> {
     let mut last = None;
     let mut runs = Vec::new();
     for stage in &application.stages {
@@ -26,7 +31,13 @@ pub(crate) async fn ending(aws: &Aws, table: &Table, release: &Release, applicat
 }
 
 /// What a stage's services run, in words.
-async fn look_at(aws: &Aws, table: &Table, release: &Release, stage: &Stage, runs: &mut Vec<String>) -> Result<(), StepError> {
+async fn look_at(
+    aws: &Aws,
+    table: &Table,
+    release: &Release,
+    stage: &Stage,
+    runs: &mut Vec<String>,
+) -> Result<(), StepError> {
     let names: Vec<_> = stage.services.iter().map(|service| service.service.as_str()).collect();
     let views = aws.ecs().services(stage.cluster(), &names).await?;
     for service in &stage.services {
@@ -38,7 +49,8 @@ async fn look_at(aws: &Aws, table: &Table, release: &Release, stage: &Stage, run
         let ours = table.get::<TaskDefinitionArn>(&Key::deployed(&release.id, &stage.name, name)).await?;
         let is_ours = ours.is_some_and(|ours| ours.document == view.task_definition);
         let running = aws.ecs().task_definition(view.task_definition.as_str()).await?;
-        let images = running.map_or_else(|| view.task_definition.to_string(), |running| running.images.join(" and "));
+        let images =
+            running.map_or_else(|| view.task_definition.to_string(), |running| running.images.join(" and "));
         let whose = if is_ours { ", which this release deployed" } else { "" };
         runs.push(format!("{}/{name} runs {images}{whose}", stage.cluster()));
     }
@@ -53,7 +65,9 @@ pub(crate) async fn withdraw_approvals(
     ending: &Ending,
 ) -> Result<(), StepError> {
     for stage in &application.stages {
-        let Some(asked) = table.get::<ApprovalId>(&Key::asked(&release.id, &stage.name)).await? else { continue };
+        let Some(asked) = table.get::<ApprovalId>(&Key::asked(&release.id, &stage.name)).await? else {
+            continue;
+        };
         let because = format!("the release has ended {}", ending.outcome);
         close_approval(table, &asked.document, |approval| approval.withdrawn(&because)).await?;
     }

@@ -22,7 +22,8 @@ use slipway_core::scan::Checked;
 use slipway_core::step::{Approved, StageInput};
 use slipway_core::timeline::{Step, TimelineEvent};
 use slipway_release::{
-    Channels, Notifier, StepError, Timeline, audit, close_approval, count, interrupted, new_token, next_entry, now, token_hash,
+    Channels, Notifier, StepError, Timeline, audit, close_approval, count, interrupted, new_token,
+    next_entry, now, token_hash,
 };
 use slipway_runtime::{ConfigurationError, Environment};
 
@@ -51,7 +52,8 @@ impl Config {
     pub fn read(environment: &Environment<'_>) -> Result<Self, ConfigurationError> {
         Ok(Self {
             table: environment.table()?,
-            approval_topic_arn: environment.require("SLIPWAY_APPROVAL_TOPIC_ARN", "the ARN of the approvals' SNS topic")?,
+            approval_topic_arn: environment
+                .require("SLIPWAY_APPROVAL_TOPIC_ARN", "the ARN of the approvals' SNS topic")?,
             channels: environment.channels()?,
         })
     }
@@ -62,9 +64,16 @@ impl Config {
 /// # Errors
 ///
 /// When the stage asks for no approval, or AWS cannot be asked.
-pub async fn handle(aws: &Aws, config: &Config, input: StageInput) -> Result<StepResult<Approved>, StepError> {
+pub async fn handle(
+    aws: &Aws,
+    config: &Config,
+    input: StageInput,
+) -> Result<StepResult<Approved>, StepError> {
     let Some(policy) = &input.stage.approval else {
-        return Err(StepError::InvalidInput { field: "stage.approval".into(), problem: "the stage asks for no approval".into() });
+        return Err(StepError::InvalidInput {
+            field: "stage.approval".into(),
+            problem: "the stage asks for no approval".into(),
+        });
     };
     let table = aws.table(&config.table);
     let id = ApprovalId::of(&input.release, &input.stage.name, input.baseline.round);
@@ -85,7 +94,10 @@ pub async fn handle(aws: &Aws, config: &Config, input: StageInput) -> Result<Ste
                     remind(aws, config, &table, &approval, approver).await?;
                 }
             }
-            let on = vec![WakeKey::Approval(id.as_str().to_owned()), WakeKey::Push(input.release.application.clone())];
+            let on = vec![
+                WakeKey::Approval(id.as_str().to_owned()),
+                WakeKey::Push(input.release.application.clone()),
+            ];
             let deadline = if now() < remind_at { remind_at } else { approval.expires_at };
             Ok(StepResult::Wait { on, deadline })
         }
@@ -124,11 +136,16 @@ async fn request(
         Ok(gates) => gates,
         Err(reason) => return no(reason),
     };
-    table.put(&Key::asked(&release.id, &stage.name), &ApprovalId::of(release, &stage.name, baseline.round)).await?;
+    table
+        .put(&Key::asked(&release.id, &stage.name), &ApprovalId::of(release, &stage.name, baseline.round))
+        .await?;
     for earlier in 1..baseline.round {
         // Whoever gave it agreed to replace something else.
         let because = format!("{}, or what is known of the image, has changed meanwhile", stage.name);
-        close_approval(table, &ApprovalId::of(release, &stage.name, earlier), |approval| approval.voided(&because)).await?;
+        close_approval(table, &ApprovalId::of(release, &stage.name, earlier), |approval| {
+            approval.voided(&because)
+        })
+        .await?;
     }
     Ok(Ok(open(aws, table, input, policy, gates).await?))
 }
@@ -146,8 +163,16 @@ async fn ask_all(aws: &Aws, config: &Config, table: &Table, approval: &Approval)
     let notifier = Notifier { aws, table, channels: &config.channels };
     notifier.notify_once(&approval.release.id, Notification::waiting(approval)).await?;
     let people: Vec<_> = approval.approvers.iter().map(EmailAddress::as_str).collect();
-    let words = format!("Asked {} ({} must approve) until {:.0}", people.join(", "), approval.quorum, approval.expires_at);
-    Timeline::of(table, &approval.release.id).in_stage(&approval.stage).record_each(Step::Asked, &round, words).await?;
+    let words = format!(
+        "Asked {} ({} must approve) until {:.0}",
+        people.join(", "),
+        approval.quorum,
+        approval.expires_at
+    );
+    Timeline::of(table, &approval.release.id)
+        .in_stage(&approval.stage)
+        .record_each(Step::Asked, &round, words)
+        .await?;
     Ok(())
 }
 
@@ -168,8 +193,9 @@ async fn close_if_over(table: &Table, input: &StageInput, approval: Approval) ->
 
 /// Why too few people can answer, where that is so: SNS sends nothing to an address that has not confirmed.
 fn cannot_decide(policy: &ApprovalPolicy, confirmed: &[String]) -> Option<String> {
-    let (can, cannot): (Vec<_>, Vec<_>) =
-        policy.approvers.iter().partition(|approver| confirmed.iter().any(|address| address.eq_ignore_ascii_case(approver.as_str())));
+    let (can, cannot): (Vec<_>, Vec<_>) = policy.approvers.iter().partition(|approver| {
+        confirmed.iter().any(|address| address.eq_ignore_ascii_case(approver.as_str()))
+    });
     (can.len() < usize::from(policy.quorum)).then(|| {
         let cannot: Vec<_> = cannot.iter().map(|approver| approver.as_str()).collect();
         format!(
@@ -190,7 +216,12 @@ struct Gates {
 }
 
 /// What the stage's gates found, and what they will do before it changes; or why nobody needs to be asked.
-async fn gates(aws: &Aws, table: &Table, release: &Release, stage: &Stage) -> Result<Result<Gates, String>, StepError> {
+async fn gates(
+    aws: &Aws,
+    table: &Table,
+    release: &Release,
+    stage: &Stage,
+) -> Result<Result<Gates, String>, StepError> {
     let mut evidence = Vec::new();
     let mut shown = |gate: &str, words: String| evidence.push(Evidence { gate: gate.to_owned(), words });
     if stage.image_check.is_some()
@@ -202,8 +233,9 @@ async fn gates(aws: &Aws, table: &Table, release: &Release, stage: &Stage) -> Re
         && let Some(database) = policy.database()
     {
         let name = database.name();
-        let words =
-            format!("One of {name} is taken before the change. It is not a rollback of the schema: a rollback restores images only.");
+        let words = format!(
+            "One of {name} is taken before the change. It is not a rollback of the schema: a rollback restores images only."
+        );
         shown("Database snapshot", words);
     }
     let mut migration = None;
@@ -212,7 +244,11 @@ async fn gates(aws: &Aws, table: &Table, release: &Release, stage: &Stage) -> Re
             Ok(kind) => kind,
             Err(reason) => return Ok(Err(reason)),
         };
-        let command = if kind == Kind::None { String::new() } else { format!("{} runs before the change. ", policy.command.join(" ")) };
+        let command = if kind == Kind::None {
+            String::new()
+        } else {
+            format!("{} runs before the change. ", policy.command.join(" "))
+        };
         shown("Migration", format!("{}: {command}{}.", kind.as_str(), sentence(kind.in_words())));
         migration = Some(kind);
     }
@@ -225,41 +261,70 @@ fn sentence(words: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// What changes besides the image, line by line, for each service: what it runs now against the template of what is next.
-async fn changes(aws: &Aws, table: &Table, approval: &Approval, stage: &Stage) -> Result<Vec<String>, StepError> {
+/// What changes besides the image, line by line, for each service: what it runs now against the template of what is
+/// next.
+async fn changes(
+    aws: &Aws,
+    table: &Table,
+    approval: &Approval,
+    stage: &Stage,
+) -> Result<Vec<String>, StepError> {
     let mut lines = Vec::new();
     for service in &approval.baseline.services {
         let name = &service.service;
-        let recorded = table.get::<Value>(&Key::definition(&approval.release.id, &stage.name, name, approval.baseline.round)).await?;
-        let (Some(before), Some(after)) = (recorded, aws.ecs().task_definition(&stage.families(name).template).await?) else {
+        let recorded = table
+            .get::<Value>(&Key::definition(&approval.release.id, &stage.name, name, approval.baseline.round))
+            .await?;
+        let (Some(before), Some(after)) =
+            (recorded, aws.ecs().task_definition(&stage.families(name).template).await?)
+        else {
             continue;
         };
-        lines.extend(definition::changes(&before.document, &after.document).into_iter().map(|line| format!("{name}: {line}")));
+        lines.extend(
+            definition::changes(&before.document, &after.document)
+                .into_iter()
+                .map(|line| format!("{name}: {line}")),
+        );
     }
     Ok(lines)
 }
 
 /// The approval as it is open, or a new one, written together with its entry of the audit.
-async fn open(aws: &Aws, table: &Table, input: &StageInput, policy: &ApprovalPolicy, gates: Gates) -> Result<Approval, StepError> {
+async fn open(
+    aws: &Aws,
+    table: &Table,
+    input: &StageInput,
+    policy: &ApprovalPolicy,
+    gates: Gates,
+) -> Result<Approval, StepError> {
     let StageInput { release, stage, baseline, .. } = input;
     let key = Key::approval(&ApprovalId::of(release, &stage.name, baseline.round));
     let (partition, prefix) = Key::verifications(&release.id);
-    let verified: Vec<Verified> = table.list(&partition, &prefix).await?.into_iter().map(|(_, stored)| stored.document).collect();
-    let mut opened = Approval::open(release.clone(), stage.name.clone(), policy, baseline.clone(), verified, now());
+    let verified: Vec<Verified> =
+        table.list(&partition, &prefix).await?.into_iter().map(|(_, stored)| stored.document).collect();
+    let mut opened =
+        Approval::open(release.clone(), stage.name.clone(), policy, baseline.clone(), verified, now());
     (opened.evidence, opened.migration) = (gates.evidence, gates.migration);
     opened.changes = changes(aws, table, &opened, stage).await?;
     opened.revision = aws.repositories().revision(&opened.release.image).await?;
-    opened.asked = table.get::<Started>(&Key::release(&opened.release.id)).await?.and_then(|started| started.document.asked);
+    opened.asked = table
+        .get::<Started>(&Key::release(&opened.release.id))
+        .await?
+        .and_then(|started| started.document.asked);
     opened.pushed_at = aws.repositories().find(&opened.release.image).await?.map(|found| found.pushed_at);
     let people: Vec<_> = opened.approvers.iter().map(EmailAddress::as_str).collect();
-    let entry = NewEntry { at: opened.requested_at, what: What::Requested, person: None, words: people.join(", ") };
+    let entry =
+        NewEntry { at: opened.requested_at, what: What::Requested, person: None, words: people.join(", ") };
     // Each round that fails is one in which someone else wrote the approval, or the next entry of the audit.
     for _ in 0..ROUNDS {
         if let Some(open) = table.get::<Approval>(&key).await? {
             return Ok(open.document);
         }
         let (entry, sealed) = next_entry(table, &opened, &entry).await?;
-        if table.put_all_new(&[(&key, serde_json::to_value(&opened)), (&entry, serde_json::to_value(&sealed))]).await? {
+        if table
+            .put_all_new(&[(&key, serde_json::to_value(&opened)), (&entry, serde_json::to_value(&sealed))])
+            .await?
+        {
             tracing::info!(release.id = %opened.release.id, stage = %opened.stage, approvers = opened.approvers.len(), quorum = opened.quorum, "people are asked to approve {} for {}", opened.release.id, opened.stage);
             count("ApprovalRequested", &[("Application", opened.release.application.as_str())]);
             return Ok(opened);
@@ -268,9 +333,15 @@ async fn open(aws: &Aws, table: &Table, input: &StageInput, policy: &ApprovalPol
     Err(StepError::busy(&key.pk))
 }
 
-/// Sends one approver a mail, if none was sent before. An answer of SNS that is lost may mean a second mail, with another
-/// link to the same approval.
-async fn ask(aws: &Aws, config: &Config, table: &Table, approval: &Approval, approver: &EmailAddress) -> Result<(), StepError> {
+/// Sends one approver a mail, if none was sent before. An answer of SNS that is lost may mean a second mail, with
+/// another link to the same approval.
+async fn ask(
+    aws: &Aws,
+    config: &Config,
+    table: &Table,
+    approval: &Approval,
+    approver: &EmailAddress,
+) -> Result<(), StepError> {
     let mailed = Key::mailed(&approval.id, approver.as_str());
     if table.get::<Timestamp>(&mailed).await?.is_some() {
         return Ok(());
@@ -282,7 +353,13 @@ async fn ask(aws: &Aws, config: &Config, table: &Table, approval: &Approval, app
 }
 
 /// Reminds one approver once, with a further link: the first one's token is not kept anywhere.
-async fn remind(aws: &Aws, config: &Config, table: &Table, approval: &Approval, approver: &EmailAddress) -> Result<(), StepError> {
+async fn remind(
+    aws: &Aws,
+    config: &Config,
+    table: &Table,
+    approval: &Approval,
+    approver: &EmailAddress,
+) -> Result<(), StepError> {
     let reminded = Key::reminded(&approval.id, approver.as_str());
     if table.get::<Timestamp>(&reminded).await?.is_some() {
         return Ok(());
@@ -290,7 +367,12 @@ async fn remind(aws: &Aws, config: &Config, table: &Table, approval: &Approval, 
     let url = new_link(config, table, approval, approver).await?;
     aws.topic(&config.approval_topic_arn).publish(mail::reminder(approval, approver, &url)).await?;
     if table.put_new(&reminded, &now()).await? {
-        let entry = NewEntry { at: now(), what: What::Reminded, person: Some(approver.clone()), words: String::new() };
+        let entry = NewEntry {
+            at: now(),
+            what: What::Reminded,
+            person: Some(approver.clone()),
+            words: String::new(),
+        };
         audit(table, approval, &entry).await?;
     }
     Ok(())
@@ -301,10 +383,16 @@ fn round(approval: &Approval) -> String {
     if approval.baseline.round > 1 { approval.baseline.round.to_string() } else { String::new() }
 }
 
-/// Notifies every approver of what became of the approval, once. It is tried for a while; a failed notification does not change the
-/// decision.
-async fn notify_approvers(aws: &Aws, config: &Config, table: &Table, approval: &Approval) -> Result<(), StepError> {
-    let decided = Key::timeline_event(&approval.release.id, Some(&approval.stage), Step::Decided, &round(approval));
+/// Notifies every approver of what became of the approval, once. It is tried for a while; a failed notification does
+/// not change the decision.
+async fn notify_approvers(
+    aws: &Aws,
+    config: &Config,
+    table: &Table,
+    approval: &Approval,
+) -> Result<(), StepError> {
+    let decided =
+        Key::timeline_event(&approval.release.id, Some(&approval.stage), Step::Decided, &round(approval));
     let decided_at = table.get::<TimelineEvent>(&decided).await?.map_or_else(now, |event| event.document.at);
     let is_late = now().duration_since(decided_at) > NOTIFIED_WITHIN;
     for approver in &approval.approvers {
@@ -320,7 +408,13 @@ async fn notify_approvers(aws: &Aws, config: &Config, table: &Table, approval: &
     Ok(())
 }
 
-async fn notify_approver(aws: &Aws, config: &Config, table: &Table, approval: &Approval, approver: &EmailAddress) -> Result<(), StepError> {
+async fn notify_approver(
+    aws: &Aws,
+    config: &Config,
+    table: &Table,
+    approval: &Approval,
+    approver: &EmailAddress,
+) -> Result<(), StepError> {
     let receipt = Key::receipt(&approval.id, approver.as_str());
     if table.get::<Timestamp>(&receipt).await?.is_none() {
         aws.topic(&config.approval_topic_arn).publish(mail::receipt(approval, approver, now())).await?;
@@ -329,9 +423,19 @@ async fn notify_approver(aws: &Aws, config: &Config, table: &Table, approval: &A
     Ok(())
 }
 
-async fn new_link(config: &Config, table: &Table, approval: &Approval, approver: &EmailAddress) -> Result<String, StepError> {
+async fn new_link(
+    config: &Config,
+    table: &Table,
+    approval: &Approval,
+    approver: &EmailAddress,
+) -> Result<String, StepError> {
     let token = new_token()?;
-    table.put_new(&Key::link(&token_hash(&token)), &Link { approval: approval.id.clone(), approver: approver.clone() }).await?;
+    table
+        .put_new(
+            &Key::link(&token_hash(&token)),
+            &Link { approval: approval.id.clone(), approver: approver.clone() },
+        )
+        .await?;
     Ok(format!("{}/approvals/{token}", config.channels.pages))
 }
 
@@ -347,8 +451,16 @@ mod tests {
         .expect("it fits");
         let confirmed = |addresses: &[&str]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>();
 
-        assert_eq!(cannot_decide(&policy, &confirmed(&["ana@example.com", "Bo@Example.com", "eve@example.com"])), None);
-        let reason = cannot_decide(&policy, &confirmed(&["cy@example.com", "eve@example.com"])).expect("one is not two");
-        assert!(reason.contains("1 of 3 approvers") && reason.contains("ana@example.com and bo@example.com must confirm"), "{reason}");
+        assert_eq!(
+            cannot_decide(&policy, &confirmed(&["ana@example.com", "Bo@Example.com", "eve@example.com"])),
+            None
+        );
+        let reason = cannot_decide(&policy, &confirmed(&["cy@example.com", "eve@example.com"]))
+            .expect("one is not two");
+        assert!(
+            reason.contains("1 of 3 approvers")
+                && reason.contains("ana@example.com and bo@example.com must confirm"),
+            "{reason}"
+        );
     }
 }

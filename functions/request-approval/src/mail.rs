@@ -11,7 +11,8 @@ use slipway_core::rollback::ServiceBaseline;
 pub(crate) fn request(approval: &Approval, approver: &EmailAddress, url: &str) -> Mail {
     let Approval { release, stage, .. } = approval;
     let image = &release.image;
-    let mut text = format!("{} {} waits for your approval to go to {stage}.\n\n", release.application, image.tag);
+    let mut text =
+        format!("{} {} waits for your approval to go to {stage}.\n\n", release.application, image.tag);
     if approval.baseline.round > 1 {
         text += &format!(
             "{stage}, or what is known of the image, has changed since you were asked before: that approval does not count, whoever gave it.\n\n"
@@ -20,7 +21,10 @@ pub(crate) fn request(approval: &Approval, approver: &EmailAddress, url: &str) -
     if let Some(asked) = &approval.asked {
         text += &format!("{}.\n\n", asked.in_words());
     }
-    text += &format!("Image    {}@{}\nTag      {}\nRelease  {}\n", image.repository, image.digest, image.tag, release.id);
+    text += &format!(
+        "Image    {}@{}\nTag      {}\nRelease  {}\n",
+        image.repository, image.digest, image.tag, release.id
+    );
     if let Some(revision) = &approval.revision {
         text += &format!("Commit   {revision}\n");
     }
@@ -41,14 +45,25 @@ pub(crate) fn request(approval: &Approval, approver: &EmailAddress, url: &str) -
             text += &format!("  {change}\n");
         }
     }
-    for why in approval.baseline.services.iter().filter(|service| service.image_gone).filter_map(ServiceBaseline::not_restorable) {
+    for why in approval
+        .baseline
+        .services
+        .iter()
+        .filter(|service| service.image_gone)
+        .filter_map(ServiceBaseline::not_restorable)
+    {
         text += &format!("\nNo rollback is possible: {why}.\n");
     }
     if let Some(disquiet) = approval.baseline.in_spite_of() {
         text += &format!("\nNOT QUIET: {disquiet}. Approving needs a tick beside it on the page.\n");
     }
     for verified in &approval.verified {
-        text += &format!("\nSeen in {}\n  {}: {}\n", verified.stage, verified.verification.service, verified.verification.in_words());
+        text += &format!(
+            "\nSeen in {}\n  {}: {}\n",
+            verified.stage,
+            verified.verification.service,
+            verified.verification.in_words()
+        );
     }
     for evidence in &approval.evidence {
         text += &format!("\n{}\n  {}\n", evidence.gate, evidence.words);
@@ -57,7 +72,10 @@ pub(crate) fn request(approval: &Approval, approver: &EmailAddress, url: &str) -
         text += &format!("\nNO ROLLBACK BY ITSELF: {}.\n", Kind::Contract.in_words());
     }
     text += &format!("\nLook at it, and approve or reject:\n{url}\n\n");
-    text += &format!("The link is yours alone; do not pass it on. It can be used until {:.0}.\n", approval.expires_at);
+    text += &format!(
+        "The link is yours alone; do not pass it on. It can be used until {:.0}.\n",
+        approval.expires_at
+    );
     if approval.confirm_digest {
         text += "To approve, you type the last six characters of the digest.\n";
     }
@@ -67,13 +85,20 @@ pub(crate) fn request(approval: &Approval, approver: &EmailAddress, url: &str) -
     if approval.quorum > 1 {
         text += &format!("{} of {} people have to approve.\n", approval.quorum, approval.approvers.len());
     }
-    Mail { subject: format!("Approve {} {} for {stage}?", release.application, image.tag), text, approver: Some(approver.to_string()) }
+    Mail {
+        subject: format!("Approve {} {} for {stage}?", release.application, image.tag),
+        text,
+        approver: Some(approver.to_string()),
+    }
 }
 
 /// The reminder to an approver who has not answered, with a further link of their own.
 pub(crate) fn reminder(approval: &Approval, approver: &EmailAddress, url: &str) -> Mail {
     let asked = request(approval, approver, url);
-    let text = format!("Nobody has decided yet, and after {:.0} it is too late.\n\n{}", approval.expires_at, asked.text);
+    let text = format!(
+        "Nobody has decided yet, and after {:.0} it is too late.\n\n{}",
+        approval.expires_at, asked.text
+    );
     Mail { subject: format!("Reminder: {}", asked.subject), text, approver: asked.approver }
 }
 
@@ -81,12 +106,16 @@ pub(crate) fn reminder(approval: &Approval, approver: &EmailAddress, url: &str) 
 pub(crate) fn receipt(approval: &Approval, approver: &EmailAddress, now: Timestamp) -> Mail {
     let Approval { release, stage, .. } = approval;
     let name = format!("{} {}", release.application, release.image.tag);
-    let because = || approval.closed_because.as_deref().map_or_else(String::new, |because| format!(": {because}"));
+    let because =
+        || approval.closed_because.as_deref().map_or_else(String::new, |because| format!(": {because}"));
     let (word, what) = match approval.status_at(now) {
         Status::Pending => ("waits", format!("{name} still waits for approval.")),
         Status::Approved => ("approved", format!("{name} was approved and goes to {stage}.")),
         Status::Rejected => ("rejected", format!("{name} was rejected and does not go to {stage}.")),
-        Status::Expired => ("expired", format!("Nobody decided before {:.0}: {name} does not go to {stage}.", approval.expires_at)),
+        Status::Expired => (
+            "expired",
+            format!("Nobody decided before {:.0}: {name} does not go to {stage}.", approval.expires_at),
+        ),
         Status::Superseded => ("superseded", format!("{name} does not go to {stage}{}.", because())),
         Status::Voided => ("asked again", format!("The approval of {name} does not count{}.", because())),
         Status::Withdrawn => ("ended", format!("{name} does not go to {stage}{}.", because())),
@@ -103,7 +132,10 @@ pub(crate) fn receipt(approval: &Approval, approver: &EmailAddress, now: Timesta
         }
     }
     let image = &release.image;
-    text += &format!("\nImage    {}@{}\nTag      {}\nRelease  {}\n", image.repository, image.digest, image.tag, release.id);
+    text += &format!(
+        "\nImage    {}@{}\nTag      {}\nRelease  {}\n",
+        image.repository, image.digest, image.tag, release.id
+    );
     text += "\nYour link shows this, too. There is nothing left to do.\n";
     Mail { subject: format!("{name} {word} for {stage}"), text, approver: Some(approver.to_string()) }
 }
@@ -121,7 +153,9 @@ fn short(image: &str) -> String {
 mod tests {
     use slipway_core::application::ApprovalPolicy;
     use slipway_core::image::{Digest, Image};
-    use slipway_core::name::{ApplicationName, ReleaseId, RepositoryName, ServiceArn, ServiceName, StageName, TaskDefinitionArn};
+    use slipway_core::name::{
+        ApplicationName, ReleaseId, RepositoryName, ServiceArn, ServiceName, StageName, TaskDefinitionArn,
+    };
     use slipway_core::release::Release;
     use slipway_core::rollback::Baseline;
 
@@ -141,9 +175,12 @@ mod tests {
         };
         let service = ServiceBaseline {
             service: ServiceName::new("web").expect("a name"),
-            arn: ServiceArn::new("arn:aws:ecs:eu-central-1:111122223333:service/production/web").expect("an ARN"),
-            task_definition: TaskDefinitionArn::new("arn:aws:ecs:eu-central-1:111122223333:task-definition/production-web:1")
+            arn: ServiceArn::new("arn:aws:ecs:eu-central-1:111122223333:service/production/web")
                 .expect("an ARN"),
+            task_definition: TaskDefinitionArn::new(
+                "arn:aws:ecs:eu-central-1:111122223333:task-definition/production-web:1",
+            )
+            .expect("an ARN"),
             image: format!("host/web@sha256:{}", "b".repeat(64)),
             desired_count: 1,
             image_gone: false,
@@ -159,7 +196,14 @@ mod tests {
         };
         let baseline = Baseline { services: vec![service], round: 1, ..Baseline::default() };
         let at = jiff::Timestamp::from_second(0).expect("in range");
-        let approval = Approval::open(release, StageName::new("production").expect("a name"), &policy, baseline, vec![], at);
+        let approval = Approval::open(
+            release,
+            StageName::new("production").expect("a name"),
+            &policy,
+            baseline,
+            vec![],
+            at,
+        );
 
         let mail = request(&approval, &ana, "https://example.com/approvals/abc");
 

@@ -9,10 +9,10 @@ use slipway_release::StepError;
 
 /// An event of AWS.
 ///
-/// Their shapes are on "Amazon ECS service deployment state change events", "Amazon ECS service action events" and "Amazon ECS task
-/// state change events" (Amazon ECS developer guide), "Amazon ECR events and EventBridge" (Amazon ECR user guide), "Amazon
-/// EventBridge event schema for Amazon Inspector" (Amazon Inspector user guide) and "Amazon RDS event categories and event messages"
-/// (Amazon RDS user guide).
+/// Their shapes are on "Amazon ECS service deployment state change events", "Amazon ECS service action events" and
+/// "Amazon ECS task state change events" (Amazon ECS developer guide), "Amazon ECR events and EventBridge" (Amazon
+/// ECR user guide), "Amazon EventBridge event schema for Amazon Inspector" (Amazon Inspector user guide) and "Amazon
+/// RDS event categories and event messages" (Amazon RDS user guide).
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Event {
     #[serde(rename = "detail-type")]
@@ -40,25 +40,33 @@ impl Event {
     /// What it wakes.
     pub(crate) fn keys(self) -> Result<Vec<WakeKey>, StepError> {
         let Self { kind, resources, detail } = self;
-        let missing = |field: &str| StepError::InvalidInput { field: format!("detail.{field}"), problem: "missing".to_owned() };
+        let missing = |field: &str| StepError::InvalidInput {
+            field: format!("detail.{field}"),
+            problem: "missing".to_owned(),
+        };
         match kind.as_str() {
             "ECR Image Scan" | "Inspector2 Scan" => {
                 let digest = detail.image_digest.ok_or_else(|| missing("image-digest"))?;
-                let digest = Digest::new(digest)
-                    .map_err(|error| StepError::InvalidInput { field: "detail.image-digest".into(), problem: error.to_string() })?;
+                let digest = Digest::new(digest).map_err(|error| StepError::InvalidInput {
+                    field: "detail.image-digest".into(),
+                    problem: error.to_string(),
+                })?;
                 Ok(vec![WakeKey::Scan(digest)])
             }
-            kind if kind.starts_with("RDS ") => {
-                Ok(vec![WakeKey::Database(detail.source_identifier.ok_or_else(|| missing("SourceIdentifier"))?)])
+            kind if kind.starts_with("RDS ") => Ok(vec![WakeKey::Database(
+                detail.source_identifier.ok_or_else(|| missing("SourceIdentifier"))?,
+            )]),
+            "ECS Task State Change" => {
+                Ok(vec![WakeKey::Task(detail.task_arn.ok_or_else(|| missing("taskArn"))?)])
             }
-            "ECS Task State Change" => Ok(vec![WakeKey::Task(detail.task_arn.ok_or_else(|| missing("taskArn"))?)]),
             _ => resources
                 .iter()
                 .enumerate()
                 .map(|(index, arn)| {
-                    ServiceArn::new(arn)
-                        .map(WakeKey::Service)
-                        .map_err(|error| StepError::InvalidInput { field: format!("resources[{index}]"), problem: error.to_string() })
+                    ServiceArn::new(arn).map(WakeKey::Service).map_err(|error| StepError::InvalidInput {
+                        field: format!("resources[{index}]"),
+                        problem: error.to_string(),
+                    })
                 })
                 .collect(),
         }
@@ -116,12 +124,19 @@ mod tests {
     use super::*;
 
     fn event(kind: &str, resource: &str, detail: &serde_json::Value) -> Event {
-        serde_json::from_value(serde_json::json!({ "detail-type": kind, "resources": [resource], "detail": detail })).expect("it parses")
+        serde_json::from_value(
+            serde_json::json!({ "detail-type": kind, "resources": [resource], "detail": detail }),
+        )
+        .expect("it parses")
     }
 
     #[test]
     fn an_event_about_something_else_names_the_field() {
-        let event = event("ECS Service Action", "arn:aws:ecs:eu-central-1:111122223333:task/staging/1", &serde_json::json!({}));
+        let event = event(
+            "ECS Service Action",
+            "arn:aws:ecs:eu-central-1:111122223333:task/staging/1",
+            &serde_json::json!({}),
+        );
         let error = event.keys().expect_err("no service");
         assert!(error.to_string().contains("resources[0]"), "{error}");
     }
@@ -130,16 +145,34 @@ mod tests {
     fn the_events_of_gates_say_what_they_are_about() {
         let digest = format!("sha256:{}", "a".repeat(64));
         let scanned = WakeKey::Scan(Digest::new(&digest).expect("a digest"));
-        let about = |kind: &str, field: &str, value: &str| event(kind, "arn", &serde_json::json!({ field: value })).keys();
+        let about = |kind: &str, field: &str, value: &str| {
+            event(kind, "arn", &serde_json::json!({ field: value })).keys()
+        };
 
-        assert_eq!(about("ECR Image Scan", "image-digest", &digest).expect("it fits"), std::slice::from_ref(&scanned));
+        assert_eq!(
+            about("ECR Image Scan", "image-digest", &digest).expect("it fits"),
+            std::slice::from_ref(&scanned)
+        );
         assert_eq!(about("Inspector2 Scan", "image-digest", &digest).expect("it fits"), [scanned]);
         for kind in ["RDS DB Snapshot Event", "RDS DB Cluster Snapshot Event", "RDS DB Instance Event"] {
-            assert_eq!(about(kind, "SourceIdentifier", "orders").expect("it fits"), [WakeKey::Database("orders".into())]);
+            assert_eq!(
+                about(kind, "SourceIdentifier", "orders").expect("it fits"),
+                [WakeKey::Database("orders".into())]
+            );
         }
-        assert_eq!(about("ECS Task State Change", "taskArn", "arn:1").expect("it fits"), [WakeKey::Task("arn:1".into())]);
-        assert!(about("ECR Image Scan", "image-digest", "latest").expect_err("no digest").to_string().contains("image-digest"));
-        assert!(about("ECS Task State Change", "x", "y").expect_err("no task").to_string().contains("taskArn"));
+        assert_eq!(
+            about("ECS Task State Change", "taskArn", "arn:1").expect("it fits"),
+            [WakeKey::Task("arn:1".into())]
+        );
+        assert!(
+            about("ECR Image Scan", "image-digest", "latest")
+                .expect_err("no digest")
+                .to_string()
+                .contains("image-digest")
+        );
+        assert!(
+            about("ECS Task State Change", "x", "y").expect_err("no task").to_string().contains("taskArn")
+        );
     }
 
     #[test]

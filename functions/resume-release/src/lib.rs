@@ -1,8 +1,8 @@
-//! Wakes parked steps: an event, or a change of the table, fails the token of every callback that waits for it with `Woken`, and the
-//! workflow runs the step again.
+//! Wakes parked steps: an event, or a change of the table, fails the token of every callback that waits for it with
+//! `Woken`, and the workflow runs the step again.
 //!
-//! It judges nothing and calls no function: a step that is woken for nothing looks, and is parked again. A token that is worth nothing any
-//! more belongs to an attempt that has ended, so a doubled or late event changes nothing.
+//! It judges nothing and calls no function: a step that is woken for nothing looks, and is parked again. A token that
+//! is worth nothing any more belongs to an attempt that has ended, so a doubled or late event changes nothing.
 
 mod event;
 
@@ -41,12 +41,17 @@ async fn records(aws: &Aws, table: &Table, records: &Records) -> Result<Value, S
             Some(Item::Push { application }) => wake(aws, table, &WakeKey::Push(application)).await,
             Some(Item::Lock { application }) => wake(aws, table, &WakeKey::Lock(application)).await,
             Some(Item::Abort { release }) => wake_all(aws, table, &release).await,
-            Some(Item::Due { release, stage, state }) => wake_one(aws, table, &release, stage.as_ref(), &state, "the reconciler").await,
+            Some(Item::Due { release, stage, state }) => {
+                wake_one(aws, table, &release, stage.as_ref(), &state, "the reconciler").await
+            }
             // Nobody waits for it.
             _ => Ok(()),
         };
         if let Err(error) = woken {
-            tracing::error!(error.name = error.name(), "a change of the table woke nobody, and will be tried again: {error}");
+            tracing::error!(
+                error.name = error.name(),
+                "a change of the table woke nobody, and will be tried again: {error}"
+            );
             return Ok(json!({ "batchItemFailures": [{ "itemIdentifier": record.sequence_number() }] }));
         }
     }

@@ -1,7 +1,7 @@
 //! Restores what a stage ran before the release, and judges that until it is over.
 //!
-//! Only the release's own change is undone. Where ECS's circuit breaker was first, nothing is left to do; where there was an
-//! external change meanwhile, nothing is touched.
+//! Only the release's own change is undone. Where ECS's circuit breaker was first, nothing is left to do; where there
+//! was an external change meanwhile, nothing is touched.
 
 use serde_json::Value;
 use slipway_aws::{Aws, Key};
@@ -25,7 +25,12 @@ use slipway_runtime::Config;
 /// # Errors
 ///
 /// When AWS cannot be asked.
-pub async fn handle(aws: &Aws, config: &Config, attempt: Attempt, input: RollBackInput) -> Result<StepResult<Deployed>, StepError> {
+pub async fn handle(
+    aws: &Aws,
+    config: &Config,
+    attempt: Attempt,
+    input: RollBackInput,
+) -> Result<StepResult<Deployed>, StepError> {
     let RollBackInput(input) = input;
     let table = aws.table(&config.table);
     let context = Context::new(aws, &table, attempt, &input);
@@ -43,7 +48,10 @@ pub async fn handle(aws: &Aws, config: &Config, attempt: Attempt, input: RollBac
         return Ok(StepResult::failed(format!("nothing of {} was changed", input.stage.name)));
     }
     if let Some(migration) = context.migration().await? {
-        let snapshot = table.get::<Taken>(&Key::snapshot(&input.release.id, &input.stage.name)).await?.map(|stored| stored.document);
+        let snapshot = table
+            .get::<Taken>(&Key::snapshot(&input.release.id, &input.stage.name))
+            .await?
+            .map(|stored| stored.document);
         if let Some(reason) = not_crossed(&migration, snapshot.as_ref()) {
             return Ok(StepResult::stuck(reason));
         }
@@ -64,7 +72,9 @@ pub async fn handle(aws: &Aws, config: &Config, attempt: Attempt, input: RollBac
 /// Looks how far ECS is.
 async fn judge(context: &Context<'_>, restoration: Deployed) -> Result<StepResult<Deployed>, StepError> {
     let Context { aws, table, release, stage, .. } = context;
-    let deadline = deadline(table, &Key::gate(&release.id, &stage.name, "ROLLBACK"), stage.deploy_timeout_seconds()).await?;
+    let deadline =
+        deadline(table, &Key::gate(&release.id, &stage.name, "ROLLBACK"), stage.deploy_timeout_seconds())
+            .await?;
     let (result, words) = match deployed(aws, &restoration.services, true, deadline).await? {
         Progress::Going => return Ok(restoration.wait(deadline)),
         Progress::Done => (StepResult::Done(restoration), "ECS runs it, and nothing else".to_owned()),
@@ -86,7 +96,11 @@ async fn restore_baseline(context: &Context<'_>) -> Result<Result<Deployed, End>
     let Restored { services, problems, superseded, touched } = restored?;
     if touched && !services.is_empty() {
         let words = services.iter().map(|service| {
-            format!("{} is restored to {}", service.service, service.task_definition.as_str().rsplit('/').next().unwrap_or_default())
+            format!(
+                "{} is restored to {}",
+                service.service,
+                service.task_definition.as_str().rsplit('/').next().unwrap_or_default()
+            )
         });
         context.timeline().record(Step::RollingBack, words.collect::<Vec<_>>().join("; ")).await?;
     }
@@ -120,13 +134,19 @@ struct Restored {
 
 async fn restore(context: &Context<'_>) -> Result<Restored, StepError> {
     let Context { aws, table, release, stage, baseline, .. } = context;
-    let cluster = ClusterName::new(stage.cluster())
-        .map_err(|error| StepError::InvalidInput { field: "stage.cluster".into(), problem: error.to_string() })?;
+    let cluster = ClusterName::new(stage.cluster()).map_err(|error| StepError::InvalidInput {
+        field: "stage.cluster".into(),
+        problem: error.to_string(),
+    })?;
     let names: Vec<_> = baseline.services.iter().map(|service| service.service.as_str()).collect();
     let views = aws.ecs().services(stage.cluster(), &names).await?;
 
-    let mut restored =
-        Restored { services: Vec::with_capacity(baseline.services.len()), problems: Vec::new(), superseded: None, touched: false };
+    let mut restored = Restored {
+        services: Vec::with_capacity(baseline.services.len()),
+        problems: Vec::new(),
+        superseded: None,
+        touched: false,
+    };
     for before in &baseline.services {
         let name = &before.service;
         let Some(view) = views.iter().find(|view| view.arn == before.arn) else {
@@ -149,7 +169,12 @@ async fn restore(context: &Context<'_>) -> Result<Restored, StepError> {
                 Ok(target) => {
                     tracing::info!(release.id = %release.id, %stage.name, ecs.service = %name, ecs.task_definition = %target, "{name} of {} is restored to {target}", stage.name);
                     // A run that is killed after it must not be followed by one that finds nothing changed.
-                    table.put_new(&Key::deployment(&release.id, &stage.name), &Deployed { services: Vec::new() }).await?;
+                    table
+                        .put_new(
+                            &Key::deployment(&release.id, &stage.name),
+                            &Deployed { services: Vec::new() },
+                        )
+                        .await?;
                     restore_service(aws, stage, before, &target).await?;
                     target
                 }
@@ -166,7 +191,9 @@ async fn restore(context: &Context<'_>) -> Result<Restored, StepError> {
                 continue;
             }
         };
-        let Some(configured) = stage.services.iter().find(|configured| configured.service == *name) else { continue };
+        let Some(configured) = stage.services.iter().find(|configured| configured.service == *name) else {
+            continue;
+        };
         restored.services.push(DeployedService {
             cluster: cluster.clone(),
             service: name.clone(),
@@ -181,9 +208,14 @@ async fn restore(context: &Context<'_>) -> Result<Restored, StepError> {
     Ok(restored)
 }
 
-/// Has ECS run the baseline of a service. A deployment that still shifts traffic is stopped, which shifts it back; after it all traffic shifts back
-/// at once, however gently it came.
-async fn restore_service(aws: &Aws, stage: &Stage, before: &ServiceBaseline, target: &TaskDefinitionArn) -> Result<(), StepError> {
+/// Has ECS run the baseline of a service. A deployment that still shifts traffic is stopped, which shifts it back;
+/// after it all traffic shifts back at once, however gently it came.
+async fn restore_service(
+    aws: &Aws,
+    stage: &Stage,
+    before: &ServiceBaseline,
+    target: &TaskDefinitionArn,
+) -> Result<(), StepError> {
     let shifts = stage.strategy.as_ref().is_some_and(Strategy::shifts_traffic);
     if shifts
         && target == &before.task_definition
@@ -194,7 +226,9 @@ async fn restore_service(aws: &Aws, stage: &Stage, before: &ServiceBaseline, tar
         return Ok(());
     }
     let at_once = shifts.then_some(Strategy::BlueGreen { bake: None });
-    aws.ecs().update(stage.cluster(), &before.service, target, before.ran_nothing().then_some(0), at_once.as_ref()).await?;
+    aws.ecs()
+        .update(stage.cluster(), &before.service, target, before.ran_nothing().then_some(0), at_once.as_ref())
+        .await?;
     Ok(())
 }
 
@@ -213,8 +247,13 @@ async fn runnable(
     if aws.ecs().task_definition(before.task_definition.as_str()).await?.is_some_and(|found| found.active) {
         return Ok(Ok(before.task_definition.clone()));
     }
-    let Some(document) = table.get::<Value>(&Key::definition(&release.id, &stage.name, name, baseline.round)).await? else {
-        return Ok(Err(format!("{} of {name} cannot be run any more, and was not recorded", before.task_definition)));
+    let Some(document) =
+        table.get::<Value>(&Key::definition(&release.id, &stage.name, name, baseline.round)).await?
+    else {
+        return Ok(Err(format!(
+            "{} of {name} cannot be run any more, and was not recorded",
+            before.task_definition
+        )));
     };
     let family = stage.families(name).release;
     let copy = aws.ecs().register(&document.document, &family, &release.id, *generation, |_| None).await?;

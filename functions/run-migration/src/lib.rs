@@ -1,7 +1,8 @@
 //! Runs a stage's migration: a task of its own with the new image, before the services change.
 //!
-//! The image's label says what the migration does, and with it whether a rollback may cross it. The task is asked for by a name that a
-//! second run finds again. It does not wait: the workflow does, until the task has stopped or its time is over.
+//! The image's label says what the migration does, and with it whether a rollback may cross it. The task is asked for
+//! by a name that a second run finds again. It does not wait: the workflow does, until the task has stopped or its
+//! time is over.
 
 use sha2::{Digest as _, Sha256};
 use slipway_aws::{Aws, Key, OneOff, Update};
@@ -20,9 +21,17 @@ use slipway_runtime::Config;
 /// # Errors
 ///
 /// When the stage has no migration, or AWS cannot be asked. That it failed is an answer, not an error.
-pub async fn handle(aws: &Aws, config: &Config, attempt: Attempt, input: StageInput) -> Result<StepResult<Passed>, StepError> {
+pub async fn handle(
+    aws: &Aws,
+    config: &Config,
+    attempt: Attempt,
+    input: StageInput,
+) -> Result<StepResult<Passed>, StepError> {
     let Some(policy) = &input.stage.migration else {
-        return Err(StepError::InvalidInput { field: "stage.migration".into(), problem: "the stage has no migration".into() });
+        return Err(StepError::InvalidInput {
+            field: "stage.migration".into(),
+            problem: "the stage has no migration".into(),
+        });
     };
     let table = aws.table(&config.table);
     let run = Run { context: Context::new(aws, &table, attempt, &input), policy };
@@ -46,7 +55,8 @@ impl Run<'_> {
         // An earlier run may have been killed between writing down that the stage changes and its migration.
         let begun = context.change().await?.is_some();
         // What stops a stage that has begun to change leads to its rollback.
-        let stop = |reason: String| if begun { StepResult::roll_back(reason) } else { StepResult::failed(reason) };
+        let stop =
+            |reason: String| if begun { StepResult::roll_back(reason) } else { StepResult::failed(reason) };
         if let Err(reason) = context.approved().await? {
             return Ok(stop(reason));
         }
@@ -54,7 +64,9 @@ impl Run<'_> {
         let views = aws.ecs().services(stage.cluster(), &names).await?;
         for before in &baseline.services {
             let reason = match views.iter().find(|view| view.arn == before.arn) {
-                Some(view) => external_change(&before.service, &view.task_definition, &[&before.task_definition]),
+                Some(view) => {
+                    external_change(&before.service, &view.task_definition, &[&before.task_definition])
+                }
                 None => Some(format!("ECS has no active service {} any more", before.service)),
             };
             match reason {
@@ -83,7 +95,8 @@ impl Run<'_> {
             Err(reason) => return Ok(stop(reason)),
         };
         let Some(service) = stage.services.iter().find(|service| service.service == policy.service) else {
-            let reason = format!("{} has no service {} to run the migration with", stage.name, policy.service);
+            let reason =
+                format!("{} has no service {} to run the migration with", stage.name, policy.service);
             return Ok(stop(reason));
         };
         let task_definition = match context.revision(service).await? {
@@ -93,7 +106,9 @@ impl Run<'_> {
         if let Err(lost) = context.begin_writing().await? {
             return Ok(stop(lost.to_string()));
         }
-        let run = self.begin_migration(Migration { kind, task_definition, began_at: now(), task: None, end: None }).await;
+        let run = self
+            .begin_migration(Migration { kind, task_definition, began_at: now(), task: None, end: None })
+            .await;
         context.stop_writing().await?;
         // Its task is looked at once the token is parked.
         self.wait(&run?).await
@@ -119,7 +134,8 @@ impl Run<'_> {
     async fn task_of(&self, mut migration: Migration) -> Result<Migration, StepError> {
         let Self { context: Context { aws, release, stage, .. }, policy } = self;
         if migration.task.is_none() {
-            migration.task = Some(aws.ecs().run_once(&self.one_off(&migration.task_definition, &self.name())).await?);
+            migration.task =
+                Some(aws.ecs().run_once(&self.one_off(&migration.task_definition, &self.name())).await?);
             tracing::info!(release.id = %release.id, %stage.name, ecs.service = %policy.service, "the migration of {} runs", release.image);
             self.keep(&migration).await?;
         }
@@ -158,7 +174,9 @@ impl Run<'_> {
     /// Waits for its task to stop.
     async fn wait(&self, migration: &Migration) -> Result<StepResult<Passed>, StepError> {
         let Context { table, release, stage, .. } = self.context;
-        let deadline = deadline(table, &Key::gate(&release.id, &stage.name, "MIGRATION"), self.policy.timeout_seconds()).await?;
+        let deadline =
+            deadline(table, &Key::gate(&release.id, &stage.name, "MIGRATION"), self.policy.timeout_seconds())
+                .await?;
         let on = migration.task.iter().cloned().map(WakeKey::Task).collect();
         Ok(StepResult::Wait { on, deadline })
     }
@@ -176,7 +194,11 @@ impl Run<'_> {
             Some(found) if !found.stopped => {
                 aws.ecs().stop(stage.cluster(), &task, "Slipway: the migration took too long").await?;
                 let reason = format!("it was stopped after {} s", policy.timeout_seconds());
-                TaskEnd { exit_code: None, reason, log: log_tail(aws, &migration.task_definition, policy.container(), &task).await }
+                TaskEnd {
+                    exit_code: None,
+                    reason,
+                    log: log_tail(aws, &migration.task_definition, policy.container(), &task).await,
+                }
             }
             Some(found) => TaskEnd {
                 exit_code: found.exit_code,
@@ -191,18 +213,26 @@ impl Run<'_> {
         self.verdict(&migration, &end).await
     }
 
-    /// The stage has begun to change with it: whatever is wrong now leads to the rollback, which may not cross every migration.
+    /// The stage has begun to change with it: whatever is wrong now leads to the rollback, which may not cross every
+    /// migration.
     async fn verdict(&self, migration: &Migration, end: &TaskEnd) -> Result<StepResult<Passed>, StepError> {
         let Context { table, release, stage, .. } = self.context;
-        let snapshot = table.get::<Taken>(&Key::snapshot(&release.id, &stage.name)).await?.map(|stored| stored.document);
+        let snapshot =
+            table.get::<Taken>(&Key::snapshot(&release.id, &stage.name)).await?.map(|stored| stored.document);
         let crossed = not_crossed(migration, snapshot.as_ref()).is_none();
         if end.is_good() {
             if let Some(abort) = abort_of(table, &release.id).await? {
                 return Ok(StepResult::roll_back(format!("{}; its migration has run", abort.in_words())));
             }
-            return Ok(StepResult::Done(Passed { evidence: format!("Migration ({}): {}", migration.kind.as_str(), end.in_words()) }));
+            return Ok(StepResult::Done(Passed {
+                evidence: format!("Migration ({}): {}", migration.kind.as_str(), end.in_words()),
+            }));
         }
-        let failed = format!("the migration of {} failed: {}. The services were not changed", release.image.tag, end.in_words());
+        let failed = format!(
+            "the migration of {} failed: {}. The services were not changed",
+            release.image.tag,
+            end.in_words()
+        );
         let back = snapshot.filter(|_| crossed).map_or_else(String::new, |taken| {
             format!("; the snapshot {} of {} was taken before it", taken.identifier, taken.database.name())
         });

@@ -2,8 +2,9 @@
 //!
 //! A snapshot is not a rollback of the schema: a rollback restores images, and nothing in a database.
 //!
-//! It looks before it writes: the snapshot has one identifier for a release and a stage, so a second run finds the first one's. It does
-//! not wait: the workflow does, until the database or the snapshot is available or the stage's time for it is over.
+//! It looks before it writes: the snapshot has one identifier for a release and a stage, so a second run finds the
+//! first one's. It does not wait: the workflow does, until the database or the snapshot is available or the stage's
+//! time for it is over.
 
 use slipway_aws::{Aws, AwsError, Key, Requested, Table};
 use slipway_core::protocol::{StepResult, WakeKey};
@@ -22,7 +23,10 @@ pub async fn handle(aws: &Aws, config: &Config, input: StageInput) -> Result<Ste
     let StageInput { release, stage, .. } = &input;
     let policy = stage.snapshot.as_ref();
     let (Some(policy), Some(database)) = (policy, policy.and_then(SnapshotPolicy::database)) else {
-        return Err(StepError::InvalidInput { field: "stage.snapshot".into(), problem: "the stage names no database".into() });
+        return Err(StepError::InvalidInput {
+            field: "stage.snapshot".into(),
+            problem: "the stage names no database".into(),
+        });
     };
     let table = aws.table(&config.table);
     let result = gate(aws, &table, &input, policy, &database).await?;
@@ -53,8 +57,10 @@ async fn gate(
     if let Some(end) = interrupted(table, release, *generation).await? {
         return Ok(StepResult::End(end));
     }
-    let (name, identifier, place) = (database.name(), identifier(&release.id, &stage.name), place(&release.application, &stage.name));
-    let deadline = deadline(table, &Key::gate(&release.id, &stage.name, "SNAPSHOT"), policy.wait_seconds()).await?;
+    let (name, identifier, place) =
+        (database.name(), identifier(&release.id, &stage.name), place(&release.application, &stage.name));
+    let deadline =
+        deadline(table, &Key::gate(&release.id, &stage.name, "SNAPSHOT"), policy.wait_seconds()).await?;
     let late = now() >= deadline;
     let there = aws.snapshots().find(database, &identifier).await?;
     let status = if there.is_none() { aws.snapshots().database_status(database).await? } else { None };
@@ -63,19 +69,27 @@ async fn gate(
     let wait = |identifier: &str, what: String| {
         if late {
             let seconds = policy.wait_seconds();
-            return StepResult::failed(format!("{what} after {seconds} s; {} was not touched for it", stage.name));
+            return StepResult::failed(format!(
+                "{what} after {seconds} s; {} was not touched for it",
+                stage.name
+            ));
         }
         let on = vec![WakeKey::Database(identifier.to_owned()), WakeKey::Push(release.application.clone())];
         StepResult::Wait { on, deadline }
     };
     Ok(match next(database, there.as_ref(), status.as_deref(), release) {
         Next::Stop { reason } => StepResult::failed(reason),
-        Next::AwaitDatabase { status } => wait(name, format!("no snapshot can be taken of {name}: it is {status} and not available")),
+        Next::AwaitDatabase { status } => {
+            wait(name, format!("no snapshot can be taken of {name}: it is {status} and not available"))
+        }
         Next::AwaitSnapshot => wait(&identifier, format!("the snapshot {identifier} of {name} is not there")),
         Next::Take if late => wait(&identifier, format!("no snapshot was taken of {name}")),
         Next::Take => {
-            let mut requested = aws.snapshots().take(database, &identifier, release, *generation, &place).await?;
-            if requested == Requested::QuotaReached && make_room(aws, database, &place, policy.keep, &identifier).await? > 0 {
+            let mut requested =
+                aws.snapshots().take(database, &identifier, release, *generation, &place).await?;
+            if requested == Requested::QuotaReached
+                && make_room(aws, database, &place, policy.keep, &identifier).await? > 0
+            {
                 requested = aws.snapshots().take(database, &identifier, release, *generation, &place).await?;
             }
             match requested {
@@ -85,7 +99,8 @@ async fn gate(
                 }
                 // Available a moment ago: the workflow tries again, with its pauses.
                 Requested::NotAvailable => {
-                    let source = format!("{name} was available, and refused a snapshot as not available").into();
+                    let source =
+                        format!("{name} was available, and refused a snapshot as not available").into();
                     return Err(AwsError::Transient { operation: "rds:CreateDBSnapshot", source }.into());
                 }
                 Requested::QuotaReached => StepResult::failed(format!(
@@ -115,7 +130,13 @@ fn passed(taken: &Taken) -> StepResult<Passed> {
 }
 
 /// Removes what was taken for this stage before and is not kept; how many that were.
-async fn make_room(aws: &Aws, database: &Database, place: &str, keep: u16, current: &str) -> Result<usize, StepError> {
+async fn make_room(
+    aws: &Aws,
+    database: &Database,
+    place: &str,
+    keep: u16,
+    current: &str,
+) -> Result<usize, StepError> {
     let all = aws.snapshots().of(database).await?;
     let old = beyond(&all, place, keep, current);
     for snapshot in &old {
@@ -130,10 +151,19 @@ async fn make_room(aws: &Aws, database: &Database, place: &str, keep: u16, curre
     Ok(old.len())
 }
 
-/// The same once the new one is there. That an old one cannot be removed keeps no stage from changing; people are notified of it.
-async fn tidy(aws: &Aws, table: &Table, input: &StageInput, (database, keep): (&Database, u16), current: &str) -> Result<(), StepError> {
+/// The same once the new one is there. That an old one cannot be removed keeps no stage from changing; people are
+/// notified of it.
+async fn tidy(
+    aws: &Aws,
+    table: &Table,
+    input: &StageInput,
+    (database, keep): (&Database, u16),
+    current: &str,
+) -> Result<(), StepError> {
     let StageInput { release, stage, .. } = input;
-    if let Err(error) = make_room(aws, database, &place(&release.application, &stage.name), keep, current).await {
+    if let Err(error) =
+        make_room(aws, database, &place(&release.application, &stage.name), keep, current).await
+    {
         if error.may_be_tried_again() {
             return Err(error);
         }

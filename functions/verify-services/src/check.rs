@@ -32,7 +32,8 @@ pub(crate) async fn run(
         release: &release.id,
     };
     let task = aws.ecs().run_once(&one_off).await?;
-    let until: Timestamp = deadline(table, &Key::gate(&release.id, stage, &format!("CHECK#{name}")), CHECK_SECONDS).await?;
+    let until: Timestamp =
+        deadline(table, &Key::gate(&release.id, stage, &format!("CHECK#{name}")), CHECK_SECONDS).await?;
     let late = now() >= until;
     let found = aws.ecs().one_off(cluster, &task, Some(name.as_str())).await?;
     let end = match found {
@@ -42,13 +43,21 @@ pub(crate) async fn run(
         }
         Some(found) if !found.stopped => {
             aws.ecs().stop(cluster, &task, "Slipway: the check took too long").await?;
-            TaskEnd { exit_code: None, reason: format!("it was stopped after {CHECK_SECONDS} s"), log: Vec::new() }
+            TaskEnd {
+                exit_code: None,
+                reason: format!("it was stopped after {CHECK_SECONDS} s"),
+                log: Vec::new(),
+            }
         }
         Some(found) => {
             let log = log_tail(aws, &service.task_definition, name.as_str(), &task).await;
             TaskEnd { exit_code: found.exit_code, reason: found.reason, log }
         }
-        None => TaskEnd { exit_code: None, reason: "ECS does not know its task any more".to_owned(), log: Vec::new() },
+        None => TaskEnd {
+            exit_code: None,
+            reason: "ECS does not know its task any more".to_owned(),
+            log: Vec::new(),
+        },
     };
     verification.command = Some(end.in_words());
     if !end.is_good() {

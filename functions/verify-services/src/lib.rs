@@ -1,8 +1,8 @@
-//! Judges whether a stage's services serve what they should, by looking at their tasks, at what the load balancer thinks of them, and
-//! through the load balancer itself.
+//! Judges whether a stage's services serve what they should, by looking at their tasks, at what the load balancer
+//! thinks of them, and through the load balancer itself.
 //!
-//! A service without a load balancer is judged by tasks that run on, and by a command of its own image. Services are looked at side by
-//! side. A service that answers badly is an answer, not an error.
+//! A service without a load balancer is judged by tasks that run on, and by a command of its own image. Services are
+//! looked at side by side. A service that answers badly is an answer, not an error.
 
 mod check;
 mod probe;
@@ -16,7 +16,9 @@ use slipway_core::application::{HealthCheck, SteadyCheck};
 use slipway_core::approval::Verified;
 use slipway_core::deployment::ServiceView;
 use slipway_core::protocol::{StepResult, WakeKey};
-use slipway_core::step::{DeployedService, Proof, STEADY_SLACK_SECONDS, VerifiedServices, VerifyServicesInput};
+use slipway_core::step::{
+    DeployedService, Proof, STEADY_SLACK_SECONDS, VerifiedServices, VerifyServicesInput,
+};
 use slipway_core::timeline::Step;
 use slipway_core::verification::{Expected, Health, Look, PROBES, Probe, Target, Verification, judge};
 use slipway_release::{StepError, Timeline, abort_of, deadline, now};
@@ -61,7 +63,8 @@ pub async fn handle(
     {
         return Ok(StepResult::roll_back(abort.in_words()));
     }
-    let seen = try_join_all(services.iter().map(|service| look(aws, config, prober, &input, service))).await?;
+    let seen =
+        try_join_all(services.iter().map(|service| look(aws, config, prober, &input, service))).await?;
     let (mut judged, mut on, mut until, mut young) = (Vec::new(), Vec::new(), None, None);
     for seen in seen {
         match seen {
@@ -76,7 +79,8 @@ pub async fn handle(
     for verification in &judged {
         record(aws, config, &input, verification).await?;
     }
-    let bad: Vec<_> = judged.iter().filter(|one| one.result == Health::Unhealthy).map(|one| one.reason.as_str()).collect();
+    let bad: Vec<_> =
+        judged.iter().filter(|one| one.result == Health::Unhealthy).map(|one| one.reason.as_str()).collect();
     if !bad.is_empty() {
         let reason = bad.join("; ");
         return Ok(match proof {
@@ -110,15 +114,25 @@ async fn look(
     let tasks = aws.ecs().running_tasks(cluster, name.as_str()).await?;
     let mut targets: Vec<Target> = Vec::new();
     // Where ECS shifts traffic, the tasks are in the one group or in the other.
-    let alternates = view.traffic.balancers.iter().filter_map(|balancer| balancer.alternate_target_group.as_ref());
+    let alternates =
+        view.traffic.balancers.iter().filter_map(|balancer| balancer.alternate_target_group.as_ref());
     for group in view.target_groups.iter().chain(alternates) {
         targets.extend(aws.load_balancers().targets(group).await?);
     }
     // Scaling may have changed the count since the deployment; that someone scaled to nothing proves nothing.
     let desired_count = if service.desired_count == 0 { 0 } else { view.desired_count.max(1) };
-    let expected = Expected { service: name, task_definition: &service.task_definition, digest: input.digest(), desired_count };
+    let expected = Expected {
+        service: name,
+        task_definition: &service.task_definition,
+        digest: input.digest(),
+        desired_count,
+    };
     let verification = if let Some(health) = &service.health {
-        let probes = if service.desired_count == 0 { Vec::new() } else { probes(aws, prober, service, health, &view).await? };
+        let probes = if service.desired_count == 0 {
+            Vec::new()
+        } else {
+            probes(aws, prober, service, health, &view).await?
+        };
         judge(&expected, &view, &tasks, &targets, Look::Probes(&probes))
     } else {
         // That it runs again is seen at once: it has proved itself before.
@@ -126,12 +140,14 @@ async fn look(
         let seconds = steady.map_or(0, |steady: &SteadyCheck| steady.duration.seconds());
         let verification = judge(&expected, &view, &tasks, &targets, Look::Steady { seconds, now: now() });
         if verification.result == Health::Unhealthy
-            && judge(&expected, &view, &tasks, &targets, Look::Steady { seconds: 0, now: now() }).result == Health::Healthy
+            && judge(&expected, &view, &tasks, &targets, Look::Steady { seconds: 0, now: now() }).result
+                == Health::Healthy
         {
             // Only time is missing. From the first look on it may take as long as it should run on, and a while.
             let first = Key::gate(&release.id, stage, &format!("STEADY#{name}"));
             if now()
-                < deadline(&aws.table(&config.table), &first, seconds).await? + SignedDuration::from_secs(i64::from(STEADY_SLACK_SECONDS))
+                < deadline(&aws.table(&config.table), &first, seconds).await?
+                    + SignedDuration::from_secs(i64::from(STEADY_SLACK_SECONDS))
             {
                 return Ok(Seen::TooYoung(verification.reason));
             }
@@ -148,7 +164,12 @@ async fn look(
 }
 
 /// Keeps how a service was seen.
-async fn record(aws: &Aws, config: &Config, input: &VerifyServicesInput, verification: &Verification) -> Result<(), StepError> {
+async fn record(
+    aws: &Aws,
+    config: &Config,
+    input: &VerifyServicesInput,
+    verification: &Verification,
+) -> Result<(), StepError> {
     let VerifyServicesInput { release, stage, proof, .. } = input;
     let name = &verification.service;
     let table = aws.table(&config.table);
@@ -181,7 +202,10 @@ async fn probes(
         (None, None) => None,
     };
     let Some(base) = base else {
-        let answer = Err(format!("not at all: {} has no load balancer, and its configuration no health.url", service.service));
+        let answer = Err(format!(
+            "not at all: {} has no load balancer, and its configuration no health.url",
+            service.service
+        ));
         return Ok(vec![Probe { answer, took_ms: 0 }]);
     };
     let url = format!("{base}{}", health.path);

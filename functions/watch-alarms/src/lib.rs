@@ -1,5 +1,5 @@
-//! Follows the alarms of stages: an alarm that fires fails the bakes that watch it; after a release has ended it has people
-//! asked whether to restore what ran before; and everybody is notified of every change.
+//! Follows the alarms of stages: an alarm that fires fails the bakes that watch it; after a release has ended it has
+//! people asked whether to restore what ran before; and everybody is notified of every change.
 //!
 //! Woken by EventBridge with `CloudWatch Alarm State Change`.
 
@@ -43,7 +43,8 @@ impl Config {
             table: environment.table()?,
             state_machine_arn: environment.state_machine_arn()?,
             applications_path: environment.applications_path()?,
-            dashboards: environment.require("SLIPWAY_DASHBOARDS", "what the names of the CloudWatch dashboards begin with")?,
+            dashboards: environment
+                .require("SLIPWAY_DASHBOARDS", "what the names of the CloudWatch dashboards begin with")?,
             channels: environment.channels()?,
         })
     }
@@ -80,15 +81,26 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Watched,
             stages += 1;
             let live = live::newest(&table, &application.name).await?;
             let offer = match &live {
-                Some(live) if fires && bakes == 0 => live::offer(aws, config, &table, (&application, stage), live, &change, &id).await?,
+                Some(live) if fires && bakes == 0 => {
+                    live::offer(aws, config, &table, (&application, stage), live, &change, &id).await?
+                }
                 _ => None,
             };
-            let mut notification =
-                Notification::alarm(&application.name, &stage.name, &change, live.as_ref().map(|live| (&live.release, live.ended.at)));
+            let mut notification = Notification::alarm(
+                &application.name,
+                &stage.name,
+                &change,
+                live.as_ref().map(|live| (&live.release, live.ended.at)),
+            );
             notification.paragraphs.extend(offer.as_ref().map(live::Offer::in_words));
             let asks = matches!(offer, Some(live::Offer::Begun { .. }));
             offered.extend(offer.and_then(|offer| offer.begun()));
-            notification.links.extend(links::of(aws.region(), &format!("{}-{}", config.dashboards, application.name), stage, alarm_name));
+            notification.links.extend(links::of(
+                aws.region(),
+                &format!("{}-{}", config.dashboards, application.name),
+                stage,
+                alarm_name,
+            ));
             notify_or_hold(aws, config, &table, notification, asks).await?;
         }
     }
@@ -104,15 +116,22 @@ fn watches(stage: &Stage, alarm: &str) -> bool {
 /// Keeps that the alarm fired, which wakes the bakes that watch it through the table's stream; and counts them.
 async fn wake_bakes(table: &Table, change: &AlarmChange) -> Result<usize, StepError> {
     let AlarmChange { alarm_name, state, .. } = change;
-    let bakes: Vec<(Key, Stored<Waiting>)> = table.list(&Key::wakes(&WakeKey::Alarm(alarm_name.clone()).text()), "").await?;
+    let bakes: Vec<(Key, Stored<Waiting>)> =
+        table.list(&Key::wakes(&WakeKey::Alarm(alarm_name.clone()).text()), "").await?;
     let fired = Fired { at: state.since().unwrap_or_else(now), reason: state.reason.clone() };
     table.put(&Key::fired(alarm_name), &fired).await?;
     Ok(bakes.len())
 }
 
-/// Notifies people of it alone; of many changes at once, the reconciler notifies them of the rest together. What asks people to act is
-/// always sent.
-async fn notify_or_hold(aws: &Aws, config: &Config, table: &Table, notification: Notification, asks: bool) -> Result<(), StepError> {
+/// Notifies people of it alone; of many changes at once, the reconciler notifies them of the rest together. What asks
+/// people to act is always sent.
+async fn notify_or_hold(
+    aws: &Aws,
+    config: &Config,
+    table: &Table,
+    notification: Notification,
+    asks: bool,
+) -> Result<(), StepError> {
     let key = Key::flood(&notification.application);
     let line = format!("{} {}", now().strftime("%H:%M:%S"), notification.title);
     let alone = table.update(&key, |flood: Option<Flood>| {

@@ -46,10 +46,15 @@ mod tests {
         let links = of("eu-central-1", "slipway", &stage, "web 5xx");
 
         let base = "https://eu-central-1.console.aws.amazon.com/cloudwatch/home?region=eu-central-1#";
-        let values: Vec<_> = links.iter().map(|link| link.value.strip_prefix(base).unwrap_or_default()).collect();
+        let values: Vec<_> =
+            links.iter().map(|link| link.value.strip_prefix(base).unwrap_or_default()).collect();
         assert_eq!(
             values,
-            ["alarmsV2:alarm/web%205xx", "dashboards/dashboard/slipway", "logsV2:log-groups/log-group/$252Fecs$252Fproduction$252Fweb"]
+            [
+                "alarmsV2:alarm/web%205xx",
+                "dashboards/dashboard/slipway",
+                "logsV2:log-groups/log-group/$252Fecs$252Fproduction$252Fweb"
+            ]
         );
     }
 }

@@ -35,7 +35,11 @@ impl Offer {
     pub(crate) fn in_words(&self) -> String {
         match self {
             Self::Begun { image, people, .. } => {
-                format!("Each of {} was sent a link that restores {} ({image}), once enough of them agree.", people.join(", "), image.tag)
+                format!(
+                    "Each of {} was sent a link that restores {} ({image}), once enough of them agree.",
+                    people.join(", "),
+                    image.tag
+                )
             }
             Self::Not { why } => format!("Nobody is asked to restore what ran before: {why}."),
         }
@@ -64,8 +68,8 @@ pub(crate) async fn newest(table: &Table, application: &ApplicationName) -> Resu
     Ok(None)
 }
 
-/// Begins the release that restores what the stage ran before, which then asks people, as any release of that stage does.
-/// Nothing where the release ended too long ago to be the cause, or it was offered before.
+/// Begins the release that restores what the stage ran before, which then asks people, as any release of that stage
+/// does. Nothing where the release ended too long ago to be the cause, or it was offered before.
 pub(crate) async fn offer(
     aws: &Aws,
     config: &Config,
@@ -89,7 +93,10 @@ pub(crate) async fn offer(
     if let Some((_, other)) = open.first() {
         return not(format!("{} is under way", other.document.started.release.image.tag));
     }
-    if migration_of(table, &bad.id, &stage.name).await?.is_some_and(|migration| migration.kind == Kind::Contract) {
+    if migration_of(table, &bad.id, &stage.name)
+        .await?
+        .is_some_and(|migration| migration.kind == Kind::Contract)
+    {
         return not(format!(
             "the migration of {} is one that a rollback may not cross (docs/runbook.md, \"A migration that cannot be crossed\")",
             bad.image.tag
@@ -97,7 +104,8 @@ pub(crate) async fn offer(
     }
     let (pk, prefix) = Key::baselines(&bad.id, &stage.name);
     let baselines = table.list::<Baseline>(&pk, &prefix).await?;
-    let before = baselines.into_iter().map(|(_, stored)| stored.document).max_by_key(|baseline| baseline.round);
+    let before =
+        baselines.into_iter().map(|(_, stored)| stored.document).max_by_key(|baseline| baseline.round);
     let before = before.and_then(|baseline| baseline.services.into_iter().next());
     let Some(service) = before.filter(|service| service.not_restorable().is_none()) else {
         return not(format!("{} has nothing that it could go back to", stage.name));
@@ -123,15 +131,26 @@ pub(crate) async fn offer(
     }
     let Some(only) = application.clone().only(&stage.name) else { return Ok(None) };
     let ReleaseRequested { by, reason, .. } = request;
-    let started = Started { release: release.clone(), at: now(), pushed_at: now(), asked: Some(Asked { by, reason }) };
-    let begun = begin(Notifier { aws, table, channels: &config.channels }, &config.state_machine_arn, started, only).await?;
+    let started =
+        Started { release: release.clone(), at: now(), pushed_at: now(), asked: Some(Asked { by, reason }) };
+    let begun =
+        begin(Notifier { aws, table, channels: &config.channels }, &config.state_machine_arn, started, only)
+            .await?;
     tracing::warn!(release.id = %release.id, ?begun, "people are asked whether {} is restored to {}", stage.name, release.image);
     let people = policy.approvers.iter().map(ToString::to_string).collect();
-    Ok((begun == Begun::Running).then_some(Offer::Begun { release: release.id, image: release.image, people }))
+    Ok((begun == Begun::Running).then_some(Offer::Begun {
+        release: release.id,
+        image: release.image,
+        people,
+    }))
 }
 
 /// The tag under which an image was released before.
-async fn tag_of(table: &Table, application: &Application, digest: &slipway_core::image::Digest) -> Result<Option<String>, StepError> {
+async fn tag_of(
+    table: &Table,
+    application: &Application,
+    digest: &slipway_core::image::Digest,
+) -> Result<Option<String>, StepError> {
     let history: Vec<(Key, Stored<Started>)> = table.list(&Key::histories(&application.name), "").await?;
     let found = history.into_iter().rev().find(|(_, stored)| stored.document.release.image.digest == *digest);
     Ok(found.map(|(_, stored)| stored.document.release.image.tag))

@@ -125,7 +125,16 @@ async fn matrix(arguments: &MatrixArguments) -> anyhow::Result<bool> {
         progress.begin(&name);
         let replay = format!("cargo faults matrix --only '{name}'");
         let (function, operation) = cell.row();
-        let run = Run { name, function, operation, fault: cell.fault(), outcomes: vec![], broken: 0, took: 0, violations: vec![] };
+        let run = Run {
+            name,
+            function,
+            operation,
+            fault: cell.fault(),
+            outcomes: vec![],
+            broken: 0,
+            took: 0,
+            violations: vec![],
+        };
         let run = play(&stand, &cell.schedule(), run, &replay).await?;
         progress.end(&run);
         kept.keep(&run, "cargo faults matrix", |report| &mut report.matrix)?;
@@ -144,7 +153,8 @@ async fn many_seeds(arguments: &SeedsArguments) -> anyhow::Result<bool> {
     let kept = Kept::find()?;
     let points = kept_points()?;
     let earlier = if arguments.resume { kept.read().seeds.held() } else { BTreeSet::new() };
-    let all = (arguments.from..arguments.from + arguments.count).filter(|seed| !earlier.contains(&seed_name(*seed)));
+    let all = (arguments.from..arguments.from + arguments.count)
+        .filter(|seed| !earlier.contains(&seed_name(*seed)));
     let all: Vec<u64> = all.collect();
     if arguments.list {
         for seed in all {
@@ -281,7 +291,9 @@ impl Progress {
     fn begin(&mut self, name: &str) {
         self.done += 1;
         let left = match u32::try_from(self.done - 1) {
-            Ok(done) if done > 0 => self.began.elapsed() / done * u32::try_from(self.all - self.done + 1).unwrap_or(u32::MAX),
+            Ok(done) if done > 0 => {
+                self.began.elapsed() / done * u32::try_from(self.all - self.done + 1).unwrap_or(u32::MAX)
+            }
             _ => Duration::ZERO,
         };
         println!("{:>4} of {}, {} left: {name}", self.done, self.all, minutes(left));
@@ -294,7 +306,12 @@ impl Progress {
     }
 
     fn summary(&self, part: &Part) -> bool {
-        println!("\n{} runs in {}; an invariant did not hold in {}", part.runs.len(), minutes(self.began.elapsed()), self.failed);
+        println!(
+            "\n{} runs in {}; an invariant did not hold in {}",
+            part.runs.len(),
+            minutes(self.began.elapsed()),
+            self.failed
+        );
         for run in part.runs.iter().filter(|run| !run.violations.is_empty()) {
             println!("✗ {}: {}", run.name, run.violations.join("; "));
         }
@@ -312,7 +329,10 @@ impl Kept {
     fn find() -> anyhow::Result<Self> {
         let settings = Settings::discover(None)?;
         std::fs::create_dir_all(settings.shared())?;
-        Ok(Self { runs: settings.shared().join("faults.json"), report: settings.repository.join("tests/e2e/faults.md") })
+        Ok(Self {
+            runs: settings.shared().join("faults.json"),
+            report: settings.repository.join("tests/e2e/faults.md"),
+        })
     }
 
     /// What earlier commands ran.
@@ -328,6 +348,7 @@ impl Kept {
         part.on = slipway_local::clock::now().strftime("%Y-%m-%d").to_string();
         command.clone_into(&mut part.command);
         std::fs::write(&self.runs, serde_json::to_vec(&report)?)?;
-        std::fs::write(&self.report, report.document()).with_context(|| format!("{} cannot be written", self.report.display()))
+        std::fs::write(&self.report, report.document())
+            .with_context(|| format!("{} cannot be written", self.report.display()))
     }
 }

@@ -40,10 +40,17 @@ impl Reader {
     pub async fn stages(&self) -> anyhow::Result<Vec<Stage>> {
         let ssm = aws_sdk_ssm::Client::new(&self.sdk);
         let answer = ssm.get_parameter().name(format!("/slipway/applications/{APPLICATION}")).send().await?;
-        let text = answer.parameter().and_then(|parameter| parameter.value()).context("a parameter without value")?;
+        let text = answer
+            .parameter()
+            .and_then(|parameter| parameter.value())
+            .context("a parameter without value")?;
         let application = Application::parse(text)?;
         let stage = |stage: slipway_core::application::Stage| Stage {
-            services: stage.services.iter().map(|service| format!("{}/{}", stage.name, service.service)).collect(),
+            services: stage
+                .services
+                .iter()
+                .map(|service| format!("{}/{}", stage.name, service.service))
+                .collect(),
             asks: stage.approval.is_some(),
             name: stage.name.to_string(),
         };
@@ -59,7 +66,13 @@ impl Reader {
         let mut services = BTreeMap::new();
         for stage in stages {
             let names = stage.services.iter().map(|service| tail(service).to_owned());
-            let answer = self.ecs.describe_services().cluster(&stage.name).set_services(Some(names.collect())).send().await?;
+            let answer = self
+                .ecs
+                .describe_services()
+                .cluster(&stage.name)
+                .set_services(Some(names.collect()))
+                .send()
+                .await?;
             for service in answer.services() {
                 let name = format!("{}/{}", stage.name, service.service_name().unwrap_or_default());
                 services.insert(name, tail(service.task_definition().unwrap_or_default()).to_owned());
@@ -76,12 +89,20 @@ impl Reader {
     pub async fn revisions(&self, names: BTreeSet<String>) -> anyhow::Result<BTreeMap<String, Revision>> {
         let mut revisions = BTreeMap::new();
         for name in names {
-            let request = self.ecs.describe_task_definition().task_definition(&name).include(TaskDefinitionField::Tags);
+            let request =
+                self.ecs.describe_task_definition().task_definition(&name).include(TaskDefinitionField::Tags);
             let answer = request.send().await.with_context(|| format!("the task definition {name}"))?;
-            let containers = answer.task_definition().map(|definition| definition.container_definitions()).unwrap_or_default();
-            let image = containers.first().and_then(|container| container.image()).unwrap_or_default().to_owned();
+            let containers = answer
+                .task_definition()
+                .map(|definition| definition.container_definitions())
+                .unwrap_or_default();
+            let image =
+                containers.first().and_then(|container| container.image()).unwrap_or_default().to_owned();
             let tag = answer.tags().iter().find(|tag| tag.key() == Some("slipway:release"));
-            revisions.insert(name, Revision { image, release: tag.and_then(|tag| tag.value()).map(ToOwned::to_owned) });
+            revisions.insert(
+                name,
+                Revision { image, release: tag.and_then(|tag| tag.value()).map(ToOwned::to_owned) },
+            );
         }
         Ok(revisions)
     }
@@ -93,7 +114,11 @@ impl Reader {
     /// When DynamoDB does not answer.
     pub async fn releases_since(&self, since: Timestamp) -> anyhow::Result<BTreeSet<String>> {
         let items = self.query(&format!("APPLICATION#{APPLICATION}"), Some(&format!("{since:.3}"))).await?;
-        Ok(items.iter().filter_map(|item| item.sk.trim_end_matches('#').rsplit('#').next()).map(ToOwned::to_owned).collect())
+        Ok(items
+            .iter()
+            .filter_map(|item| item.sk.trim_end_matches('#').rsplit('#').next())
+            .map(ToOwned::to_owned)
+            .collect())
     }
 
     /// What is known of a release.
@@ -162,7 +187,10 @@ impl Reader {
     /// When DynamoDB does not answer, or the item does not parse.
     pub async fn lock(&self) -> anyhow::Result<slipway_core::lock::Lock> {
         let item = self.item(&format!("LOCK#{APPLICATION}"), "LOCK").await?;
-        item.map_or_else(|| Ok(slipway_core::lock::Lock::default()), |item| Ok(serde_json::from_str(&item.document)?))
+        item.map_or_else(
+            || Ok(slipway_core::lock::Lock::default()),
+            |item| Ok(serde_json::from_str(&item.document)?),
+        )
     }
 
     /// The execution of a release; none where there is none.
@@ -180,14 +208,27 @@ impl Reader {
     }
 
     async fn item(&self, pk: &str, sk: &str) -> anyhow::Result<Option<Item>> {
-        let request = self.dynamodb.get_item().table_name(TABLE).key("pk", text(pk)).key("sk", text(sk)).consistent_read(true);
+        let request = self
+            .dynamodb
+            .get_item()
+            .table_name(TABLE)
+            .key("pk", text(pk))
+            .key("sk", text(sk))
+            .consistent_read(true);
         Ok(request.send().await?.item.as_ref().map(item))
     }
 
     async fn query(&self, pk: &str, from: Option<&str>) -> anyhow::Result<Vec<Item>> {
-        let mut query = self.dynamodb.query().table_name(TABLE).consistent_read(true).expression_attribute_values(":pk", text(pk));
+        let mut query = self
+            .dynamodb
+            .query()
+            .table_name(TABLE)
+            .consistent_read(true)
+            .expression_attribute_values(":pk", text(pk));
         query = match from {
-            Some(from) => query.key_condition_expression("pk = :pk AND sk >= :sk").expression_attribute_values(":sk", text(from)),
+            Some(from) => query
+                .key_condition_expression("pk = :pk AND sk >= :sk")
+                .expression_attribute_values(":sk", text(from)),
             None => query.key_condition_expression("pk = :pk"),
         };
         let items: Result<Vec<_>, _> = query.into_paginator().items().send().collect().await;
@@ -200,6 +241,7 @@ fn text(value: &str) -> AttributeValue {
 }
 
 fn item(attributes: &HashMap<String, AttributeValue>) -> Item {
-    let text = |name: &str| attributes.get(name).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default();
+    let text =
+        |name: &str| attributes.get(name).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default();
     Item { pk: text("pk"), sk: text("sk"), document: text("document") }
 }

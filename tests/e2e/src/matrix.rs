@@ -55,7 +55,9 @@ impl Cell {
     pub fn row(&self) -> (String, String) {
         match &self.breaks {
             Breaks::Call { point, .. } => (point.caller.clone(), point.operation.clone()),
-            Breaks::Twice { function } if function == ALL_TWICE => ("every function".to_owned(), "the whole function".to_owned()),
+            Breaks::Twice { function } if function == ALL_TWICE => {
+                ("every function".to_owned(), "the whole function".to_owned())
+            }
             Breaks::Twice { function } => (function.clone(), "the whole function".to_owned()),
         }
     }
@@ -90,10 +92,18 @@ pub async fn cells(stand: &Stand, stories: &[Story]) -> anyhow::Result<Vec<Cell>
     let mut cells = Vec::new();
     let (mut known, mut operations, mut run) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for &story in stories {
-        let record = stand.play(&story.schedule()).await.with_context(|| format!("the story `{story}` without a fault"))?;
-        let new: Vec<_> = points(&record.trace).into_iter().filter(|point| known.insert(point.clone())).collect();
+        let record = stand
+            .play(&story.schedule())
+            .await
+            .with_context(|| format!("the story `{story}` without a fault"))?;
+        let new: Vec<_> =
+            points(&record.trace).into_iter().filter(|point| known.insert(point.clone())).collect();
         cells.extend(of_points(story, &new, &mut operations));
-        let functions: BTreeSet<_> = new.into_iter().map(|point| point.caller).filter(|function| run.insert(function.clone())).collect();
+        let functions: BTreeSet<_> = new
+            .into_iter()
+            .map(|point| point.caller)
+            .filter(|function| run.insert(function.clone()))
+            .collect();
         cells.extend(of_functions(story, functions));
     }
     Ok(cells)
@@ -104,8 +114,11 @@ pub async fn cells(stand: &Stand, stories: &[Story]) -> anyhow::Result<Vec<Cell>
 fn of_points(story: Story, points: &[Point], operations: &mut BTreeSet<String>) -> Vec<Cell> {
     let mut cells = Vec::new();
     for (position, point) in points.iter().enumerate() {
-        let [before, after] =
-            if position % 2 == 0 { [Fault::KillBefore, Fault::LoseAnswer] } else { [Fault::RefuseBefore, Fault::KillAfter] };
+        let [before, after] = if position % 2 == 0 {
+            [Fault::KillBefore, Fault::LoseAnswer]
+        } else {
+            [Fault::RefuseBefore, Fault::KillAfter]
+        };
         let first = operations.insert(point.operation.clone());
         let once = if first { vec![Fault::Throttle, Fault::Delay] } else { vec![] };
         for fault in [before, after].into_iter().chain(once) {
@@ -117,7 +130,11 @@ fn of_points(story: Story, points: &[Point], operations: &mut BTreeSet<String>) 
 
 /// Each function twice in the first story that it has a part in, and in each story all of them.
 fn of_functions(story: Story, functions: BTreeSet<String>) -> Vec<Cell> {
-    functions.into_iter().chain([ALL_TWICE.to_owned()]).map(|function| Cell { story, breaks: Breaks::Twice { function } }).collect()
+    functions
+        .into_iter()
+        .chain([ALL_TWICE.to_owned()])
+        .map(|function| Cell { story, breaks: Breaks::Twice { function } })
+        .collect()
 }
 
 #[cfg(test)]
@@ -125,13 +142,21 @@ mod tests {
     use super::*;
 
     fn point(caller: &str, nth: u32) -> Point {
-        Point { caller: caller.to_owned(), operation: "dynamodb:GetItem".to_owned(), shape: "LOCK#web LOCK".to_owned(), nth }
+        Point {
+            caller: caller.to_owned(),
+            operation: "dynamodb:GetItem".to_owned(),
+            shape: "LOCK#web LOCK".to_owned(),
+            nth,
+        }
     }
 
     #[test]
     fn every_call_is_broken_before_and_after_its_effect_and_each_operation_throttled_and_delayed_once() {
-        let cells =
-            of_points(Story::Good, &[point("acquire-lock", 1), point("acquire-lock", 2), point("finish-release", 1)], &mut BTreeSet::new());
+        let cells = of_points(
+            Story::Good,
+            &[point("acquire-lock", 1), point("acquire-lock", 2), point("finish-release", 1)],
+            &mut BTreeSet::new(),
+        );
 
         let names: Vec<_> = cells.iter().map(|cell| (cell.row().0, cell.fault())).collect();
         let expected = [

@@ -41,7 +41,10 @@ pub async fn happens(cloud: &Cloud, meanwhile: Meanwhile, id: &str, entry: u64) 
 
 fn has_parked(trace: &[Entry], id: &str, state: &str) -> bool {
     let callbacks = format!("CALLBACK#{id} ");
-    trace.iter().filter_map(Entry::call).any(|call| call.subject.starts_with(&callbacks) && call.subject.ends_with(state))
+    trace
+        .iter()
+        .filter_map(Entry::call)
+        .any(|call| call.subject.starts_with(&callbacks) && call.subject.ends_with(state))
 }
 
 /// Sends the event by which a person aborts a release. As from EventBridge, the function is tried again when it fails.
@@ -71,13 +74,25 @@ impl Alarm {
     ///
     /// When the cloud does not answer.
     pub async fn watched(cloud: &Cloud) -> anyhow::Result<Self> {
-        let alarm =
-            aws_sdk_cloudwatch::Client::new(cloud.sdk()).put_metric_alarm().alarm_name(ALARM).namespace("Faults").metric_name("5xx");
-        let alarm = alarm.statistic(Statistic::Sum).period(60).evaluation_periods(1).threshold(1.0).treat_missing_data("ignore");
+        let alarm = aws_sdk_cloudwatch::Client::new(cloud.sdk())
+            .put_metric_alarm()
+            .alarm_name(ALARM)
+            .namespace("Faults")
+            .metric_name("5xx");
+        let alarm = alarm
+            .statistic(Statistic::Sum)
+            .period(60)
+            .evaluation_periods(1)
+            .threshold(1.0)
+            .treat_missing_data("ignore");
         alarm.comparison_operator(ComparisonOperator::GreaterThanThreshold).send().await?;
         set(cloud, "OK").await?;
         let answer = aws_sdk_ssm::Client::new(cloud.sdk()).get_parameter().name(parameter()).send().await?;
-        let configuration = answer.parameter().and_then(|parameter| parameter.value()).context("a parameter without value")?.to_owned();
+        let configuration = answer
+            .parameter()
+            .and_then(|parameter| parameter.value())
+            .context("a parameter without value")?
+            .to_owned();
         let mut application: Value = serde_json::from_str(&configuration)?;
         application["stages"][0]["bake"] = json!({ "for": "10m", "alarms": [ALARM] });
         configure(cloud, &application.to_string()).await?;
@@ -97,7 +112,13 @@ impl Alarm {
 
 async fn set(cloud: &Cloud, state: &str) -> anyhow::Result<()> {
     let cloudwatch = aws_sdk_cloudwatch::Client::new(cloud.sdk());
-    cloudwatch.set_alarm_state().alarm_name(ALARM).state_value(StateValue::from(state)).state_reason("a run says so").send().await?;
+    cloudwatch
+        .set_alarm_state()
+        .alarm_name(ALARM)
+        .state_value(StateValue::from(state))
+        .state_reason("a run says so")
+        .send()
+        .await?;
     Ok(())
 }
 

@@ -25,7 +25,11 @@ pub fn shape(subject: &str) -> String {
 /// The longest part of a shape that is the same in every run; nothing where all of it varies.
 #[must_use]
 pub fn fixed(shape: &str) -> Option<String> {
-    shape.split(VARIABLE).filter(|part| part.chars().any(char::is_alphanumeric)).max_by_key(|part| part.len()).map(ToOwned::to_owned)
+    shape
+        .split(VARIABLE)
+        .filter(|part| part.chars().any(char::is_alphanumeric))
+        .max_by_key(|part| part.len())
+        .map(ToOwned::to_owned)
 }
 
 fn is_separator(character: char) -> bool {
@@ -38,7 +42,9 @@ fn plain(word: &str) -> String {
     }
     // A revision of a task definition: `staging-web:7`.
     match word.rsplit_once(':') {
-        Some((family, number)) if is_number(number) && !family.contains(':') => format!("{family}:{VARIABLE}"),
+        Some((family, number)) if is_number(number) && !family.contains(':') => {
+            format!("{family}:{VARIABLE}")
+        }
         _ => word.to_owned(),
     }
 }
@@ -68,8 +74,9 @@ fn is_time(word: &str) -> bool {
 /// A UUID, or the end of a load balancer's or a target group's ARN.
 fn is_identifier(word: &str) -> bool {
     let is_uuid = word.len() == 36 && word.split('-').all(is_hex);
-    let is_random =
-        word.len() == 16 && word.bytes().any(|byte| byte.is_ascii_digit()) && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let is_random = word.len() == 16
+        && word.bytes().any(|byte| byte.is_ascii_digit())
+        && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
     is_uuid || is_random
 }
 
@@ -87,14 +94,22 @@ mod tests {
         let id = "web-dcd42a92cbdbaf083cabdcdb5cd34f0f";
         for (subject, expected) in [
             (format!("RELEASE#{id} DEPLOYED#staging#web#"), "RELEASE#* DEPLOYED#staging#web#"),
-            (format!("2026-11-24T00:45:51.203Z#2026-11-24T00:45:51.338Z#{id} …, APPLICATION#web …"), "*#*#* …, APPLICATION#web …"),
+            (
+                format!("2026-11-24T00:45:51.203Z#2026-11-24T00:45:51.338Z#{id} …, APPLICATION#web …"),
+                "*#*#* …, APPLICATION#web …",
+            ),
             ("staging/web staging-web:7".to_owned(), "staging/web staging-web:*"),
             (format!("LINK#{} LINK", "ab12".repeat(16)), "LINK#* LINK"),
             ("web-staging/key8ppmyhptmxu7t".to_owned(), "web-staging/*"),
             ("staging/f3d0b434-f672-47e5-9d96-7d6cb57a5697".to_owned(), "staging/*"),
-            ("slipway-approvals Approve web v2.1 for production?".to_owned(), "slipway-approvals Approve web * for production?"),
             (
-                format!("WAKE#SERVICE#arn:aws:ecs:us-east-1:000000000000:service/staging/web {id}#staging#DeployServices"),
+                "slipway-approvals Approve web v2.1 for production?".to_owned(),
+                "slipway-approvals Approve web * for production?",
+            ),
+            (
+                format!(
+                    "WAKE#SERVICE#arn:aws:ecs:us-east-1:000000000000:service/staging/web {id}#staging#DeployServices"
+                ),
                 "WAKE#SERVICE#arn:aws:ecs:us-east-1:000000000000:service/staging/web *#staging#DeployServices",
             ),
         ] {

@@ -94,7 +94,8 @@ impl Stand {
         let entry = self.cloud.wire().last().await?;
 
         let versions: Vec<_> = schedule.pushes.iter().map(|_| version()).collect();
-        let replies = versions.iter().cloned().zip(schedule.pushes.iter().map(|pushing| pushing.reply)).collect();
+        let replies =
+            versions.iter().cloned().zip(schedule.pushes.iter().map(|pushing| pushing.reply)).collect();
         self.cloud.run_twice(&schedule.twice.iter().map(String::as_str).collect::<Vec<_>>())?;
         self.cloud.wire().follow(&schedule.plan).await?;
         let played = async {
@@ -111,7 +112,10 @@ impl Stand {
         }
         let pushed = outcome?;
         self.wait_until_calm().await?;
-        let found = self.reconcile().await.map_or_else(|error| vec![format!("{error:#}")], |reconciled| found(&reconciled));
+        let found = self
+            .reconcile()
+            .await
+            .map_or_else(|error| vec![format!("{error:#}")], |reconciled| found(&reconciled));
         if !found.is_empty() {
             self.wait_until_calm().await?;
         }
@@ -145,7 +149,11 @@ impl Stand {
     /// Deletes the images of the run that no service runs: what is looked at five times a second must not grow.
     async fn forget_images(&self, record: &Record) -> anyhow::Result<()> {
         let runs = |digest: &str| {
-            let images = record.services.values().filter_map(|revision| record.revisions.get(revision)).map(|revision| &revision.image);
+            let images = record
+                .services
+                .values()
+                .filter_map(|revision| record.revisions.get(revision))
+                .map(|revision| &revision.image);
             images.into_iter().any(|image| image.ends_with(digest))
         };
         let mut digests: BTreeSet<String> = record
@@ -154,19 +162,33 @@ impl Stand {
             .filter_map(|revision| record.revisions.get(revision))
             .filter_map(|revision| Some(revision.image.split_once('@')?.1.to_owned()))
             .collect();
-        digests.extend(record.releases.iter().filter_map(|release| Some(release.started.as_ref()?.release.image.digest.to_string())));
+        digests.extend(
+            record
+                .releases
+                .iter()
+                .filter_map(|release| Some(release.started.as_ref()?.release.image.digest.to_string())),
+        );
         digests.retain(|digest| !runs(digest));
         if digests.is_empty() {
             return Ok(());
         }
         let ids = digests.into_iter().map(|digest| ImageIdentifier::builder().image_digest(digest).build());
         let ecr = aws_sdk_ecr::Client::new(self.cloud.sdk());
-        ecr.batch_delete_image().repository_name(APPLICATION).set_image_ids(Some(ids.collect())).send().await?;
+        ecr.batch_delete_image()
+            .repository_name(APPLICATION)
+            .set_image_ids(Some(ids.collect()))
+            .send()
+            .await?;
         Ok(())
     }
 
     /// Pushes what the schedule says, and returns the ids of the releases that come of it.
-    async fn push(&self, schedule: &Schedule, versions: &[String], entry: u64) -> anyhow::Result<Vec<String>> {
+    async fn push(
+        &self,
+        schedule: &Schedule,
+        versions: &[String],
+        entry: u64,
+    ) -> anyhow::Result<Vec<String>> {
         let mut ids = Vec::new();
         for (pushing, version) in schedule.pushes.iter().zip(versions) {
             tokio::time::sleep(pushing.after).await;
@@ -185,7 +207,11 @@ impl Stand {
     ///
     /// A push whose event was lost and that a newer push has followed never begins: the reconciler releases the newest
     /// one.
-    async fn wait_until_over(&self, schedule: &Schedule, mut ids: Vec<String>) -> anyhow::Result<Vec<String>> {
+    async fn wait_until_over(
+        &self,
+        schedule: &Schedule,
+        mut ids: Vec<String>,
+    ) -> anyhow::Result<Vec<String>> {
         let stalled = match (delays(schedule), self.cloud.pace()) {
             (true, _) => STALLED_WITH_DELAYS,
             (false, Pace::Quick) => STALLED[0],
@@ -218,7 +244,10 @@ impl Stand {
                     return Err(error);
                 }
                 since = Instant::now();
-                if reconciles > RECONCILES_UNDER_FAULTS && ids.last() != Some(&id) && !self.reader.has_begun(&id).await? {
+                if reconciles > RECONCILES_UNDER_FAULTS
+                    && ids.last() != Some(&id)
+                    && !self.reader.has_begun(&id).await?
+                {
                     open.remove(&id);
                     ids.retain(|begun| *begun != id);
                 }
@@ -232,7 +261,11 @@ impl Stand {
         let began = Instant::now();
         let (mut last, mut since) = (self.cloud.wire().last().await?, Instant::now());
         while since.elapsed() < CALM {
-            ensure!(began.elapsed() < PATIENCE, "the functions do not come to rest:\n{}", self.last_entries().await?);
+            ensure!(
+                began.elapsed() < PATIENCE,
+                "the functions do not come to rest:\n{}",
+                self.last_entries().await?
+            );
             tokio::time::sleep(LOOK).await;
             let now = self.cloud.wire().last().await?;
             if now != last {
@@ -249,8 +282,14 @@ impl Stand {
 
     async fn reconcile(&self) -> anyhow::Result<Value> {
         let lambda = aws_sdk_lambda::Client::new(self.cloud.sdk());
-        let answer = lambda.invoke().function_name("slipway-reconcile").payload(aws_sdk_lambda::primitives::Blob::new("{}")).send().await?;
-        let body = String::from_utf8_lossy(answer.payload().map(AsRef::as_ref).unwrap_or_default()).into_owned();
+        let answer = lambda
+            .invoke()
+            .function_name("slipway-reconcile")
+            .payload(aws_sdk_lambda::primitives::Blob::new("{}"))
+            .send()
+            .await?;
+        let body =
+            String::from_utf8_lossy(answer.payload().map(AsRef::as_ref).unwrap_or_default()).into_owned();
         ensure!(answer.function_error().is_none(), "the reconciler failed: {body}");
         Ok(serde_json::from_str(&body)?)
     }
@@ -264,16 +303,28 @@ impl Stand {
 
 fn delays(schedule: &Schedule) -> bool {
     schedule.plan.calls.iter().any(|rule| rule.fault == Fault::Delay)
-        || schedule.plan.events.iter().any(|rule| matches!(rule.fault, EventFault::Delay | EventFault::Reorder))
+        || schedule
+            .plan
+            .events
+            .iter()
+            .any(|rule| matches!(rule.fault, EventFault::Delay | EventFault::Reorder))
 }
 
 /// What a reconciliation found.
 fn found(reconciled: &Value) -> Vec<String> {
     let parts: BTreeMap<String, Vec<Value>> = serde_json::from_value(reconciled.clone()).unwrap_or_default();
-    parts.into_iter().flat_map(|(what, found)| found.into_iter().map(move |one| format!("{what}: {one}"))).collect()
+    parts
+        .into_iter()
+        .flat_map(|(what, found)| found.into_iter().map(move |one| format!("{what}: {one}")))
+        .collect()
 }
 
 /// A version that nobody has pushed before.
 fn version() -> String {
-    format!("v{}.{}.{}", slipway_local::clock::now().as_millisecond() / 1_000, std::process::id(), VERSION.fetch_add(1, Ordering::Relaxed))
+    format!(
+        "v{}.{}.{}",
+        slipway_local::clock::now().as_millisecond() / 1_000,
+        std::process::id(),
+        VERSION.fetch_add(1, Ordering::Relaxed)
+    )
 }

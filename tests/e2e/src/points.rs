@@ -71,7 +71,9 @@ impl FromStr for Point {
     /// What `Display` writes.
     fn from_str(line: &str) -> anyhow::Result<Self> {
         let mut words = line.splitn(4, ' ');
-        let mut word = || words.next().with_context(|| format!("`{line}` is not function, operation, number and subject"));
+        let mut word = || {
+            words.next().with_context(|| format!("`{line}` is not function, operation, number and subject"))
+        };
         let (caller, operation, nth) = (word()?.to_owned(), word()?.to_owned(), word()?.parse()?);
         Ok(Self { caller, operation, nth, shape: words.next().unwrap_or_default().to_owned() })
     }
@@ -85,7 +87,8 @@ pub fn points(trace: &[Entry]) -> Vec<Point> {
     let mut points = Vec::new();
     for (position, call) in calls.iter().enumerate() {
         let shape = names::shape(&call.subject);
-        let mut point = Point { caller: call.caller.clone(), operation: call.operation.clone(), shape, nth: 0 };
+        let mut point =
+            Point { caller: call.caller.clone(), operation: call.operation.clone(), shape, nth: 0 };
         let nth = calls[..=position].iter().filter(|earlier| point.concerns(earlier)).count();
         point.nth = u32::try_from(nth).unwrap_or(u32::MAX);
         if seen.insert(point.clone()) {
@@ -105,8 +108,17 @@ mod tests {
     use slipway_local::wire::What;
 
     fn entry(caller: &str, operation: &str, subject: &str) -> Entry {
-        let call = Call { caller: caller.to_owned(), operation: operation.to_owned(), attempt: Some(1), subject: subject.to_owned() };
-        Entry { number: 0, at: jiff::Timestamp::UNIX_EPOCH, what: What::Call { call, status: Some(200), fault: None, connection: 0 } }
+        let call = Call {
+            caller: caller.to_owned(),
+            operation: operation.to_owned(),
+            attempt: Some(1),
+            subject: subject.to_owned(),
+        };
+        Entry {
+            number: 0,
+            at: jiff::Timestamp::UNIX_EPOCH,
+            what: What::Call { call, status: Some(200), fault: None, connection: 0 },
+        }
     }
 
     #[test]
@@ -143,7 +155,8 @@ mod tests {
 
     #[test]
     fn its_rule_lasts_as_long_as_the_function_needs_to_see_it() {
-        let point = points(&[entry("deploy-services", "ecs:UpdateService", "staging/web staging-web:7")]).remove(0);
+        let point =
+            points(&[entry("deploy-services", "ecs:UpdateService", "staging/web staging-web:7")]).remove(0);
 
         let lost = point.rule(Fault::LoseAnswer);
         assert_eq!((lost.subject.as_deref(), lost.nth, lost.times), (Some("staging/web staging-web:"), 1, 3));

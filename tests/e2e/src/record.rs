@@ -113,7 +113,8 @@ pub struct Change<'a> {
 
 impl Item {
     pub(crate) fn document<T: DeserializeOwned>(&self) -> anyhow::Result<T> {
-        serde_json::from_str(&self.document).with_context(|| format!("{} {} does not parse: {}", self.pk, self.sk, self.document))
+        serde_json::from_str(&self.document)
+            .with_context(|| format!("{} {} does not parse: {}", self.pk, self.sk, self.document))
     }
 }
 
@@ -137,8 +138,12 @@ impl ReleaseRecord {
                     let stage = rest.split('#').next().unwrap_or_default();
                     record.baselines.insert(stage.to_owned(), item.document()?);
                 }
-                ("RELEASE", "DEPLOYED") => drop(record.deployed.insert(service, tail(&item.document::<String>()?).to_owned())),
-                ("RELEASE", "RESTORED") => drop(record.restored.insert(service, tail(&item.document::<String>()?).to_owned())),
+                ("RELEASE", "DEPLOYED") => {
+                    drop(record.deployed.insert(service, tail(&item.document::<String>()?).to_owned()));
+                }
+                ("RELEASE", "RESTORED") => {
+                    drop(record.restored.insert(service, tail(&item.document::<String>()?).to_owned()));
+                }
                 ("RELEASE", "VERIFIED") => drop(record.verified.insert(service)),
                 ("APPROVAL", "APPROVAL") => {
                     let approval: Approval = item.document()?;
@@ -161,9 +166,11 @@ impl ReleaseRecord {
     /// The revisions that count as a service's baseline: what ran before, and its copy.
     pub fn baselines_of<'a>(&'a self, service: &'a str) -> impl Iterator<Item = &'a str> {
         let (stage, name) = service.split_once('/').unwrap_or((service, ""));
-        let services = self.baselines.get(stage).map(|baseline| baseline.services.as_slice()).unwrap_or_default();
+        let services =
+            self.baselines.get(stage).map(|baseline| baseline.services.as_slice()).unwrap_or_default();
         let ran = services.iter().filter(move |baseline| baseline.service.as_str() == name);
-        ran.map(|baseline| tail(baseline.task_definition.as_str())).chain(self.restored.get(service).map(String::as_str))
+        ran.map(|baseline| tail(baseline.task_definition.as_str()))
+            .chain(self.restored.get(service).map(String::as_str))
     }
 }
 

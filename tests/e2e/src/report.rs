@@ -69,11 +69,16 @@ impl Part {
         let failed = self.failed().count();
         let runs = self.runs.len();
         let time = minutes(Duration::from_millis(self.runs.iter().map(|run| run.took).sum()));
-        let held =
-            if failed == 0 { "every invariant held in every run".to_owned() } else { format!("**an invariant did not hold in {failed}**") };
+        let held = if failed == 0 {
+            "every invariant held in every run".to_owned()
+        } else {
+            format!("**an invariant did not hold in {failed}**")
+        };
         let missed = match missed {
             0 => "In each of them its fault came about".to_owned(),
-            missed => format!("In all but {missed} of them a fault came about (the others did not make that call a second time)"),
+            missed => format!(
+                "In all but {missed} of them a fault came about (the others did not make that call a second time)"
+            ),
         };
         format!("`{}` on {}: {runs} runs in {time}; {held}. {missed}.", self.command, self.on)
     }
@@ -96,11 +101,21 @@ impl Report {
              Written by `cargo faults`; `tests/README.md` says how it is run, `src/invariants` what is judged after every run.\n",
         );
         if !self.matrix.runs.is_empty() {
-            let _ =
-                write!(text, "\n## The matrix\n\n{}\n\nOutcomes: {}.\n\n{}", self.matrix.summary(), self.matrix.outcomes(), self.table());
+            let _ = write!(
+                text,
+                "\n## The matrix\n\n{}\n\nOutcomes: {}.\n\n{}",
+                self.matrix.summary(),
+                self.matrix.outcomes(),
+                self.table()
+            );
         }
         if !self.seeds.runs.is_empty() {
-            let _ = write!(text, "\n## Seeds\n\n{}\n\nOutcomes: {}.\n", self.seeds.summary(), self.seeds.outcomes());
+            let _ = write!(
+                text,
+                "\n## Seeds\n\n{}\n\nOutcomes: {}.\n",
+                self.seeds.summary(),
+                self.seeds.outcomes()
+            );
             let _ = write!(text, "\n{}", self.histogram());
         }
         let failed: Vec<_> = self.matrix.failed().chain(self.seeds.failed()).collect();
@@ -115,10 +130,16 @@ impl Report {
 
     /// Function and operation by fault; a cell is the number of runs and the outcomes of their releases.
     fn table(&self) -> String {
-        const FAULTS: [&str; 7] = ["kill-before", "refuse-before", "kill-after", "lose-answer", "throttle", "delay", "twice"];
+        const FAULTS: [&str; 7] =
+            ["kill-before", "refuse-before", "kill-after", "lose-answer", "throttle", "delay", "twice"];
         let mut cells: BTreeMap<(&str, &str), BTreeMap<&str, Vec<&Run>>> = BTreeMap::new();
         for run in &self.matrix.runs {
-            cells.entry((&run.function, &run.operation)).or_default().entry(&run.fault).or_default().push(run);
+            cells
+                .entry((&run.function, &run.operation))
+                .or_default()
+                .entry(&run.fault)
+                .or_default()
+                .push(run);
         }
         let mut text = String::from(
             "A cell says how many runs there were and how their releases ended: R RELEASED, B ROLLED_BACK, F FAILED, S SUPERSEDED, \
@@ -127,7 +148,10 @@ impl Report {
         let _ = writeln!(text, "| function | call | {} |", FAULTS.join(" | "));
         let _ = writeln!(text, "| --- | --- |{}", " --- |".repeat(FAULTS.len()));
         for ((function, operation), row) in cells {
-            let columns: Vec<_> = FAULTS.iter().map(|fault| row.get(fault).map_or_else(String::new, |runs| cell(runs))).collect();
+            let columns: Vec<_> = FAULTS
+                .iter()
+                .map(|fault| row.get(fault).map_or_else(String::new, |runs| cell(runs)))
+                .collect();
             let _ = writeln!(text, "| {function} | {operation} | {} |", columns.join(" | "));
         }
         text
@@ -149,7 +173,8 @@ impl Report {
 }
 
 fn cell(runs: &[&Run]) -> String {
-    let letters: BTreeSet<&str> = runs.iter().flat_map(|run| &run.outcomes).map(|outcome| letter(outcome)).collect();
+    let letters: BTreeSet<&str> =
+        runs.iter().flat_map(|run| &run.outcomes).map(|outcome| letter(outcome)).collect();
     let failed = if runs.iter().any(|run| !run.violations.is_empty()) { " ✗" } else { "" };
     format!("{} {}{failed}", runs.len(), letters.into_iter().collect::<String>())
 }
@@ -201,14 +226,20 @@ mod tests {
 
     #[test]
     fn what_did_not_hold_is_in_the_summary_the_cell_and_the_list() {
-        let runs =
-            vec![run("kill-before", "RELEASED", &[]), run("kill-before", "FAILED", &[]), run("delay", "STUCK", &["the lock is free: no"])];
+        let runs = vec![
+            run("kill-before", "RELEASED", &[]),
+            run("kill-before", "FAILED", &[]),
+            run("delay", "STUCK", &["the lock is free: no"]),
+        ];
         let report = Report { matrix: Part { runs, ..Part::default() }, ..Report::default() };
 
         let document = report.document();
 
         assert!(document.contains("did not hold in 1**"), "{document}");
-        assert!(document.contains("| acquire-lock | dynamodb:GetItem | 2 FR |  |  |  |  | 1 X ✗ |  |"), "{document}");
+        assert!(
+            document.contains("| acquire-lock | dynamodb:GetItem | 2 FR |  |  |  |  | 1 X ✗ |  |"),
+            "{document}"
+        );
         assert!(document.contains("* `good: delay at acquire-lock`: the lock is free: no"), "{document}");
     }
 }

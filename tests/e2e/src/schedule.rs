@@ -127,11 +127,16 @@ impl fmt::Display for Schedule {
             writeln!(formatter, "after {} ms: push {behaviour}, {reply:?}{meanwhile}", after.as_millis())?;
         }
         for CallRule { caller, operation, subject, nth, times, fault } in &self.plan.calls {
-            let (caller, subject) = (caller.as_deref().unwrap_or("any function"), subject.as_deref().unwrap_or_default());
+            let (caller, subject) =
+                (caller.as_deref().unwrap_or("any function"), subject.as_deref().unwrap_or_default());
             writeln!(formatter, "{fault}: {caller} {operation} `{subject}`, number {nth}, {times} times")?;
         }
         for EventRule { detail_type, subject, nth, times, fault } in &self.plan.events {
-            writeln!(formatter, "{fault}: {detail_type} `{}`, number {nth}, {times} times", subject.as_deref().unwrap_or_default())?;
+            writeln!(
+                formatter,
+                "{fault}: {detail_type} `{}`, number {nth}, {times} times",
+                subject.as_deref().unwrap_or_default()
+            )?;
         }
         if !self.twice.is_empty() {
             writeln!(formatter, "twice: {}", self.twice.join(" "))?;

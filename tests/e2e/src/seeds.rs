@@ -15,13 +15,19 @@ const FAULTS: usize = 3;
 /// The longest time between the two pushes, in milliseconds: a whole release takes about as long.
 const APART: u64 = 5_000;
 /// The events that AWS sends by itself in a release.
-const EVENTS: [(&str, u32); 3] = [("ECR Image Action", 2), ("ECS Deployment State Change", 8), ("ECS Service Action", 4)];
+const EVENTS: [(&str, u32); 3] =
+    [("ECR Image Action", 2), ("ECS Deployment State Change", 8), ("ECS Service Action", 4)];
 
 /// The run of a seed, with its faults at these calls.
 #[must_use]
 pub fn schedule(seed: u64, points: &[Point]) -> Schedule {
     let mut random = Rng::with_seed(seed);
-    let first = Pushing { after: Duration::ZERO, behaviour: behaviour(&mut random), reply: reply(&mut random), meanwhile: None };
+    let first = Pushing {
+        after: Duration::ZERO,
+        behaviour: behaviour(&mut random),
+        reply: reply(&mut random),
+        meanwhile: None,
+    };
     let after = Duration::from_millis(random.u64(0..APART));
     let (behaviour, reply) = (behaviour(&mut random), reply(&mut random));
     let meanwhile = (random.u8(0..20) == 0).then_some(Meanwhile::Abort);
@@ -84,7 +90,12 @@ mod tests {
     use super::*;
 
     fn points() -> Vec<Point> {
-        let point = |nth| Point { caller: "acquire-lock".to_owned(), operation: "dynamodb:GetItem".to_owned(), shape: String::new(), nth };
+        let point = |nth| Point {
+            caller: "acquire-lock".to_owned(),
+            operation: "dynamodb:GetItem".to_owned(),
+            shape: String::new(),
+            nth,
+        };
         (1..=9).map(point).collect()
     }
 

@@ -46,7 +46,10 @@ pub async fn write(cloud: &Cloud, entry: u64, parts: &[Part]) -> anyhow::Result<
     let trace = cloud.wire().trace(entry).await?;
     let reader = Reader::of(cloud);
     let named = trace.iter().filter_map(Entry::call).filter(|call| call.operation == "ecs:UpdateService");
-    let named = named.filter_map(|call| call.subject.split_once(' ')).map(|(_, revision)| revision.to_owned()).collect();
+    let named = named
+        .filter_map(|call| call.subject.split_once(' '))
+        .map(|(_, revision)| revision.to_owned())
+        .collect();
     let revisions = reader.revisions(named).await?;
     let words = Words { parts, revisions: &revisions };
 
@@ -67,7 +70,11 @@ pub async fn write(cloud: &Cloud, entry: u64, parts: &[Part]) -> anyhow::Result<
             }
             match visits.iter_mut().rev().find(|visit| visit.step.at <= at) {
                 // Two releases may run: the one that registers is the one that is in such a state.
-                Some(visit) if call.operation != REGISTER || CHANGING.contains(&visit.step.state.as_str()) => visit.done.push(line),
+                Some(visit)
+                    if call.operation != REGISTER || CHANGING.contains(&visit.step.state.as_str()) =>
+                {
+                    visit.done.push(line);
+                }
                 None if call.operation != REGISTER => begun_by.push(line),
                 _ => {}
             }
@@ -85,7 +92,8 @@ pub async fn write(cloud: &Cloud, entry: u64, parts: &[Part]) -> anyhow::Result<
                 stage.clone_from(&visit.stage);
                 let _ = writeln!(text, "  {}", stage.as_deref().unwrap_or("after the stages"));
             }
-            let result = visit.step.result.as_deref().map(|result| format!(" → {result}")).unwrap_or_default();
+            let result =
+                visit.step.result.as_deref().map(|result| format!(" → {result}")).unwrap_or_default();
             let _ = writeln!(text, "  {}{result}", visit.step.state);
             for line in &visit.done {
                 let _ = writeln!(text, "      {line}");
@@ -170,9 +178,10 @@ impl Words<'_> {
         let about = match operation.as_str() {
             "ecs:UpdateService" => {
                 let (service, revision) = subject.split_once(' ').unwrap_or((subject, ""));
-                let whose = self
-                    .release_of(revision)
-                    .map_or_else(|| "what it ran before".to_owned(), |id| format!("the revision of {}", self.name(id)));
+                let whose = self.release_of(revision).map_or_else(
+                    || "what it ran before".to_owned(),
+                    |id| format!("the revision of {}", self.name(id)),
+                );
                 format!("{service} to {whose}")
             }
             "states:StartExecution" => self.name(subject),

@@ -18,8 +18,8 @@ use slipway_core::name::StageName;
 use slipway_core::protocol::{End, StepTask};
 use slipway_core::release::Ending;
 use slipway_core::step::{
-    AcquireLockInput, Acquired, Approved, Baked, CaptureBaselineInput, Captured, Deployed, FinishReleaseInput, Passed, ReleaseInput,
-    StageInput, TASKS, VerifiedServices, VerifyServicesInput,
+    AcquireLockInput, Acquired, Approved, Baked, CaptureBaselineInput, Captured, Deployed,
+    FinishReleaseInput, Passed, ReleaseInput, StageInput, TASKS, VerifiedServices, VerifyServicesInput,
 };
 use workflow::{Workflow, functions, repository};
 
@@ -54,9 +54,15 @@ fn hold<T: JsonSchema + Serialize + DeserializeOwned>(name: &str) -> Vec<String>
     assert!(!examples.is_empty(), "there is an example of {name} in {}", folder.display());
     for file in &examples {
         let example = json_of(&folder.join(file));
-        jsonschema::validate(&schema, &example).unwrap_or_else(|error| panic!("{file} does not fit its schema: {error}"));
-        let read: T = serde_json::from_value(example.clone()).unwrap_or_else(|error| panic!("{file} is not read: {error}"));
-        assert_eq!(serde_json::to_value(read).expect("it is written"), example, "{file} is written as it was read");
+        jsonschema::validate(&schema, &example)
+            .unwrap_or_else(|error| panic!("{file} does not fit its schema: {error}"));
+        let read: T = serde_json::from_value(example.clone())
+            .unwrap_or_else(|error| panic!("{file} is not read: {error}"));
+        assert_eq!(
+            serde_json::to_value(read).expect("it is written"),
+            example,
+            "{file} is written as it was read"
+        );
     }
     examples
 }
@@ -92,12 +98,16 @@ fn every_document_between_states_has_its_schema_and_an_example() {
 #[test]
 fn the_example_of_a_failure_ends_as_the_example_of_an_ending() {
     let example = |name: &str| json_of(&statemachine().join("examples").join(name));
-    let input: FinishReleaseInput = serde_json::from_value(example("finish-release.input.failure.json")).expect("it is read");
+    let input: FinishReleaseInput =
+        serde_json::from_value(example("finish-release.input.failure.json")).expect("it is read");
     let staging = StageName::new("staging").expect("a name");
 
     let ending = ending(input.failure.as_ref(), &[staging]);
 
-    assert_eq!(serde_json::to_value(ending).expect("it is written"), example("finish-release.output.rolled-back.json"));
+    assert_eq!(
+        serde_json::to_value(ending).expect("it is written"),
+        example("finish-release.output.rolled-back.json")
+    );
 }
 
 #[test]
@@ -124,8 +134,10 @@ fn every_example_of_a_task_is_one_that_its_step_reads() {
 fn every_example_of_an_event_is_in_the_list() {
     let folder = repository("tests/events");
     let readme = text_of(&folder.join("README.md"));
-    let rows = readme.lines().filter(|line| line.starts_with("| `")).filter_map(|line| line.split('|').nth(1));
-    let listed: Vec<_> = rows.flat_map(|cell| cell.split('`').skip(1).step_by(2)).map(ToOwned::to_owned).collect();
+    let rows =
+        readme.lines().filter(|line| line.starts_with("| `")).filter_map(|line| line.split('|').nth(1));
+    let listed: Vec<_> =
+        rows.flat_map(|cell| cell.split('`').skip(1).step_by(2)).map(ToOwned::to_owned).collect();
     let mut there = files_in(&folder);
     there.remove("README.md");
     assert_eq!(listed.iter().cloned().collect::<BTreeSet<_>>(), there);
@@ -134,29 +146,43 @@ fn every_example_of_an_event_is_in_the_list() {
 
 #[test]
 fn the_picture_in_the_readme_is_the_workflow() {
-    let (begin, end) = ("<!-- made from release.asl.yaml -->\n```mermaid\n", "```\n<!-- end of the picture -->");
+    let (begin, end) =
+        ("<!-- made from release.asl.yaml -->\n```mermaid\n", "```\n<!-- end of the picture -->");
     let readme = text_of(&statemachine().join("README.md"));
     let (before, rest) = readme.split_once(begin).expect("the README has a place for the picture");
     let (_, after) = rest.split_once(end).expect("the picture ends");
 
     let picture = picture::of(&Workflow::read().definition);
-    expectorate::assert_contents(statemachine().join("README.md"), &format!("{before}{begin}{picture}{end}{after}"));
+    expectorate::assert_contents(
+        statemachine().join("README.md"),
+        &format!("{before}{begin}{picture}{end}{after}"),
+    );
 }
 
 #[test]
 fn the_list_of_functions_in_the_readme_is_the_table() {
     let readme = text_of(&repository("functions/README.md"));
-    let rows = readme.lines().filter(|line| line.starts_with("| `")).map(|line| line.split('|').map(str::trim).collect::<Vec<_>>());
+    let rows = readme
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .map(|line| line.split('|').map(str::trim).collect::<Vec<_>>());
     // Of a step the states that it does; of another function in words what wakes it.
     let states = |cell: &str| -> Vec<_> {
-        if cell.starts_with('`') { cell.split('`').skip(1).step_by(2).map(ToOwned::to_owned).collect() } else { Vec::new() }
+        if cell.starts_with('`') {
+            cell.split('`').skip(1).step_by(2).map(ToOwned::to_owned).collect()
+        } else {
+            Vec::new()
+        }
     };
-    let listed: BTreeMap<_, _> = rows.map(|cells| (cells[1].trim_matches('`').to_owned(), states(cells[2]))).collect();
-    let table: BTreeMap<_, _> = functions().into_iter().map(|(name, function)| (name, function.states)).collect();
+    let listed: BTreeMap<_, _> =
+        rows.map(|cells| (cells[1].trim_matches('`').to_owned(), states(cells[2]))).collect();
+    let table: BTreeMap<_, _> =
+        functions().into_iter().map(|(name, function)| (name, function.states)).collect();
     assert_eq!(listed, table);
 
     let folders = files_in(&repository("functions"));
-    let crates = folders.into_iter().filter(|name| repository(&format!("functions/{name}/src/main.rs")).is_file());
+    let crates =
+        folders.into_iter().filter(|name| repository(&format!("functions/{name}/src/main.rs")).is_file());
     assert_eq!(crates.collect::<BTreeSet<_>>(), table.into_keys().collect(), "every function has its crate");
 }
 
@@ -175,8 +201,13 @@ fn every_fault_has_its_test_or_says_why_not() {
                 Some(("cloud", name)) => repository.join("tests/e2e/tests/cloud").join(name),
                 _ => repository.join("functions/shared").join(file),
             };
-            let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("row {row}: {}: {error}", file.display()));
-            assert!(text.contains(&format!("fn {test}(")), "row {row}: {} has no test {test}", file.display());
+            let text = fs::read_to_string(&file)
+                .unwrap_or_else(|error| panic!("row {row}: {}: {error}", file.display()));
+            assert!(
+                text.contains(&format!("fn {test}(")),
+                "row {row}: {} has no test {test}",
+                file.display()
+            );
         } else {
             assert!(shown.len() > 40, "row {row} says why it is not shown, and what stands in: {shown}");
         }
@@ -186,19 +217,29 @@ fn every_fault_has_its_test_or_says_why_not() {
 
 #[test]
 fn the_runbook_says_what_to_do_for_every_alarm_and_every_outcome() {
-    let read = |file: &str| fs::read_to_string(statemachine().join("..").join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+    let read = |file: &str| {
+        fs::read_to_string(statemachine().join("..").join(file))
+            .unwrap_or_else(|error| panic!("{file}: {error}"))
+    };
     let (runbook, alarms) = (read("docs/runbook.md"), read("infra/modules/observability/alarms.tf"));
 
     // "${var.name}-${function}-errors" = { and "${var.name}-no-reconciliation" => {: what follows the last placeholder.
-    let names = alarms.lines().filter(|line| line.ends_with("= {") || line.ends_with("=> {")).filter_map(|line| line.split('"').nth(1));
-    let suffixes: BTreeSet<&str> = names.filter_map(|name| Some(name.rsplit_once('}')?.1)).filter(|suffix| !suffix.is_empty()).collect();
+    let names = alarms
+        .lines()
+        .filter(|line| line.ends_with("= {") || line.ends_with("=> {"))
+        .filter_map(|line| line.split('"').nth(1));
+    let suffixes: BTreeSet<&str> =
+        names.filter_map(|name| Some(name.rsplit_once('}')?.1)).filter(|suffix| !suffix.is_empty()).collect();
     let missing: Vec<_> = suffixes.iter().filter(|suffix| !runbook.contains(&format!("{suffix}`"))).collect();
     assert!(suffixes.len() > 10, "{suffixes:?}");
     assert!(missing.is_empty(), "the runbook does not have {missing:?}");
 
     let headings: Vec<_> = runbook.lines().filter(|line| line.starts_with("## ")).collect();
     for outcome in ["RELEASED", "ROLLED_BACK", "REJECTED", "EXPIRED", "SUPERSEDED", "FAILED", "STUCK"] {
-        assert!(headings.iter().any(|heading| heading.contains(outcome)), "the runbook has no section for {outcome}");
+        assert!(
+            headings.iter().any(|heading| heading.contains(outcome)),
+            "the runbook has no section for {outcome}"
+        );
     }
     assert_eq!(headings.get(1), Some(&"## STUCK"), "the worst comes first");
 }

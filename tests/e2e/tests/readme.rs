@@ -21,7 +21,10 @@ fn shown() -> Vec<(Vec<String>, Value)> {
     let mut lines = readme.lines();
     while let Some(line) = lines.next() {
         if let Some(arguments) = line.strip_prefix("$ cargo lambda invoke ") {
-            let output = lines.next().and_then(|output| serde_json::from_str(output).ok()).expect("the README shows its output");
+            let output = lines
+                .next()
+                .and_then(|output| serde_json::from_str(output).ok())
+                .expect("the README shows its output");
             commands.push((arguments.split(' ').map(ToOwned::to_owned).collect(), output));
         }
     }
@@ -31,9 +34,17 @@ fn shown() -> Vec<(Vec<String>, Value)> {
 /// What `eval "$(cargo local env)"` sets.
 async fn environment() -> Vec<(String, String)> {
     let script = "eval \"$(cargo local env)\"; env";
-    let output = Command::new("bash").args(["-c", script]).current_dir(repository()).output().await.expect("bash runs");
+    let output = Command::new("bash")
+        .args(["-c", script])
+        .current_dir(repository())
+        .output()
+        .await
+        .expect("bash runs");
     let text = String::from_utf8(output.stdout).expect("text");
-    text.lines().filter_map(|line| line.split_once('=')).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    text.lines()
+        .filter_map(|line| line.split_once('='))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
 }
 
 fn cargo_lambda(environment: &[(String, String)]) -> Command {
@@ -45,7 +56,11 @@ fn cargo_lambda(environment: &[(String, String)]) -> Command {
 async fn watching(environment: &[(String, String)], port: u16) -> Child {
     let mut watch = cargo_lambda(environment);
     // A process group of its own, which ends with it.
-    watch.args(["watch", "--invoke-port", &port.to_string()]).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+    watch
+        .args(["watch", "--invoke-port", &port.to_string()])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0);
     let child = watch.spawn().expect("cargo lambda is in the local cloud's environment");
     for _ in 0..100 {
         if tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
@@ -59,11 +74,16 @@ async fn watching(environment: &[(String, String)], port: u16) -> Child {
 #[tokio::test]
 async fn the_readmes_cargo_lambda_commands_answer_what_it_shows() {
     let settings = Settings::discover(None).expect("settings");
-    Cloud::attach(&settings).await.expect("a local cloud runs: `cargo local test` starts one, or `cargo local up`");
+    Cloud::attach(&settings)
+        .await
+        .expect("a local cloud runs: `cargo local test` starts one, or `cargo local up`");
     let commands = shown();
     assert!(commands.len() >= 2, "the README shows the commands");
     let environment = environment().await;
-    let port = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr()).expect("a free port").port();
+    let port = TcpListener::bind(("127.0.0.1", 0))
+        .and_then(|listener| listener.local_addr())
+        .expect("a free port")
+        .port();
     let mut watch = watching(&environment, port).await;
 
     let mut answers = Vec::new();
@@ -83,8 +103,9 @@ async fn the_readmes_cargo_lambda_commands_answer_what_it_shows() {
 
     for ((arguments, expected), answer) in commands.iter().zip(answers) {
         let text = String::from_utf8_lossy(&answer.stdout);
-        let mut value: Value = serde_json::from_str(text.trim())
-            .unwrap_or_else(|error| panic!("{arguments:?}: {error}: {text}{}", String::from_utf8_lossy(&answer.stderr)));
+        let mut value: Value = serde_json::from_str(text.trim()).unwrap_or_else(|error| {
+            panic!("{arguments:?}: {error}: {text}{}", String::from_utf8_lossy(&answer.stderr))
+        });
         if value["result"] == "DUPLICATE" {
             // The cloud has received it before.
             value["result"] = "STARTED".into();

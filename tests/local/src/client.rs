@@ -37,7 +37,10 @@ pub async fn sdk(endpoint: &str) -> SdkConfig {
         .credentials_provider(Credentials::new(KEY, KEY, None, None, "slipway-local"))
         .retry_config(RetryConfig::standard().with_max_attempts(3))
         .timeout_config(
-            TimeoutConfig::builder().connect_timeout(Duration::from_secs(2)).operation_attempt_timeout(Duration::from_secs(20)).build(),
+            TimeoutConfig::builder()
+                .connect_timeout(Duration::from_secs(2))
+                .operation_attempt_timeout(Duration::from_secs(20))
+                .build(),
         )
         .load()
         .await

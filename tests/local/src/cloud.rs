@@ -116,7 +116,12 @@ impl Cloud {
     pub async fn attach(settings: &Settings) -> anyhow::Result<Self> {
         let state = StateFolder::new(&settings.state);
         let running = state.running()?;
-        Ok(Self { sdk: client::sdk(&running.endpoint).await, running, state, application: settings.repository.join("tests/app") })
+        Ok(Self {
+            sdk: client::sdk(&running.endpoint).await,
+            running,
+            state,
+            application: settings.repository.join("tests/app"),
+        })
     }
 
     /// The cloud of `SLIPWAY_LOCAL`, or the person's own.
@@ -200,12 +205,21 @@ impl Cloud {
                 behaviour: options.behaviour,
                 make: options.make,
                 migration: options.migration.clone(),
-                platforms: if options.multi_architecture { Platform::ALL.to_vec() } else { vec![Platform::host()] },
+                platforms: if options.multi_architecture {
+                    Platform::ALL.to_vec()
+                } else {
+                    vec![Platform::host()]
+                },
             },
         )?;
         let tag = options.tag.clone().unwrap_or_else(|| options.version.clone());
         let digest = image::push(&built, &Url::parse(self.endpoint())?, repository, &tag).await?;
-        Ok(Pushed { repository: repository.to_owned(), tag, digest, at: crate::clock::now().as_millisecond() })
+        Ok(Pushed {
+            repository: repository.to_owned(),
+            tag,
+            digest,
+            at: crate::clock::now().as_millisecond(),
+        })
     }
 
     /// Changes what scans found, and how databases are.
@@ -234,7 +248,12 @@ impl Cloud {
     /// # Errors
     ///
     /// When none comes in time.
-    pub async fn wait_for_mail(&self, known: usize, patience: Duration, accepts: impl Fn(&Mail) -> bool) -> anyhow::Result<Mail> {
+    pub async fn wait_for_mail(
+        &self,
+        known: usize,
+        patience: Duration,
+        accepts: impl Fn(&Mail) -> bool,
+    ) -> anyhow::Result<Mail> {
         mail::wait(&self.state.inbox(), known, patience, accepts).await
     }
 
@@ -288,7 +307,10 @@ impl Cloud {
                 return Ok(execution);
             }
             if started.elapsed() > patience {
-                bail!("no release of {digest} began within {} s; see `cargo local logs receive-push`", patience.as_secs());
+                bail!(
+                    "no release of {digest} began within {} s; see `cargo local logs receive-push`",
+                    patience.as_secs()
+                );
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
@@ -304,7 +326,10 @@ impl Cloud {
         let mut execution = self.wait_for_release(digest, patience).await?;
         while execution.is_running() {
             if started.elapsed() > patience {
-                bail!("the release of {digest} did not end within {} s; see `cargo local status`", patience.as_secs());
+                bail!(
+                    "the release of {digest} did not end within {} s; see `cargo local status`",
+                    patience.as_secs()
+                );
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
             execution = releases::describe(&self.sdk, &execution.arn).await?;
@@ -325,7 +350,11 @@ impl Cloud {
                 return Ok(execution);
             }
             if started.elapsed() > patience {
-                bail!("{} did not end within {} s; see `cargo local status`", execution.name, patience.as_secs());
+                bail!(
+                    "{} did not end within {} s; see `cargo local status`",
+                    execution.name,
+                    patience.as_secs()
+                );
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
@@ -341,7 +370,10 @@ impl Cloud {
         Ok(configuration.stages.iter().map(|stage| stage.name.to_string()).collect())
     }
 
-    async fn configuration(&self, application: &str) -> anyhow::Result<slipway_core::application::Application> {
+    async fn configuration(
+        &self,
+        application: &str,
+    ) -> anyhow::Result<slipway_core::application::Application> {
         let name = format!("/slipway/applications/{application}");
         let parameter = aws_sdk_ssm::Client::new(&self.sdk).get_parameter().name(name).send().await;
         let parameter = parameter.with_context(|| format!("no application is called {application}"))?;
@@ -359,10 +391,22 @@ impl Cloud {
         let stage = configuration.stages.last().context("an application without stages")?;
         let service = stage.services.first().context("a stage without services")?;
         let ecs = aws_sdk_ecs::Client::new(&self.sdk);
-        let services = ecs.describe_services().cluster(stage.cluster()).services(service.service.as_str()).send().await?;
-        let running = services.services().first().and_then(|service| service.task_definition()).context("the service runs nothing")?;
+        let services = ecs
+            .describe_services()
+            .cluster(stage.cluster())
+            .services(service.service.as_str())
+            .send()
+            .await?;
+        let running = services
+            .services()
+            .first()
+            .and_then(|service| service.task_definition())
+            .context("the service runs nothing")?;
         let definition = ecs.describe_task_definition().task_definition(running).send().await?;
-        let images = definition.task_definition().map(|definition| definition.container_definitions()).unwrap_or_default();
+        let images = definition
+            .task_definition()
+            .map(|definition| definition.container_definitions())
+            .unwrap_or_default();
         Ok(images.iter().find_map(|container| digest_of(container.image()?)))
     }
 

@@ -5,7 +5,9 @@ use aws_config::SdkConfig;
 use aws_sdk_lambda::{primitives::Blob, types::InvocationType};
 use aws_sdk_sqs::{
     error::SdkError,
-    types::{Message, MessageSystemAttributeName::SentTimestamp, QueueAttributeName::ApproximateNumberOfMessages},
+    types::{
+        Message, MessageSystemAttributeName::SentTimestamp, QueueAttributeName::ApproximateNumberOfMessages,
+    },
 };
 use serde_json::Value;
 
@@ -47,7 +49,12 @@ pub async fn not_empty(sdk: &SdkConfig) -> anyhow::Result<Vec<Queue>> {
         if !name.ends_with(ENDING) {
             continue;
         }
-        let answer = sqs.get_queue_attributes().queue_url(url).attribute_names(ApproximateNumberOfMessages).send().await?;
+        let answer = sqs
+            .get_queue_attributes()
+            .queue_url(url)
+            .attribute_names(ApproximateNumberOfMessages)
+            .send()
+            .await?;
         let count = answer.attributes().and_then(|attributes| attributes.get(&ApproximateNumberOfMessages));
         let messages = count.and_then(|count| count.parse().ok()).unwrap_or(0);
         if messages > 0 {
@@ -77,7 +84,11 @@ pub async fn replay(sdk: &SdkConfig, queue: &str) -> anyhow::Result<Vec<Replayed
     let mut replayed = Vec::new();
     let mut kept = Vec::new();
     loop {
-        let receive = sqs.receive_message().queue_url(&url).max_number_of_messages(10).visibility_timeout(HIDDEN_SECONDS);
+        let receive = sqs
+            .receive_message()
+            .queue_url(&url)
+            .max_number_of_messages(10)
+            .visibility_timeout(HIDDEN_SECONDS);
         let receive = receive.message_attribute_names("All").message_system_attribute_names(SentTimestamp);
         let messages = receive.send().await?.messages.unwrap_or_default();
         if messages.is_empty() {
@@ -85,25 +96,41 @@ pub async fn replay(sdk: &SdkConfig, queue: &str) -> anyhow::Result<Vec<Replayed
         }
         for message in messages {
             let handle = message.receipt_handle().context("a message without a handle")?.to_owned();
-            let function = redrive(&lambda, queue, &message, begun).await.map_err(|error| format!("{error:#}"));
+            let function =
+                redrive(&lambda, queue, &message, begun).await.map_err(|error| format!("{error:#}"));
             if function.is_ok() {
                 sqs.delete_message().queue_url(&url).receipt_handle(handle).send().await?;
             } else {
                 kept.push(handle);
             }
-            replayed.push(Replayed { message: message.message_id().unwrap_or_default().to_owned(), function });
+            replayed
+                .push(Replayed { message: message.message_id().unwrap_or_default().to_owned(), function });
         }
     }
     for handle in kept {
-        sqs.change_message_visibility().queue_url(&url).receipt_handle(handle).visibility_timeout(0).send().await?;
+        sqs.change_message_visibility()
+            .queue_url(&url)
+            .receipt_handle(handle)
+            .visibility_timeout(0)
+            .send()
+            .await?;
     }
     Ok(replayed)
 }
 
 /// Hands one message's event to its function, and says to which.
-async fn redrive(lambda: &aws_sdk_lambda::Client, queue: &str, message: &Message, begun: i64) -> anyhow::Result<String> {
+async fn redrive(
+    lambda: &aws_sdk_lambda::Client,
+    queue: &str,
+    message: &Message,
+    begun: i64,
+) -> anyhow::Result<String> {
     let (function, event) = letter(queue, message, begun)?;
-    let invoke = lambda.invoke().function_name(&function).invocation_type(InvocationType::Event).payload(Blob::new(event));
+    let invoke = lambda
+        .invoke()
+        .function_name(&function)
+        .invocation_type(InvocationType::Event)
+        .payload(Blob::new(event));
     invoke.send().await.with_context(|| format!("{function} did not take it"))?;
     Ok(function)
 }
@@ -111,7 +138,10 @@ async fn redrive(lambda: &aws_sdk_lambda::Client, queue: &str, message: &Message
 /// The function that a message is for, and the event in it. A rule's message names its target; the other queues are
 /// named after their function.
 fn letter(queue: &str, message: &Message, begun: i64) -> anyhow::Result<(String, String)> {
-    let sent = message.attributes().and_then(|attributes| attributes.get(&SentTimestamp)).and_then(|sent| sent.parse::<i64>().ok());
+    let sent = message
+        .attributes()
+        .and_then(|attributes| attributes.get(&SentTimestamp))
+        .and_then(|sent| sent.parse::<i64>().ok());
     if sent.is_some_and(|sent| sent > begun) {
         // A function that fails on it returns it to the queue: without an end this would go in circles.
         bail!("it came while this ran");
@@ -119,9 +149,14 @@ fn letter(queue: &str, message: &Message, begun: i64) -> anyhow::Result<(String,
     let body = message.body().unwrap_or_default();
     let parsed: Value = serde_json::from_str(body).context("it is not JSON")?;
     if parsed.get("DDBStreamBatchInfo").is_some() {
-        bail!("it only points at changes of the table, and holds none of them: the reconciler makes up for it");
+        bail!(
+            "it only points at changes of the table, and holds none of them: the reconciler makes up for it"
+        );
     }
-    let target = message.message_attributes().and_then(|attributes| attributes.get("TARGET_ARN")).and_then(|target| target.string_value());
+    let target = message
+        .message_attributes()
+        .and_then(|attributes| attributes.get("TARGET_ARN"))
+        .and_then(|target| target.string_value());
     let function = match target {
         Some(target) if !target.contains(":lambda:") => bail!("its target {target} is no function"),
         Some(target) => target.to_owned(),
@@ -144,13 +179,18 @@ mod tests {
 
     #[test]
     fn a_message_is_redriven_to_the_function_that_it_was_for() {
-        let of_function = Message::builder().body(r#"{"detail":{}}"#).attributes(SentTimestamp, "999").build();
-        let of_rule =
-            Message::builder().body("{}").message_attributes("TARGET_ARN", target("arn:aws:lambda:r:a:function:slipway-reconcile")).build();
+        let of_function =
+            Message::builder().body(r#"{"detail":{}}"#).attributes(SentTimestamp, "999").build();
+        let of_rule = Message::builder()
+            .body("{}")
+            .message_attributes("TARGET_ARN", target("arn:aws:lambda:r:a:function:slipway-reconcile"))
+            .build();
 
-        let (function, event) = letter("slipway-receive-push-dead-letters", &of_function, BEGUN).expect("a letter");
+        let (function, event) =
+            letter("slipway-receive-push-dead-letters", &of_function, BEGUN).expect("a letter");
         assert_eq!((function.as_str(), event.as_str()), ("slipway-receive-push", r#"{"detail":{}}"#));
-        let (function, _) = letter("slipway-execution-ended-dead-letters", &of_rule, BEGUN).expect("a letter");
+        let (function, _) =
+            letter("slipway-execution-ended-dead-letters", &of_rule, BEGUN).expect("a letter");
         assert_eq!(function, "arn:aws:lambda:r:a:function:slipway-reconcile");
     }
 
@@ -159,9 +199,18 @@ mod tests {
         let queue = "slipway-resume-release-dead-letters";
         for (message, why) in [
             (Message::builder().body(r#"{"DDBStreamBatchInfo":{"shardId":"1"}}"#).build(), "the reconciler"),
-            (Message::builder().body("{}").attributes(SentTimestamp, "1001").build(), "it came while this ran"),
+            (
+                Message::builder().body("{}").attributes(SentTimestamp, "1001").build(),
+                "it came while this ran",
+            ),
             (Message::builder().body("hello").build(), "it is not JSON"),
-            (Message::builder().body("{}").message_attributes("TARGET_ARN", target("arn:aws:sqs:r:a:other")).build(), "is no function"),
+            (
+                Message::builder()
+                    .body("{}")
+                    .message_attributes("TARGET_ARN", target("arn:aws:sqs:r:a:other"))
+                    .build(),
+                "is no function",
+            ),
         ] {
             let reason = letter(queue, &message, BEGUN).expect_err("it is kept").to_string();
             assert!(reason.contains(why), "{reason}");

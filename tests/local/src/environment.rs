@@ -34,15 +34,20 @@ impl Environment {
     /// When there is no fitting Python, or a package cannot be installed.
     pub async fn prepare(settings: &Settings) -> anyhow::Result<Self> {
         let folder = settings.shared().join("python");
-        fs::create_dir_all(settings.shared()).with_context(|| format!("{} cannot be made", settings.shared().display()))?;
+        fs::create_dir_all(settings.shared())
+            .with_context(|| format!("{} cannot be made", settings.shared().display()))?;
         // Two clouds of one clone may start at the same time.
         let lock = fs::File::create(settings.shared().join("python.lock"))?;
-        let _lock = tokio::task::spawn_blocking(move || Flock::lock(lock, FlockArg::LockExclusive)).await?.map_err(|(_, error)| error)?;
+        let _lock = tokio::task::spawn_blocking(move || Flock::lock(lock, FlockArg::LockExclusive))
+            .await?
+            .map_err(|(_, error)| error)?;
 
         let environment = Self { folder };
         let pins = environment.pins(settings)?;
         let stamp = environment.folder.join("installed");
-        if fs::read_to_string(&stamp).is_ok_and(|installed| installed == pins) && environment.program("python").exists() {
+        if fs::read_to_string(&stamp).is_ok_and(|installed| installed == pins)
+            && environment.program("python").exists()
+        {
             return Ok(environment);
         }
 
@@ -108,7 +113,10 @@ fn python(settings: &Settings) -> anyhow::Result<PathBuf> {
         bail!("{} is Python {}.{}: {advice}", python.display(), found.0, found.1);
     }
     if answer(&python, "import venv, ensurepip").is_err() {
-        bail!("{} cannot make environments: install its venv module (Debian and Ubuntu: `apt install python3-venv`)", python.display());
+        bail!(
+            "{} cannot make environments: install its venv module (Debian and Ubuntu: `apt install python3-venv`)",
+            python.display()
+        );
     }
     Ok(python)
 }

@@ -54,7 +54,10 @@ impl ScanResult {
     /// A scan that is done, with findings as pairs of name and severity.
     #[must_use]
     pub fn complete(findings: &[(&str, &str)]) -> Self {
-        let findings = findings.iter().map(|(name, severity)| ScanFinding { name: (*name).to_owned(), severity: (*severity).to_owned() });
+        let findings = findings.iter().map(|(name, severity)| ScanFinding {
+            name: (*name).to_owned(),
+            severity: (*severity).to_owned(),
+        });
         Self { status: "COMPLETE".to_owned(), findings: findings.collect() }
     }
 

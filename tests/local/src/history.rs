@@ -64,12 +64,21 @@ impl History {
         let mut releases = Vec::new();
         for (_, started) in list::<Started>(&table, &format!("APPLICATION#{application}")).await? {
             let ended = list::<serde_json::Value>(&table, &format!("RELEASE#{}", started.release.id)).await?;
-            let ended = ended.into_iter().find(|(sk, _)| sk == "ENDING").map(|(_, ended)| serde_json::from_value(ended)).transpose()?;
+            let ended = ended
+                .into_iter()
+                .find(|(sk, _)| sk == "ENDING")
+                .map(|(_, ended)| serde_json::from_value(ended))
+                .transpose()?;
             releases.push(Past { started, ended });
         }
         releases.reverse();
         let quarantines = list(&table, &format!("QUARANTINE#{application}")).await?.into_iter().collect();
-        let lock = list(&table, &format!("LOCK#{application}")).await?.into_iter().next().map(|(_, lock)| lock).unwrap_or_default();
+        let lock = list(&table, &format!("LOCK#{application}"))
+            .await?
+            .into_iter()
+            .next()
+            .map(|(_, lock)| lock)
+            .unwrap_or_default();
         Ok(Self { releases, quarantines, lock })
     }
 
@@ -92,10 +101,16 @@ impl History {
     #[must_use]
     pub fn change_failure_rate(&self) -> Option<f64> {
         let count = |outcomes: &[Outcome]| {
-            let matching = self.releases.iter().filter(|past| past.outcome().is_some_and(|outcome| outcomes.contains(&outcome)));
+            let matching = self
+                .releases
+                .iter()
+                .filter(|past| past.outcome().is_some_and(|outcome| outcomes.contains(&outcome)));
             u32::try_from(matching.count()).unwrap_or(u32::MAX)
         };
-        let (bad, all) = (count(&[Outcome::RolledBack, Outcome::Stuck]), count(&[Outcome::Released, Outcome::RolledBack, Outcome::Stuck]));
+        let (bad, all) = (
+            count(&[Outcome::RolledBack, Outcome::Stuck]),
+            count(&[Outcome::Released, Outcome::RolledBack, Outcome::Stuck]),
+        );
         (all > 0).then(|| f64::from(bad) / f64::from(all))
     }
 
@@ -103,8 +118,13 @@ impl History {
     /// first.
     #[must_use]
     pub fn lead_time(&self) -> Option<SignedDuration> {
-        let released = self.releases.iter().filter(|past| past.outcome() == Some(Outcome::Released) && past.started.asked.is_none());
-        let mut times: Vec<_> = released.filter_map(|past| Some(past.ended.as_ref()?.at.duration_since(past.started.pushed_at))).collect();
+        let released = self
+            .releases
+            .iter()
+            .filter(|past| past.outcome() == Some(Outcome::Released) && past.started.asked.is_none());
+        let mut times: Vec<_> = released
+            .filter_map(|past| Some(past.ended.as_ref()?.at.duration_since(past.started.pushed_at)))
+            .collect();
         times.sort();
         times.get(times.len() / 2).copied()
     }
@@ -116,7 +136,9 @@ impl History {
     /// When no release had it, or several images fit; the error lists what there is.
     pub fn image(&self, name: &str) -> anyhow::Result<Image> {
         let digits = name.strip_prefix("sha256:").unwrap_or(name);
-        let fits = |image: &&Image| image.tag == name || (digits.len() >= 6 && image.digest.hex().starts_with(digits));
+        let fits = |image: &&Image| {
+            image.tag == name || (digits.len() >= 6 && image.digest.hex().starts_with(digits))
+        };
         let mut found: Vec<Image> = Vec::new();
         for image in self.images().filter(fits) {
             if !found.iter().any(|other| other.digest == image.digest) {
@@ -126,7 +148,8 @@ impl History {
         match found.as_slice() {
             [one] => Ok(one.clone()),
             [] => {
-                let mut known: Vec<_> = self.images().map(|image| format!("{} ({})", image.tag, image.digest.short())).collect();
+                let mut known: Vec<_> =
+                    self.images().map(|image| format!("{} ({})", image.tag, image.digest.short())).collect();
                 let mut seen = HashSet::new();
                 known.retain(|image| seen.insert(image.clone()));
                 bail!("no release had the image {name:?}; write a tag or a digest of: {}", known.join(", "))
@@ -149,7 +172,9 @@ impl History {
         let released: Vec<_> = released.map(|past| &past.started.release.image).collect();
         let first = released.iter().rposition(|image| Some(&image.digest) == runs);
         let image = released.get(first.map_or(0, |first| first + 1)).copied().cloned();
-        image.context("there is nothing to roll back to: no image was released before what runs; name one with --to")
+        image.context(
+            "there is nothing to roll back to: no image was released before what runs; name one with --to",
+        )
     }
 
     /// The releases that wait for the lock, the newest push first.
@@ -216,7 +241,10 @@ pub async fn audit(sdk: &SdkConfig, application: &str) -> anyhow::Result<Vec<Sea
     Ok(entries.into_iter().map(|(_, sealed)| sealed).collect())
 }
 
-async fn list<T: DeserializeOwned>(table: &aws_sdk_dynamodb::Client, pk: &str) -> anyhow::Result<Vec<(String, T)>> {
+async fn list<T: DeserializeOwned>(
+    table: &aws_sdk_dynamodb::Client,
+    pk: &str,
+) -> anyhow::Result<Vec<(String, T)>> {
     let query = table
         .query()
         .table_name(TABLE)
@@ -225,8 +253,10 @@ async fn list<T: DeserializeOwned>(table: &aws_sdk_dynamodb::Client, pk: &str) -
     let mut items = query.consistent_read(true).into_paginator().items().send();
     let mut found = Vec::new();
     while let Some(item) = items.try_next().await? {
-        let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default();
-        let document = serde_json::from_str(&text("document")).with_context(|| format!("{pk} {} is not what it should be", text("sk")))?;
+        let text =
+            |name: &str| item.get(name).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default();
+        let document = serde_json::from_str(&text("document"))
+            .with_context(|| format!("{pk} {} is not what it should be", text("sk")))?;
         found.push((text("sk"), document));
     }
     Ok(found)
@@ -258,9 +288,11 @@ mod tests {
             past("v2", "b", Some("RELEASED")),
             past("v1", "a", Some("RELEASED")),
         ];
-        let quarantine =
-            json!({ "release": "web-v3", "outcome": "ROLLED_BACK", "reason": "it answered 500", "at": "2026-11-20T08:01:00Z" });
-        let quarantines = HashMap::from([(format!("sha256:{}", "c".repeat(64)), serde_json::from_value(quarantine).expect("it fits"))]);
+        let quarantine = json!({ "release": "web-v3", "outcome": "ROLLED_BACK", "reason": "it answered 500", "at": "2026-11-20T08:01:00Z" });
+        let quarantines = HashMap::from([(
+            format!("sha256:{}", "c".repeat(64)),
+            serde_json::from_value(quarantine).expect("it fits"),
+        )]);
         History { releases, quarantines, lock: Lock::default() }
     }
 
@@ -272,9 +304,18 @@ mod tests {
     fn a_rollback_goes_to_the_newest_image_that_was_released_before_what_runs() {
         assert_eq!(history().before(Some(&digest("b"))).expect("there is one").tag, "v1");
         assert_eq!(history().before(None).expect("there is one").tag, "v2");
-        assert_eq!(history().before(Some(&digest("e"))).expect("what runs was not released by Slipway").tag, "v2");
+        assert_eq!(
+            history().before(Some(&digest("e"))).expect("what runs was not released by Slipway").tag,
+            "v2"
+        );
         let alone = History { releases: vec![past("v2", "b", Some("RELEASED"))], ..History::default() };
-        assert!(alone.before(Some(&digest("b"))).expect_err("there is none").to_string().contains("nothing to roll back to"));
+        assert!(
+            alone
+                .before(Some(&digest("b")))
+                .expect_err("there is none")
+                .to_string()
+                .contains("nothing to roll back to")
+        );
     }
 
     #[test]
@@ -309,7 +350,11 @@ mod tests {
         let mut history = history();
         history.releases.push(past("v1", "a", Some("FAILED")));
         let error = history.image("v9").expect_err("there is none").to_string();
-        assert_eq!(error.matches("v1 (").count(), 1, "an image that was released twice is named once: {error}");
+        assert_eq!(
+            error.matches("v1 (").count(),
+            1,
+            "an image that was released twice is named once: {error}"
+        );
     }
 
     #[test]

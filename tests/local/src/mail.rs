@@ -53,10 +53,19 @@ impl Mail {
 /// When the folder or a mail in it cannot be read.
 pub fn read(inbox: &Path) -> anyhow::Result<Vec<Mail>> {
     let entries = fs::read_dir(inbox).with_context(|| format!("{} cannot be read", inbox.display()))?;
-    let mut files: Vec<_> =
-        entries.flatten().map(|entry| entry.path()).filter(|file| file.extension().is_some_and(|extension| extension == "json")).collect();
+    let mut files: Vec<_> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|file| file.extension().is_some_and(|extension| extension == "json"))
+        .collect();
     files.sort();
-    files.iter().map(|file| serde_json::from_slice(&fs::read(file)?).with_context(|| format!("{} is not a mail", file.display()))).collect()
+    files
+        .iter()
+        .map(|file| {
+            serde_json::from_slice(&fs::read(file)?)
+                .with_context(|| format!("{} is not a mail", file.display()))
+        })
+        .collect()
 }
 
 /// Waits for a mail that is not among the first `known` ones and that the test accepts.
@@ -64,7 +73,12 @@ pub fn read(inbox: &Path) -> anyhow::Result<Vec<Mail>> {
 /// # Errors
 ///
 /// When none comes in time.
-pub async fn wait(inbox: &Path, known: usize, patience: Duration, accepts: impl Fn(&Mail) -> bool) -> anyhow::Result<Mail> {
+pub async fn wait(
+    inbox: &Path,
+    known: usize,
+    patience: Duration,
+    accepts: impl Fn(&Mail) -> bool,
+) -> anyhow::Result<Mail> {
     let started = Instant::now();
     while started.elapsed() < patience {
         if let Some(mail) = read(inbox)?.into_iter().skip(known).find(&accepts) {

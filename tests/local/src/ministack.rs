@@ -5,7 +5,9 @@ use std::{path::Path, process::Stdio, time::Duration};
 use anyhow::{Context as _, bail};
 use tokio::process::Command;
 
-use crate::{Pace, Settings, client, environment::Environment, process::Group, state::StateFolder, wire::Wire};
+use crate::{
+    Pace, Settings, client, environment::Environment, process::Group, state::StateFolder, wire::Wire,
+};
 
 /// How long MiniStack may take until it answers.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -73,7 +75,8 @@ pub async fn start(
 
 async fn answering(port: u16) {
     let address = format!("{}/_ministack/health", endpoint(port));
-    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(2)).build().unwrap_or_default();
+    let client =
+        reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(2)).build().unwrap_or_default();
     while !client.get(&address).send().await.is_ok_and(|answer| answer.status().is_success()) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

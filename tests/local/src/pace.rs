@@ -28,7 +28,11 @@ impl Pace {
             Self::Normal => &[],
             // The first is the corrections' own. MiniStack multiplies what the workflow's retries and waits take by the
             // second.
-            Self::Quick => &[("SLIPWAY_QUICK", "true"), ("SFN_WAIT_SCALE", "0.1"), ("LAMBDA_ASYNC_RETRY_BASE_SECONDS", "0.2")],
+            Self::Quick => &[
+                ("SLIPWAY_QUICK", "true"),
+                ("SFN_WAIT_SCALE", "0.1"),
+                ("LAMBDA_ASYNC_RETRY_BASE_SECONDS", "0.2"),
+            ],
         }
     }
 }

@@ -42,7 +42,11 @@ pub struct Page {
 ///
 /// When nothing answers at the address.
 pub async fn open(address: &Url) -> anyhow::Result<Page> {
-    let answer = client::browser(address)?.get(address.clone()).send().await.with_context(|| format!("{address} does not answer"))?;
+    let answer = client::browser(address)?
+        .get(address.clone())
+        .send()
+        .await
+        .with_context(|| format!("{address} does not answer"))?;
     Page::read(answer).await
 }
 
@@ -95,7 +99,8 @@ impl Page {
     /// The form that has the answer's button, with its hidden fields, the reason and that button.
     fn form(&self, answer: Answer, reason: Option<&str>) -> Option<Form> {
         let document = Html::parse_document(&self.html);
-        let (forms, controls) = (Selector::parse("form").ok()?, Selector::parse("input, button, textarea").ok()?);
+        let (forms, controls) =
+            (Selector::parse("form").ok()?, Selector::parse("input, button, textarea").ok()?);
         for form in document.select(&forms) {
             let mut fields = Vec::new();
             let mut pressed = false;
@@ -178,7 +183,10 @@ mod tests {
         let form = page.form(Answer::Reject, Some("not today")).expect("a form");
 
         assert_eq!(form.action, "/approvals/x");
-        assert_eq!(serde_urlencoded::to_string(form.fields).expect("pairs"), "digest=sha256%3A1&reason=not+today&decision=reject");
+        assert_eq!(
+            serde_urlencoded::to_string(form.fields).expect("pairs"),
+            "digest=sha256%3A1&reason=not+today&decision=reject"
+        );
     }
 
     #[test]

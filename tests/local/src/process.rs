@@ -31,7 +31,10 @@ impl Group {
     /// When the command cannot be started.
     pub fn start(command: &mut Command) -> anyhow::Result<Self> {
         let program = command.as_std().get_program().to_owned();
-        let child = command.process_group(0).spawn().with_context(|| format!("`{}` cannot be started", program.to_string_lossy()))?;
+        let child = command
+            .process_group(0)
+            .spawn()
+            .with_context(|| format!("`{}` cannot be started", program.to_string_lossy()))?;
         let id = child.id().context("a child that has already ended")?;
         Ok(Self { child, leader: Pid::from_raw(i32::try_from(id)?), ended: false })
     }
@@ -83,8 +86,11 @@ impl Drop for Group {
 /// last lines of its output follow.
 pub async fn run(command: &mut Command, log: &Path) -> anyhow::Result<()> {
     let words = words_of(command);
-    let file =
-        std::fs::File::options().create(true).append(true).open(log).with_context(|| format!("{} cannot be written", log.display()))?;
+    let file = std::fs::File::options()
+        .create(true)
+        .append(true)
+        .open(log)
+        .with_context(|| format!("{} cannot be written", log.display()))?;
     let start = file.metadata()?.len();
     command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
     let status = Group::start(command)?.wait().await?;
@@ -115,7 +121,12 @@ pub async fn run_shown(command: &mut Command) -> anyhow::Result<()> {
 fn words_of(command: &Command) -> String {
     let command = command.as_std();
     let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
-    std::iter::once(program).chain(command.get_args()).take(4).map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
+    std::iter::once(program)
+        .chain(command.get_args())
+        .take(4)
+        .map(OsStr::to_string_lossy)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// Whether a process of this number exists.
@@ -127,7 +138,10 @@ pub fn exists(process: i32) -> bool {
 /// The command line of a process, when there is one of that number.
 #[must_use]
 pub fn command_line(process: i32) -> Option<String> {
-    let answer = std::process::Command::new("ps").args(["-ww", "-o", "command=", "-p", &process.to_string()]).output().ok()?;
+    let answer = std::process::Command::new("ps")
+        .args(["-ww", "-o", "command=", "-p", &process.to_string()])
+        .output()
+        .ok()?;
     let line = String::from_utf8_lossy(&answer.stdout).trim().to_owned();
     (!line.is_empty()).then_some(line)
 }

@@ -92,8 +92,11 @@ pub struct Seconds(pub Duration);
 impl fmt::Display for Seconds {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0.as_secs_f64();
-        let text =
-            if seconds < 60.0 { format!("{seconds:.1} s") } else { format!("{} min {} s", self.0.as_secs() / 60, self.0.as_secs() % 60) };
+        let text = if seconds < 60.0 {
+            format!("{seconds:.1} s")
+        } else {
+            format!("{} min {} s", self.0.as_secs() / 60, self.0.as_secs() % 60)
+        };
         formatter.pad(&text)
     }
 }

@@ -110,7 +110,9 @@ pub async fn describe(sdk: &SdkConfig, arn: &str) -> anyhow::Result<Execution> {
         stopped: answer.stop_date().and_then(|time| time.to_millis().ok()),
         input: document(answer.input()).unwrap_or_default(),
         output: (*answer.status() == ExecutionStatus::Succeeded).then(|| document(answer.output())).flatten(),
-        failure: answer.error().map(|error| (error.to_owned(), answer.cause().unwrap_or_default().to_owned())),
+        failure: answer
+            .error()
+            .map(|error| (error.to_owned(), answer.cause().unwrap_or_default().to_owned())),
     })
 }
 
@@ -150,12 +152,26 @@ fn step(event: &HistoryEvent) -> Option<Step> {
     let is_map = event.r#type().as_str().starts_with("MapState");
     if let Some(entered) = event.state_entered_event_details() {
         let input = serde_json::from_str(entered.input().unwrap_or_default()).unwrap_or_default();
-        return Some(Step { state: entered.name().to_owned(), stage: stage_of(&input), entered: true, is_map, at, result: None });
+        return Some(Step {
+            state: entered.name().to_owned(),
+            stage: stage_of(&input),
+            entered: true,
+            is_map,
+            at,
+            result: None,
+        });
     }
     let exited = event.state_exited_event_details()?;
     let is_task = event.r#type().as_str().starts_with("TaskState");
-    let output: Value = exited.output().filter(|_| is_task).and_then(|output| serde_json::from_str(output).ok()).unwrap_or_default();
-    let result = [&output["result"], &output["Payload"]["result"]].into_iter().find_map(Value::as_str).map(str::to_owned);
+    let output: Value = exited
+        .output()
+        .filter(|_| is_task)
+        .and_then(|output| serde_json::from_str(output).ok())
+        .unwrap_or_default();
+    let result = [&output["result"], &output["Payload"]["result"]]
+        .into_iter()
+        .find_map(Value::as_str)
+        .map(str::to_owned);
     Some(Step { state: exited.name().to_owned(), stage: None, entered: false, is_map, at, result })
 }
 
@@ -165,7 +181,11 @@ fn stage_of(input: &Value) -> Option<String> {
         let position = usize::try_from(input["position"].as_u64()?).ok()?;
         input["application"]["stages"].get(position)?["name"].as_str()
     };
-    input["stage"].as_str().or_else(|| input["stage"]["name"].as_str()).or_else(by_position).map(str::to_owned)
+    input["stage"]
+        .as_str()
+        .or_else(|| input["stage"]["name"].as_str())
+        .or_else(by_position)
+        .map(str::to_owned)
 }
 
 /// The first value of that name, however deep.

@@ -12,8 +12,17 @@ use slipway_core::request::SOURCE;
 ///
 /// When EventBridge cannot be asked, or does not take it.
 pub async fn put(sdk: &SdkConfig, detail_type: &str, detail: &Value) -> anyhow::Result<()> {
-    let entry = PutEventsRequestEntry::builder().source(SOURCE).detail_type(detail_type).detail(detail.to_string()).build();
-    let answer = aws_sdk_eventbridge::Client::new(sdk).put_events().entries(entry).send().await.context("EventBridge does not answer")?;
+    let entry = PutEventsRequestEntry::builder()
+        .source(SOURCE)
+        .detail_type(detail_type)
+        .detail(detail.to_string())
+        .build();
+    let answer = aws_sdk_eventbridge::Client::new(sdk)
+        .put_events()
+        .entries(entry)
+        .send()
+        .await
+        .context("EventBridge does not answer")?;
     if answer.failed_entry_count() > 0 {
         bail!("EventBridge did not take the event: {:?}", answer.entries());
     }
@@ -33,8 +42,12 @@ mod tests {
         let runbook = include_str!("../../../docs/runbook.md");
         let commands = runbook.split("aws events put-events --entries '").skip(1);
         let arguments = commands.map(|command| command.split_once('\'').expect("bash's quote ends").0);
-        let filled = arguments.map(|entries| entries.replace("sha256:…", &format!("sha256:{}", "a1".repeat(32))).replace('…', ""));
-        filled.flat_map(|entries| serde_json::from_str::<Vec<Value>>(&entries).expect("a list of entries")).collect()
+        let filled = arguments.map(|entries| {
+            entries.replace("sha256:…", &format!("sha256:{}", "a1".repeat(32))).replace('…', "")
+        });
+        filled
+            .flat_map(|entries| serde_json::from_str::<Vec<Value>>(&entries).expect("a list of entries"))
+            .collect()
     }
 
     #[test]
@@ -44,9 +57,13 @@ mod tests {
             let detail = entry["Detail"].as_str().expect("a detail");
             let detail_type = entry["DetailType"].as_str().expect("a type").to_owned();
             match detail_type.as_str() {
-                "Release Requested" => drop(serde_json::from_str::<ReleaseRequested>(detail).expect("it fits")),
+                "Release Requested" => {
+                    drop(serde_json::from_str::<ReleaseRequested>(detail).expect("it fits"));
+                }
                 "Abort Requested" => drop(serde_json::from_str::<AbortRequested>(detail).expect("it fits")),
-                "Quarantine Lift Requested" => drop(serde_json::from_str::<LiftRequested>(detail).expect("it fits")),
+                "Quarantine Lift Requested" => {
+                    drop(serde_json::from_str::<LiftRequested>(detail).expect("it fits"));
+                }
                 other => panic!("there is no request {other}"),
             }
             assert_eq!(entry["Source"], SOURCE);

@@ -39,7 +39,9 @@ impl Settings {
             .ancestors()
             .find(|folder| folder.join("tests/local/ministack/__main__.py").is_file())
             .map(Path::to_owned)
-            .with_context(|| format!("{} is not inside Slipway's repository: run this in a clone of it", working.display()))?;
+            .with_context(|| {
+                format!("{} is not inside Slipway's repository: run this in a clone of it", working.display())
+            })?;
         let target = match environment.get(&OsString::from("CARGO_TARGET_DIR")) {
             Some(folder) if !folder.is_empty() => working.join(folder),
             _ => target_of(&repository)?,
@@ -68,7 +70,9 @@ impl Settings {
     /// The first executable file of that name on the person's PATH.
     #[must_use]
     pub fn program(&self, name: &str) -> Option<PathBuf> {
-        env::split_paths(self.variable("PATH")?).map(|folder| folder.join(name)).find(|file| is_executable(file))
+        env::split_paths(self.variable("PATH")?)
+            .map(|folder| folder.join(name))
+            .find(|file| is_executable(file))
     }
 
     /// What is shared by all clouds of this clone: the Python environment, a downloaded Terraform.
@@ -97,6 +101,7 @@ fn target_of(repository: &Path) -> anyhow::Result<PathBuf> {
     if !answer.status.success() {
         bail!("`cargo metadata` failed: {}", String::from_utf8_lossy(&answer.stderr).trim());
     }
-    let metadata: Metadata = serde_json::from_slice(&answer.stdout).context("`cargo metadata` answered something unexpected")?;
+    let metadata: Metadata =
+        serde_json::from_slice(&answer.stdout).context("`cargo metadata` answered something unexpected")?;
     Ok(metadata.target_directory)
 }

@@ -197,7 +197,11 @@ impl StateFolder {
     ///
     /// When another supervisor holds it.
     pub fn supervise(&self) -> anyhow::Result<Flock<fs::File>> {
-        let file = fs::File::options().create(true).truncate(false).write(true).open(self.0.join("supervisor.lock"))?;
+        let file = fs::File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(self.0.join("supervisor.lock"))?;
         let mut held = Flock::lock(file, FlockArg::LockExclusiveNonblock)
             .map_err(|_| anyhow::anyhow!("a local cloud already runs in {}", self.0.display()))?;
         held.set_len(0)?;

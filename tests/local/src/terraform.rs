@@ -128,8 +128,8 @@ impl Terraform {
     /// When `terraform output` fails.
     pub async fn outputs(&self) -> anyhow::Result<BTreeMap<String, Value>> {
         let answer = self.command(["output", "-json", "-no-color"]).output().await?;
-        let outputs: BTreeMap<String, Value> =
-            serde_json::from_slice(&answer.stdout).context("`terraform output` answered something unexpected")?;
+        let outputs: BTreeMap<String, Value> = serde_json::from_slice(&answer.stdout)
+            .context("`terraform output` answered something unexpected")?;
         Ok(outputs.into_iter().map(|(name, output)| (name, output["value"].clone())).collect())
     }
 

@@ -37,18 +37,30 @@ impl Alarms {
                 .alarm_types(AlarmType::MetricAlarm)
                 .alarm_types(AlarmType::CompositeAlarm)
                 .max_records(100);
-            let answer = Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk("cloudwatch:DescribeAlarms", error))?;
-            let metric = answer.metric_alarms().iter().map(|alarm| (alarm.alarm_name(), alarm.state_value(), alarm.state_reason()));
-            let composite = answer.composite_alarms().iter().map(|alarm| (alarm.alarm_name(), alarm.state_value(), alarm.state_reason()));
+            let answer = Box::pin(request.send())
+                .await
+                .map_err(|error| AwsError::from_sdk("cloudwatch:DescribeAlarms", error))?;
+            let metric = answer
+                .metric_alarms()
+                .iter()
+                .map(|alarm| (alarm.alarm_name(), alarm.state_value(), alarm.state_reason()));
+            let composite = answer
+                .composite_alarms()
+                .iter()
+                .map(|alarm| (alarm.alarm_name(), alarm.state_value(), alarm.state_reason()));
             readings.extend(metric.chain(composite).filter_map(|(name, state, reason)| {
-                Some(AlarmReading { name: name?.to_owned(), state: state_of(state), reason: reason.unwrap_or_default().to_owned() })
+                Some(AlarmReading {
+                    name: name?.to_owned(),
+                    state: state_of(state),
+                    reason: reason.unwrap_or_default().to_owned(),
+                })
             }));
         }
         Ok(readings)
     }
 
-    /// The first time that an alarm went into ALARM from then on, whatever it is now. CloudWatch keeps thirty days of history
-    /// ("Alarm history" under "Using Amazon CloudWatch alarms", Amazon CloudWatch user guide).
+    /// The first time that an alarm went into ALARM from then on, whatever it is now. CloudWatch keeps thirty days of
+    /// history ("Alarm history" under "Using Amazon CloudWatch alarms", Amazon CloudWatch user guide).
     ///
     /// # Errors
     ///
@@ -67,7 +79,11 @@ impl Alarms {
             .into_paginator()
             .items()
             .send();
-        while let Some(item) = items.try_next().await.map_err(|error| AwsError::from_sdk("cloudwatch:DescribeAlarmHistory", error))? {
+        while let Some(item) = items
+            .try_next()
+            .await
+            .map_err(|error| AwsError::from_sdk("cloudwatch:DescribeAlarmHistory", error))?
+        {
             if let Some(fired) = fired_of(&item) {
                 return Ok(Some(fired));
             }
@@ -78,7 +94,8 @@ impl Alarms {
 
 /// An item of the history, where the alarm goes into ALARM in it.
 fn fired_of(item: &AlarmHistoryItem) -> Option<Fired> {
-    let data: Value = item.history_data().and_then(|data| serde_json::from_str(data).ok()).unwrap_or_default();
+    let data: Value =
+        item.history_data().and_then(|data| serde_json::from_str(data).ok()).unwrap_or_default();
     let new = &data["newState"];
     // The data are JSON, the summary is words; what one leaves out the other may say.
     let fires = new["stateValue"].as_str().map_or_else(
@@ -114,7 +131,13 @@ mod tests {
             DescribeAlarmsOutput::builder()
                 .metric_alarms(MetricAlarm::builder().alarm_name("a").state_value(StateValue::Ok).build())
                 .metric_alarms(MetricAlarm::builder().alarm_name("b").state_value("NEW".into()).build())
-                .composite_alarms(CompositeAlarm::builder().alarm_name("c").state_value(StateValue::Alarm).state_reason("a or b").build())
+                .composite_alarms(
+                    CompositeAlarm::builder()
+                        .alarm_name("c")
+                        .state_value(StateValue::Alarm)
+                        .state_reason("a or b")
+                        .build(),
+                )
                 .build()
         });
         let alarms = Alarms::new(answering!(aws_sdk_cloudwatch, [&rule]));
@@ -122,13 +145,20 @@ mod tests {
         let readings = alarms.read(&["a".into(), "b".into(), "c".into()]).await.expect("CloudWatch answers");
 
         let states: Vec<_> = readings.iter().map(|reading| (reading.name.as_str(), reading.state)).collect();
-        assert_eq!(states, [("a", AlarmState::Ok), ("b", AlarmState::InsufficientData), ("c", AlarmState::Alarm)]);
+        assert_eq!(
+            states,
+            [("a", AlarmState::Ok), ("b", AlarmState::InsufficientData), ("c", AlarmState::Alarm)]
+        );
     }
 
     #[tokio::test]
     async fn an_alarm_that_rang_and_is_quiet_again_is_found_in_its_history() {
         let item = |second: i64, data: &str, summary: &str| {
-            AlarmHistoryItem::builder().timestamp(DateTime::from_secs(second)).history_data(data).history_summary(summary).build()
+            AlarmHistoryItem::builder()
+                .timestamp(DateTime::from_secs(second))
+                .history_data(data)
+                .history_summary(summary)
+                .build()
         };
         let quiet = r#"{"version":"1.0","oldState":{"stateValue":"ALARM"},"newState":{"stateValue":"OK","stateReason":"fine"}}"#;
         let fires = r#"{"version":"1.0","oldState":{"stateValue":"OK"},"newState":{"stateValue":"ALARM","stateReason":"5 of 5"}}"#;
@@ -138,18 +168,26 @@ mod tests {
             (item(10, "", "Alarm updated from OK to ALARM"), item(11, fires, ""), Some((10, ""))),
         ] {
             let page = |item: AlarmHistoryItem, next: Option<&str>| {
-                DescribeAlarmHistoryOutput::builder().alarm_history_items(item).set_next_token(next.map(ToOwned::to_owned)).build()
+                DescribeAlarmHistoryOutput::builder()
+                    .alarm_history_items(item)
+                    .set_next_token(next.map(ToOwned::to_owned))
+                    .build()
             };
             let (first, second) = (page(first, Some("more")), page(second, None));
             let newest_last = mock!(aws_sdk_cloudwatch::Client::describe_alarm_history)
-                .match_requests(|request| request.next_token().is_none() && request.scan_by() == Some(&ScanBy::TimestampAscending))
+                .match_requests(|request| {
+                    request.next_token().is_none() && request.scan_by() == Some(&ScanBy::TimestampAscending)
+                })
                 .then_output(move || first.clone());
             let more = mock!(aws_sdk_cloudwatch::Client::describe_alarm_history)
                 .match_requests(|request| request.next_token() == Some("more"))
                 .then_output(move || second.clone());
             let alarms = Alarms::new(answering!(aws_sdk_cloudwatch, [&newest_last, &more]));
 
-            let fired = alarms.first_fired("a", Timestamp::from_second(9).expect("in range")).await.expect("CloudWatch answers");
+            let fired = alarms
+                .first_fired("a", Timestamp::from_second(9).expect("in range"))
+                .await
+                .expect("CloudWatch answers");
 
             assert_eq!(fired.as_ref().map(|fired| (fired.at.as_second(), fired.reason.as_str())), expected);
         }

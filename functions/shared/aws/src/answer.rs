@@ -18,9 +18,14 @@ pub(crate) struct Answer(Arc<Mutex<Vec<u8>>>);
 impl Answer {
     /// A field of the answer.
     pub(crate) fn field(&self, operation: &'static str, name: &str) -> Result<Value, AwsError> {
-        let body = self.0.lock().map_err(|_| AwsError::unusable(operation, "an answer that could not be kept"))?;
-        let mut answer: Value = serde_json::from_slice(&body).map_err(|error| AwsError::unusable(operation, error.to_string()))?;
-        answer.get_mut(name).map(Value::take).ok_or_else(|| AwsError::unusable(operation, format!("an answer without {name}")))
+        let body =
+            self.0.lock().map_err(|_| AwsError::unusable(operation, "an answer that could not be kept"))?;
+        let mut answer: Value = serde_json::from_slice(&body)
+            .map_err(|error| AwsError::unusable(operation, error.to_string()))?;
+        answer
+            .get_mut(name)
+            .map(Value::take)
+            .ok_or_else(|| AwsError::unusable(operation, format!("an answer without {name}")))
     }
 }
 

@@ -3,9 +3,13 @@
 use std::time::Duration;
 
 use aws_sdk_ecr::Client;
-use aws_sdk_ecr::operation::describe_image_scan_findings::{DescribeImageScanFindingsError, DescribeImageScanFindingsOutput};
+use aws_sdk_ecr::operation::describe_image_scan_findings::{
+    DescribeImageScanFindingsError, DescribeImageScanFindingsOutput,
+};
 use aws_sdk_ecr::operation::describe_images::DescribeImagesError;
-use aws_sdk_ecr::types::{DescribeImagesFilter, EnhancedImageScanFinding, ImageDetail, ImageIdentifier, ImageScanFinding, TagStatus};
+use aws_sdk_ecr::types::{
+    DescribeImagesFilter, EnhancedImageScanFinding, ImageDetail, ImageIdentifier, ImageScanFinding, TagStatus,
+};
 use jiff::Timestamp;
 use serde_json::Value;
 use slipway_core::image::{Digest, Image};
@@ -57,19 +61,28 @@ impl Repositories {
         let request = self.client.describe_images().repository_name(image.repository.as_str()).image_ids(id);
         match Box::pin(request.send()).await {
             Ok(answer) => answer.image_details().first().map(|detail| tagged(OPERATION, detail)).transpose(),
-            Err(error) if error.as_service_error().is_some_and(DescribeImagesError::is_image_not_found_exception) => Ok(None),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(DescribeImagesError::is_image_not_found_exception) =>
+            {
+                Ok(None)
+            }
             Err(error) => Err(AwsError::from_sdk(OPERATION, error)),
         }
     }
 
-    /// The commit that an image was built from, where its manifest says so: its annotation `org.opencontainers.image.revision`
-    /// (OCI image specification, "Annotations"). Of an index without one the first image in it is asked.
+    /// The commit that an image was built from, where its manifest says so: its annotation
+    /// `org.opencontainers.image.revision` (OCI image specification, "Annotations"). Of an index without one the
+    /// first image in it is asked.
     ///
     /// # Errors
     ///
     /// When ECR cannot be asked.
     pub async fn revision(&self, image: &Image) -> Result<Option<String>, AwsError> {
-        let Some(manifest) = self.manifest(&image.repository, image.digest.as_str()).await? else { return Ok(None) };
+        let Some(manifest) = self.manifest(&image.repository, image.digest.as_str()).await? else {
+            return Ok(None);
+        };
         if let Some(revision) = annotated(&manifest) {
             return Ok(Some(revision));
         }
@@ -79,22 +92,30 @@ impl Repositories {
         }
     }
 
-    /// The images that a scanner looks at: the image itself, or those of an index, without what describes them (attestations).
+    /// The images that a scanner looks at: the image itself, or those of an index, without what describes them
+    /// (attestations).
     ///
     /// # Errors
     ///
     /// When ECR cannot be asked.
     pub async fn scanned_images(&self, image: &Image) -> Result<Vec<Digest>, AwsError> {
-        let Some(manifest) = self.manifest(&image.repository, image.digest.as_str()).await? else { return Ok(Vec::new()) };
+        let Some(manifest) = self.manifest(&image.repository, image.digest.as_str()).await? else {
+            return Ok(Vec::new());
+        };
         let Some(images) = manifest["manifests"].as_array() else { return Ok(vec![image.digest.clone()]) };
         let is_image = |entry: &&Value| {
-            entry["annotations"]["vnd.docker.reference.type"].is_null() && entry["platform"]["os"].as_str() != Some("unknown")
+            entry["annotations"]["vnd.docker.reference.type"].is_null()
+                && entry["platform"]["os"].as_str() != Some("unknown")
         };
-        Ok(images.iter().filter(is_image).filter_map(|entry| Digest::new(entry["digest"].as_str()?).ok()).collect())
+        Ok(images
+            .iter()
+            .filter(is_image)
+            .filter_map(|entry| Digest::new(entry["digest"].as_str()?).ok())
+            .collect())
     }
 
-    /// What ECR says of the scan of one image, basic or enhanced. Of the findings of an enhanced scan those count that are not
-    /// closed or suppressed.
+    /// What ECR says of the scan of one image, basic or enhanced. Of the findings of an enhanced scan those count
+    /// that are not closed or suppressed.
     ///
     /// # Errors
     ///
@@ -103,19 +124,34 @@ impl Repositories {
     pub async fn scan(&self, repository: &RepositoryName, digest: &Digest) -> Result<Scan, AwsError> {
         const OPERATION: &str = "ecr:DescribeImageScanFindings";
         let id = ImageIdentifier::builder().image_digest(digest.as_str()).build();
-        let request = self.client.describe_image_scan_findings().repository_name(repository.as_str()).image_id(id);
+        let request =
+            self.client.describe_image_scan_findings().repository_name(repository.as_str()).image_id(id);
         let mut pages = request.into_paginator().send();
         let mut findings = Vec::new();
         while let Some(page) = pages.next().await {
             let page = match page {
                 Ok(page) => page,
-                Err(error) if error.as_service_error().is_some_and(DescribeImageScanFindingsError::is_scan_not_found_exception) => {
+                Err(error)
+                    if error
+                        .as_service_error()
+                        .is_some_and(DescribeImageScanFindingsError::is_scan_not_found_exception) =>
+                {
                     return Ok(Scan::Pending {
-                        why: format!("there is no scan of {}@{}: turn on scanning on push", repository, digest.short()),
+                        why: format!(
+                            "there is no scan of {}@{}: turn on scanning on push",
+                            repository,
+                            digest.short()
+                        ),
                     });
                 }
-                Err(error) if error.as_service_error().is_some_and(DescribeImageScanFindingsError::is_image_not_found_exception) => {
-                    return Ok(Scan::Impossible { why: format!("the registry has no image {repository}@{digest}") });
+                Err(error)
+                    if error
+                        .as_service_error()
+                        .is_some_and(DescribeImageScanFindingsError::is_image_not_found_exception) =>
+                {
+                    return Ok(Scan::Impossible {
+                        why: format!("the registry has no image {repository}@{digest}"),
+                    });
                 }
                 Err(error) => return Err(AwsError::from_sdk(OPERATION, error)),
             };
@@ -123,7 +159,9 @@ impl Repositories {
                 return Ok(unfinished);
             }
             if let Some(some) = page.image_scan_findings() {
-                let open = |finding: &&EnhancedImageScanFinding| finding.status().is_none_or(|status| status == "ACTIVE");
+                let open = |finding: &&EnhancedImageScanFinding| {
+                    finding.status().is_none_or(|status| status == "ACTIVE")
+                };
                 findings.extend(some.findings().iter().map(basic));
                 findings.extend(some.enhanced_findings().iter().filter(open).map(enhanced));
             }
@@ -141,11 +179,18 @@ impl Repositories {
         let Some(first) = self.scanned_images(image).await?.into_iter().next() else { return Ok(None) };
         let Some(manifest) = self.manifest(&image.repository, first.as_str()).await? else { return Ok(None) };
         let Some(config) = manifest["config"]["digest"].as_str() else { return Ok(None) };
-        let request = self.client.get_download_url_for_layer().repository_name(image.repository.as_str()).layer_digest(config);
+        let request = self
+            .client
+            .get_download_url_for_layer()
+            .repository_name(image.repository.as_str())
+            .layer_digest(config);
         let answer = Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
         let url = answer.download_url().ok_or_else(|| AwsError::unusable(OPERATION, "no URL"))?;
-        let text = download(url).await.map_err(|source| AwsError::Transient { operation: OPERATION, source: source.into() })?;
-        let config: Value = serde_json::from_str(&text).map_err(|error| AwsError::unusable(OPERATION, error.to_string()))?;
+        let text = download(url)
+            .await
+            .map_err(|source| AwsError::Transient { operation: OPERATION, source: source.into() })?;
+        let config: Value =
+            serde_json::from_str(&text).map_err(|error| AwsError::unusable(OPERATION, error.to_string()))?;
         Ok(config["config"]["Labels"][label].as_str().map(ToOwned::to_owned))
     }
 
@@ -153,9 +198,14 @@ impl Repositories {
         const OPERATION: &str = "ecr:BatchGetImage";
         let id = ImageIdentifier::builder().image_digest(digest).build();
         let request = self.client.batch_get_image().repository_name(repository.as_str()).image_ids(id);
-        let request = MANIFESTS.iter().fold(request, |request, media_type| request.accepted_media_types(*media_type));
+        let request =
+            MANIFESTS.iter().fold(request, |request, media_type| request.accepted_media_types(*media_type));
         let answer = Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
-        Ok(answer.images().first().and_then(|image| image.image_manifest()).and_then(|text| serde_json::from_str(text).ok()))
+        Ok(answer
+            .images()
+            .first()
+            .and_then(|image| image.image_manifest())
+            .and_then(|text| serde_json::from_str(text).ok()))
     }
 
     /// The repository's images that have a tag. None where there is no such repository.
@@ -169,7 +219,13 @@ impl Repositories {
         let request = self.client.describe_images().repository_name(repository.as_str()).filter(filter);
         match request.into_paginator().items().send().try_collect().await {
             Ok(details) => details.iter().map(|detail| tagged(OPERATION, detail)).collect(),
-            Err(error) if error.as_service_error().is_some_and(DescribeImagesError::is_repository_not_found_exception) => Ok(Vec::new()),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(DescribeImagesError::is_repository_not_found_exception) =>
+            {
+                Ok(Vec::new())
+            }
             Err(error) => Err(AwsError::from_sdk(OPERATION, error)),
         }
     }
@@ -179,7 +235,8 @@ impl Repositories {
 fn unfinished(answer: &DescribeImageScanFindingsOutput) -> Option<Scan> {
     let status = answer.image_scan_status();
     let word = status.and_then(|status| status.status()).map_or("unknown", |status| status.as_str());
-    let description = status.and_then(|status| status.description()).map(|words| format!(" ({words})")).unwrap_or_default();
+    let description =
+        status.and_then(|status| status.description()).map(|words| format!(" ({words})")).unwrap_or_default();
     match word {
         // Of an enhanced scan, which goes on.
         "COMPLETE" | "ACTIVE" => None,
@@ -189,7 +246,11 @@ fn unfinished(answer: &DescribeImageScanFindingsOutput) -> Option<Scan> {
 }
 
 fn basic(finding: &ImageScanFinding) -> Finding {
-    let package = finding.attributes().iter().find(|attribute| attribute.key() == "package_name").and_then(|attribute| attribute.value());
+    let package = finding
+        .attributes()
+        .iter()
+        .find(|attribute| attribute.key() == "package_name")
+        .and_then(|attribute| attribute.value());
     Finding {
         name: finding.name().unwrap_or("a finding without a name").to_owned(),
         severity: Severity::of(finding.severity().map_or("", |severity| severity.as_str())),
@@ -200,7 +261,9 @@ fn basic(finding: &ImageScanFinding) -> Finding {
 fn enhanced(finding: &EnhancedImageScanFinding) -> Finding {
     let vulnerability = finding.package_vulnerability_details();
     let name = vulnerability.and_then(|details| details.vulnerability_id()).or_else(|| finding.title());
-    let package = vulnerability.and_then(|details| details.vulnerable_packages().first()).and_then(|package| package.name());
+    let package = vulnerability
+        .and_then(|details| details.vulnerable_packages().first())
+        .and_then(|package| package.name());
     Finding {
         name: name.unwrap_or("a finding without a name").to_owned(),
         severity: Severity::of(finding.severity().unwrap_or_default()),
@@ -225,9 +288,14 @@ fn annotated(manifest: &Value) -> Option<String> {
 
 fn tagged(operation: &'static str, detail: &ImageDetail) -> Result<Tagged, AwsError> {
     let unusable = |what: &str| AwsError::unusable(operation, format!("an image without {what}"));
-    let digest = detail.image_digest().and_then(|digest| Digest::new(digest).ok()).ok_or_else(|| unusable("digest"))?;
+    let digest = detail
+        .image_digest()
+        .and_then(|digest| Digest::new(digest).ok())
+        .ok_or_else(|| unusable("digest"))?;
     let pushed_at = detail.image_pushed_at().ok_or_else(|| unusable("the time of its push"))?;
-    let pushed_at = i64::try_from(pushed_at.as_nanos() / 1_000_000).ok().and_then(|at| Timestamp::from_millisecond(at).ok());
+    let pushed_at = i64::try_from(pushed_at.as_nanos() / 1_000_000)
+        .ok()
+        .and_then(|at| Timestamp::from_millisecond(at).ok());
     Ok(Tagged {
         digest,
         tags: detail.image_tags().to_vec(),
@@ -241,7 +309,10 @@ mod tests {
     use aws_sdk_ecr::operation::batch_get_image::BatchGetImageOutput;
     use aws_sdk_ecr::operation::describe_images::{DescribeImagesError, DescribeImagesOutput};
     use aws_sdk_ecr::types::error::{ImageNotFoundException, ScanNotFoundException};
-    use aws_sdk_ecr::types::{Attribute, ImageDetail, ImageScanFindings, ImageScanStatus, PackageVulnerabilityDetails, VulnerablePackage};
+    use aws_sdk_ecr::types::{
+        Attribute, ImageDetail, ImageScanFindings, ImageScanStatus, PackageVulnerabilityDetails,
+        VulnerablePackage,
+    };
     use aws_smithy_mocks::mock;
     use slipway_core::image::Digest;
     use slipway_core::name::RepositoryName;
@@ -259,15 +330,18 @@ mod tests {
 
     #[tokio::test]
     async fn a_digest_that_ecr_does_not_know_is_an_answer_and_no_error() {
-        let unknown = mock!(aws_sdk_ecr::Client::describe_images)
-            .then_error(|| DescribeImagesError::ImageNotFoundException(ImageNotFoundException::builder().build()));
+        let unknown = mock!(aws_sdk_ecr::Client::describe_images).then_error(|| {
+            DescribeImagesError::ImageNotFoundException(ImageNotFoundException::builder().build())
+        });
         let repositories = Repositories::new(answering!(aws_sdk_ecr, [&unknown]));
 
         assert_eq!(repositories.find(&image()).await.expect("an answer"), None);
     }
 
     fn manifest(text: &'static str) -> BatchGetImageOutput {
-        BatchGetImageOutput::builder().images(aws_sdk_ecr::types::Image::builder().image_manifest(text).build()).build()
+        BatchGetImageOutput::builder()
+            .images(aws_sdk_ecr::types::Image::builder().image_manifest(text).build())
+            .build()
     }
 
     #[tokio::test]
@@ -281,21 +355,25 @@ mod tests {
         let repositories = Repositories::new(answering!(aws_sdk_ecr, [&index, &first]));
         assert_eq!(repositories.revision(&image()).await.expect("an answer").as_deref(), Some("4f5c0a1b"));
 
-        let strange = mock!(aws_sdk_ecr::Client::batch_get_image)
-            .then_output(|| manifest(r#"{"annotations":{"org.opencontainers.image.revision":"click http://example.com"}}"#));
+        let strange = mock!(aws_sdk_ecr::Client::batch_get_image).then_output(|| {
+            manifest(r#"{"annotations":{"org.opencontainers.image.revision":"click http://example.com"}}"#)
+        });
         let repositories = Repositories::new(answering!(aws_sdk_ecr, [&strange]));
         assert_eq!(repositories.revision(&image()).await.expect("an answer"), None);
     }
 
     fn scanned(status: &str, findings: ImageScanFindings) -> DescribeImageScanFindingsOutput {
         DescribeImageScanFindingsOutput::builder()
-            .image_scan_status(ImageScanStatus::builder().status(status.into()).description("in words").build())
+            .image_scan_status(
+                ImageScanStatus::builder().status(status.into()).description("in words").build(),
+            )
             .image_scan_findings(findings)
             .build()
     }
 
     async fn scan(answer: DescribeImageScanFindingsOutput) -> Scan {
-        let rule = mock!(aws_sdk_ecr::Client::describe_image_scan_findings).then_output(move || answer.clone());
+        let rule =
+            mock!(aws_sdk_ecr::Client::describe_image_scan_findings).then_output(move || answer.clone());
         let repositories = Repositories::new(answering!(aws_sdk_ecr, [&rule]));
         repositories.scan(&image().repository, &image().digest).await.expect("ECR answers")
     }
@@ -303,8 +381,13 @@ mod tests {
     #[tokio::test]
     async fn the_findings_of_basic_and_enhanced_scans_are_read_alike() {
         let package = Attribute::builder().key("package_name").value("openssl").build().expect("a key");
-        let basic = ImageScanFinding::builder().name("CVE-2026-1").severity("HIGH".into()).attributes(package).build();
-        let found = Finding { name: "CVE-2026-1".into(), severity: Severity::High, package: "openssl".into() };
+        let basic = ImageScanFinding::builder()
+            .name("CVE-2026-1")
+            .severity("HIGH".into())
+            .attributes(package)
+            .build();
+        let found =
+            Finding { name: "CVE-2026-1".into(), severity: Severity::High, package: "openssl".into() };
         let answer = scanned("COMPLETE", ImageScanFindings::builder().findings(basic).build());
         assert_eq!(scan(answer).await, Scan::Done { findings: vec![found.clone()] });
 
@@ -313,23 +396,42 @@ mod tests {
             .vulnerable_packages(VulnerablePackage::builder().name("openssl").build())
             .build();
         let enhanced = |status: &str| {
-            EnhancedImageScanFinding::builder().severity("HIGH").status(status).package_vulnerability_details(details.clone()).build()
+            EnhancedImageScanFinding::builder()
+                .severity("HIGH")
+                .status(status)
+                .package_vulnerability_details(details.clone())
+                .build()
         };
-        let findings = ImageScanFindings::builder().enhanced_findings(enhanced("ACTIVE")).enhanced_findings(enhanced("SUPPRESSED")).build();
+        let findings = ImageScanFindings::builder()
+            .enhanced_findings(enhanced("ACTIVE"))
+            .enhanced_findings(enhanced("SUPPRESSED"))
+            .build();
         assert_eq!(scan(scanned("ACTIVE", findings)).await, Scan::Done { findings: vec![found] });
     }
 
     #[tokio::test]
     async fn a_scan_that_has_no_result_is_none_that_passes() {
         for status in ["IN_PROGRESS", "PENDING"] {
-            assert!(matches!(scan(scanned(status, ImageScanFindings::builder().build())).await, Scan::Pending { .. }), "{status}");
+            assert!(
+                matches!(
+                    scan(scanned(status, ImageScanFindings::builder().build())).await,
+                    Scan::Pending { .. }
+                ),
+                "{status}"
+            );
         }
-        for status in ["FAILED", "UNSUPPORTED_IMAGE", "SCAN_ELIGIBILITY_EXPIRED", "FINDINGS_UNAVAILABLE", "NEW_WORD"] {
-            let Scan::Impossible { why } = scan(scanned(status, ImageScanFindings::builder().build())).await else { panic!("{status}") };
+        for status in
+            ["FAILED", "UNSUPPORTED_IMAGE", "SCAN_ELIGIBILITY_EXPIRED", "FINDINGS_UNAVAILABLE", "NEW_WORD"]
+        {
+            let Scan::Impossible { why } = scan(scanned(status, ImageScanFindings::builder().build())).await
+            else {
+                panic!("{status}")
+            };
             assert!(why.contains(status) && why.contains("in words"), "{why}");
         }
-        let none = mock!(aws_sdk_ecr::Client::describe_image_scan_findings)
-            .then_error(|| DescribeImageScanFindingsError::ScanNotFoundException(ScanNotFoundException::builder().build()));
+        let none = mock!(aws_sdk_ecr::Client::describe_image_scan_findings).then_error(|| {
+            DescribeImageScanFindingsError::ScanNotFoundException(ScanNotFoundException::builder().build())
+        });
         let repositories = Repositories::new(answering!(aws_sdk_ecr, [&none]));
         let scan = repositories.scan(&image().repository, &image().digest).await.expect("an answer");
         assert!(matches!(scan, Scan::Pending { why } if why.contains("turn on scanning")));
@@ -350,7 +452,10 @@ mod tests {
 
         let images = repositories.scanned_images(&image()).await.expect("an answer");
 
-        assert_eq!(images.iter().map(Digest::as_str).collect::<Vec<_>>(), [format!("sha256:{}", "b".repeat(64))]);
+        assert_eq!(
+            images.iter().map(Digest::as_str).collect::<Vec<_>>(),
+            [format!("sha256:{}", "b".repeat(64))]
+        );
     }
 
     #[tokio::test]
@@ -368,6 +473,9 @@ mod tests {
         let found = repositories.find(&image()).await.expect("an answer").expect("it is there");
 
         let pushed_at = Timestamp::from_millisecond(1_700_000_000_250).expect("in range");
-        assert_eq!(found, Tagged { digest: image().digest, tags: vec!["v1".into()], pushed_at, media_type: String::new() });
+        assert_eq!(
+            found,
+            Tagged { digest: image().digest, tags: vec!["v1".into()], pushed_at, media_type: String::new() }
+        );
     }
 }

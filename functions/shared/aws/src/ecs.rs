@@ -34,8 +34,8 @@ pub struct Ecs {
 /// A revision of a task definition: the whole document, and what is read of it.
 #[derive(Clone, Debug)]
 pub struct TaskDefinition {
-    /// ECS's own JSON of it. Kept as it came, so that a field which this program's SDK does not know is not lost when the
-    /// document is registered again.
+    /// ECS's own JSON of it. Kept as it came, so that a field which this program's SDK does not know is not lost when
+    /// the document is registered again.
     pub document: Value,
     /// Its ARN.
     pub arn: TaskDefinitionArn,
@@ -69,8 +69,8 @@ pub struct OneOff<'a> {
     pub container: &'a str,
     /// The command.
     pub command: &'a [String],
-    /// What it is called, so that a second request finds the first one's task: letters, digits, hyphens and underscores, 64 at the
-    /// most.
+    /// What it is called, so that a second request finds the first one's task: letters, digits, hyphens and
+    /// underscores, 64 at the most.
     pub name: &'a str,
     /// The release that it is for.
     pub release: &'a ReleaseId,
@@ -130,14 +130,18 @@ impl Ecs {
         let mut views = Vec::with_capacity(names.len());
         // ECS describes ten services a call.
         for some in names.chunks(10) {
-            let request =
-                self.client.describe_services().cluster(cluster).set_services(Some(some.iter().map(ToString::to_string).collect()));
-            let answer = Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
+            let request = self
+                .client
+                .describe_services()
+                .cluster(cluster)
+                .set_services(Some(some.iter().map(ToString::to_string).collect()));
+            let answer =
+                Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
             for service in answer.services() {
                 if service.status() == Some("ACTIVE") {
-                    views.push(
-                        service_view(service).ok_or_else(|| AwsError::unusable(OPERATION, "a service without ARN or task definition"))?,
-                    );
+                    views.push(service_view(service).ok_or_else(|| {
+                        AwsError::unusable(OPERATION, "a service without ARN or task definition")
+                    })?);
                 }
             }
         }
@@ -152,31 +156,46 @@ impl Ecs {
     pub async fn task_definition(&self, arn_or_family: &str) -> Result<Option<TaskDefinition>, AwsError> {
         const OPERATION: &str = "ecs:DescribeTaskDefinition";
         let json = Answer::default();
-        let request = self.client.describe_task_definition().task_definition(arn_or_family).include(TaskDefinitionField::Tags);
+        let request = self
+            .client
+            .describe_task_definition()
+            .task_definition(arn_or_family)
+            .include(TaskDefinitionField::Tags);
         let answer = match Box::pin(request.customize().interceptor(json.clone()).send()).await {
             Ok(answer) => answer,
             Err(error)
-                if error.as_service_error().is_some_and(|error| error.is_client_exception() && is_missing(error.meta().message())) =>
+                if error.as_service_error().is_some_and(|error| {
+                    error.is_client_exception() && is_missing(error.meta().message())
+                }) =>
             {
                 return Ok(None);
             }
             Err(error) => return Err(AwsError::from_sdk(OPERATION, error)),
         };
-        let release = answer.tags().iter().find(|tag| tag.key() == Some(RELEASE_TAG)).and_then(|tag| tag.value().map(ToOwned::to_owned));
-        let found = answer.task_definition().ok_or_else(|| AwsError::unusable(OPERATION, "no task definition"))?;
+        let release = answer
+            .tags()
+            .iter()
+            .find(|tag| tag.key() == Some(RELEASE_TAG))
+            .and_then(|tag| tag.value().map(ToOwned::to_owned));
+        let found =
+            answer.task_definition().ok_or_else(|| AwsError::unusable(OPERATION, "no task definition"))?;
         let document = json.field(OPERATION, "taskDefinition")?;
         Ok(Some(TaskDefinition {
             document,
             arn: arn_of(found.task_definition_arn(), OPERATION)?,
-            images: found.container_definitions().iter().filter_map(|container| container.image().map(ToOwned::to_owned)).collect(),
+            images: found
+                .container_definitions()
+                .iter()
+                .filter_map(|container| container.image().map(ToOwned::to_owned))
+                .collect(),
             release,
             active: found.status() == Some(&types::TaskDefinitionStatus::Active),
         }))
     }
 
-    /// Registers a revision of `family`: the document with its images replaced where `image_for` gives another one, tagged
-    /// with the release and its generation. A client token does not exist for this call: look for the tag before calling it
-    /// again.
+    /// Registers a revision of `family`: the document with its images replaced where `image_for` gives another one,
+    /// tagged with the release and its generation. A client token does not exist for this call: look for the tag
+    /// before calling it again.
     ///
     /// # Errors
     ///
@@ -191,17 +210,21 @@ impl Ecs {
     ) -> Result<TaskDefinitionArn, AwsError> {
         const OPERATION: &str = "ecs:RegisterTaskDefinition";
         let registration = registration(document, family, release, generation, image_for);
-        let body = serde_json::to_vec(&registration).map_err(|error| AwsError::unusable(OPERATION, error.to_string()))?;
+        let body = serde_json::to_vec(&registration)
+            .map_err(|error| AwsError::unusable(OPERATION, error.to_string()))?;
         // The SDK's own types would drop what they do not know of the document, so the request's body is the document.
-        let request = self.client.register_task_definition().family(family).customize().mutate_request(move |request| {
-            request.headers_mut().insert("content-length", body.len().to_string());
-            *request.body_mut() = SdkBody::from(body.clone());
-        });
+        let request = self.client.register_task_definition().family(family).customize().mutate_request(
+            move |request| {
+                request.headers_mut().insert("content-length", body.len().to_string());
+                *request.body_mut() = SdkBody::from(body.clone());
+            },
+        );
         let answer = Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
         arn_of(answer.task_definition().and_then(types::TaskDefinition::task_definition_arn), OPERATION)
     }
 
-    /// Tells a service to run a task definition, how many tasks of it where that is to change, and how gently where the stage says so.
+    /// Tells a service to run a task definition, how many tasks of it where that is to change, and how gently where
+    /// the stage says so.
     ///
     /// # Errors
     ///
@@ -231,8 +254,8 @@ impl Ecs {
         Ok(())
     }
 
-    /// The service's deployment configuration with another strategy: what it says of its circuit breaker, its alarms and its tasks stays,
-    /// because ECS replaces the whole of it.
+    /// The service's deployment configuration with another strategy: what it says of its circuit breaker, its alarms
+    /// and its tasks stays, because ECS replaces the whole of it.
     async fn with_strategy(
         &self,
         cluster: &str,
@@ -258,12 +281,14 @@ impl Ecs {
         match strategy {
             Strategy::Canary { percent, step_bake, .. } => {
                 let canary = types::CanaryConfiguration::builder();
-                let canary = canary.canary_percent(percent.value()).canary_bake_time_in_minutes(in_minutes(step_bake));
+                let canary =
+                    canary.canary_percent(percent.value()).canary_bake_time_in_minutes(in_minutes(step_bake));
                 configuration.canary_configuration = Some(canary.build());
             }
             Strategy::Linear { percent, step_bake, .. } => {
                 let linear = types::LinearConfiguration::builder();
-                let linear = linear.step_percent(percent.value()).step_bake_time_in_minutes(in_minutes(step_bake));
+                let linear =
+                    linear.step_percent(percent.value()).step_bake_time_in_minutes(in_minutes(step_bake));
                 configuration.linear_configuration = Some(linear.build());
             }
             Strategy::Rolling {} | Strategy::BlueGreen { .. } => {}
@@ -276,10 +301,17 @@ impl Ecs {
     /// # Errors
     ///
     /// When ECS cannot be asked.
-    pub async fn newest_deployment(&self, cluster: &str, service: &ServiceName) -> Result<Option<ServiceDeployment>, AwsError> {
+    pub async fn newest_deployment(
+        &self,
+        cluster: &str,
+        service: &ServiceName,
+    ) -> Result<Option<ServiceDeployment>, AwsError> {
         let request = self.client.list_service_deployments().cluster(cluster).service(service.as_str());
-        let answer = Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk("ecs:ListServiceDeployments", error))?;
-        let newest = answer.service_deployments().iter().max_by_key(|one| one.created_at().map_or(0, |at| at.secs()));
+        let answer = Box::pin(request.send())
+            .await
+            .map_err(|error| AwsError::from_sdk("ecs:ListServiceDeployments", error))?;
+        let newest =
+            answer.service_deployments().iter().max_by_key(|one| one.created_at().map_or(0, |at| at.secs()));
         Ok(newest.map(|one| ServiceDeployment {
             arn: one.service_deployment_arn().unwrap_or_default().to_owned(),
             status: one.status().map_or("", types::ServiceDeploymentStatus::as_str).to_owned(),
@@ -287,17 +319,27 @@ impl Ecs {
         }))
     }
 
-    /// Stops a deployment that is in flight, so that ECS shifts the traffic back to what ran before. One that has ended stays as it is.
+    /// Stops a deployment that is in flight, so that ECS shifts the traffic back to what ran before. One that has
+    /// ended stays as it is.
     ///
     /// # Errors
     ///
     /// When ECS cannot be asked, or refuses.
     pub async fn stop_deployment(&self, arn: &str) -> Result<(), AwsError> {
-        let request =
-            self.client.stop_service_deployment().service_deployment_arn(arn).stop_type(types::StopServiceDeploymentStopType::Rollback);
+        let request = self
+            .client
+            .stop_service_deployment()
+            .service_deployment_arn(arn)
+            .stop_type(types::StopServiceDeploymentStopType::Rollback);
         match Box::pin(request.send()).await {
             Ok(_) => Ok(()),
-            Err(error) if error.as_service_error().is_some_and(StopServiceDeploymentError::is_conflict_exception) => Ok(()),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(StopServiceDeploymentError::is_conflict_exception) =>
+            {
+                Ok(())
+            }
             Err(error) => Err(AwsError::from_sdk("ecs:StopServiceDeployment", error)),
         }
     }
@@ -308,7 +350,12 @@ impl Ecs {
     ///
     /// When ECS cannot be asked.
     pub async fn running_tasks(&self, cluster: &str, service: &str) -> Result<Vec<TaskView>, AwsError> {
-        let request = self.client.list_tasks().cluster(cluster).service_name(service).desired_status(DesiredStatus::Running);
+        let request = self
+            .client
+            .list_tasks()
+            .cluster(cluster)
+            .service_name(service)
+            .desired_status(DesiredStatus::Running);
         let arns = request.into_paginator().items().send().try_collect().await;
         let arns = arns.map_err(|error| AwsError::from_sdk("ecs:ListTasks", error))?;
         let tasks = self.describe_tasks(cluster, &arns).await?;
@@ -320,12 +367,25 @@ impl Ecs {
     /// # Errors
     ///
     /// When ECS cannot be asked.
-    pub async fn stopped_tasks(&self, cluster: &str, service: &str, of: &TaskDefinitionArn) -> Result<StoppedTasks, AwsError> {
+    pub async fn stopped_tasks(
+        &self,
+        cluster: &str,
+        service: &str,
+        of: &TaskDefinitionArn,
+    ) -> Result<StoppedTasks, AwsError> {
         // ECS lists them in no order, and cannot be asked for one task definition's: a full page, sorted here.
-        let request = self.client.list_tasks().cluster(cluster).service_name(service).desired_status(DesiredStatus::Stopped);
-        let answer = Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk("ecs:ListTasks", error))?;
+        let request = self
+            .client
+            .list_tasks()
+            .cluster(cluster)
+            .service_name(service)
+            .desired_status(DesiredStatus::Stopped);
+        let answer =
+            Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk("ecs:ListTasks", error))?;
         let mut tasks = self.describe_tasks(cluster, answer.task_arns()).await?;
-        tasks.sort_by_key(|task| std::cmp::Reverse(task.stopped_at().map_or(0, aws_sdk_ecs::primitives::DateTime::secs)));
+        tasks.sort_by_key(|task| {
+            std::cmp::Reverse(task.stopped_at().map_or(0, aws_sdk_ecs::primitives::DateTime::secs))
+        });
         let mut stopped = StoppedTasks::default();
         for task in tasks {
             let view = task_view(&task)?;
@@ -342,8 +402,9 @@ impl Ecs {
         Ok(stopped)
     }
 
-    /// Runs a task once, in the network and with the launch type of a service, and answers its ARN. A task of the same name that is
-    /// there already is answered instead: the client token covers lost answers for a day, its name what is looked for later.
+    /// Runs a task once, in the network and with the launch type of a service, and answers its ARN. A task of the
+    /// same name that is there already is answered instead: the client token covers lost answers for a day, its name
+    /// what is looked for later.
     ///
     /// # Errors
     ///
@@ -353,15 +414,21 @@ impl Ecs {
         let OneOff { cluster, service, task_definition, container, command, name, release } = one_off;
         for status in [DesiredStatus::Running, DesiredStatus::Stopped] {
             let request = self.client.list_tasks().cluster(*cluster).started_by(*name).desired_status(status);
-            let answer = Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk("ecs:ListTasks", error))?;
+            let answer =
+                Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk("ecs:ListTasks", error))?;
             if let Some(arn) = answer.task_arns().first() {
                 return Ok(arn.clone());
             }
         }
-        let answer = self.client.describe_services().cluster(*cluster).services(service.as_str()).send().await;
+        let answer =
+            self.client.describe_services().cluster(*cluster).services(service.as_str()).send().await;
         let answer = answer.map_err(|error| AwsError::from_sdk("ecs:DescribeServices", error))?;
-        let like = answer.services().first().ok_or_else(|| AwsError::unusable("ecs:DescribeServices", format!("no service {service}")))?;
-        let overridden = types::ContainerOverride::builder().name(*container).set_command(Some(command.to_vec())).build();
+        let like = answer
+            .services()
+            .first()
+            .ok_or_else(|| AwsError::unusable("ecs:DescribeServices", format!("no service {service}")))?;
+        let overridden =
+            types::ContainerOverride::builder().name(*container).set_command(Some(command.to_vec())).build();
         let tag = types::Tag::builder().key(RELEASE_TAG).value(release.as_str()).build();
         let request = self
             .client
@@ -374,7 +441,8 @@ impl Ecs {
             .started_by(*name)
             .client_token(*name)
             .tags(tag);
-        // "If a capacityProviderStrategy is specified, the launchType parameter must be omitted" (RunTask, Amazon ECS API reference).
+        // "If a capacityProviderStrategy is specified, the launchType parameter must be omitted" (RunTask, Amazon ECS
+        // API reference).
         let request = if like.capacity_provider_strategy().is_empty() {
             request.set_launch_type(like.launch_type().cloned())
         } else {
@@ -393,10 +461,16 @@ impl Ecs {
     /// # Errors
     ///
     /// When ECS cannot be asked.
-    pub async fn one_off(&self, cluster: &str, arn: &str, container: Option<&str>) -> Result<Option<OneOffTask>, AwsError> {
+    pub async fn one_off(
+        &self,
+        cluster: &str,
+        arn: &str,
+        container: Option<&str>,
+    ) -> Result<Option<OneOffTask>, AwsError> {
         let tasks = self.describe_tasks(cluster, &[arn.to_owned()]).await?;
         Ok(tasks.first().map(|task| {
-            let ran = task.containers().iter().find(|one| container.is_none_or(|name| one.name() == Some(name)));
+            let ran =
+                task.containers().iter().find(|one| container.is_none_or(|name| one.name() == Some(name)));
             OneOffTask {
                 stopped: task.last_status() == Some("STOPPED"),
                 exit_code: ran.and_then(types::Container::exit_code),
@@ -421,7 +495,9 @@ impl Ecs {
         // ECS describes a hundred tasks a call.
         for some in arns.chunks(100) {
             let request = self.client.describe_tasks().cluster(cluster).set_tasks(Some(some.to_vec()));
-            let answer = Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk("ecs:DescribeTasks", error))?;
+            let answer = Box::pin(request.send())
+                .await
+                .map_err(|error| AwsError::from_sdk("ecs:DescribeTasks", error))?;
             tasks.extend(answer.tasks.unwrap_or_default());
         }
         Ok(tasks)
@@ -443,19 +519,25 @@ fn registration(
 ) -> Map<String, Value> {
     let mut registration = document.as_object().cloned().unwrap_or_default();
     registration.retain(|field, value| !value.is_null() && !OF_THE_REVISION.contains(&field.as_str()));
-    for container in registration.get_mut("containerDefinitions").and_then(Value::as_array_mut).into_iter().flatten() {
+    for container in
+        registration.get_mut("containerDefinitions").and_then(Value::as_array_mut).into_iter().flatten()
+    {
         if let Some(image) = container["image"].as_str().and_then(&image_for) {
             container["image"] = Value::String(image);
         }
     }
     registration.insert("family".into(), json!(family));
     let tag = |key: &str, value: &str| json!({ "key": key, "value": value });
-    registration.insert("tags".into(), json!([tag(RELEASE_TAG, release.as_str()), tag(GENERATION_TAG, &generation.to_string())]));
+    registration.insert(
+        "tags".into(),
+        json!([tag(RELEASE_TAG, release.as_str()), tag(GENERATION_TAG, &generation.to_string())]),
+    );
     registration
 }
 
 fn arn_of(arn: Option<&str>, operation: &'static str) -> Result<TaskDefinitionArn, AwsError> {
-    TaskDefinitionArn::new(arn.unwrap_or_default()).map_err(|error| AwsError::unusable(operation, error.to_string()))
+    TaskDefinitionArn::new(arn.unwrap_or_default())
+        .map_err(|error| AwsError::unusable(operation, error.to_string()))
 }
 
 fn count(number: i32) -> u32 {
@@ -470,9 +552,15 @@ fn service_view(service: &types::Service) -> Option<ServiceView> {
         desired_count: count(service.desired_count()),
         running_count: count(service.running_count()),
         deployments,
-        target_groups: service.load_balancers().iter().filter_map(|balancer| balancer.target_group_arn().map(ToOwned::to_owned)).collect(),
+        target_groups: service
+            .load_balancers()
+            .iter()
+            .filter_map(|balancer| balancer.target_group_arn().map(ToOwned::to_owned))
+            .collect(),
         traffic: Traffic {
-            controller: service.deployment_controller().map(|controller| controller.r#type().as_str().to_owned()),
+            controller: service
+                .deployment_controller()
+                .map(|controller| controller.r#type().as_str().to_owned()),
             balancers: service.load_balancers().iter().map(balancer).collect(),
         },
         events: service.events().iter().take(EVENTS).filter_map(service_event).collect(),
@@ -482,7 +570,8 @@ fn service_view(service: &types::Service) -> Option<ServiceView> {
 fn balancer(balancer: &types::LoadBalancer) -> Balancer {
     let advanced = balancer.advanced_configuration();
     Balancer {
-        alternate_target_group: advanced.and_then(|advanced| advanced.alternate_target_group_arn().map(ToOwned::to_owned)),
+        alternate_target_group: advanced
+            .and_then(|advanced| advanced.alternate_target_group_arn().map(ToOwned::to_owned)),
         has_production_rule: advanced.is_some_and(|advanced| advanced.production_listener_rule().is_some()),
         has_role: advanced.is_some_and(|advanced| advanced.role_arn().is_some()),
     }
@@ -517,7 +606,9 @@ fn task_view(task: &types::Task) -> Result<TaskView, AwsError> {
     let stopped_reason = (task.last_status() == Some("STOPPED")).then(|| {
         let exits = task.containers().iter().filter_map(|container| {
             let why = container.reason().map(|reason| format!(", {reason}")).unwrap_or_default();
-            container.exit_code().map(|code| format!("{} exited with {code}{why}", container.name().unwrap_or("a container")))
+            container
+                .exit_code()
+                .map(|code| format!("{} exited with {code}{why}", container.name().unwrap_or("a container")))
         });
         let exits = exits.collect::<Vec<_>>().join("; ");
         let reason = task.stopped_reason().unwrap_or("no reason given");
@@ -526,7 +617,11 @@ fn task_view(task: &types::Task) -> Result<TaskView, AwsError> {
     Ok(TaskView {
         task_definition: arn_of(task.task_definition_arn(), "ecs:DescribeTasks")?,
         address,
-        digests: task.containers().iter().filter_map(|container| container.image().and_then(digest_of)).collect(),
+        digests: task
+            .containers()
+            .iter()
+            .filter_map(|container| container.image().and_then(digest_of))
+            .collect(),
         started_at: task.started_at().and_then(|at| Timestamp::from_second(at.secs()).ok()),
         stopped_reason,
     })
@@ -565,11 +660,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_revision_is_the_template_with_only_our_image_replaced() {
-        let found = mock!(aws_sdk_ecs::Client::describe_task_definition)
-            .then_http_response(|| HttpResponse::new(StatusCode::try_from(200).expect("a status"), SdkBody::from(TEMPLATE)));
+        let found = mock!(aws_sdk_ecs::Client::describe_task_definition).then_http_response(|| {
+            HttpResponse::new(StatusCode::try_from(200).expect("a status"), SdkBody::from(TEMPLATE))
+        });
         let ecs = Ecs::new(answering!(aws_sdk_ecs, [&found]));
 
-        let template = ecs.task_definition("staging-web-template").await.expect("ECS answers").expect("it exists");
+        let template =
+            ecs.task_definition("staging-web-template").await.expect("ECS answers").expect("it exists");
         let release = ReleaseId::new("web-a1").expect("an id");
         let registration = registration(&template.document, "staging-web", &release, 7, |image| {
             (image == "host/web:template").then(|| "host/web@new".to_owned())
@@ -612,8 +709,13 @@ mod tests {
     async fn a_family_without_revisions_is_nothing_and_no_error() {
         let missing = mock!(aws_sdk_ecs::Client::describe_task_definition).then_error(|| {
             let words = "Unable to describe task definition.";
-            let metadata = aws_smithy_types::error::ErrorMetadata::builder().code("ClientException").message(words).build();
-            DescribeTaskDefinitionError::ClientException(ClientException::builder().message(words).meta(metadata).build())
+            let metadata = aws_smithy_types::error::ErrorMetadata::builder()
+                .code("ClientException")
+                .message(words)
+                .build();
+            DescribeTaskDefinitionError::ClientException(
+                ClientException::builder().message(words).meta(metadata).build(),
+            )
         });
         let ecs = Ecs::new(answering!(aws_sdk_ecs, [&missing]));
 
@@ -626,19 +728,31 @@ mod tests {
             .task_definition_arn(REVISION)
             .last_status("STOPPED")
             .stopped_reason("Essential container in task exited")
-            .containers(types::Container::builder().name("web").image("host/web@sha256:1").exit_code(1).build())
+            .containers(
+                types::Container::builder().name("web").image("host/web@sha256:1").exit_code(1).build(),
+            )
             .build();
         let view = task_view(&task).expect("it can be read");
-        assert_eq!(view.stopped_reason.as_deref(), Some("Essential container in task exited (web exited with 1)"));
+        assert_eq!(
+            view.stopped_reason.as_deref(),
+            Some("Essential container in task exited (web exited with 1)")
+        );
     }
 
     #[test]
     fn a_rollout_state_that_is_new_is_no_end() {
         let of = |state: &str| {
-            let document = types::Deployment::builder().id("ecs-svc/1").task_definition(REVISION).rollout_state(state.into()).build();
+            let document = types::Deployment::builder()
+                .id("ecs-svc/1")
+                .task_definition(REVISION)
+                .rollout_state(state.into())
+                .build();
             deployment(&document).expect("it can be read").rollout
         };
-        assert_eq!((of("COMPLETED"), of("FAILED"), of("SOMETHING_NEW")), (Rollout::Completed, Rollout::Failed, Rollout::InProgress));
+        assert_eq!(
+            (of("COMPLETED"), of("FAILED"), of("SOMETHING_NEW")),
+            (Rollout::Completed, Rollout::Failed, Rollout::InProgress)
+        );
     }
 
     /// The bodies of the requests, as they go to ECS.
@@ -666,9 +780,16 @@ mod tests {
         let configuration = types::DeploymentConfiguration::builder()
             .maximum_percent(200)
             .minimum_healthy_percent(100)
-            .deployment_circuit_breaker(types::DeploymentCircuitBreaker::builder().enable(true).rollback(true).build())
+            .deployment_circuit_breaker(
+                types::DeploymentCircuitBreaker::builder().enable(true).rollback(true).build(),
+            )
             .alarms(
-                types::DeploymentAlarms::builder().alarm_names("web-production-5xx").enable(true).rollback(true).build().expect("names"),
+                types::DeploymentAlarms::builder()
+                    .alarm_names("web-production-5xx")
+                    .enable(true)
+                    .rollback(true)
+                    .build()
+                    .expect("names"),
             )
             .canary_configuration(types::CanaryConfiguration::builder().canary_percent(50.0).build());
         types::Service::builder().deployment_configuration(configuration.build()).build()
@@ -688,19 +809,28 @@ mod tests {
                     .services(service_as_terraform_made_it())
                     .build()
             });
-            let updated = mock!(aws_sdk_ecs::Client::update_service)
-                .then_output(|| aws_sdk_ecs::operation::update_service::UpdateServiceOutput::builder().build());
+            let updated = mock!(aws_sdk_ecs::Client::update_service).then_output(|| {
+                aws_sdk_ecs::operation::update_service::UpdateServiceOutput::builder().build()
+            });
             let sent = Sent::default();
             let client = answering!(aws_sdk_ecs, [&described, &updated]);
             let config = client.config().to_builder().interceptor(sent.clone()).build();
             let ecs = Ecs::new(Client::from_conf(config));
             let strategy: Strategy = serde_json::from_value(strategy).expect("it fits");
-            let task_definition =
-                TaskDefinitionArn::new("arn:aws:ecs:eu-central-1:111122223333:task-definition/production-web:2").expect("an ARN");
+            let task_definition = TaskDefinitionArn::new(
+                "arn:aws:ecs:eu-central-1:111122223333:task-definition/production-web:2",
+            )
+            .expect("an ARN");
 
-            ecs.update("production", &ServiceName::new("web").expect("a name"), &task_definition, None, Some(&strategy))
-                .await
-                .expect("ECS takes it");
+            ecs.update(
+                "production",
+                &ServiceName::new("web").expect("a name"),
+                &task_definition,
+                None,
+                Some(&strategy),
+            )
+            .await
+            .expect("ECS takes it");
 
             let request = sent.0.lock().expect("no test panics here").pop().expect("a request");
             let text = format!("{}\n", serde_json::to_string_pretty(&request).expect("JSON"));
@@ -728,11 +858,17 @@ mod tests {
                 request.service_deployment_arn() == Some("new")
                     && request.stop_type() == Some(&types::StopServiceDeploymentStopType::Rollback)
             })
-            .then_output(|| aws_sdk_ecs::operation::stop_service_deployment::StopServiceDeploymentOutput::builder().build());
+            .then_output(|| {
+                aws_sdk_ecs::operation::stop_service_deployment::StopServiceDeploymentOutput::builder()
+                    .build()
+            });
         let ecs = Ecs::new(answering!(aws_sdk_ecs, [&listed, &stopped]));
 
-        let newest =
-            ecs.newest_deployment("production", &ServiceName::new("web").expect("a name")).await.expect("ECS answers").expect("one");
+        let newest = ecs
+            .newest_deployment("production", &ServiceName::new("web").expect("a name"))
+            .await
+            .expect("ECS answers")
+            .expect("one");
         ecs.stop_deployment(&newest.arn).await.expect("it is stopped");
 
         assert!(newest.is_in_flight(), "{newest:?}");
@@ -741,8 +877,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_deployment_that_has_ended_meanwhile_is_not_stopped() {
-        let ended = mock!(aws_sdk_ecs::Client::stop_service_deployment)
-            .then_error(|| StopServiceDeploymentError::ConflictException(types::error::ConflictException::builder().build()));
+        let ended = mock!(aws_sdk_ecs::Client::stop_service_deployment).then_error(|| {
+            StopServiceDeploymentError::ConflictException(types::error::ConflictException::builder().build())
+        });
         let ecs = Ecs::new(answering!(aws_sdk_ecs, [&ended]));
 
         ecs.stop_deployment("old").await.expect("nothing is left to stop");
@@ -751,22 +888,39 @@ mod tests {
     #[tokio::test]
     async fn what_ecs_shifts_traffic_with_is_read_of_the_service() {
         let described = mock!(aws_sdk_ecs::Client::describe_services).then_output(|| {
-            let advanced = types::AdvancedConfiguration::builder().alternate_target_group_arn("other").role_arn("role").build();
+            let advanced = types::AdvancedConfiguration::builder()
+                .alternate_target_group_arn("other")
+                .role_arn("role")
+                .build();
             let service = types::Service::builder()
                 .service_arn("arn:aws:ecs:eu-central-1:111122223333:service/production/web")
                 .task_definition("arn:aws:ecs:eu-central-1:111122223333:task-definition/production-web:1")
                 .status("ACTIVE")
                 .deployment_controller(
-                    types::DeploymentController::builder().r#type(types::DeploymentControllerType::Ecs).build().expect("a type"),
+                    types::DeploymentController::builder()
+                        .r#type(types::DeploymentControllerType::Ecs)
+                        .build()
+                        .expect("a type"),
                 )
-                .load_balancers(types::LoadBalancer::builder().target_group_arn("one").advanced_configuration(advanced).build());
-            aws_sdk_ecs::operation::describe_services::DescribeServicesOutput::builder().services(service.build()).build()
+                .load_balancers(
+                    types::LoadBalancer::builder()
+                        .target_group_arn("one")
+                        .advanced_configuration(advanced)
+                        .build(),
+                );
+            aws_sdk_ecs::operation::describe_services::DescribeServicesOutput::builder()
+                .services(service.build())
+                .build()
         });
         let ecs = Ecs::new(answering!(aws_sdk_ecs, [&described]));
 
         let service = ecs.services("production", &["web"]).await.expect("ECS answers").remove(0);
 
-        let balancer = Balancer { alternate_target_group: Some("other".into()), has_production_rule: false, has_role: true };
+        let balancer = Balancer {
+            alternate_target_group: Some("other".into()),
+            has_production_rule: false,
+            has_role: true,
+        };
         assert_eq!(service.traffic, Traffic { controller: Some("ECS".into()), balancers: vec![balancer] });
     }
 
@@ -777,11 +931,14 @@ mod tests {
             .then_output(|| aws_sdk_ecs::operation::list_tasks::ListTasksOutput::builder().build());
         let described = mock!(aws_sdk_ecs::Client::describe_services).then_output(|| {
             let service = types::Service::builder().launch_type(types::LaunchType::Fargate);
-            aws_sdk_ecs::operation::describe_services::DescribeServicesOutput::builder().services(service.build()).build()
+            aws_sdk_ecs::operation::describe_services::DescribeServicesOutput::builder()
+                .services(service.build())
+                .build()
         });
         let run = mock!(aws_sdk_ecs::Client::run_task)
             .match_requests(|request| {
-                let overridden = request.overrides().map(|overrides| overrides.container_overrides()).unwrap_or_default();
+                let overridden =
+                    request.overrides().map(|overrides| overrides.container_overrides()).unwrap_or_default();
                 request.client_token() == Some("slipway-migration-1")
                     && request.started_by() == Some("slipway-migration-1")
                     && request.launch_type() == Some(&types::LaunchType::Fargate)
@@ -793,9 +950,11 @@ mod tests {
                 aws_sdk_ecs::operation::run_task::RunTaskOutput::builder().tasks(task).build()
             });
         let ecs = Ecs::new(answering!(aws_sdk_ecs, [&none, &described, &run]));
-        let (service, release) = (ServiceName::new("web").expect("a name"), ReleaseId::new("web-a1").expect("an id"));
+        let (service, release) =
+            (ServiceName::new("web").expect("a name"), ReleaseId::new("web-a1").expect("an id"));
         let task_definition =
-            TaskDefinitionArn::new("arn:aws:ecs:eu-central-1:111122223333:task-definition/production-web:2").expect("an ARN");
+            TaskDefinitionArn::new("arn:aws:ecs:eu-central-1:111122223333:task-definition/production-web:2")
+                .expect("an ARN");
         let one_off = OneOff {
             cluster: "production",
             service: &service,
@@ -809,7 +968,9 @@ mod tests {
 
         let there = mock!(aws_sdk_ecs::Client::list_tasks)
             .match_requests(|request| request.desired_status() == Some(&DesiredStatus::Stopped))
-            .then_output(|| aws_sdk_ecs::operation::list_tasks::ListTasksOutput::builder().task_arns("arn:task/1").build());
+            .then_output(|| {
+                aws_sdk_ecs::operation::list_tasks::ListTasksOutput::builder().task_arns("arn:task/1").build()
+            });
         let not_running = mock!(aws_sdk_ecs::Client::list_tasks)
             .match_requests(|request| request.desired_status() == Some(&DesiredStatus::Running))
             .then_output(|| aws_sdk_ecs::operation::list_tasks::ListTasksOutput::builder().build());

@@ -48,7 +48,10 @@ impl LoadBalancers {
     /// When ELB cannot be asked.
     pub async fn targets(&self, target_group: &str) -> Result<Vec<Target>, AwsError> {
         let request = self.client.describe_target_health().target_group_arn(target_group);
-        let answer = request.send().await.map_err(|error| AwsError::from_sdk("elasticloadbalancing:DescribeTargetHealth", error))?;
+        let answer = request
+            .send()
+            .await
+            .map_err(|error| AwsError::from_sdk("elasticloadbalancing:DescribeTargetHealth", error))?;
         let targets = answer.target_health_descriptions().iter().filter_map(|described| {
             let health = described.target_health()?;
             Some(Target {
@@ -56,7 +59,11 @@ impl LoadBalancers {
                 healthy: health.state() == Some(&TargetHealthStateEnum::Healthy),
                 reason: health
                     .description()
-                    .or_else(|| health.reason().map(aws_sdk_elasticloadbalancingv2::types::TargetHealthReasonEnum::as_str))
+                    .or_else(|| {
+                        health
+                            .reason()
+                            .map(aws_sdk_elasticloadbalancingv2::types::TargetHealthReasonEnum::as_str)
+                    })
                     .unwrap_or_default()
                     .to_owned(),
             })
@@ -71,15 +78,24 @@ impl LoadBalancers {
     /// When ELB cannot be asked. A target group without load balancer is nothing, and no error.
     pub async fn listener(&self, target_group: &str) -> Result<Option<Listener>, AwsError> {
         let groups = self.client.describe_target_groups().target_group_arns(target_group).send().await;
-        let groups = groups.map_err(|error| AwsError::from_sdk("elasticloadbalancing:DescribeTargetGroups", error))?;
-        let Some(balancer) = groups.target_groups().first().and_then(|group| group.load_balancer_arns().first()) else { return Ok(None) };
+        let groups =
+            groups.map_err(|error| AwsError::from_sdk("elasticloadbalancing:DescribeTargetGroups", error))?;
+        let Some(balancer) =
+            groups.target_groups().first().and_then(|group| group.load_balancer_arns().first())
+        else {
+            return Ok(None);
+        };
 
         let balancers = self.client.describe_load_balancers().load_balancer_arns(balancer).send().await;
-        let balancers = balancers.map_err(|error| AwsError::from_sdk("elasticloadbalancing:DescribeLoadBalancers", error))?;
-        let Some(host) = balancers.load_balancers().first().and_then(|balancer| balancer.dns_name()) else { return Ok(None) };
+        let balancers = balancers
+            .map_err(|error| AwsError::from_sdk("elasticloadbalancing:DescribeLoadBalancers", error))?;
+        let Some(host) = balancers.load_balancers().first().and_then(|balancer| balancer.dns_name()) else {
+            return Ok(None);
+        };
 
         let listeners = self.client.describe_listeners().load_balancer_arn(balancer).send().await;
-        let listeners = listeners.map_err(|error| AwsError::from_sdk("elasticloadbalancing:DescribeListeners", error))?;
+        let listeners =
+            listeners.map_err(|error| AwsError::from_sdk("elasticloadbalancing:DescribeListeners", error))?;
         let mut found: Vec<Listener> = listeners
             .listeners()
             .iter()
@@ -100,7 +116,9 @@ impl LoadBalancers {
 #[cfg(test)]
 mod tests {
     use aws_sdk_elasticloadbalancingv2::operation::describe_target_health::DescribeTargetHealthOutput;
-    use aws_sdk_elasticloadbalancingv2::types::{TargetDescription, TargetHealth, TargetHealthDescription, TargetHealthReasonEnum};
+    use aws_sdk_elasticloadbalancingv2::types::{
+        TargetDescription, TargetHealth, TargetHealthDescription, TargetHealthReasonEnum,
+    };
     use aws_smithy_mocks::mock;
 
     use super::*;
@@ -120,7 +138,12 @@ mod tests {
             let described = |address: &str, state: TargetHealthStateEnum| {
                 TargetHealthDescription::builder()
                     .target(TargetDescription::builder().id(address).build())
-                    .target_health(TargetHealth::builder().state(state).reason(TargetHealthReasonEnum::ResponseCodeMismatch).build())
+                    .target_health(
+                        TargetHealth::builder()
+                            .state(state)
+                            .reason(TargetHealthReasonEnum::ResponseCodeMismatch)
+                            .build(),
+                    )
                     .build()
             };
             DescribeTargetHealthOutput::builder()
@@ -134,7 +157,14 @@ mod tests {
 
         let targets = balancers.targets("arn:aws:elasticloadbalancing:…").await.expect("ELB answers");
 
-        assert_eq!(targets.iter().filter(|target| target.healthy).map(|target| target.address.as_str()).collect::<Vec<_>>(), ["10.0.0.1"]);
+        assert_eq!(
+            targets
+                .iter()
+                .filter(|target| target.healthy)
+                .map(|target| target.address.as_str())
+                .collect::<Vec<_>>(),
+            ["10.0.0.1"]
+        );
         assert_eq!(targets[2].reason, "Target.ResponseCodeMismatch");
     }
 }

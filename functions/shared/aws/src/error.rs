@@ -61,8 +61,8 @@ impl Answer {
     }
 }
 
-/// Codes of throttling: those that the SDK knows (`THROTTLING_ERRORS` of aws-runtime), SNS's own, and those of KMS behind a service. The
-/// SDK has tried a few times by itself before one of them is seen here.
+/// Codes of throttling: those that the SDK knows (`THROTTLING_ERRORS` of aws-runtime), SNS's own, and those of KMS
+/// behind a service. The SDK has tried a few times by itself before one of them is seen here.
 const THROTTLING: [&str; 15] = [
     "Throttling",
     "ThrottlingException",
@@ -112,18 +112,24 @@ impl AwsError {
                 _ => Self::Transient { operation, source },
             };
         };
-        let (code, message) = (answer.err().code().unwrap_or("Unknown"), answer.err().message().unwrap_or("no message"));
+        let (code, message) =
+            (answer.err().code().unwrap_or("Unknown"), answer.err().message().unwrap_or("no message"));
         let status = answer.raw().status();
         match Self::from_words(operation, code, message) {
-            Self::Refused { operation, source } if status.as_u16() == 429 => Self::Throttled { operation, source },
-            Self::Refused { operation, source } if status.is_server_error() => Self::Transient { operation, source },
+            Self::Refused { operation, source } if status.as_u16() == 429 => {
+                Self::Throttled { operation, source }
+            }
+            Self::Refused { operation, source } if status.is_server_error() => {
+                Self::Transient { operation, source }
+            }
             sorted => sorted,
         }
     }
 
     /// Sorts what AWS says in an answer into its class.
     pub(crate) fn from_words(operation: &'static str, code: &str, message: &str) -> Self {
-        // Most services mean a number of things by it, which another try does not change; those that mean a rate say so.
+        // Most services mean a number of things by it, which another try does not change; those that mean a rate say
+        // so.
         let rate = code == "LimitExceededException" && message.to_ascii_lowercase().contains("rate exceeded");
         // ECS serialises revisions of one family and says so with a plain ClientException.
         let concurrent = message.contains("Too many concurrent attempts to create a new revision");
@@ -179,13 +185,17 @@ mod tests {
 
     #[tokio::test]
     async fn a_refusal_names_the_action_and_quotes_aws() {
-        let rule = mock!(aws_sdk_ecs::Client::describe_services).then_error(|| answer("AccessDeniedException", "User is not authorized"));
+        let rule = mock!(aws_sdk_ecs::Client::describe_services)
+            .then_error(|| answer("AccessDeniedException", "User is not authorized"));
         let ecs = Ecs::new(answering!(aws_sdk_ecs, [&rule]));
 
         let error = ecs.services("staging", &["web"]).await.expect_err("it is refused");
 
         assert!(matches!(error, AwsError::Refused { operation: "ecs:DescribeServices", .. }), "{error:?}");
-        assert_eq!(chain(&error), "ecs:DescribeServices was refused: AccessDeniedException: User is not authorized");
+        assert_eq!(
+            chain(&error),
+            "ecs:DescribeServices was refused: AccessDeniedException: User is not authorized"
+        );
     }
 
     #[tokio::test]
@@ -198,7 +208,8 @@ mod tests {
             ("LimitExceededException", "The limit for the resource was exceeded.", false),
             ("AccessDeniedException", "not authorized", false),
         ] {
-            let rule = mock!(aws_sdk_ecs::Client::describe_services).then_error(move || answer(code, message));
+            let rule =
+                mock!(aws_sdk_ecs::Client::describe_services).then_error(move || answer(code, message));
             let ecs = Ecs::new(answering!(aws_sdk_ecs, [&rule]));
 
             let error = ecs.services("staging", &["web"]).await.expect_err("it is not answered");
@@ -210,9 +221,15 @@ mod tests {
 
     #[test]
     fn the_status_decides_where_the_code_is_a_new_one() {
-        for (status, throttled, may_be_tried_again) in [(400, false, false), (429, true, true), (500, false, true), (503, false, true)] {
-            let response = Response::new(status.try_into().expect("a status"), aws_smithy_types::body::SdkBody::empty());
-            let error = AwsError::from_sdk("ecs:DescribeServices", SdkError::service_error(answer("NewWord", "?"), response));
+        for (status, throttled, may_be_tried_again) in
+            [(400, false, false), (429, true, true), (500, false, true), (503, false, true)]
+        {
+            let response =
+                Response::new(status.try_into().expect("a status"), aws_smithy_types::body::SdkBody::empty());
+            let error = AwsError::from_sdk(
+                "ecs:DescribeServices",
+                SdkError::service_error(answer("NewWord", "?"), response),
+            );
 
             assert_eq!(matches!(error, AwsError::Throttled { .. }), throttled, "{status}: {error:?}");
             assert_eq!(error.may_be_tried_again(), may_be_tried_again, "{status}: {error:?}");
@@ -223,9 +240,13 @@ mod tests {
     fn too_many_revisions_at_once_may_be_tried_again() {
         let words = "Too many concurrent attempts to create a new revision of the specified family";
         let metadata = ErrorMetadata::builder().code("ClientException").message(words).build();
-        let response = Response::new(400.try_into().expect("a status"), aws_smithy_types::body::SdkBody::empty());
+        let response =
+            Response::new(400.try_into().expect("a status"), aws_smithy_types::body::SdkBody::empty());
         let error = SdkError::service_error(RegisterTaskDefinitionError::generic(metadata), response);
 
-        assert!(matches!(AwsError::from_sdk("ecs:RegisterTaskDefinition", error), AwsError::Transient { .. }));
+        assert!(matches!(
+            AwsError::from_sdk("ecs:RegisterTaskDefinition", error),
+            AwsError::Transient { .. }
+        ));
     }
 }

@@ -24,10 +24,23 @@ impl Events {
     /// When EventBridge cannot be asked, or does not take it.
     pub async fn put(&self, detail_type: &str, detail: &Value) -> Result<(), AwsError> {
         const OPERATION: &str = "events:PutEvents";
-        let entry = PutEventsRequestEntry::builder().source("slipway").detail_type(detail_type).detail(detail.to_string()).build();
-        let answer = self.client.put_events().entries(entry).send().await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
+        let entry = PutEventsRequestEntry::builder()
+            .source("slipway")
+            .detail_type(detail_type)
+            .detail(detail.to_string())
+            .build();
+        let answer = self
+            .client
+            .put_events()
+            .entries(entry)
+            .send()
+            .await
+            .map_err(|error| AwsError::from_sdk(OPERATION, error))?;
         // The call succeeds when entries fail: each says so by itself.
-        let failed = answer.entries().iter().find_map(|entry| Some((entry.error_code()?, entry.error_message().unwrap_or_default())));
+        let failed = answer
+            .entries()
+            .iter()
+            .find_map(|entry| Some((entry.error_code()?, entry.error_message().unwrap_or_default())));
         failed.map_or(Ok(()), |(code, message)| Err(AwsError::from_words(OPERATION, code, message)))
     }
 }
@@ -43,7 +56,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_entry_that_is_not_taken_is_an_error_although_the_call_succeeds() {
-        let failed = |code: &str| PutEventsResultEntry::builder().error_code(code).error_message("in words").build();
+        let failed =
+            |code: &str| PutEventsResultEntry::builder().error_code(code).error_message("in words").build();
         for (entry, is_taken, may_be_tried_again) in [
             (PutEventsResultEntry::builder().event_id("1").build(), true, false),
             (failed("ThrottlingException"), false, true),

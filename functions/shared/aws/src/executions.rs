@@ -45,15 +45,25 @@ impl Executions {
     /// # Errors
     ///
     /// When Step Functions cannot be asked, or refuses.
-    pub async fn start(&self, state_machine: &str, name: &str, input: &(impl Serialize + Sync)) -> Result<Start, AwsError> {
+    pub async fn start(
+        &self,
+        state_machine: &str,
+        name: &str,
+        input: &(impl Serialize + Sync),
+    ) -> Result<Start, AwsError> {
         const OPERATION: &str = "states:StartExecution";
-        let request = self.client.start_execution().state_machine_arn(state_machine).name(name).input(json(OPERATION, input)?);
+        let request = self
+            .client
+            .start_execution()
+            .state_machine_arn(state_machine)
+            .name(name)
+            .input(json(OPERATION, input)?);
         match request.send().await {
             Ok(_) => Ok(Start::Running),
             Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(aws_sdk_sfn::operation::start_execution::StartExecutionError::is_execution_already_exists) =>
+                if error.as_service_error().is_some_and(
+                    aws_sdk_sfn::operation::start_execution::StartExecutionError::is_execution_already_exists,
+                ) =>
             {
                 Ok(Start::AlreadyThere)
             }
@@ -68,11 +78,18 @@ impl Executions {
     /// When Step Functions cannot be asked, or refuses.
     pub async fn life(&self, state_machine: &str, name: &str) -> Result<Option<Life>, AwsError> {
         const OPERATION: &str = "states:DescribeExecution";
-        match self.client.describe_execution().execution_arn(execution_arn(state_machine, name)).send().await {
+        match self.client.describe_execution().execution_arn(execution_arn(state_machine, name)).send().await
+        {
             // PENDING_REDRIVE is an end as well, until a person redrives it.
             Ok(answer) if *answer.status() == ExecutionStatus::Running => Ok(Some(Life::Running)),
             Ok(_) => Ok(Some(Life::Ended)),
-            Err(error) if error.as_service_error().is_some_and(DescribeExecutionError::is_execution_does_not_exist) => Ok(None),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(DescribeExecutionError::is_execution_does_not_exist) =>
+            {
+                Ok(None)
+            }
             Err(error) => Err(AwsError::from_sdk(OPERATION, error)),
         }
     }
@@ -81,15 +98,17 @@ impl Executions {
     ///
     /// # Errors
     ///
-    /// When Step Functions cannot be asked, or refuses. A task that does not wait any more is [`Delivery::NobodyWaits`].
+    /// When Step Functions cannot be asked, or refuses. A task that does not wait any more is
+    /// [`Delivery::NobodyWaits`].
     pub async fn succeed(&self, token: &str, output: &(impl Serialize + Sync)) -> Result<Delivery, AwsError> {
         const OPERATION: &str = "states:SendTaskSuccess";
-        match self.client.send_task_success().task_token(token).output(json(OPERATION, output)?).send().await {
+        match self.client.send_task_success().task_token(token).output(json(OPERATION, output)?).send().await
+        {
             Ok(_) => Ok(Delivery::Delivered),
             Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|error| error.is_task_timed_out() || error.is_task_does_not_exist() || error.is_invalid_token()) =>
+                if error.as_service_error().is_some_and(|error| {
+                    error.is_task_timed_out() || error.is_task_does_not_exist() || error.is_invalid_token()
+                }) =>
             {
                 Ok(Delivery::NobodyWaits)
             }
@@ -97,21 +116,22 @@ impl Executions {
         }
     }
 
-    /// Ends a waiting task with an error, which the state's Retry and Catch match by its name. The cause is cut to 8,000 bytes, at the end
-    /// of a character: Step Functions takes 32,768 characters (`SendTaskFailure`, AWS Step Functions API reference), but every later
-    /// state would carry them along.
+    /// Ends a waiting task with an error, which the state's Retry and Catch match by its name. The cause is cut to
+    /// 8,000 bytes, at the end of a character: Step Functions takes 32,768 characters (`SendTaskFailure`, AWS Step
+    /// Functions API reference), but every later state would carry them along.
     ///
     /// # Errors
     ///
-    /// When Step Functions cannot be asked, or refuses. A task that does not wait any more is [`Delivery::NobodyWaits`].
+    /// When Step Functions cannot be asked, or refuses. A task that does not wait any more is
+    /// [`Delivery::NobodyWaits`].
     pub async fn fail(&self, token: &str, error: &str, cause: &str) -> Result<Delivery, AwsError> {
         let cause = &cause[..cause.floor_char_boundary(LONGEST_CAUSE)];
         match self.client.send_task_failure().task_token(token).error(error).cause(cause).send().await {
             Ok(_) => Ok(Delivery::Delivered),
             Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|error| error.is_task_timed_out() || error.is_task_does_not_exist() || error.is_invalid_token()) =>
+                if error.as_service_error().is_some_and(|error| {
+                    error.is_task_timed_out() || error.is_task_does_not_exist() || error.is_invalid_token()
+                }) =>
             {
                 Ok(Delivery::NobodyWaits)
             }
@@ -142,13 +162,17 @@ mod tests {
 
     #[tokio::test]
     async fn the_second_start_and_the_second_result_change_nothing() {
-        let exists = mock!(aws_sdk_sfn::Client::start_execution)
-            .then_error(|| StartExecutionError::ExecutionAlreadyExists(ExecutionAlreadyExists::builder().build()));
+        let exists = mock!(aws_sdk_sfn::Client::start_execution).then_error(|| {
+            StartExecutionError::ExecutionAlreadyExists(ExecutionAlreadyExists::builder().build())
+        });
         let timed_out = mock!(aws_sdk_sfn::Client::send_task_success)
             .then_error(|| SendTaskSuccessError::TaskTimedOut(TaskTimedOut::builder().build()));
         let executions = Executions::new(answering!(aws_sdk_sfn, [&exists, &timed_out]));
 
-        assert_eq!(executions.start("arn:aws:states:…", "web-a1", &()).await.expect("no error"), Start::AlreadyThere);
+        assert_eq!(
+            executions.start("arn:aws:states:…", "web-a1", &()).await.expect("no error"),
+            Start::AlreadyThere
+        );
         assert_eq!(executions.succeed("token", &()).await.expect("no error"), Delivery::NobodyWaits);
     }
 
@@ -157,13 +181,17 @@ mod tests {
         let failed = mock!(aws_sdk_sfn::Client::send_task_failure)
             .match_requests(|request| {
                 let cause = request.cause().unwrap_or_default();
-                (request.task_token(), request.error()) == (Some("token"), Some("Woken")) && (cause == "short" || cause.len() == 7_999)
+                (request.task_token(), request.error()) == (Some("token"), Some("Woken"))
+                    && (cause == "short" || cause.len() == 7_999)
             })
             .then_output(|| SendTaskFailureOutput::builder().build());
         let executions = Executions::new(answering!(aws_sdk_sfn, [&failed]));
 
         for cause in ["short".to_owned(), format!("a{}", "ä".repeat(40_000))] {
-            assert_eq!(executions.fail("token", "Woken", &cause).await.expect("no error"), Delivery::Delivered);
+            assert_eq!(
+                executions.fail("token", "Woken", &cause).await.expect("no error"),
+                Delivery::Delivered
+            );
         }
     }
 

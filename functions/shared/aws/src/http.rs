@@ -5,14 +5,15 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_http_client::{Builder, ConnectorBuilder};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
-/// Makes the client as the SDK makes its default one (`default_https_client` of aws-smithy-runtime 1.16), of which each SDK client
-/// would get its own: HTTPS by rustls and aws-lc, through the proxy that the environment names.
+/// Makes the client as the SDK makes its default one (`default_https_client` of aws-smithy-runtime 1.16), of which
+/// each SDK client would get its own: HTTPS by rustls and aws-lc, through the proxy that the environment names.
 ///
 /// It keeps a pool for each set of time-outs. All SDK clients have the same, so they have the same pool.
 pub(crate) fn client() -> SharedHttpClient {
     Builder::new().build_with_connector_fn(|settings, components| {
-        let mut connector =
-            ConnectorBuilder::default().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).proxy_config(ProxyConfig::from_env());
+        let mut connector = ConnectorBuilder::default()
+            .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+            .proxy_config(ProxyConfig::from_env());
         connector.set_connector_settings(settings.cloned());
         connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
         connector.build()
@@ -85,7 +86,9 @@ mod tests {
         let table = aws.table("slipway");
         assert!(table.get::<u8>(&Key::link("hash")).await.expect("an answer").is_none());
         assert!(aws.ecs().services("production", &["web"]).await.expect("an answer").is_empty());
-        assert!(aws.clone().table("slipway").list::<u8>("LINK#hash", "").await.expect("an answer").is_empty());
+        assert!(
+            aws.clone().table("slipway").list::<u8>("LINK#hash", "").await.expect("an answer").is_empty()
+        );
         assert!(aws.parameters().below("/slipway").await.expect("an answer").is_empty());
         assert!(aws.ecs().running_tasks("production", "web").await.expect("an answer").is_empty());
     }
@@ -95,7 +98,9 @@ mod tests {
         let server = Server::default();
         let url = server.start().await;
         let loader = crate::loader("test").endpoint_url(url).region(Region::new("eu-central-1"));
-        let aws = Aws::load(loader.credentials_provider(Credentials::new("id", "secret", None, None, "test"))).await;
+        let aws =
+            Aws::load(loader.credentials_provider(Credentials::new("id", "secret", None, None, "test")))
+                .await;
 
         tokio::join!(aws.table("slipway").warm_up(), aws.ecs().warm_up());
         let opened = server.connections();

@@ -1,7 +1,7 @@
 //! The keys of the table's items: printed and parsed here and nowhere else.
 //!
-//! The name of a stage, a service or a release is followed by `#` wherever it stands in a sort key. So a list by the beginning of the
-//! sort keys finds what belongs to the stage `production`, and nothing of `production-eu`.
+//! The name of a stage, a service or a release is followed by `#` wherever it stands in a sort key. So a list by the
+//! beginning of the sort keys finds what belongs to the stage `production`, and nothing of `production-eu`.
 
 mod item;
 mod partition;
@@ -142,7 +142,8 @@ impl Key {
         Self::in_release(id, format!("BASELINE#{stage}#{round}"))
     }
 
-    /// The baselines of a stage, of every round: their partition, and what their sort keys begin with. They are in no order of rounds.
+    /// The baselines of a stage, of every round: their partition, and what their sort keys begin with. They are in no
+    /// order of rounds.
     #[must_use]
     pub fn baselines(id: &ReleaseId, stage: &StageName) -> (String, String) {
         (partition_of(partition::RELEASE, id), format!("BASELINE#{stage}#"))

@@ -25,7 +25,9 @@ mod topics;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use aws_config::{AppName, BehaviorVersion, ConfigLoader, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::{
+    AppName, BehaviorVersion, ConfigLoader, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig,
+};
 
 pub use alarms::Alarms;
 pub use ecr::{Repositories, Tagged};
@@ -51,8 +53,8 @@ const ATTEMPTS: u32 = 3;
 
 /// The connection to AWS: one pool of HTTP connections, and one client of each AWS service on it.
 ///
-/// A clone is cheap and shares both, and so does everything that it gives out: what is opened during a function's init serves every
-/// invocation.
+/// A clone is cheap and shares both, and so does everything that it gives out: what is opened during a function's
+/// init serves every invocation.
 #[derive(Clone, Debug)]
 pub struct Aws {
     shared: Arc<Shared>,
@@ -65,7 +67,8 @@ struct Shared {
     clients: Clients,
 }
 
-/// The SDK's clients, each made when it is first asked for: a function pays, in its start and in its size, only for those that it uses.
+/// The SDK's clients, each made when it is first asked for: a function pays, in its start and in its size, only for
+/// those that it uses.
 #[derive(Debug, Default)]
 struct Clients {
     cloudwatch: OnceLock<aws_sdk_cloudwatch::Client>,
@@ -113,67 +116,111 @@ impl Aws {
     /// CloudWatch's alarms.
     #[must_use]
     pub fn alarms(&self) -> Alarms {
-        Alarms::new(self.shared.clients.cloudwatch.get_or_init(|| aws_sdk_cloudwatch::Client::new(&self.shared.config)).clone())
+        Alarms::new(
+            self.shared
+                .clients
+                .cloudwatch
+                .get_or_init(|| aws_sdk_cloudwatch::Client::new(&self.shared.config))
+                .clone(),
+        )
     }
 
     /// ECR's repositories.
     #[must_use]
     pub fn repositories(&self) -> Repositories {
-        Repositories::new(self.shared.clients.ecr.get_or_init(|| aws_sdk_ecr::Client::new(&self.shared.config)).clone())
+        Repositories::new(
+            self.shared.clients.ecr.get_or_init(|| aws_sdk_ecr::Client::new(&self.shared.config)).clone(),
+        )
     }
 
     /// ECS's services, tasks and task definitions.
     #[must_use]
     pub fn ecs(&self) -> Ecs {
-        Ecs::new(self.shared.clients.ecs.get_or_init(|| aws_sdk_ecs::Client::new(&self.shared.config)).clone())
+        Ecs::new(
+            self.shared.clients.ecs.get_or_init(|| aws_sdk_ecs::Client::new(&self.shared.config)).clone(),
+        )
     }
 
     /// The load balancers.
     #[must_use]
     pub fn load_balancers(&self) -> LoadBalancers {
-        LoadBalancers::new(self.shared.clients.elb.get_or_init(|| aws_sdk_elasticloadbalancingv2::Client::new(&self.shared.config)).clone())
+        LoadBalancers::new(
+            self.shared
+                .clients
+                .elb
+                .get_or_init(|| aws_sdk_elasticloadbalancingv2::Client::new(&self.shared.config))
+                .clone(),
+        )
     }
 
     /// The workflow's executions.
     #[must_use]
     pub fn executions(&self) -> Executions {
-        Executions::new(self.shared.clients.sfn.get_or_init(|| aws_sdk_sfn::Client::new(&self.shared.config)).clone())
+        Executions::new(
+            self.shared.clients.sfn.get_or_init(|| aws_sdk_sfn::Client::new(&self.shared.config)).clone(),
+        )
     }
 
     /// The applications' configurations.
     #[must_use]
     pub fn parameters(&self) -> Parameters {
-        Parameters::new(self.shared.clients.ssm.get_or_init(|| aws_sdk_ssm::Client::new(&self.shared.config)).clone())
+        Parameters::new(
+            self.shared.clients.ssm.get_or_init(|| aws_sdk_ssm::Client::new(&self.shared.config)).clone(),
+        )
     }
 
     /// RDS's databases and their snapshots.
     #[must_use]
     pub fn snapshots(&self) -> Snapshots {
-        Snapshots::new(self.shared.clients.rds.get_or_init(|| aws_sdk_rds::Client::new(&self.shared.config)).clone())
+        Snapshots::new(
+            self.shared.clients.rds.get_or_init(|| aws_sdk_rds::Client::new(&self.shared.config)).clone(),
+        )
     }
 
     /// The logs of tasks.
     #[must_use]
     pub fn logs(&self) -> Logs {
-        Logs::new(self.shared.clients.logs.get_or_init(|| aws_sdk_cloudwatchlogs::Client::new(&self.shared.config)).clone())
+        Logs::new(
+            self.shared
+                .clients
+                .logs
+                .get_or_init(|| aws_sdk_cloudwatchlogs::Client::new(&self.shared.config))
+                .clone(),
+        )
     }
 
     /// The table of this name.
     #[must_use]
     pub fn table(&self, name: &str) -> Table {
-        Table::new(self.shared.clients.dynamodb.get_or_init(|| aws_sdk_dynamodb::Client::new(&self.shared.config)).clone(), name)
+        Table::new(
+            self.shared
+                .clients
+                .dynamodb
+                .get_or_init(|| aws_sdk_dynamodb::Client::new(&self.shared.config))
+                .clone(),
+            name,
+        )
     }
 
     /// The account's default event bus.
     #[must_use]
     pub fn events(&self) -> Events {
-        Events::new(self.shared.clients.eventbridge.get_or_init(|| aws_sdk_eventbridge::Client::new(&self.shared.config)).clone())
+        Events::new(
+            self.shared
+                .clients
+                .eventbridge
+                .get_or_init(|| aws_sdk_eventbridge::Client::new(&self.shared.config))
+                .clone(),
+        )
     }
 
     /// The SNS topic of this ARN.
     #[must_use]
     pub fn topic(&self, arn: &str) -> Topic {
-        Topic::new(self.shared.clients.sns.get_or_init(|| aws_sdk_sns::Client::new(&self.shared.config)).clone(), arn)
+        Topic::new(
+            self.shared.clients.sns.get_or_init(|| aws_sdk_sns::Client::new(&self.shared.config)).clone(),
+            arn,
+        )
     }
 }
 

@@ -16,7 +16,8 @@ impl Logs {
         Self { client }
     }
 
-    /// The last lines of a stream, oldest first. None where there is no such stream: a task that never ran has written nothing.
+    /// The last lines of a stream, oldest first. None where there is no such stream: a task that never ran has
+    /// written nothing.
     ///
     /// # Errors
     ///
@@ -30,8 +31,19 @@ impl Logs {
             .start_from_head(false)
             .limit(i32::try_from(lines).unwrap_or(i32::MAX));
         match request.send().await {
-            Ok(answer) => Ok(answer.events().iter().filter_map(|event| event.message()).map(|line| line.trim_end().to_owned()).collect()),
-            Err(error) if error.as_service_error().is_some_and(GetLogEventsError::is_resource_not_found_exception) => Ok(Vec::new()),
+            Ok(answer) => Ok(answer
+                .events()
+                .iter()
+                .filter_map(|event| event.message())
+                .map(|line| line.trim_end().to_owned())
+                .collect()),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(GetLogEventsError::is_resource_not_found_exception) =>
+            {
+                Ok(Vec::new())
+            }
             Err(error) => Err(AwsError::from_sdk("logs:GetLogEvents", error)),
         }
     }
@@ -62,8 +74,9 @@ mod tests {
         let logs = Logs::new(answering!(aws_sdk_cloudwatchlogs, [&rule]));
         assert_eq!(logs.tail(&stream(), 2).await.expect("an answer"), ["a", "b"]);
 
-        let gone = mock!(aws_sdk_cloudwatchlogs::Client::get_log_events)
-            .then_error(|| GetLogEventsError::ResourceNotFoundException(ResourceNotFoundException::builder().build()));
+        let gone = mock!(aws_sdk_cloudwatchlogs::Client::get_log_events).then_error(|| {
+            GetLogEventsError::ResourceNotFoundException(ResourceNotFoundException::builder().build())
+        });
         let logs = Logs::new(answering!(aws_sdk_cloudwatchlogs, [&gone]));
         assert!(logs.tail(&stream(), 2).await.expect("an answer").is_empty());
     }

@@ -33,7 +33,8 @@ impl Parameters {
     ///
     /// When SSM cannot be asked.
     pub async fn below(&self, path: &str) -> Result<Vec<Parameter>, AwsError> {
-        let found = self.client.get_parameters_by_path().path(path).into_paginator().send().try_collect().await;
+        let found =
+            self.client.get_parameters_by_path().path(path).into_paginator().send().try_collect().await;
         let found = found.map_err(|error| AwsError::from_sdk("ssm:GetParametersByPath", error))?;
         Ok(found.iter().flat_map(|page| page.parameters()).filter_map(parameter).collect())
     }
@@ -62,7 +63,10 @@ mod tests {
         let page = |name: &'static str, next: Option<&'static str>| {
             move || {
                 let parameter = Parameter::builder().name(name).value("{}").build();
-                GetParametersByPathOutput::builder().parameters(parameter).set_next_token(next.map(ToOwned::to_owned)).build()
+                GetParametersByPathOutput::builder()
+                    .parameters(parameter)
+                    .set_next_token(next.map(ToOwned::to_owned))
+                    .build()
             }
         };
         let first = mock!(aws_sdk_ssm::Client::get_parameters_by_path)

@@ -1,7 +1,8 @@
 //! DynamoDB: the one table that remembers releases, baselines, approvals and callbacks.
 //!
 //! An item is a key, a JSON document, and a version that each write raises. Every read that a decision rests on is
-//! consistent, every write that may meet another one is conditional. The requests' futures are boxed: several are awaited at once.
+//! consistent, every write that may meet another one is conditional. The requests' futures are boxed: several are
+//! awaited at once.
 
 mod update;
 mod write;
@@ -40,7 +41,13 @@ impl Table {
 
     /// Opens the connection ahead of the first real call, during a function's init. What is answered does not matter.
     pub async fn warm_up(self) {
-        let _opened = self.client.get_item().table_name(&self.name).set_key(Some(attributes(&Key::warm_up()))).send().await;
+        let _opened = self
+            .client
+            .get_item()
+            .table_name(&self.name)
+            .set_key(Some(attributes(&Key::warm_up())))
+            .send()
+            .await;
     }
 
     /// Reads an item.
@@ -50,7 +57,12 @@ impl Table {
     /// When DynamoDB cannot be asked, or the item is not what it should be.
     pub async fn get<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<Stored<T>>, AwsError> {
         const OPERATION: &str = "dynamodb:GetItem";
-        let request = self.client.get_item().table_name(&self.name).set_key(Some(attributes(key))).consistent_read(true);
+        let request = self
+            .client
+            .get_item()
+            .table_name(&self.name)
+            .set_key(Some(attributes(key)))
+            .consistent_read(true);
         let answer = Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
         answer.item().map(|item| stored(OPERATION, item)).transpose()
     }
@@ -60,7 +72,11 @@ impl Table {
     /// # Errors
     ///
     /// When DynamoDB cannot be asked, or an item is not what it should be.
-    pub async fn list<T: DeserializeOwned>(&self, pk: &str, prefix: &str) -> Result<Vec<(Key, Stored<T>)>, AwsError> {
+    pub async fn list<T: DeserializeOwned>(
+        &self,
+        pk: &str,
+        prefix: &str,
+    ) -> Result<Vec<(Key, Stored<T>)>, AwsError> {
         if prefix.is_empty() {
             self.query(pk, "pk = :pk", None).await
         } else {
@@ -79,7 +95,12 @@ impl Table {
     }
 
     /// The items of all pages of a query.
-    async fn query<T: DeserializeOwned>(&self, pk: &str, condition: &str, sk: Option<&str>) -> Result<Vec<(Key, Stored<T>)>, AwsError> {
+    async fn query<T: DeserializeOwned>(
+        &self,
+        pk: &str,
+        condition: &str,
+        sk: Option<&str>,
+    ) -> Result<Vec<(Key, Stored<T>)>, AwsError> {
         const OPERATION: &str = "dynamodb:Query";
         let request = self
             .client
@@ -131,27 +152,43 @@ fn json(operation: &'static str, document: &impl Serialize) -> Result<String, Aw
     serde_json::to_string(document).map_err(|error| AwsError::unusable(operation, error.to_string()))
 }
 
-fn item(operation: &'static str, key: &Key, document: &impl Serialize, version: u64) -> Result<HashMap<String, AttributeValue>, AwsError> {
+fn item(
+    operation: &'static str,
+    key: &Key,
+    document: &impl Serialize,
+    version: u64,
+) -> Result<HashMap<String, AttributeValue>, AwsError> {
     let mut item = attributes(key);
     item.insert("document".to_owned(), AttributeValue::S(json(operation, document)?));
     item.insert("version".to_owned(), AttributeValue::N(version.to_string()));
     Ok(item)
 }
 
-fn key_of(operation: &'static str, pk: &str, item: &HashMap<String, AttributeValue>) -> Result<Key, AwsError> {
-    let sk = item.get("sk").and_then(|sk| sk.as_s().ok()).ok_or_else(|| AwsError::unusable(operation, "an item without sort key"))?;
+fn key_of(
+    operation: &'static str,
+    pk: &str,
+    item: &HashMap<String, AttributeValue>,
+) -> Result<Key, AwsError> {
+    let sk = item
+        .get("sk")
+        .and_then(|sk| sk.as_s().ok())
+        .ok_or_else(|| AwsError::unusable(operation, "an item without sort key"))?;
     Ok(Key { pk: pk.to_owned(), sk: sk.clone() })
 }
 
-fn stored<T: DeserializeOwned>(operation: &'static str, item: &HashMap<String, AttributeValue>) -> Result<Stored<T>, AwsError> {
+fn stored<T: DeserializeOwned>(
+    operation: &'static str,
+    item: &HashMap<String, AttributeValue>,
+) -> Result<Stored<T>, AwsError> {
     let document = item
         .get("document")
         .and_then(|document| document.as_s().ok())
         .ok_or_else(|| AwsError::unusable(operation, "an item without document"))?;
-    let version = item.get("version").and_then(|version| version.as_n().ok()).and_then(|version| version.parse().ok());
+    let version =
+        item.get("version").and_then(|version| version.as_n().ok()).and_then(|version| version.parse().ok());
     let version = version.ok_or_else(|| AwsError::unusable(operation, "an item without version"))?;
-    let document =
-        serde_json::from_str(document).map_err(|error| AwsError::unusable(operation, format!("an item that does not parse: {error}")))?;
+    let document = serde_json::from_str(document)
+        .map_err(|error| AwsError::unusable(operation, format!("an item that does not parse: {error}")))?;
     Ok(Stored { document, version })
 }
 
@@ -182,7 +219,8 @@ mod tests {
     async fn every_page_of_a_list_is_read() {
         let page = |sk: &'static str, more: bool| {
             move || {
-                let item = item("test", &Key { pk: "LOCK#web".into(), sk: sk.into() }, &1, 1).expect("it fits");
+                let item =
+                    item("test", &Key { pk: "LOCK#web".into(), sk: sk.into() }, &1, 1).expect("it fits");
                 let next = more.then(|| HashMap::from([("sk".to_owned(), text(sk))]));
                 QueryOutput::builder().items(item).set_last_evaluated_key(next).build()
             }
@@ -191,7 +229,9 @@ mod tests {
             .match_requests(|request| request.exclusive_start_key().is_none())
             .then_output(page("a", true));
         let second = mock!(aws_sdk_dynamodb::Client::query)
-            .match_requests(|request| request.exclusive_start_key().is_some_and(|start| start.get("sk") == Some(&text("a"))))
+            .match_requests(|request| {
+                request.exclusive_start_key().is_some_and(|start| start.get("sk") == Some(&text("a")))
+            })
             .then_output(page("b", false));
         let table = Table::new(answering!(aws_sdk_dynamodb, [&first, &second]), "slipway");
 

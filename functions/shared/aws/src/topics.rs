@@ -31,17 +31,29 @@ impl Topic {
         Self { client, arn: arn.to_owned() }
     }
 
-    /// The addresses that have confirmed their subscription by e-mail. A subscription that is pending has no ARN yet, only
-    /// the word `PendingConfirmation` (`ListSubscriptionsByTopic`, Amazon SNS API reference).
+    /// The addresses that have confirmed their subscription by e-mail. A subscription that is pending has no ARN yet,
+    /// only the word `PendingConfirmation` (`ListSubscriptionsByTopic`, Amazon SNS API reference).
     ///
     /// # Errors
     ///
     /// When SNS cannot be asked, or refuses.
     pub async fn confirmed(&self) -> Result<Vec<String>, AwsError> {
-        let all = self.client.list_subscriptions_by_topic().topic_arn(&self.arn).into_paginator().send().try_collect().await;
+        let all = self
+            .client
+            .list_subscriptions_by_topic()
+            .topic_arn(&self.arn)
+            .into_paginator()
+            .send()
+            .try_collect()
+            .await;
         let all = all.map_err(|error| AwsError::from_sdk("sns:ListSubscriptionsByTopic", error))?;
-        let by_mail = all.iter().flat_map(|page| page.subscriptions()).filter(|subscription| subscription.protocol() == Some("email"));
-        let there = by_mail.filter(|subscription| subscription.subscription_arn().is_some_and(|arn| arn.starts_with("arn:")));
+        let by_mail = all
+            .iter()
+            .flat_map(|page| page.subscriptions())
+            .filter(|subscription| subscription.protocol() == Some("email"));
+        let there = by_mail.filter(|subscription| {
+            subscription.subscription_arn().is_some_and(|arn| arn.starts_with("arn:"))
+        });
         Ok(there.filter_map(|subscription| subscription.endpoint().map(ToOwned::to_owned)).collect())
     }
 
@@ -52,9 +64,11 @@ impl Topic {
     /// When SNS cannot be asked, or refuses.
     pub async fn publish(&self, mail: Mail) -> Result<(), AwsError> {
         const OPERATION: &str = "sns:Publish";
-        let mut request = self.client.publish().topic_arn(&self.arn).subject(subject(&mail.subject)).message(mail.text);
+        let mut request =
+            self.client.publish().topic_arn(&self.arn).subject(subject(&mail.subject)).message(mail.text);
         if let Some(approver) = mail.approver {
-            let attribute = MessageAttributeValue::builder().data_type("String").string_value(approver).build();
+            let attribute =
+                MessageAttributeValue::builder().data_type("String").string_value(approver).build();
             let attribute = attribute.map_err(|error| AwsError::unusable(OPERATION, error.to_string()))?;
             request = request.message_attributes("approver", attribute);
         }
@@ -64,7 +78,11 @@ impl Topic {
 }
 
 fn subject(words: &str) -> String {
-    words.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).take(LONGEST_SUBJECT).collect()
+    words
+        .chars()
+        .map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' })
+        .take(LONGEST_SUBJECT)
+        .collect()
 }
 
 #[cfg(test)]
@@ -83,12 +101,23 @@ mod tests {
                 Subscription::builder().endpoint(endpoint).protocol(protocol).subscription_arn(arn).build()
             };
             ListSubscriptionsByTopicOutput::builder()
-                .subscriptions(subscription("ana@example.com", "email", "arn:aws:sns:eu-central-1:111122223333:slipway-approvals:1"))
+                .subscriptions(subscription(
+                    "ana@example.com",
+                    "email",
+                    "arn:aws:sns:eu-central-1:111122223333:slipway-approvals:1",
+                ))
                 .subscriptions(subscription("bo@example.com", "email", "PendingConfirmation"))
-                .subscriptions(subscription("https://example.com", "https", "arn:aws:sns:eu-central-1:111122223333:slipway-approvals:2"))
+                .subscriptions(subscription(
+                    "https://example.com",
+                    "https",
+                    "arn:aws:sns:eu-central-1:111122223333:slipway-approvals:2",
+                ))
                 .build()
         });
-        let topic = Topic::new(answering!(aws_sdk_sns, [&listed]), "arn:aws:sns:eu-central-1:111122223333:slipway-approvals");
+        let topic = Topic::new(
+            answering!(aws_sdk_sns, [&listed]),
+            "arn:aws:sns:eu-central-1:111122223333:slipway-approvals",
+        );
 
         assert_eq!(topic.confirmed().await.expect("SNS answers"), ["ana@example.com"]);
     }

@@ -99,7 +99,9 @@ impl State {
     /// Since when the alarm is in this state; none where the event does not say it in a way that is understood.
     #[must_use]
     pub fn since(&self) -> Option<Timestamp> {
-        Timestamp::strptime("%Y-%m-%dT%H:%M:%S%.f%z", &self.timestamp).or_else(|_| self.timestamp.parse()).ok()
+        Timestamp::strptime("%Y-%m-%dT%H:%M:%S%.f%z", &self.timestamp)
+            .or_else(|_| self.timestamp.parse())
+            .ok()
     }
 
     /// The newest measurement and the threshold, where CloudWatch gives them.
@@ -114,7 +116,10 @@ impl Configuration {
     /// The metric that the alarm watches, in words; none for one over several.
     #[must_use]
     pub fn metric(&self) -> Option<String> {
-        let watched = self.metrics.iter().find(|metric| metric["returnData"].as_bool().unwrap_or(self.metrics.len() == 1))?;
+        let watched = self
+            .metrics
+            .iter()
+            .find(|metric| metric["returnData"].as_bool().unwrap_or(self.metrics.len() == 1))?;
         let stat = &watched["metricStat"];
         let (namespace, name) = (stat["metric"]["namespace"].as_str()?, stat["metric"]["name"].as_str()?);
         Some(format!("{} of {namespace} {name} over {} s", stat["stat"].as_str()?, stat["period"]))
@@ -163,8 +168,8 @@ impl Flood {
     }
 }
 
-/// Says what keeps a stage from changing: the wanted alarms that are in ALARM, are missing, or have too little data to be
-/// called quiet. `None` when all of them are quiet.
+/// Says what keeps a stage from changing: the wanted alarms that are in ALARM, are missing, or have too little data
+/// to be called quiet. `None` when all of them are quiet.
 #[must_use]
 pub fn disquiet(wanted: &[String], readings: &[AlarmReading]) -> Option<String> {
     let problems: Vec<String> = wanted
@@ -172,7 +177,9 @@ pub fn disquiet(wanted: &[String], readings: &[AlarmReading]) -> Option<String> 
         .filter_map(|name| match readings.iter().find(|reading| reading.name == *name) {
             None => Some(format!("the alarm {name} does not exist")),
             Some(AlarmReading { state: AlarmState::Ok, .. }) => None,
-            Some(AlarmReading { state: AlarmState::Alarm, reason, .. }) => Some(format!("the alarm {name} is in ALARM: {reason}")),
+            Some(AlarmReading { state: AlarmState::Alarm, reason, .. }) => {
+                Some(format!("the alarm {name} is in ALARM: {reason}"))
+            }
             Some(AlarmReading { state: AlarmState::InsufficientData, .. }) => {
                 Some(format!("the alarm {name} has too little data to be called quiet"))
             }
@@ -223,7 +230,12 @@ mod tests {
     }
 
     fn state(timestamp: &str, reason_data: &str) -> State {
-        State { value: AlarmState::Alarm, reason: String::new(), reason_data: Some(reason_data.into()), timestamp: timestamp.into() }
+        State {
+            value: AlarmState::Alarm,
+            reason: String::new(),
+            reason_data: Some(reason_data.into()),
+            timestamp: timestamp.into(),
+        }
     }
 
     #[test]
@@ -236,8 +248,13 @@ mod tests {
 
     #[test]
     fn the_figures_are_the_newest_measurement_and_the_threshold() {
-        assert_eq!(state("", r#"{"recentDatapoints":[3.0,12.5],"threshold":5.0}"#).figures(), Some((12.5, 5.0)));
-        for without in ["", "{}", r#"{"recentDatapoints":[],"threshold":5.0}"#, r#"{"recentDatapoints":[1.0]}"#] {
+        assert_eq!(
+            state("", r#"{"recentDatapoints":[3.0,12.5],"threshold":5.0}"#).figures(),
+            Some((12.5, 5.0))
+        );
+        for without in
+            ["", "{}", r#"{"recentDatapoints":[],"threshold":5.0}"#, r#"{"recentDatapoints":[1.0]}"#]
+        {
             assert_eq!(state("", without).figures(), None, "{without}");
         }
     }
@@ -255,7 +272,10 @@ mod tests {
             .collect();
         let end = at(10_000 + FLOOD_SECONDS);
 
-        assert_eq!(alone.iter().filter(|alone| **alone).count(), usize::try_from(NOTIFIED_ALONE).expect("it is small"));
+        assert_eq!(
+            alone.iter().filter(|alone| **alone).count(),
+            usize::try_from(NOTIFIED_ALONE).expect("it is small")
+        );
         assert_eq!(flood.held, ["change 6", "change 7", "change 8"]);
         assert!(!flood.is_due(at(10_020)) && flood.is_due(end));
         assert!(!flood.and("late", end).1, "people are notified of what is held before anything else");

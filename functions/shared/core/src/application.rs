@@ -79,16 +79,16 @@ pub struct StageService {
     pub steady: Option<SteadyCheck>,
 }
 
-/// How a service without a load balancer is judged: its tasks run on for a while, and a command of its own image says that all is
-/// well.
+/// How a service without a load balancer is judged: its tasks run on for a while, and a command of its own image says
+/// that all is well.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SteadyCheck {
     /// How long every task must have run without being replaced.
     #[serde(rename = "for")]
     pub duration: Span,
-    /// A command that is run once, as a task of its own with the service's new task definition, in the container that has the
-    /// service's name; 0 is well. None when it is not given.
+    /// A command that is run once, as a task of its own with the service's new task definition, in the container that
+    /// has the service's name; 0 is well. None when it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<Vec<String>>,
 }
@@ -122,12 +122,12 @@ pub struct ApprovalPolicy {
     /// Whether an approver types the digest's last six characters to approve; not when it is not given.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub confirm_digest: bool,
-    /// Whether one of those who approve must be someone who did not push the image; not when it is not given. Where it is not
-    /// known who pushed it, nobody can approve.
+    /// Whether one of those who approve must be someone who did not push the image; not when it is not given. Where
+    /// it is not known who pushed it, nobody can approve.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub other_than_pusher: bool,
-    /// Whether an approver may let the stage change although its alarms are not quiet, by saying so on the page; not when it is not
-    /// given, and then such a stage stops before anybody is asked.
+    /// Whether an approver may let the stage change although its alarms are not quiet, by saying so on the page; not
+    /// when it is not given, and then such a stage stops before anybody is asked.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub override_alarms: bool,
 }
@@ -149,8 +149,8 @@ pub struct BakePolicy {
     pub duration: Span,
     /// The names of the CloudWatch alarms. They must be quiet before the stage changes, too.
     pub alarms: Vec<String>,
-    /// How long after a release one of its alarms still has the stage's approvers asked whether to restore what ran before; a day
-    /// when it is not given.
+    /// How long after a release one of its alarms still has the stage's approvers asked whether to restore what ran
+    /// before; a day when it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watch_for: Option<Span>,
 }
@@ -201,7 +201,8 @@ impl Application {
     }
 
     fn check(&self) -> Result<(), ConfigurationError> {
-        let wrong = |field: String, problem: &str| Err(ConfigurationError { field, problem: problem.to_owned() });
+        let wrong =
+            |field: String, problem: &str| Err(ConfigurationError { field, problem: problem.to_owned() });
         if self.tags.is_empty() || self.tags.iter().any(|tag| tag.trim().is_empty()) {
             return wrong("tags".into(), "write at least one pattern of a tag, such as \"v*\"");
         }
@@ -213,7 +214,10 @@ impl Application {
         for (index, stage) in self.stages.iter().enumerate() {
             let at = |field: &str| format!("stages[{index}].{field}");
             if !stages.insert(&stage.name) {
-                return wrong(at("name"), &format!("two stages are called {}; give each its own name", stage.name));
+                return wrong(
+                    at("name"),
+                    &format!("two stages are called {}; give each its own name", stage.name),
+                );
             }
             if stage.services.is_empty() {
                 return wrong(at("services"), "write at least one service");
@@ -221,10 +225,16 @@ impl Application {
             for (position, service) in stage.services.iter().enumerate() {
                 let at = |field: &str| at(&format!("services[{position}].{field}"));
                 if !deployed.insert((stage.cluster(), &service.service)) {
-                    return wrong(at("service"), &format!("{} is there twice in the cluster {}", service.service, stage.cluster()));
+                    return wrong(
+                        at("service"),
+                        &format!("{} is there twice in the cluster {}", service.service, stage.cluster()),
+                    );
                 }
                 if service.desired_count == Some(0) {
-                    return wrong(at("desired_count"), "write 1 or more: where no task runs, nothing can be verified");
+                    return wrong(
+                        at("desired_count"),
+                        "write 1 or more: where no task runs, nothing can be verified",
+                    );
                 }
                 if service.health.is_some() == service.steady.is_some() {
                     return wrong(
@@ -237,11 +247,17 @@ impl Application {
                 }
                 let url = service.health.as_ref().and_then(|health| health.url.as_deref());
                 if url.is_some_and(|url| !(url.starts_with("http://") || url.starts_with("https://"))) {
-                    return wrong(at("health.url"), "write http:// or https:// and a host, such as https://www.example.com");
+                    return wrong(
+                        at("health.url"),
+                        "write http:// or https:// and a host, such as https://www.example.com",
+                    );
                 }
                 let command = service.steady.as_ref().and_then(|steady| steady.command.as_ref());
                 if command.is_some_and(|command| command.iter().all(|word| word.trim().is_empty())) {
-                    return wrong(at("steady.command"), "write the command and its arguments, such as [\"python\", \"check.py\"]");
+                    return wrong(
+                        at("steady.command"),
+                        "write the command and its arguments, such as [\"python\", \"check.py\"]",
+                    );
                 }
             }
             if let Some(strategy) = &stage.strategy {
@@ -251,7 +267,10 @@ impl Application {
                 if strategy.minutes() * 60 >= stage.deploy_timeout_seconds() {
                     return wrong(
                         at("deploy_timeout"),
-                        &format!("write more than the {} minutes that the strategy takes", strategy.minutes()),
+                        &format!(
+                            "write more than the {} minutes that the strategy takes",
+                            strategy.minutes()
+                        ),
                     );
                 }
             }
@@ -282,9 +301,10 @@ impl Application {
         Ok(())
     }
 
-    /// The same with one stage alone, for an image that was released before. It does not bake, and its alarms are not looked
-    /// at: that one is in ALARM is why people restore an earlier image. For the same reason nothing else is waited for: what its scan found
-    /// by now, a snapshot; its migration has run long ago, and all traffic shifts back at once. Nothing where there is no such stage.
+    /// The same with one stage alone, for an image that was released before. It does not bake, and its alarms are not
+    /// looked at: that one is in ALARM is why people restore an earlier image. For the same reason nothing else is
+    /// waited for: what its scan found by now, a snapshot; its migration has run long ago, and all traffic shifts
+    /// back at once. Nothing where there is no such stage.
     #[must_use]
     pub fn only(mut self, stage: &StageName) -> Option<Self> {
         self.stages.retain(|one| one.name == *stage);
@@ -314,7 +334,10 @@ impl Stage {
     fn gates_problem(&self) -> Option<(&'static str, &'static str)> {
         if let Some(check) = &self.image_check {
             if check.stop_above == Severity::Unknown {
-                return Some(("image_check.stop_above", "write INFORMATIONAL, LOW, MEDIUM, HIGH or CRITICAL"));
+                return Some((
+                    "image_check.stop_above",
+                    "write INFORMATIONAL, LOW, MEDIUM, HIGH or CRITICAL",
+                ));
             }
             if check.allow.iter().any(|allowed| allowed.finding.trim().is_empty()) {
                 return Some(("image_check.allow", "write each finding by its name, such as CVE-2026-12345"));
@@ -322,10 +345,16 @@ impl Stage {
         }
         if let Some(snapshot) = &self.snapshot {
             if snapshot.database().is_none() {
-                return Some(("snapshot", "write database = the identifier of an RDS instance, or cluster = that of an Aurora cluster"));
+                return Some((
+                    "snapshot",
+                    "write database = the identifier of an RDS instance, or cluster = that of an Aurora cluster",
+                ));
             }
             if snapshot.keep == 0 {
-                return Some(("snapshot.keep", "write 1 or more: the snapshot of the release itself is kept"));
+                return Some((
+                    "snapshot.keep",
+                    "write 1 or more: the snapshot of the release itself is kept",
+                ));
             }
         }
         if let Some(migration) = &self.migration {
@@ -333,7 +362,10 @@ impl Stage {
                 return Some(("migration.service", "write the name of one of the stage's services"));
             }
             if migration.command.iter().all(|word| word.trim().is_empty()) {
-                return Some(("migration.command", "write the command and its arguments, such as [\"python\", \"migrate.py\"]"));
+                return Some((
+                    "migration.command",
+                    "write the command and its arguments, such as [\"python\", \"migrate.py\"]",
+                ));
             }
         }
         None
@@ -381,7 +413,10 @@ mod tests {
         let application = Application::parse(GOOD).expect("the example fits");
 
         assert_eq!(application.stages[0].cluster(), "staging");
-        assert_eq!(application.stages[1].families(&application.stages[1].services[0].service).template, "production-web-template");
+        assert_eq!(
+            application.stages[1].families(&application.stages[1].services[0].service).template,
+            "production-web-template"
+        );
         assert_eq!(application.stages[0].deploy_timeout_seconds(), 1_800);
         assert!(application.wants("v1.2.3"));
         assert!(!application.wants("latest"));
@@ -398,7 +433,10 @@ mod tests {
 
         let [stage] = stages.as_slice() else { panic!("one stage") };
         assert!(stage.approval.is_some());
-        assert_eq!((&stage.bake, &stage.image_check, &stage.snapshot, &stage.migration), (&None, &None, &None, &None));
+        assert_eq!(
+            (&stage.bake, &stage.image_check, &stage.snapshot, &stage.migration),
+            (&None, &None, &None, &None)
+        );
         assert_eq!(stage.strategy, Some(Strategy::BlueGreen { bake: None }));
     }
 
@@ -418,30 +456,70 @@ mod tests {
             (r#""bo@example.com""#, r#""bo""#, "stages[1].approval.approvers[1]"),
             (r#""bo@example.com""#, r#""ana@example.com""#, "stages[1].approval.approvers"),
             (r#"["web-production-5xx"]"#, "[]", "stages[1].bake.alarms"),
-            (r#""path": "/health" } }] },"#, r#""path": "health" } }] },"#, "stages[0].services[0].health.path"),
+            (
+                r#""path": "/health" } }] },"#,
+                r#""path": "health" } }] },"#,
+                "stages[0].services[0].health.path",
+            ),
             (r#""bake""#, r#""snapshot": {}, "bake""#, "stages[1].snapshot"),
             (r#""bake""#, r#""snapshot": { "database": "a", "cluster": "b" }, "bake""#, "stages[1].snapshot"),
             (r#""bake""#, r#""snapshot": { "database": "a", "keep": 0 }, "bake""#, "stages[1].snapshot.keep"),
-            (r#""bake""#, r#""image_check": { "stop_above": "BAD" }, "bake""#, "stages[1].image_check.stop_above"),
-            (r#""bake""#, r#""image_check": { "stop_above": "UNKNOWN" }, "bake""#, "stages[1].image_check.stop_above"),
+            (
+                r#""bake""#,
+                r#""image_check": { "stop_above": "BAD" }, "bake""#,
+                "stages[1].image_check.stop_above",
+            ),
+            (
+                r#""bake""#,
+                r#""image_check": { "stop_above": "UNKNOWN" }, "bake""#,
+                "stages[1].image_check.stop_above",
+            ),
             (
                 r#""bake""#,
                 r#""image_check": { "stop_above": "LOW", "allow": [{ "finding": "C", "until": "soon" }] }, "bake""#,
                 "allow[0].until",
             ),
-            (r#""bake""#, r#""migration": { "service": "api", "command": ["m"] }, "bake""#, "stages[1].migration.service"),
-            (r#""bake""#, r#""migration": { "service": "web", "command": [] }, "bake""#, "stages[1].migration.command"),
-            (r#""health": { "path": "/health" } }] },"#, r#""desired_count": 1 }] },"#, "stages[0].services[0].health"),
+            (
+                r#""bake""#,
+                r#""migration": { "service": "api", "command": ["m"] }, "bake""#,
+                "stages[1].migration.service",
+            ),
+            (
+                r#""bake""#,
+                r#""migration": { "service": "web", "command": [] }, "bake""#,
+                "stages[1].migration.command",
+            ),
+            (
+                r#""health": { "path": "/health" } }] },"#,
+                r#""desired_count": 1 }] },"#,
+                "stages[0].services[0].health",
+            ),
             (
                 r#""health": { "path": "/health" } }] },"#,
                 r#""health": { "path": "/" }, "steady": { "for": "1s" } }] },"#,
                 "services[0].health",
             ),
-            (r#""health": { "path": "/health" } }] },"#, r#""steady": { "for": "1s", "command": [] } }] },"#, "steady.command"),
+            (
+                r#""health": { "path": "/health" } }] },"#,
+                r#""steady": { "for": "1s", "command": [] } }] },"#,
+                "steady.command",
+            ),
             (r#""bake""#, r#""snapshots": {}, "bake""#, "snapshots"),
-            (r#""bake""#, r#""strategy": { "type": "LINEAR", "percent": 1, "step_bake": "1m" }, "bake""#, "stages[1].strategy.percent"),
-            (r#""bake""#, r#""strategy": { "type": "CANARY", "percent": 0, "step_bake": "1m" }, "bake""#, "stages[1].strategy"),
-            (r#""bake""#, r#""strategy": { "type": "CANARY", "percent": 5, "step_bake": "30m" }, "bake""#, "stages[1].deploy_timeout"),
+            (
+                r#""bake""#,
+                r#""strategy": { "type": "LINEAR", "percent": 1, "step_bake": "1m" }, "bake""#,
+                "stages[1].strategy.percent",
+            ),
+            (
+                r#""bake""#,
+                r#""strategy": { "type": "CANARY", "percent": 0, "step_bake": "1m" }, "bake""#,
+                "stages[1].strategy",
+            ),
+            (
+                r#""bake""#,
+                r#""strategy": { "type": "CANARY", "percent": 5, "step_bake": "30m" }, "bake""#,
+                "stages[1].deploy_timeout",
+            ),
         ];
         for (good, bad, field) in cases {
             assert!(GOOD.contains(good), "{good} is in the example");

@@ -24,7 +24,11 @@ impl ApprovalId {
     /// The id of this release's approval for this stage; in a later round for the stage as it was found then.
     #[must_use]
     pub fn of(release: &Release, stage: &StageName, round: u32) -> Self {
-        if round <= 1 { Self(format!("{}/{stage}", release.id)) } else { Self(format!("{}/{stage}/{round}", release.id)) }
+        if round <= 1 {
+            Self(format!("{}/{stage}", release.id))
+        } else {
+            Self(format!("{}/{stage}/{round}", release.id))
+        }
     }
 
     /// The id as text.
@@ -207,7 +211,11 @@ impl Approval {
             approvers: policy.approvers.clone(),
             quorum: policy.quorum,
             requested_at: now,
-            remind_at: Some(now + SignedDuration::from_secs(i64::from(policy.expires_after.seconds() - policy.remind_before_seconds()))),
+            remind_at: Some(
+                now + SignedDuration::from_secs(i64::from(
+                    policy.expires_after.seconds() - policy.remind_before_seconds(),
+                )),
+            ),
             expires_at: now + SignedDuration::from_secs(i64::from(policy.expires_after.seconds())),
             confirm_digest: policy.confirm_digest,
             other_than_pusher: policy.other_than_pusher,
@@ -229,11 +237,12 @@ impl Approval {
         if self.status == Status::Pending && now >= self.expires_at { Status::Expired } else { self.status }
     }
 
-    /// What people decided by now, or why they need not decide any more: the evidence where they approved, else the release's outcome
-    /// and its reason. Nothing while they may still answer.
+    /// What people decided by now, or why they need not decide any more: the evidence where they approved, else the
+    /// release's outcome and its reason. Nothing while they may still answer.
     #[must_use]
     pub fn decided_at(&self, now: Timestamp) -> Option<Result<String, (Outcome, String)>> {
-        let closed_because = |default: &str| self.closed_because.clone().unwrap_or_else(|| default.to_owned());
+        let closed_because =
+            |default: &str| self.closed_because.clone().unwrap_or_else(|| default.to_owned());
         let no = |outcome, reason: String| Some(Err((outcome, reason)));
         match self.status_at(now) {
             Status::Pending => None,
@@ -247,14 +256,20 @@ impl Approval {
                 let reason = rejection.map_or_else(
                     || "rejected".to_owned(),
                     |rejection| {
-                        let words = if rejection.reason.is_empty() { String::new() } else { format!(": {}", rejection.reason) };
+                        let words = if rejection.reason.is_empty() {
+                            String::new()
+                        } else {
+                            format!(": {}", rejection.reason)
+                        };
                         format!("rejected through the link issued to {}{words}", rejection.by)
                     },
                 );
                 no(Outcome::Rejected, reason)
             }
             Status::Superseded => no(Outcome::Superseded, closed_because("superseded by a newer push")),
-            Status::Voided => no(Outcome::Expired, closed_because("the stage changed, and people were asked again")),
+            Status::Voided => {
+                no(Outcome::Expired, closed_because("the stage changed, and people were asked again"))
+            }
             Status::Withdrawn => no(Outcome::Failed, closed_because("aborted by a person")),
             Status::Expired => no(Outcome::Expired, format!("nobody decided before {:.0}", self.expires_at)),
         }
@@ -262,7 +277,9 @@ impl Approval {
 
     /// Those who have not answered yet.
     pub fn unanswered(&self) -> impl Iterator<Item = &EmailAddress> {
-        self.approvers.iter().filter(|approver| !self.decisions.iter().any(|decision| decision.by == **approver))
+        self.approvers
+            .iter()
+            .filter(|approver| !self.decisions.iter().any(|decision| decision.by == **approver))
     }
 
     /// What an approver types where the digest is to be confirmed: its last six characters.
@@ -287,7 +304,9 @@ impl Approval {
     ) -> Result<Self, Refusal> {
         match self.status_at(now) {
             Status::Expired => return Err(Refusal::Expired),
-            Status::Approved | Status::Rejected | Status::Superseded | Status::Withdrawn | Status::Voided => return Err(Refusal::Decided),
+            Status::Approved | Status::Rejected | Status::Superseded | Status::Withdrawn | Status::Voided => {
+                return Err(Refusal::Decided);
+            }
             Status::Pending => {}
         }
         if !self.approvers.contains(by) {
@@ -301,12 +320,15 @@ impl Approval {
         if self.other_than_pusher && verdict == Verdict::Approved && pushers.is_none() {
             return Err(Refusal::PusherUnknown);
         }
-        let approved: Vec<_> = decided.decisions.iter().filter(|decision| decision.verdict == Verdict::Approved).collect();
-        let independent =
-            !self.other_than_pusher || pushers.is_some_and(|pushers| approved.iter().any(|decision| !pushers.include(&decision.by)));
+        let approved: Vec<_> =
+            decided.decisions.iter().filter(|decision| decision.verdict == Verdict::Approved).collect();
+        let independent = !self.other_than_pusher
+            || pushers.is_some_and(|pushers| approved.iter().any(|decision| !pushers.include(&decision.by)));
         decided.status = match verdict {
             Verdict::Rejected => Status::Rejected,
-            Verdict::Approved if approved.len() >= usize::from(decided.quorum) && independent => Status::Approved,
+            Verdict::Approved if approved.len() >= usize::from(decided.quorum) && independent => {
+                Status::Approved
+            }
             Verdict::Approved => Status::Pending,
         };
         Ok(decided)
@@ -376,7 +398,8 @@ impl Approval {
 
 /// The reason without control characters, cut to its longest length.
 fn clean(reason: &str) -> String {
-    let words: String = reason.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_REASON).collect();
+    let words: String =
+        reason.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_REASON).collect();
     words.trim().to_owned()
 }
 
@@ -434,41 +457,64 @@ pub(crate) mod tests {
 
     #[test]
     fn the_first_rejection_ends_it_and_nothing_changes_that() {
-        let rejected = approval(1).decide(&person("bo"), Verdict::Rejected, "not\r\ntoday", None, second(1)).expect("counts");
+        let rejected = approval(1)
+            .decide(&person("bo"), Verdict::Rejected, "not\r\ntoday", None, second(1))
+            .expect("counts");
         assert_eq!(rejected.status, Status::Rejected);
         assert_eq!(rejected.decisions[0].reason, "not  today");
-        assert_eq!(rejected.decide(&person("ana"), Verdict::Approved, "", None, second(2)), Err(Refusal::Decided));
+        assert_eq!(
+            rejected.decide(&person("ana"), Verdict::Approved, "", None, second(2)),
+            Err(Refusal::Decided)
+        );
     }
 
     #[test]
     fn it_expires_at_its_second_and_stays_expired() {
         assert!(approval(1).decide(&person("ana"), Verdict::Approved, "", None, second(59)).is_ok());
-        assert_eq!(approval(1).decide(&person("ana"), Verdict::Approved, "", None, second(60)), Err(Refusal::Expired));
-        assert_eq!(approval(1).closed().decide(&person("ana"), Verdict::Approved, "", None, second(1)), Err(Refusal::Expired));
+        assert_eq!(
+            approval(1).decide(&person("ana"), Verdict::Approved, "", None, second(60)),
+            Err(Refusal::Expired)
+        );
+        assert_eq!(
+            approval(1).closed().decide(&person("ana"), Verdict::Approved, "", None, second(1)),
+            Err(Refusal::Expired)
+        );
     }
 
     #[test]
     fn a_superseded_approval_takes_no_answer_and_a_given_one_stays_given() {
-        let given = approval(1).decide(&person("ana"), Verdict::Approved, "", None, second(1)).expect("counts");
+        let given =
+            approval(1).decide(&person("ana"), Verdict::Approved, "", None, second(1)).expect("counts");
         assert_eq!(given.superseded("by v3").status, Status::Approved);
         for ended in [approval(1).superseded("by v3"), approval(1).withdrawn("aborted")] {
-            assert_eq!(ended.decide(&person("ana"), Verdict::Approved, "", None, second(1)), Err(Refusal::Decided));
+            assert_eq!(
+                ended.decide(&person("ana"), Verdict::Approved, "", None, second(1)),
+                Err(Refusal::Decided)
+            );
         }
     }
 
     #[test]
     fn who_was_not_asked_has_no_say() {
-        assert_eq!(approval(1).decide(&person("eve"), Verdict::Approved, "", None, second(1)), Err(Refusal::NotAsked));
+        assert_eq!(
+            approval(1).decide(&person("eve"), Verdict::Approved, "", None, second(1)),
+            Err(Refusal::NotAsked)
+        );
     }
 
     #[test]
     fn it_covers_only_what_was_approved() {
-        let given = approval(1).decide(&person("ana"), Verdict::Approved, "", None, second(1)).expect("counts");
+        let given =
+            approval(1).decide(&person("ana"), Verdict::Approved, "", None, second(1)).expect("counts");
         let other = Release { id: ReleaseId::new("web-b2").expect("an id"), ..release() };
 
         assert_eq!(given.covers(&release(), &given.stage, &Baseline::default()), Ok(()));
         assert!(given.covers(&other, &given.stage, &Baseline::default()).is_err());
-        assert!(given.covers(&release(), &StageName::new("staging").expect("a name"), &Baseline::default()).is_err());
+        assert!(
+            given
+                .covers(&release(), &StageName::new("staging").expect("a name"), &Baseline::default())
+                .is_err()
+        );
         assert!(approval(1).covers(&release(), &given.stage, &Baseline::default()).is_err());
     }
 

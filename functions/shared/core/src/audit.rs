@@ -1,5 +1,5 @@
-//! The audit: what happened to approvals, as entries that nobody updates. Each carries the hash of the one before it, so
-//! that an entry which was changed, taken out or put in between breaks the chain.
+//! The audit: what happened to approvals, as entries that nobody updates. Each carries the hash of the one before it,
+//! so that an entry which was changed, taken out or put in between breaks the chain.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -121,8 +121,15 @@ impl Sealed {
     pub fn after(last: Option<(u64, &Self)>, approval: &Approval, happening: &NewEntry) -> (u64, Self) {
         let sequence = last.map_or(0, |(sequence, _)| sequence) + 1;
         let NewEntry { at, what, person, words } = happening.clone();
-        let entry =
-            Entry { sequence, at, what, approval: approval.id.clone(), digest: approval.release.image.digest.clone(), person, words };
+        let entry = Entry {
+            sequence,
+            at,
+            what,
+            approval: approval.id.clone(),
+            digest: approval.release.image.digest.clone(),
+            person,
+            words,
+        };
         let entry = serde_json::to_string(&entry).expect("an entry is plain values, which make JSON");
         let previous = last.map_or_else(|| BEGINNING.to_owned(), |(_, sealed)| sealed.hash.clone());
         let hash = hash(&previous, &entry);
@@ -141,12 +148,15 @@ pub fn read(chain: &[Sealed]) -> Result<Vec<Entry>, Broken> {
     for (position, sealed) in (1..).zip(chain) {
         let broken = |problem: &str| Broken { position, problem: problem.to_owned() };
         if sealed.previous != previous {
-            return Err(broken("it does not follow the entry before it: one was taken out, put in, or changed"));
+            return Err(broken(
+                "it does not follow the entry before it: one was taken out, put in, or changed",
+            ));
         }
         if sealed.hash != hash(&sealed.previous, &sealed.entry) {
             return Err(broken("its text is not the one that was written"));
         }
-        let entry: Entry = serde_json::from_str(&sealed.entry).map_err(|error| broken(&format!("it does not parse: {error}")))?;
+        let entry: Entry = serde_json::from_str(&sealed.entry)
+            .map_err(|error| broken(&format!("it does not parse: {error}")))?;
         if entry.sequence != position {
             return Err(broken(&format!("it says that it is number {}", entry.sequence)));
         }
@@ -168,8 +178,14 @@ mod tests {
     fn chain(length: u64) -> Vec<Sealed> {
         let mut chain: Vec<Sealed> = Vec::new();
         for number in 0..length {
-            let happening = NewEntry { at: Timestamp::UNIX_EPOCH, what: What::Opened, person: None, words: format!("look {number}") };
-            let (_, sealed) = Sealed::after(chain.last().map(|last| (number, last)), &approval(1), &happening);
+            let happening = NewEntry {
+                at: Timestamp::UNIX_EPOCH,
+                what: What::Opened,
+                person: None,
+                words: format!("look {number}"),
+            };
+            let (_, sealed) =
+                Sealed::after(chain.last().map(|last| (number, last)), &approval(1), &happening);
             chain.push(sealed);
         }
         chain
@@ -195,7 +211,8 @@ mod tests {
         beheaded.remove(0);
         let mut swapped = chain(4);
         swapped.swap(1, 2);
-        for (touched, position) in [(changed, 2), (resealed, 3), (shortened, 2), (beheaded, 1), (swapped, 2)] {
+        for (touched, position) in [(changed, 2), (resealed, 3), (shortened, 2), (beheaded, 1), (swapped, 2)]
+        {
             assert_eq!(read(&touched).expect_err("it was touched").position, position);
         }
     }

@@ -21,8 +21,9 @@ const LINES: usize = 20;
 /// The longest value that is shown, in characters.
 const LONGEST: usize = 60;
 
-/// What is in `after` and not in `before`, or otherwise, a line each, as ECS's own JSON names it. The family, the tags and the
-/// containers' images are left out. Values of environment variables are not shown: people put secrets there.
+/// What is in `after` and not in `before`, or otherwise, a line each, as ECS's own JSON names it. The family, the
+/// tags and the containers' images are left out. Values of environment variables are not shown: people put secrets
+/// there.
 #[must_use]
 pub fn changes(before: &Value, after: &Value) -> Vec<String> {
     let (before, after) = (flat(before), flat(after));
@@ -65,7 +66,9 @@ fn flat(document: &Value) -> BTreeMap<String, String> {
             leaf(field, value, &mut leaves);
         }
     }
-    leaves.retain(|name, _| !(name.starts_with("containerDefinitions.") && name.rsplit('.').next() == Some("image")));
+    leaves.retain(|name, _| {
+        !(name.starts_with("containerDefinitions.") && name.rsplit('.').next() == Some("image"))
+    });
     leaves
 }
 
@@ -81,7 +84,9 @@ fn leaf(path: &str, value: &Value, leaves: &mut BTreeMap<String, String>) {
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
                 match (item["name"].as_str(), &item["value"]) {
-                    (Some(name), Value::String(text)) => drop(leaves.insert(format!("{path}.{name}"), short(text))),
+                    (Some(name), Value::String(text)) => {
+                        drop(leaves.insert(format!("{path}.{name}"), short(text)));
+                    }
                     (Some(name), _) => {
                         let mut unnamed = item.clone();
                         unnamed.as_object_mut().map(|fields| fields.remove("name"));
@@ -139,7 +144,8 @@ mod tests {
 
     #[test]
     fn a_long_list_is_cut_and_says_so() {
-        let many: serde_json::Map<_, _> = (0..30).map(|number| (format!("field{number}"), json!(number))).collect();
+        let many: serde_json::Map<_, _> =
+            (0..30).map(|number| (format!("field{number}"), json!(number))).collect();
         let lines = changes(&json!({}), &Value::Object(many));
         assert_eq!((lines.len(), lines.last().map(String::as_str)), (LINES + 1, Some("and 10 more")));
     }

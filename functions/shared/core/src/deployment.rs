@@ -56,13 +56,14 @@ pub struct ServiceEvent {
 }
 
 impl ServiceView {
-    /// ECS's newest message since then that says what is wrong, else the one that the deployment failed; the others tell of its
-    /// progress.
+    /// ECS's newest message since then that says what is wrong, else the one that the deployment failed; the others
+    /// tell of its progress.
     #[must_use]
     pub fn trouble(&self, since: Timestamp) -> Option<&str> {
         let recent = self.events.iter().filter(|event| event.at >= since);
         let messages: Vec<_> = recent.map(|event| event.message.as_str()).collect();
-        let cause = messages.iter().find(|message| message.contains("unhealthy") || message.contains("unable"));
+        let cause =
+            messages.iter().find(|message| message.contains("unhealthy") || message.contains("unable"));
         cause.or_else(|| messages.iter().find(|message| message.contains("deployment failed"))).copied()
     }
 }
@@ -109,11 +110,16 @@ pub struct TaskView {
     pub stopped_reason: Option<String>,
 }
 
-/// Whether somebody else deployed to a service: it runs none of the task definitions that the release knows, which are its baseline and
-/// what it deployed. In words.
+/// Whether somebody else deployed to a service: it runs none of the task definitions that the release knows, which
+/// are its baseline and what it deployed. In words.
 #[must_use]
-pub fn external_change(service: &ServiceName, running: &TaskDefinitionArn, known: &[&TaskDefinitionArn]) -> Option<String> {
-    (!known.contains(&running)).then(|| format!("external change: {service} runs {running}, which this release did not deploy"))
+pub fn external_change(
+    service: &ServiceName,
+    running: &TaskDefinitionArn,
+    known: &[&TaskDefinitionArn],
+) -> Option<String> {
+    (!known.contains(&running))
+        .then(|| format!("external change: {service} runs {running}, which this release did not deploy"))
 }
 
 /// Where a deployment of one task definition stands.
@@ -123,8 +129,8 @@ pub enum Progress {
     Going,
     /// The service runs the wanted task definition, and nothing else.
     Done,
-    /// ECS gave it up, or the service runs something else: an external change, or ECS's circuit breaker has restored what ran before
-    /// and forgotten the deployment.
+    /// ECS gave it up, or the service runs something else: an external change, or ECS's circuit breaker has restored
+    /// what ran before and forgotten the deployment.
     Failed {
         /// ECS's words, or what the service runs.
         reason: String,
@@ -134,7 +140,8 @@ pub enum Progress {
 /// Judges whether the service runs the wanted task definition.
 #[must_use]
 pub fn judge(service: &ServiceView, wanted: &TaskDefinitionArn) -> Progress {
-    let Some(ours) = service.deployments.iter().find(|deployment| deployment.task_definition == *wanted) else {
+    let Some(ours) = service.deployments.iter().find(|deployment| deployment.task_definition == *wanted)
+    else {
         return replaced(service);
     };
     if service.desired_count == 0 && service.task_definition == *wanted {
@@ -149,10 +156,9 @@ pub fn judge(service: &ServiceView, wanted: &TaskDefinitionArn) -> Progress {
         // ECS reports COMPLETED once the new tasks are up, even while an old deployment still drains. Nothing may
         // follow before that is gone. A failed deployment with no tasks left is only history.
         Rollout::Completed
-            if service
-                .deployments
-                .iter()
-                .any(|other| other.id != ours.id && (other.running_count > 0 || other.rollout != Rollout::Failed)) =>
+            if service.deployments.iter().any(|other| {
+                other.id != ours.id && (other.running_count > 0 || other.rollout != Rollout::Failed)
+            }) =>
         {
             Progress::Going
         }
@@ -184,7 +190,10 @@ mod tests {
     use super::*;
 
     fn td(revision: u32) -> TaskDefinitionArn {
-        TaskDefinitionArn::new(format!("arn:aws:ecs:eu-central-1:111122223333:task-definition/staging-web:{revision}")).expect("an ARN")
+        TaskDefinitionArn::new(format!(
+            "arn:aws:ecs:eu-central-1:111122223333:task-definition/staging-web:{revision}"
+        ))
+        .expect("an ARN")
     }
 
     fn deployment(revision: u32, rollout: Rollout, running_count: u32) -> Deployment {
@@ -199,7 +208,8 @@ mod tests {
 
     fn service(primary: u32, deployments: Vec<Deployment>) -> ServiceView {
         ServiceView {
-            arn: ServiceArn::new("arn:aws:ecs:eu-central-1:111122223333:service/staging/web").expect("an ARN"),
+            arn: ServiceArn::new("arn:aws:ecs:eu-central-1:111122223333:service/staging/web")
+                .expect("an ARN"),
             task_definition: td(primary),
             desired_count: 1,
             running_count: deployments.iter().map(|d| d.running_count).sum(),
@@ -212,7 +222,8 @@ mod tests {
 
     #[test]
     fn a_completed_deployment_counts_once_the_old_one_is_gone() {
-        let draining = service(2, vec![deployment(2, Rollout::Completed, 1), deployment(1, Rollout::Completed, 1)]);
+        let draining =
+            service(2, vec![deployment(2, Rollout::Completed, 1), deployment(1, Rollout::Completed, 1)]);
         assert_eq!(judge(&draining, &td(2)), Progress::Going);
 
         let alone = service(2, vec![deployment(2, Rollout::Completed, 1)]);
@@ -227,7 +238,8 @@ mod tests {
 
     #[test]
     fn the_circuit_breakers_reason_is_quoted_even_after_it_went_back() {
-        let rolled_back = service(1, vec![deployment(1, Rollout::InProgress, 1), deployment(2, Rollout::Failed, 0)]);
+        let rolled_back =
+            service(1, vec![deployment(1, Rollout::InProgress, 1), deployment(2, Rollout::Failed, 0)]);
         assert_eq!(judge(&rolled_back, &td(2)), Progress::Failed { reason: "reason 2".into() });
     }
 
@@ -256,7 +268,8 @@ mod tests {
         let external = service(9, vec![deployment(9, Rollout::Completed, 1)]);
         let replaced = Progress::Failed { reason: format!("the service runs {} instead", td(9)) };
         assert_eq!(judge(&external, &td(2)), replaced);
-        let both = service(9, vec![deployment(9, Rollout::InProgress, 0), deployment(2, Rollout::InProgress, 1)]);
+        let both =
+            service(9, vec![deployment(9, Rollout::InProgress, 0), deployment(2, Rollout::InProgress, 1)]);
         assert_eq!(judge(&both, &td(2)), replaced);
     }
 

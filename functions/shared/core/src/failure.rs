@@ -24,16 +24,22 @@ struct FunctionError {
     message: String,
 }
 
-/// Reads the ending from what ended the workflow's way; no failure is a release that went through every stage. `begun` are the stages
-/// that the release has begun to change, as the table knows them: whatever the workflow says, such a stage was not left unchanged.
+/// Reads the ending from what ended the workflow's way; no failure is a release that went through every stage.
+/// `begun` are the stages that the release has begun to change, as the table knows them: whatever the workflow says,
+/// such a stage was not left unchanged.
 #[must_use]
 pub fn ending(failure: Option<&Failure>, begun: &[StageName]) -> Ending {
     let Some(failure) = failure else {
-        return Ending { outcome: Outcome::Released, stage: None, reason: "every stage runs the image and was verified".to_owned() };
+        return Ending {
+            outcome: Outcome::Released,
+            stage: None,
+            reason: "every stage runs the image and was verified".to_owned(),
+        };
     };
     let Ok(stage) = serde_json::from_str::<StageFailure>(&failure.cause) else {
         let end = stated(failure);
-        let (outcome, reason) = end.map_or_else(|| (Outcome::Failed, in_words(failure)), |end| (end.outcome, end.reason));
+        let (outcome, reason) =
+            end.map_or_else(|| (Outcome::Failed, in_words(failure)), |end| (end.outcome, end.reason));
         // Not a stage's ending: what changed is not known, and a person has to look.
         let outcome = if begun.is_empty() { outcome } else { Outcome::Stuck };
         return Ending { outcome, stage: None, reason: format!("{}: {reason}", failure.step) };
@@ -47,14 +53,19 @@ pub fn ending(failure: Option<&Failure>, begun: &[StageName]) -> Ending {
     // Without a rollback nothing was changed, or nothing was restored.
     let unchanged = if outcome == Outcome::RolledBack { Outcome::Failed } else { outcome };
     let (outcome, reason) = match rollback {
-        None if begun.contains(&stage) => (Outcome::Stuck, format!("{reason}. {stage} had begun to change, and was not rolled back")),
+        None if begun.contains(&stage) => {
+            (Outcome::Stuck, format!("{reason}. {stage} had begun to change, and was not rolled back"))
+        }
         None => (unchanged, reason),
         Some(rollback) if rollback.error.is_empty() => (Outcome::RolledBack, reason),
         Some(rollback) if rollback.error == TaskError::Unchanged.as_str() => (unchanged, reason),
         Some(rollback) => {
             let end = stated(&rollback);
             let why = end.as_ref().map_or_else(|| in_words(&rollback), |end| end.reason.clone());
-            (end.map_or(Outcome::Stuck, |end| end.outcome), format!("{reason}. The rollback failed as well: {why}"))
+            (
+                end.map_or(Outcome::Stuck, |end| end.outcome),
+                format!("{reason}. The rollback failed as well: {why}"),
+            )
         }
     };
     Ending { outcome, stage: Some(stage), reason }
@@ -62,29 +73,40 @@ pub fn ending(failure: Option<&Failure>, begun: &[StageName]) -> Ending {
 
 /// The end that a step stated itself.
 fn stated(failure: &Failure) -> Option<End> {
-    let states = [TaskError::Unchanged, TaskError::Changed].map(TaskError::as_str).contains(&failure.error.as_str());
+    let states =
+        [TaskError::Unchanged, TaskError::Changed].map(TaskError::as_str).contains(&failure.error.as_str());
     states.then(|| serde_json::from_str(&failure.cause).ok()).flatten()
 }
 
-/// The ending of a release whose execution ended without one: stopped by hand, timed out, or failed where nothing catches.
+/// The ending of a release whose execution ended without one: stopped by hand, timed out, or failed where nothing
+/// catches.
 ///
-/// `stage` is the last one that it had begun, `changed` whether a service of it runs what the release deployed, `runs` what
-/// every service runs now, in words.
+/// `stage` is the last one that it had begun, `changed` whether a service of it runs what the release deployed,
+/// `runs` what every service runs now, in words.
 #[must_use]
 pub fn stopped(stage: Option<StageName>, changed: bool, runs: &[String]) -> Ending {
     let runs = if runs.is_empty() { "nothing is known of what runs".to_owned() } else { runs.join("; ") };
     let (outcome, what) = match (&stage, changed) {
-        (Some(stage), true) => (Outcome::Stuck, format!("while {stage} was changed, and nothing was rolled back")),
+        (Some(stage), true) => {
+            (Outcome::Stuck, format!("while {stage} was changed, and nothing was rolled back"))
+        }
         (Some(stage), false) => (Outcome::Failed, format!("before {stage} was changed")),
         (None, _) => (Outcome::Failed, "before any stage was changed".to_owned()),
     };
-    Ending { outcome, stage, reason: format!("the execution ended without an outcome, stopped by hand or timed out, {what}. Now {runs}") }
+    Ending {
+        outcome,
+        stage,
+        reason: format!(
+            "the execution ended without an outcome, stopped by hand or timed out, {what}. Now {runs}"
+        ),
+    }
 }
 
 /// An error and its cause as Step Functions has them, in words. A function's error comes as JSON.
 fn in_words(failure: &Failure) -> String {
     let Failure { error, cause, .. } = failure;
-    let message = serde_json::from_str::<FunctionError>(cause).map_or_else(|_| cause.clone(), |error| error.message);
+    let message =
+        serde_json::from_str::<FunctionError>(cause).map_or_else(|_| cause.clone(), |error| error.message);
     match (if error.is_empty() { "an unnamed error" } else { error }, message.as_str()) {
         ("States.Timeout", _) => "it did not end in time".to_owned(),
         (error, "") => error.to_owned(),
@@ -134,23 +156,32 @@ mod tests {
 
     #[test]
     fn an_end_after_it_is_what_the_rollback_came_to() {
-        let unhealthy = failure("VerifyServices", "Changed", &end(Outcome::RolledBack, "web answered 500", true));
+        let unhealthy =
+            failure("VerifyServices", "Changed", &end(Outcome::RolledBack, "web answered 500", true));
         let with = |rollback: &Failure| ends(&unhealthy, Some(rollback), true);
 
         assert_eq!(with(&failure("VerifyBaseline", "", &"")).outcome, Outcome::RolledBack);
         assert_eq!(with(&failure("VerifyBaseline", "", &"")).reason, "VerifyServices: web answered 500");
-        let stuck = with(&failure("RollBack", "Changed", &end(Outcome::Stuck, "web runs something else", true)));
+        let stuck =
+            with(&failure("RollBack", "Changed", &end(Outcome::Stuck, "web runs something else", true)));
         assert_eq!(stuck.outcome, Outcome::Stuck);
-        assert_eq!(stuck.reason, "VerifyServices: web answered 500. The rollback failed as well: web runs something else");
+        assert_eq!(
+            stuck.reason,
+            "VerifyServices: web answered 500. The rollback failed as well: web runs something else"
+        );
         assert_eq!(with(&failure("RollBack", "States.Timeout", &"")).outcome, Outcome::Stuck);
-        let newer = with(&failure("RollBack", "Changed", &end(Outcome::Superseded, "v3 was deployed over it", true)));
+        let newer =
+            with(&failure("RollBack", "Changed", &end(Outcome::Superseded, "v3 was deployed over it", true)));
         assert_eq!(newer.outcome, Outcome::Superseded);
     }
 
     #[test]
     fn a_rollback_that_finds_nothing_changed_says_so() {
-        let refused =
-            failure("DeployServices", "Refused", &r#"{"errorType":"Refused","errorMessage":"ecs:RegisterTaskDefinition was refused"}"#);
+        let refused = failure(
+            "DeployServices",
+            "Refused",
+            &r#"{"errorType":"Refused","errorMessage":"ecs:RegisterTaskDefinition was refused"}"#,
+        );
         let nothing = failure("RollBack", "Unchanged", &end(Outcome::Failed, "nothing was changed", false));
         let ending = ends(&refused, Some(&nothing), false);
 
@@ -170,9 +201,13 @@ mod tests {
 
     #[test]
     fn a_release_that_never_held_the_lock_ends_as_it_was_stated() {
-        let superseded = failure("AcquireLock", "Unchanged", &end(Outcome::Superseded, "superseded by v3", false));
+        let superseded =
+            failure("AcquireLock", "Unchanged", &end(Outcome::Superseded, "superseded by v3", false));
         let ending = ending(Some(&superseded), &[]);
-        assert_eq!((ending.outcome, ending.reason.as_str()), (Outcome::Superseded, "AcquireLock: superseded by v3"));
+        assert_eq!(
+            (ending.outcome, ending.reason.as_str()),
+            (Outcome::Superseded, "AcquireLock: superseded by v3")
+        );
     }
 
     #[test]

@@ -31,7 +31,12 @@ impl Digest {
     pub fn new(value: impl Into<String>) -> Result<Self, DigestError> {
         let value = value.into();
         match value.strip_prefix("sha256:") {
-            Some(hex) if hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) => Ok(Self(value)),
+            Some(hex)
+                if hex.len() == 64
+                    && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) =>
+            {
+                Ok(Self(value))
+            }
             _ => Err(DigestError(value)),
         }
     }
@@ -116,7 +121,9 @@ impl Image {
     pub fn in_place_of(&self, current: &str) -> Option<String> {
         let name = without_version(current);
         let same = name == self.repository.as_str()
-            || name.strip_suffix(self.repository.as_str()).is_some_and(|registry| registry.ends_with('/') && is_registry(registry));
+            || name
+                .strip_suffix(self.repository.as_str())
+                .is_some_and(|registry| registry.ends_with('/') && is_registry(registry));
         same.then(|| format!("{name}@{}", self.digest))
     }
 }
@@ -165,25 +172,42 @@ mod tests {
     fn only_the_applications_own_container_gets_the_new_digest() {
         let host = "111122223333.dkr.ecr.eu-central-1.amazonaws.com";
         let ours = format!("{host}/web@{}", image().digest);
-        for current in [format!("{host}/web:template"), format!("{host}/web"), format!("{host}/web:v1@sha256:{}", "0".repeat(64))] {
+        for current in [
+            format!("{host}/web:template"),
+            format!("{host}/web"),
+            format!("{host}/web:v1@sha256:{}", "0".repeat(64)),
+        ] {
             assert_eq!(image().in_place_of(&current), Some(ours.clone()), "{current}");
         }
-        for other in [format!("{host}/team/web:v1"), format!("{host}/webhook:v1"), "envoyproxy/envoy:v1".to_owned()] {
+        for other in
+            [format!("{host}/team/web:v1"), format!("{host}/webhook:v1"), "envoyproxy/envoy:v1".to_owned()]
+        {
             assert_eq!(image().in_place_of(&other), None, "{other}");
         }
     }
 
     #[test]
     fn a_registry_with_a_port_is_no_tag() {
-        assert_eq!(image().in_place_of("localhost:4566/web:template"), Some(format!("localhost:4566/web@{}", image().digest)));
-        assert_eq!(image().in_place_of("localhost:4566/web"), Some(format!("localhost:4566/web@{}", image().digest)));
+        assert_eq!(
+            image().in_place_of("localhost:4566/web:template"),
+            Some(format!("localhost:4566/web@{}", image().digest))
+        );
+        assert_eq!(
+            image().in_place_of("localhost:4566/web"),
+            Some(format!("localhost:4566/web@{}", image().digest))
+        );
     }
 
     #[test]
     fn a_digest_is_sha256_and_64_digits() {
-        for bad in
-            ["", "sha256:", "sha256:abc", &format!("sha256:{}", "G".repeat(64)), &format!("sha512:{}", "a".repeat(64)), &"a".repeat(64)]
-        {
+        for bad in [
+            "",
+            "sha256:",
+            "sha256:abc",
+            &format!("sha256:{}", "G".repeat(64)),
+            &format!("sha512:{}", "a".repeat(64)),
+            &"a".repeat(64),
+        ] {
             Digest::new(bad).expect_err(bad);
         }
         assert_eq!(image().digest.short(), "a1a1a1a1a1a1");

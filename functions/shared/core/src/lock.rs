@@ -1,8 +1,9 @@
 //! The lock: the right to change an application's services. One release has it at a time.
 //!
-//! Every change of it is a conditional write, so of two that meet one is refused. Taking it raises the generation, and
-//! whoever changes a service first writes into the lock that it begins to: a release that has lost its lock learns so before
-//! it changes anything, however late its function comes back to life, and nobody takes the lock while it writes.
+//! Every change of it is a conditional write, so of two that meet one is refused. Taking it raises the generation,
+//! and whoever changes a service first writes into the lock that it begins to: a release that has lost its lock
+//! learns so before it changes anything, however late its function comes back to life, and nobody takes the lock
+//! while it writes.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -10,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::name::ReleaseId;
 use crate::protocol::Attempt;
 
-/// How long a function that has begun to write may still be writing, in seconds: the longest time-out of a function that
-/// changes services (30 s), and some more. Until then nobody takes the lock, dead or done as its holder may be.
+/// How long a function that has begun to write may still be writing, in seconds: the longest time-out of a function
+/// that changes services (30 s), and some more. Until then nobody takes the lock, dead or done as its holder may be.
 pub const LEASE_SECONDS: i64 = 40;
 
 /// Who has the lock of an application.
@@ -32,7 +33,8 @@ pub struct Lock {
 pub struct Holder {
     /// The release.
     pub release: ReleaseId,
-    /// How many of its functions have begun to write and have not said that they stopped: they write now, or were killed.
+    /// How many of its functions have begun to write and have not said that they stopped: they write now, or were
+    /// killed.
     #[serde(default)]
     pub writers: u32,
     /// Until when such a function may be writing.
@@ -113,8 +115,13 @@ impl Lock {
     pub fn is_held_by(&self, release: &ReleaseId, generation: u64) -> Result<&Holder, Lost> {
         match &self.holder {
             Some(holder) if holder.release == *release && self.generation == generation => Ok(holder),
-            Some(holder) => Err(Lost { generation, now: format!("{} has generation {}", holder.release, self.generation) }),
-            None => Err(Lost { generation, now: format!("it was given back, at generation {}", self.generation) }),
+            Some(holder) => Err(Lost {
+                generation,
+                now: format!("{} has generation {}", holder.release, self.generation),
+            }),
+            None => {
+                Err(Lost { generation, now: format!("it was given back, at generation {}", self.generation) })
+            }
         }
     }
 
@@ -122,8 +129,15 @@ impl Lock {
     ///
     /// # Errors
     ///
-    /// [`Lost`], when release and generation are not the holder's, or a later attempt has fenced this one off. Nothing may be changed then.
-    pub fn begin_writing(&self, release: &ReleaseId, generation: u64, attempt: Attempt, now: Timestamp) -> Result<Self, Lost> {
+    /// [`Lost`], when release and generation are not the holder's, or a later attempt has fenced this one off.
+    /// Nothing may be changed then.
+    pub fn begin_writing(
+        &self,
+        release: &ReleaseId,
+        generation: u64,
+        attempt: Attempt,
+        now: Timestamp,
+    ) -> Result<Self, Lost> {
         let holder = self.is_held_by(release, generation)?;
         if holder.fence.is_some_and(|fence| fence > attempt) {
             return Err(Lost { generation, now: "a later step of the release writes with it".to_owned() });
@@ -133,7 +147,8 @@ impl Lock {
         Ok(Self { holder: Some(holder), ..self.clone() })
     }
 
-    /// Fences off the attempts before this one: the lock to write, where it is not written yet, and whether this attempt is alone.
+    /// Fences off the attempts before this one: the lock to write, where it is not written yet, and whether this
+    /// attempt is alone.
     ///
     /// # Errors
     ///
@@ -162,8 +177,9 @@ impl Lock {
         Some(Self { holder: Some(holder), ..self.clone() })
     }
 
-    /// The lock once the release has given it back; nothing where the release does not have it. It rests where a function of
-    /// the release may still be writing: one that was killed, or that goes on after its retry has done its work.
+    /// The lock once the release has given it back; nothing where the release does not have it. It rests where a
+    /// function of the release may still be writing: one that was killed, or that goes on after its retry has done
+    /// its work.
     #[must_use]
     pub fn given_back(&self, release: &ReleaseId) -> Option<Self> {
         let holder = self.holder.as_ref().filter(|holder| holder.release == *release)?;
@@ -226,12 +242,16 @@ mod tests {
         let lost = second_lock.begin_writing(&id("a"), 1, FIRST, second(1)).expect_err("a lost it");
         assert_eq!(lost.to_string(), "generation 1 has lost the lock: b has generation 2");
         assert!(second_lock.begin_writing(&id("b"), 2, FIRST, second(1)).is_ok());
-        assert_eq!((second_lock.given_back(&id("a")), second_lock.stopped_writing(&id("a"), 1)), (None, None));
+        assert_eq!(
+            (second_lock.given_back(&id("a")), second_lock.stopped_writing(&id("a"), 1)),
+            (None, None)
+        );
     }
 
     #[test]
     fn nobody_takes_the_lock_while_a_function_of_a_dead_holder_may_be_writing() {
-        let writing = taken(&Lock::default(), "a", 0).begin_writing(&id("a"), 1, FIRST, second(0)).expect("a has it");
+        let writing =
+            taken(&Lock::default(), "a", 0).begin_writing(&id("a"), 1, FIRST, second(0)).expect("a has it");
         assert!(matches!(writing.claim(&id("b"), Life::Ended, second(LEASE_SECONDS - 1)), Claim::Taken(_)));
         assert_eq!(taken(&writing, "b", LEASE_SECONDS).generation, 2);
         let stopped = writing.stopped_writing(&id("a"), 1).expect("a has it");
@@ -241,14 +261,19 @@ mod tests {
     #[test]
     fn a_lock_that_is_given_back_rests_while_a_function_may_be_writing() {
         // A retry has done the work of a function that still goes on, or was killed.
-        let twice = taken(&Lock::default(), "a", 0).begin_writing(&id("a"), 1, FIRST, second(0)).expect("a has it");
+        let twice =
+            taken(&Lock::default(), "a", 0).begin_writing(&id("a"), 1, FIRST, second(0)).expect("a has it");
         let twice = twice.begin_writing(&id("a"), 1, FIRST, second(5)).expect("a has it");
         let once = twice.stopped_writing(&id("a"), 1).expect("a has it");
         let resting = once.given_back(&id("a")).expect("a has it");
 
-        assert_eq!(resting.claim(&id("b"), Life::Ended, second(6)), Claim::Resting(second(5 + LEASE_SECONDS)));
+        assert_eq!(
+            resting.claim(&id("b"), Life::Ended, second(6)),
+            Claim::Resting(second(5 + LEASE_SECONDS))
+        );
         assert_eq!(taken(&resting, "b", 5 + LEASE_SECONDS).generation, 2);
-        let free = once.stopped_writing(&id("a"), 1).and_then(|lock| lock.given_back(&id("a"))).expect("a has it");
+        let free =
+            once.stopped_writing(&id("a"), 1).and_then(|lock| lock.given_back(&id("a"))).expect("a has it");
         assert_eq!(taken(&free, "b", 6).generation, 2);
     }
 
@@ -261,15 +286,24 @@ mod tests {
     #[test]
     fn an_earlier_attempt_does_not_begin_to_write_once_a_later_one_has_fenced_it_off() {
         let later = Attempt { retry: 1, ..FIRST };
-        let lock = taken(&Lock::default(), "a", 0).begin_writing(&id("a"), 1, FIRST, second(0)).expect("a has it");
+        let lock =
+            taken(&Lock::default(), "a", 0).begin_writing(&id("a"), 1, FIRST, second(0)).expect("a has it");
 
         let (fenced, alone) = lock.fence_off(&id("a"), 1, later, second(1)).expect("a has it");
         let fenced = fenced.expect("it is new");
         assert_eq!(alone, Fenced::NotYet);
         assert!(fenced.begin_writing(&id("a"), 1, FIRST, second(2)).is_err());
         assert!(fenced.begin_writing(&id("a"), 1, later, second(2)).is_ok());
-        assert_eq!(fenced.fence_off(&id("a"), 1, later, second(LEASE_SECONDS)), Ok((None, Fenced::Alone)), "its lease is over");
-        assert_eq!(fenced.fence_off(&id("a"), 1, FIRST, second(2)), Ok((None, Fenced::NotYet)), "an earlier fence changes nothing");
+        assert_eq!(
+            fenced.fence_off(&id("a"), 1, later, second(LEASE_SECONDS)),
+            Ok((None, Fenced::Alone)),
+            "its lease is over"
+        );
+        assert_eq!(
+            fenced.fence_off(&id("a"), 1, FIRST, second(2)),
+            Ok((None, Fenced::NotYet)),
+            "an earlier fence changes nothing"
+        );
         assert!(fenced.fence_off(&id("b"), 1, later, second(2)).is_err());
     }
 }

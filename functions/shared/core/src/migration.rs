@@ -68,7 +68,9 @@ impl Kind {
             Some("none") => Ok(Self::None),
             Some("expand") => Ok(Self::Expand),
             Some("contract") => Ok(Self::Contract),
-            Some(other) => Err(format!("the image's label {LABEL} is {other:?}: write none, expand or contract")),
+            Some(other) => {
+                Err(format!("the image's label {LABEL} is {other:?}: write none, expand or contract"))
+            }
             None => Err(format!(
                 "the image has no label {LABEL}, and so nobody knows whether what runs now can go on after its migration: build it with \
                  LABEL {LABEL}=none, expand or contract"
@@ -91,7 +93,9 @@ impl Kind {
     pub const fn in_words(self) -> &'static str {
         match self {
             Self::None => "the image brings no migration",
-            Self::Expand => "it adds to the schema, and what runs now can go on with it: a rollback may cross it",
+            Self::Expand => {
+                "it adds to the schema, and what runs now can go on with it: a rollback may cross it"
+            }
             Self::Contract => {
                 "it takes from the schema what the version before needs: after it nothing is rolled back by itself, and a failure needs a person"
             }
@@ -99,7 +103,8 @@ impl Kind {
     }
 }
 
-/// A migration as it is kept: begun before its task is asked for, so that a rollback knows of it whatever became of the answer.
+/// A migration as it is kept: begun before its task is asked for, so that a rollback knows of it whatever became of
+/// the answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Migration {
     /// What it does.
@@ -139,10 +144,18 @@ impl TaskEnd {
     /// Exit code, reason and the end of the log.
     #[must_use]
     pub fn in_words(&self) -> String {
-        let exit = self.exit_code.map_or_else(|| "it never ran".to_owned(), |code| format!("exit code {code}"));
-        let reason =
-            if self.is_good() || self.reason.is_empty() { String::new() } else { format!(", {}", self.reason.trim_end_matches('.')) };
-        let log = if self.log.is_empty() { String::new() } else { format!("; its log ends: {}", self.log.join(" | ")) };
+        let exit =
+            self.exit_code.map_or_else(|| "it never ran".to_owned(), |code| format!("exit code {code}"));
+        let reason = if self.is_good() || self.reason.is_empty() {
+            String::new()
+        } else {
+            format!(", {}", self.reason.trim_end_matches('.'))
+        };
+        let log = if self.log.is_empty() {
+            String::new()
+        } else {
+            format!("; its log ends: {}", self.log.join(" | "))
+        };
         format!("{exit}{reason}{log}")
     }
 }
@@ -178,8 +191,10 @@ mod tests {
     fn migration(kind: Kind) -> Migration {
         Migration {
             kind,
-            task_definition: TaskDefinitionArn::new("arn:aws:ecs:eu-central-1:111122223333:task-definition/production-web:2")
-                .expect("an ARN"),
+            task_definition: TaskDefinitionArn::new(
+                "arn:aws:ecs:eu-central-1:111122223333:task-definition/production-web:2",
+            )
+            .expect("an ARN"),
             began_at: Timestamp::UNIX_EPOCH,
             task: None,
             end: None,
@@ -198,10 +213,17 @@ mod tests {
     #[test]
     fn only_a_contraction_is_not_crossed_and_what_to_restore_is_said() {
         assert_eq!(not_crossed(&migration(Kind::Expand), None), None);
-        let taken = Taken { identifier: "slipway-web-a1".into(), database: Database::Instance("orders".into()), at: Timestamp::UNIX_EPOCH };
+        let taken = Taken {
+            identifier: "slipway-web-a1".into(),
+            database: Database::Instance("orders".into()),
+            at: Timestamp::UNIX_EPOCH,
+        };
 
         let words = not_crossed(&migration(Kind::Contract), Some(&taken)).expect("not crossed");
-        assert!(words.contains("slipway-web-a1") && words.contains("restore-db-instance-from-db-snapshot"), "{words}");
+        assert!(
+            words.contains("slipway-web-a1") && words.contains("restore-db-instance-from-db-snapshot"),
+            "{words}"
+        );
         assert!(not_crossed(&migration(Kind::Contract), None).expect("not crossed").contains("own backups"));
     }
 
@@ -213,9 +235,14 @@ mod tests {
             log: vec!["adding".into(), "no column".into()],
         };
 
-        assert_eq!(end.in_words(), "exit code 3, Essential container in task exited; its log ends: adding | no column");
+        assert_eq!(
+            end.in_words(),
+            "exit code 3, Essential container in task exited; its log ends: adding | no column"
+        );
         assert!(!end.is_good());
-        assert!(!TaskEnd { exit_code: None, reason: "CannotPullContainerError".into(), log: vec![] }.is_good());
+        assert!(
+            !TaskEnd { exit_code: None, reason: "CannotPullContainerError".into(), log: vec![] }.is_good()
+        );
         assert!(TaskEnd { exit_code: Some(0), reason: String::new(), log: vec![] }.is_good());
     }
 }

@@ -73,7 +73,8 @@ fn is_slug(value: &str, longest: usize) -> bool {
 }
 
 fn is_ecs_name(value: &str) -> bool {
-    (1..=255).contains(&value.len()) && value.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+    (1..=255).contains(&value.len())
+        && value.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
 }
 
 name!(
@@ -165,7 +166,15 @@ mod tests {
             let error = ApplicationName::new(bad).expect_err(bad);
             assert!(error.to_string().contains("lower-case letters"), "{error}");
         }
-        for bad in ["ana", "ana@", "@example.com", "ana@example", "ana@exa mple.com", "a@b@c.com", "a@b.c\r\nBcc: d@e.f"] {
+        for bad in [
+            "ana",
+            "ana@",
+            "@example.com",
+            "ana@example",
+            "ana@exa mple.com",
+            "a@b@c.com",
+            "a@b.c\r\nBcc: d@e.f",
+        ] {
             EmailAddress::new(bad).expect_err(bad);
         }
     }

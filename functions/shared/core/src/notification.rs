@@ -151,14 +151,18 @@ impl Notification {
         text
     }
 
-    /// The message that Amazon Q Developer in chat applications shows in Slack and Teams ("Custom notifications using Amazon Q
-    /// Developer in chat applications", its administrator guide). All about one release is one thread.
+    /// The message that Amazon Q Developer in chat applications shows in Slack and Teams ("Custom notifications using
+    /// Amazon Q Developer in chat applications", its administrator guide). All about one release is one thread.
     #[must_use]
     pub fn chat(&self) -> Value {
         let facts = self.facts.iter().map(|Fact { name, value }| format!("*{name}* {value}"));
         let links = self.links.iter().map(|Fact { name, value }| format!("<{value}|{name}>"));
-        let description: Vec<String> = self.paragraphs.iter().cloned().chain([facts.collect::<Vec<_>>().join("\n")]).collect();
-        let thread = self.release.as_ref().map_or_else(|| self.application.to_string(), |release| release.id.to_string());
+        let description: Vec<String> =
+            self.paragraphs.iter().cloned().chain([facts.collect::<Vec<_>>().join("\n")]).collect();
+        let thread = self
+            .release
+            .as_ref()
+            .map_or_else(|| self.application.to_string(), |release| release.id.to_string());
         let mut content = json!({
             "textType": "client-markdown",
             "title": format!("{} {}", self.kind.sign(), self.title),
@@ -207,13 +211,20 @@ impl Notification {
     pub fn started(started: &Started, stages: &[&StageName]) -> Self {
         let Started { release, asked, .. } = started;
         let stages: Vec<_> = stages.iter().map(|stage| stage.as_str()).collect();
-        let why = asked.as_ref().map_or_else(|| "Its push started it.".to_owned(), |asked| format!("{}.", asked.in_words()));
+        let why = asked
+            .as_ref()
+            .map_or_else(|| "Its push started it.".to_owned(), |asked| format!("{}.", asked.in_words()));
         Self {
             kind: Kind::Started,
             application: release.application.clone(),
             stage: None,
             title: format!("{} {} has begun", release.application, release.image.tag),
-            paragraphs: vec![format!("{} {} goes to {}. {why}", release.application, release.image.tag, stages.join(", then to "))],
+            paragraphs: vec![format!(
+                "{} {} goes to {}. {why}",
+                release.application,
+                release.image.tag,
+                stages.join(", then to ")
+            )],
             facts: about(release),
             links: vec![],
             release: Some(release.clone()),
@@ -225,7 +236,8 @@ impl Notification {
     pub fn waiting(approval: &Approval) -> Self {
         let Approval { release, stage, quorum, approvers, expires_at, .. } = approval;
         let people: Vec<_> = approvers.iter().map(|approver| approver.as_str()).collect();
-        let how_many = if approvers.len() == 1 { String::new() } else { format!("; {quorum} of them must approve") };
+        let how_many =
+            if approvers.len() == 1 { String::new() } else { format!("; {quorum} of them must approve") };
         let mut facts = about(release);
         facts.extend(runs(&approval.baseline));
         facts.push(fact("Until", format!("{expires_at:.0}")));
@@ -233,7 +245,10 @@ impl Notification {
             kind: Kind::Waiting,
             application: release.application.clone(),
             stage: Some(stage.clone()),
-            title: format!("{} {} waits for approval to go to {stage}", release.application, release.image.tag),
+            title: format!(
+                "{} {} waits for approval to go to {stage}",
+                release.application, release.image.tag
+            ),
             paragraphs: vec![format!("Each was sent a link of their own: {}{how_many}.", people.join(", "))],
             facts,
             links: vec![],
@@ -251,9 +266,13 @@ impl Notification {
             Outcome::RolledBack => {
                 "The stage runs what it ran before. The image is quarantined: it is not released again until a person lifts that."
             }
-            Outcome::Rejected => "The stage was not changed. The image is quarantined: it is not released again until a person lifts that.",
+            Outcome::Rejected => {
+                "The stage was not changed. The image is quarantined: it is not released again until a person lifts that."
+            }
             Outcome::Expired | Outcome::Superseded | Outcome::Failed => "The stage was not changed.",
-            Outcome::Stuck => "A PERSON IS NEEDED: look at what the stage's services run, and see the runbook under STUCK.",
+            Outcome::Stuck => {
+                "A PERSON IS NEEDED: look at what the stage's services run, and see the runbook under STUCK."
+            }
         };
         let first = format!("{} {} ended {outcome}{at_stage}.", release.application, release.image.tag);
         let mut paragraphs = if *outcome == Outcome::Stuck {
@@ -282,7 +301,12 @@ impl Notification {
 
     /// An alarm of a stage changed. `live` is the newest release that went through it, and when that was.
     #[must_use]
-    pub fn alarm(application: &ApplicationName, stage: &StageName, change: &AlarmChange, live: Option<(&Release, Timestamp)>) -> Self {
+    pub fn alarm(
+        application: &ApplicationName,
+        stage: &StageName,
+        change: &AlarmChange,
+        live: Option<(&Release, Timestamp)>,
+    ) -> Self {
         let AlarmChange { alarm_name, state, configuration, .. } = change;
         let what = match state.value {
             AlarmState::Alarm => "is in ALARM",
@@ -290,7 +314,12 @@ impl Notification {
             AlarmState::InsufficientData => "has too little data",
         };
         let mut paragraphs = vec![format!("The alarm {alarm_name} of {application}'s stage {stage} {what}.")];
-        paragraphs.extend([&configuration.description, &state.reason].into_iter().filter(|words| !words.is_empty()).cloned());
+        paragraphs.extend(
+            [&configuration.description, &state.reason]
+                .into_iter()
+                .filter(|words| !words.is_empty())
+                .cloned(),
+        );
         let mut facts = Vec::new();
         if let Some(since) = state.since() {
             facts.push(fact("Since", format!("{since:.0}")));
@@ -330,7 +359,9 @@ impl Notification {
             stage: None,
             title: format!("{count} more changes of {application}'s alarms"),
             paragraphs: vec![
-                format!("{application}'s alarms changed too fast for one notification each. These came on top:"),
+                format!(
+                    "{application}'s alarms changed too fast for one notification each. These came on top:"
+                ),
                 held.join("\n"),
             ],
             facts: vec![],
@@ -346,7 +377,11 @@ fn fact(name: &str, value: String) -> Fact {
 
 fn about(release: &Release) -> Vec<Fact> {
     let image = &release.image;
-    vec![fact("Image", image.to_string()), fact("Tag", image.tag.clone()), fact("Release", release.id.to_string())]
+    vec![
+        fact("Image", image.to_string()),
+        fact("Tag", image.tag.clone()),
+        fact("Release", release.id.to_string()),
+    ]
 }
 
 /// What a stage runs, a line for each service.

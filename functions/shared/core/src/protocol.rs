@@ -1,9 +1,9 @@
 //! The one protocol of all steps: what a step is given, what it comes to, and how it waits.
 //!
-//! A step is one function and one Task state that gives it a task token. It does its work or looks, and comes to a [`StepResult`].
-//! `Done` ends the task well. Everything else ends it with an error of its own name, which the workflow tries again or catches;
-//! `Wait` ends nothing: the token is parked as a [`Callback`] until an event, the reconciler or the deadline wakes the step, which then
-//! runs again from its beginning with a new token.
+//! A step is one function and one Task state that gives it a task token. It does its work or looks, and comes to a
+//! [`StepResult`]. `Done` ends the task well. Everything else ends it with an error of its own name, which the
+//! workflow tries again or catches; `Wait` ends nothing: the token is parked as a [`Callback`] until an event, the
+//! reconciler or the deadline wakes the step, which then runs again from its beginning with a new token.
 
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
@@ -13,8 +13,8 @@ use crate::image::Digest;
 use crate::name::{ApplicationName, ReleaseId, ServiceArn, StageName};
 use crate::release::Outcome;
 
-/// A deadline that is nearer than this is not parked for, in seconds: the step looks again. A state lives for 32 seconds at the least,
-/// so that no function is cut off, and could not wake its step in time.
+/// A deadline that is nearer than this is not parked for, in seconds: the step looks again. A state lives for 32
+/// seconds at the least, so that no function is cut off, and could not wake its step in time.
 pub const NEAR_SECONDS: i64 = 30;
 
 /// What a step is given: its input, and how it answers.
@@ -206,7 +206,8 @@ impl WakeKey {
         }
     }
 
-    /// Whether only an event of AWS brings it. Such an event may be lost, and the reconciler looks; the table's own changes come for certain.
+    /// Whether only an event of AWS brings it. Such an event may be lost, and the reconciler looks; the table's own
+    /// changes come for certain.
     #[must_use]
     pub const fn may_be_lost(&self) -> bool {
         matches!(self, Self::Service(_) | Self::Alarm(_) | Self::Scan(_) | Self::Database(_) | Self::Task(_))
@@ -249,11 +250,11 @@ pub struct Waiting {
     pub state: String,
 }
 
-/// The callback of an attempt that waits; none where a later attempt has written its own: an old invocation never overwrites a newer
-/// token.
+/// The callback of an attempt that waits; none where a later attempt has written its own: an old invocation never
+/// overwrites a newer token.
 ///
-/// It keeps the keys of the callback before. What points to a callback is removed with the release, so that no attempt removes what
-/// another one is found by; a key too many wakes for nothing.
+/// It keeps the keys of the callback before. What points to a callback is removed with the release, so that no
+/// attempt removes what another one is found by; a key too many wakes for nothing.
 #[must_use]
 pub fn park(before: Option<Callback>, waits: &Callback) -> Option<Callback> {
     let before = match before {
@@ -266,36 +267,46 @@ pub fn park(before: Option<Callback>, waits: &Callback) -> Option<Callback> {
     Some(Callback { on, ..waits.clone() })
 }
 
-/// The callback once an attempt has found out what it wanted to know: nobody waits, and nothing fails. None where it is a later attempt's.
-/// It stays, so that its version goes on: an old invocation that read it earlier cannot write over a newer one.
+/// The callback once an attempt has found out what it wanted to know: nobody waits, and nothing fails. None where it
+/// is a later attempt's. It stays, so that its version goes on: an old invocation that read it earlier cannot write
+/// over a newer one.
 #[must_use]
 pub fn forget(before: Option<Callback>, attempt: Attempt) -> Option<Callback> {
     let before = before.filter(|before| before.attempt <= attempt)?;
     Some(Callback { token: None, deadline: None, failing_since: None, attempt, ..before })
 }
 
-/// The callback once an attempt could not find out, at `fails.failing_since`, and since when none could. None where nothing new is known:
-/// the failure of an old attempt does not count against a later one, nor a failure in an earlier visit of the state against this one.
+/// The callback once an attempt could not find out, at `fails.failing_since`, and since when none could. None where
+/// nothing new is known: the failure of an old attempt does not count against a later one, nor a failure in an
+/// earlier visit of the state against this one.
 #[must_use]
 pub fn cannot_look(before: Option<Callback>, fails: &Callback) -> (Option<Callback>, Option<Timestamp>) {
     match before {
         Some(before) if before.attempt > fails.attempt => (None, None),
-        Some(before) if before.failing_since.is_some() && before.attempt.entered_at == fails.attempt.entered_at => {
+        Some(before)
+            if before.failing_since.is_some() && before.attempt.entered_at == fails.attempt.entered_at =>
+        {
             (None, before.failing_since)
         }
         Some(before) => {
             let token = before.token.filter(|_| before.attempt == fails.attempt);
-            (Some(Callback { token, on: before.on, deadline: before.deadline, ..fails.clone() }), fails.failing_since)
+            (
+                Some(Callback { token, on: before.on, deadline: before.deadline, ..fails.clone() }),
+                fails.failing_since,
+            )
         }
         None => (Some(fails.clone()), fails.failing_since),
     }
 }
 
 impl Callback {
-    /// Whether the reconciler wakes it: its time is over, or what it waits for may have happened without an event that arrived.
+    /// Whether the reconciler wakes it: its time is over, or what it waits for may have happened without an event
+    /// that arrived.
     #[must_use]
     pub fn is_due(&self, now: Timestamp) -> bool {
-        self.token.is_some() && (self.deadline.is_some_and(|deadline| now >= deadline) || self.on.iter().any(WakeKey::may_be_lost))
+        self.token.is_some()
+            && (self.deadline.is_some_and(|deadline| now >= deadline)
+                || self.on.iter().any(WakeKey::may_be_lost))
     }
 }
 
@@ -335,11 +346,22 @@ mod tests {
             let late = callback(older, vec![]);
             assert_eq!(park(Some(there.clone()), &late), None);
             assert_eq!(forget(Some(there.clone()), older), None);
-            assert_eq!(cannot_look(Some(there.clone()), &Callback { failing_since: Some(Timestamp::UNIX_EPOCH), ..late }), (None, None));
+            assert_eq!(
+                cannot_look(
+                    Some(there.clone()),
+                    &Callback { failing_since: Some(Timestamp::UNIX_EPOCH), ..late }
+                ),
+                (None, None)
+            );
         }
         for same_or_later in [attempt(10, 2), attempt(10, 3), attempt(11, 0)] {
-            let parked = park(Some(there.clone()), &callback(same_or_later, vec![alarm("cpu")])).expect("it is parked");
-            assert_eq!((parked.attempt, parked.on), (same_or_later, vec![alarm("5xx"), alarm("cpu")]), "it keeps what points to it");
+            let parked = park(Some(there.clone()), &callback(same_or_later, vec![alarm("cpu")]))
+                .expect("it is parked");
+            assert_eq!(
+                (parked.attempt, parked.on),
+                (same_or_later, vec![alarm("5xx"), alarm("cpu")]),
+                "it keeps what points to it"
+            );
             let forgotten = forget(Some(there.clone()), same_or_later).expect("it is forgotten");
             assert_eq!((forgotten.token, forgotten.on), (None, vec![alarm("5xx")]));
         }
@@ -349,11 +371,19 @@ mod tests {
     #[test]
     fn it_counts_since_when_a_visit_of_the_state_cannot_find_out() {
         let at = |second| Timestamp::from_second(second).ok();
-        let fails = |attempt, second| Callback { token: None, failing_since: at(second), ..callback(attempt, vec![]) };
+        let fails = |attempt, second| Callback {
+            token: None,
+            failing_since: at(second),
+            ..callback(attempt, vec![])
+        };
 
         let (first, since) = cannot_look(None, &fails(attempt(10, 0), 11));
         assert_eq!(since, at(11));
-        assert_eq!(cannot_look(first.clone(), &fails(attempt(10, 4), 70)), (None, at(11)), "it fails since then");
+        assert_eq!(
+            cannot_look(first.clone(), &fails(attempt(10, 4), 70)),
+            (None, at(11)),
+            "it fails since then"
+        );
         let (_, since) = cannot_look(first.clone(), &fails(attempt(90, 0), 91));
         assert_eq!(since, at(91), "the state was entered anew");
         let looked = forget(first, attempt(10, 5));
@@ -364,7 +394,10 @@ mod tests {
     #[test]
     fn a_wait_is_parked_only_where_its_deadline_leaves_time_to_wake_it() {
         let now = Timestamp::from_second(0).expect("in range");
-        let wait = |second| StepResult::<()>::Wait { on: vec![], deadline: Timestamp::from_second(second).expect("in range") };
+        let wait = |second| StepResult::<()>::Wait {
+            on: vec![],
+            deadline: Timestamp::from_second(second).expect("in range"),
+        };
 
         assert!(matches!(wait(NEAR_SECONDS).unless_near(now), StepResult::Wait { .. }));
         assert!(matches!(wait(NEAR_SECONDS - 1).unless_near(now), StepResult::LookAgain { .. }));

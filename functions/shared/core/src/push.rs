@@ -138,7 +138,9 @@ pub fn image_of(action: &ImageAction) -> Result<Image, Ignored> {
     }
     let tag = action.image_tag.as_deref().filter(|tag| !tag.is_empty()).ok_or(Ignored::NoTag)?;
     if is_referrer_tag(tag) {
-        return Err(Ignored::NotAnImage(format!("what the tag {tag} stands for, a signature, SBOM or attestation")));
+        return Err(Ignored::NotAnImage(format!(
+            "what the tag {tag} stands for, a signature, SBOM or attestation"
+        )));
     }
     if let Some(other) = [&action.artifact_media_type, &action.manifest_media_type]
         .into_iter()
@@ -147,7 +149,11 @@ pub fn image_of(action: &ImageAction) -> Result<Image, Ignored> {
     {
         return Err(Ignored::NotAnImage(other.clone()));
     }
-    Ok(Image { repository: action.repository_name.clone(), digest: action.image_digest.clone(), tag: tag.to_owned() })
+    Ok(Image {
+        repository: action.repository_name.clone(),
+        digest: action.image_digest.clone(),
+        tag: tag.to_owned(),
+    })
 }
 
 /// The tags under which cosign and the OCI referrers fall-back keep what belongs to an image:
@@ -172,7 +178,8 @@ pub fn release_of(image: Image, applications: Vec<Application>) -> Result<(Relea
     if !application.wants(&image.tag) {
         return Err(Ignored::TagNotWanted { application: application.name.to_string(), tag: image.tag });
     }
-    let release = Release { id: release_id(&application, &image.digest), application: application.name.clone(), image };
+    let release =
+        Release { id: release_id(&application, &image.digest), application: application.name.clone(), image };
     Ok((release, application))
 }
 
@@ -207,7 +214,8 @@ mod tests {
 
     #[test]
     fn a_tagged_image_is_a_release_named_by_its_digest() {
-        let (release, _) = release_of(image_of(&action()).expect("an image"), applications()).expect("wanted");
+        let (release, _) =
+            release_of(image_of(&action()).expect("an image"), applications()).expect("wanted");
         let again = ImageAction { image_tag: Some("v1.0".into()), ..action() };
         let (same, _) = release_of(image_of(&again).expect("an image"), applications()).expect("wanted");
 
@@ -232,10 +240,14 @@ mod tests {
 
     #[test]
     fn what_is_no_image_is_ignored() {
-        let signature = ImageAction { image_tag: Some(format!("sha256-{}.sig", "a1".repeat(32))), ..action() };
+        let signature =
+            ImageAction { image_tag: Some(format!("sha256-{}.sig", "a1".repeat(32))), ..action() };
         let fallback = ImageAction { image_tag: Some(format!("sha256-{}", "a1".repeat(32))), ..action() };
         let sbom = ImageAction { artifact_media_type: Some("application/spdx+json".into()), ..action() };
-        let chart = ImageAction { artifact_media_type: Some("application/vnd.cncf.helm.config.v1+json".into()), ..action() };
+        let chart = ImageAction {
+            artifact_media_type: Some("application/vnd.cncf.helm.config.v1+json".into()),
+            ..action()
+        };
         for artifact in [signature, fallback, sbom, chart] {
             assert!(matches!(image_of(&artifact), Err(Ignored::NotAnImage(_))), "{artifact:?}");
         }
@@ -248,7 +260,8 @@ mod tests {
         assert_eq!(image_of(&deletion), Err(Ignored::NotAPush("DELETE".into())));
         assert_eq!(image_of(&failure), Err(Ignored::NotSuccessful("FAILURE".into())));
 
-        let other = ImageAction { repository_name: RepositoryName::new("other").expect("a name"), ..action() };
+        let other =
+            ImageAction { repository_name: RepositoryName::new("other").expect("a name"), ..action() };
         let image = image_of(&other).expect("an image");
         assert!(matches!(release_of(image, applications()), Err(Ignored::UnknownRepository(_))));
         let latest = ImageAction { image_tag: Some("latest".into()), ..action() };

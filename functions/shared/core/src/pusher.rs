@@ -20,8 +20,8 @@ impl Pushers {
         self
     }
 
-    /// Whether this person is one of them: the name of an IAM user, or of a role's session, is the address or the part of it
-    /// before the `@`. Sessions of IAM Identity Center are named after the user.
+    /// Whether this person is one of them: the name of an IAM user, or of a role's session, is the address or the
+    /// part of it before the `@`. Sessions of IAM Identity Center are named after the user.
     #[must_use]
     pub fn include(&self, person: &EmailAddress) -> bool {
         let address = person.as_str();
@@ -71,7 +71,8 @@ struct ImageId {
 }
 
 impl PutImage {
-    /// The repository, the digest and the identity; nothing of a call that failed, or whose caller CloudTrail does not name.
+    /// The repository, the digest and the identity; nothing of a call that failed, or whose caller CloudTrail does
+    /// not name.
     #[must_use]
     pub fn pushed(&self) -> Option<(&RepositoryName, &Digest, &str)> {
         let image = &self.response_elements.as_ref()?.image;
@@ -92,7 +93,8 @@ mod tests {
         let user = Pushers::default().and("arn:aws:iam::111122223333:user/teams/ana");
         assert!(user.include(&person("Ana@example.com")) && !user.include(&person("bo@example.com")));
 
-        let session = Pushers::default().and("arn:aws:sts::111122223333:assumed-role/Developers/bo@example.com");
+        let session =
+            Pushers::default().and("arn:aws:sts::111122223333:assumed-role/Developers/bo@example.com");
         assert!(session.include(&person("bo@example.com")) && !session.include(&person("bo@example.org")));
 
         let pipeline = Pushers::default().and("arn:aws:sts::111122223333:assumed-role/ci/GitHubActions");
@@ -107,8 +109,7 @@ mod tests {
 
     #[test]
     fn a_record_of_a_call_that_failed_tells_nothing() {
-        let record =
-            serde_json::json!({ "userIdentity": { "type": "Root", "arn": "arn:aws:iam::111122223333:root" }, "responseElements": null });
+        let record = serde_json::json!({ "userIdentity": { "type": "Root", "arn": "arn:aws:iam::111122223333:root" }, "responseElements": null });
         let record: PutImage = serde_json::from_value(record).expect("it fits");
         assert_eq!(record.pushed(), None);
     }

@@ -38,9 +38,13 @@ impl Quarantine {
     #[must_use]
     pub fn after(release: &ReleaseId, ending: &Ending, at: Timestamp) -> Option<Self> {
         match ending.outcome {
-            Outcome::RolledBack | Outcome::Rejected | Outcome::Stuck => {
-                Some(Self { release: release.clone(), outcome: ending.outcome, reason: ending.reason.clone(), at, lifted: None })
-            }
+            Outcome::RolledBack | Outcome::Rejected | Outcome::Stuck => Some(Self {
+                release: release.clone(),
+                outcome: ending.outcome,
+                reason: ending.reason.clone(),
+                at,
+                lifted: None,
+            }),
             Outcome::Released | Outcome::Expired | Outcome::Superseded | Outcome::Failed => None,
         }
     }
@@ -70,7 +74,11 @@ mod tests {
             (Outcome::Failed, false),
         ] {
             let ending = Ending { outcome, stage: None, reason: "r".into() };
-            assert_eq!(Quarantine::after(&release, &ending, at).is_some_and(|quarantine| quarantine.holds()), quarantined, "{outcome}");
+            assert_eq!(
+                Quarantine::after(&release, &ending, at).is_some_and(|quarantine| quarantine.holds()),
+                quarantined,
+                "{outcome}"
+            );
         }
     }
 }

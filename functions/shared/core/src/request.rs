@@ -104,9 +104,11 @@ impl ReleaseRequested {
     pub fn release(&self, application: &Application, event_id: &str) -> Release {
         let event = hex::encode(Sha256::digest(event_id.as_bytes()));
         let id = format!("{}-{}", release_id(application, &self.digest), &event[..8]);
-        let tag = self.tag.clone().filter(|tag| !tag.is_empty()).unwrap_or_else(|| self.digest.short().to_owned());
+        let tag =
+            self.tag.clone().filter(|tag| !tag.is_empty()).unwrap_or_else(|| self.digest.short().to_owned());
         Release {
-            id: ReleaseId::new(id).expect("a release's id of 65 characters at the most, a hyphen and 8 digits make an id"),
+            id: ReleaseId::new(id)
+                .expect("a release's id of 65 characters at the most, a hyphen and 8 digits make an id"),
             application: application.name.clone(),
             image: Image { repository: application.repository.clone(), digest: self.digest.clone(), tag },
         }
@@ -140,18 +142,24 @@ mod tests {
 
         assert_eq!(first, asked.release(&application(), "event-1"));
         assert_ne!(first.id, asked.release(&application(), "event-2").id);
-        assert_eq!(first.image, Image { repository: application().repository, digest, tag: "a1a1a1a1a1a1".into() });
+        assert_eq!(
+            first.image,
+            Image { repository: application().repository, digest, tag: "a1a1a1a1a1a1".into() }
+        );
     }
 
     #[test]
     fn a_field_that_is_not_known_is_refused_by_its_name() {
-        let error = serde_json::from_str::<AbortRequested>(r#"{"release":"web-a1","resaon":"x"}"#).expect_err("it is unknown");
+        let error = serde_json::from_str::<AbortRequested>(r#"{"release":"web-a1","resaon":"x"}"#)
+            .expect_err("it is unknown");
         assert!(error.to_string().contains("resaon"), "{error}");
     }
 
     #[test]
     fn an_abort_says_who_and_why_as_far_as_it_was_said() {
-        let abort = |by: &str, reason: &str| Abort { by: by.into(), reason: reason.into(), at: Timestamp::UNIX_EPOCH }.in_words();
+        let abort = |by: &str, reason: &str| {
+            Abort { by: by.into(), reason: reason.into(), at: Timestamp::UNIX_EPOCH }.in_words()
+        };
         assert_eq!(abort("", ""), "aborted by a person");
         assert_eq!(abort("ana", "wrong image"), "aborted by ana: wrong image");
     }

@@ -19,8 +19,8 @@ pub struct Baseline {
     /// Those of the stage's alarms that were not quiet, where an approver may let it change all the same.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_quiet: Vec<String>,
-    /// Which look at the stage this was, counted from 1: it is looked at again where someone changed it while people were
-    /// asked.
+    /// Which look at the stage this was, counted from 1: it is looked at again where someone changed it while people
+    /// were asked.
     #[serde(default = "first", skip_serializing_if = "is_first")]
     pub round: u32,
 }
@@ -37,8 +37,8 @@ const fn is_first(round: &u32) -> bool {
 /// How often a stage's baseline is captured, where it changes while people are asked.
 pub const ROUNDS: u32 = 3;
 
-/// That a release has begun to change a stage: written before the first effect, so that a rollback knows of it whatever became of the
-/// answer.
+/// That a release has begun to change a stage: written before the first effect, so that a rollback knows of it
+/// whatever became of the answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// The stage.
@@ -98,8 +98,8 @@ impl ServiceBaseline {
 /// What a rollback does with one service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Restoration {
-    /// It runs its baseline already: the release had not reached it, an earlier run restored it, or ECS's circuit breaker
-    /// was first.
+    /// It runs its baseline already: the release had not reached it, an earlier run restored it, or ECS's circuit
+    /// breaker was first.
     AlreadyBack,
     /// It runs what the release deployed: restore the baseline.
     Restore,
@@ -141,13 +141,17 @@ mod tests {
     use super::*;
 
     fn td(revision: u32) -> TaskDefinitionArn {
-        TaskDefinitionArn::new(format!("arn:aws:ecs:eu-central-1:111122223333:task-definition/staging-web:{revision}")).expect("an ARN")
+        TaskDefinitionArn::new(format!(
+            "arn:aws:ecs:eu-central-1:111122223333:task-definition/staging-web:{revision}"
+        ))
+        .expect("an ARN")
     }
 
     fn baseline(desired_count: u32) -> ServiceBaseline {
         ServiceBaseline {
             service: ServiceName::new("web").expect("a name"),
-            arn: ServiceArn::new("arn:aws:ecs:eu-central-1:111122223333:service/staging/web").expect("an ARN"),
+            arn: ServiceArn::new("arn:aws:ecs:eu-central-1:111122223333:service/staging/web")
+                .expect("an ARN"),
             task_definition: td(1),
             image: "web@sha256:…".into(),
             desired_count,
@@ -172,7 +176,10 @@ mod tests {
     fn only_our_own_change_is_undone() {
         assert_eq!(restoration(&baseline(1), Some(&td(2)), None, &running(2, 1)), Restoration::Restore);
         assert_eq!(restoration(&baseline(1), Some(&td(2)), None, &running(1, 1)), Restoration::AlreadyBack);
-        assert_eq!(restoration(&baseline(1), Some(&td(2)), Some(&td(3)), &running(3, 1)), Restoration::AlreadyBack);
+        assert_eq!(
+            restoration(&baseline(1), Some(&td(2)), Some(&td(3)), &running(3, 1)),
+            Restoration::AlreadyBack
+        );
         assert!(
             matches!(restoration(&baseline(1), Some(&td(2)), None, &running(9, 1)), Restoration::Refuse { running, .. } if running == td(9))
         );

@@ -61,7 +61,8 @@ impl Severity {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ImageCheckPolicy {
-    /// The worst severity that passes: `INFORMATIONAL`, `LOW`, `MEDIUM`, `HIGH` or `CRITICAL`. A finding above it stops the stage.
+    /// The worst severity that passes: `INFORMATIONAL`, `LOW`, `MEDIUM`, `HIGH` or `CRITICAL`. A finding above it
+    /// stops the stage.
     pub stop_above: Severity,
     /// Findings that pass all the same, each until a day.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -162,12 +163,16 @@ impl Checked {
 #[must_use]
 pub fn judge(policy: &ImageCheckPolicy, scans: &[Scan], today: Date) -> Judgement {
     if scans.is_empty() {
-        return Judgement::Stop { reason: "the image cannot be scanned: its index names no image".to_owned() };
+        return Judgement::Stop {
+            reason: "the image cannot be scanned: its index names no image".to_owned(),
+        };
     }
     let mut findings: Vec<&Finding> = Vec::new();
     for scan in scans {
         match scan {
-            Scan::Impossible { why } => return Judgement::Stop { reason: format!("the image cannot be judged: {why}") },
+            Scan::Impossible { why } => {
+                return Judgement::Stop { reason: format!("the image cannot be judged: {why}") };
+            }
             Scan::Pending { .. } => {}
             Scan::Done { findings: some } => findings.extend(some),
         }
@@ -177,32 +182,59 @@ pub fn judge(policy: &ImageCheckPolicy, scans: &[Scan], today: Date) -> Judgemen
     }
     findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.name.cmp(&b.name)));
     findings.dedup_by(|a, b| a.name == b.name && a.severity == b.severity);
-    let allowance =
-        |finding: &Finding| policy.allow.iter().filter(|allowed| allowed.finding == finding.name).max_by_key(|allowed| allowed.until);
-    let above: Vec<&Finding> = findings.iter().copied().filter(|finding| finding.severity > policy.stop_above).collect();
-    let stopping: Vec<&Finding> =
-        above.iter().copied().filter(|finding| allowance(finding).is_none_or(|allowed| allowed.until < today)).collect();
+    let allowance = |finding: &Finding| {
+        policy
+            .allow
+            .iter()
+            .filter(|allowed| allowed.finding == finding.name)
+            .max_by_key(|allowed| allowed.until)
+    };
+    let above: Vec<&Finding> =
+        findings.iter().copied().filter(|finding| finding.severity > policy.stop_above).collect();
+    let stopping: Vec<&Finding> = above
+        .iter()
+        .copied()
+        .filter(|finding| allowance(finding).is_none_or(|allowed| allowed.until < today))
+        .collect();
     if !stopping.is_empty() {
         let names = stopping.iter().take(TOLD).map(|finding| {
-            let package = if finding.package.is_empty() { String::new() } else { format!(", {}", finding.package) };
-            let expired = allowance(finding).map(|allowed| format!(", allowed until {}", allowed.until)).unwrap_or_default();
+            let package =
+                if finding.package.is_empty() { String::new() } else { format!(", {}", finding.package) };
+            let expired = allowance(finding)
+                .map(|allowed| format!(", allowed until {}", allowed.until))
+                .unwrap_or_default();
             format!("{} ({}{package}{expired})", finding.name, finding.severity.as_str())
         });
         let more = stopping.len().saturating_sub(TOLD);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let count = if stopping.len() == 1 { "1 finding".to_owned() } else { format!("{} findings", stopping.len()) };
+        let count =
+            if stopping.len() == 1 { "1 finding".to_owned() } else { format!("{} findings", stopping.len()) };
         let names = names.collect::<Vec<_>>().join(", ");
         return Judgement::Stop {
-            reason: format!("the scan of the image has {count} above {}: {names}{more}", policy.stop_above.as_str()),
+            reason: format!(
+                "the scan of the image has {count} above {}: {names}{more}",
+                policy.stop_above.as_str()
+            ),
         };
     }
-    let severe = findings.iter().filter(|finding| finding.severity >= Severity::High).map(|finding| finding.name.clone()).collect();
+    let severe = findings
+        .iter()
+        .filter(|finding| finding.severity >= Severity::High)
+        .map(|finding| finding.name.clone())
+        .collect();
     Judgement::Pass(Checked { words: in_words(policy, &findings, &above), severe })
 }
 
 /// The figures, and what passes by name.
 fn in_words(policy: &ImageCheckPolicy, findings: &[&Finding], above: &[&Finding]) -> String {
-    let all = [Severity::Unknown, Severity::Critical, Severity::High, Severity::Medium, Severity::Low, Severity::Informational];
+    let all = [
+        Severity::Unknown,
+        Severity::Critical,
+        Severity::High,
+        Severity::Medium,
+        Severity::Low,
+        Severity::Informational,
+    ];
     let counts = all.into_iter().filter_map(|severity| {
         let count = findings.iter().filter(|finding| finding.severity == severity).count();
         (count > 0).then(|| format!("{count} {}", severity.as_str()))
@@ -210,7 +242,11 @@ fn in_words(policy: &ImageCheckPolicy, findings: &[&Finding], above: &[&Finding]
     let counts = counts.collect::<Vec<_>>().join(", ");
     let counts = if counts.is_empty() { "no findings".to_owned() } else { counts };
     let allowed = above.iter().map(|finding| {
-        let allowed = policy.allow.iter().filter(|allowed| allowed.finding == finding.name).max_by_key(|allowed| allowed.until);
+        let allowed = policy
+            .allow
+            .iter()
+            .filter(|allowed| allowed.finding == finding.name)
+            .max_by_key(|allowed| allowed.until);
         let until = allowed.map(|allowed| {
             let reason = allowed.reason.as_ref().map(|reason| format!(", {reason}")).unwrap_or_default();
             format!(" until {}{reason}", allowed.until)
@@ -258,16 +294,25 @@ mod tests {
     fn what_is_not_above_the_threshold_passes_with_its_figures() {
         let scan = found(&[("CVE-2026-1", "LOW"), ("CVE-2026-3", "MEDIUM"), ("CVE-2026-4", "LOW")]);
 
-        let Judgement::Pass(checked) = judge(&policy(), &[scan], day("2026-11-24")) else { panic!("it passes") };
+        let Judgement::Pass(checked) = judge(&policy(), &[scan], day("2026-11-24")) else {
+            panic!("it passes")
+        };
 
         assert_eq!(checked, Checked { words: "1 MEDIUM, 2 LOW; stops above MEDIUM".into(), severe: vec![] });
-        let Judgement::Pass(clean) = judge(&policy(), &[found(&[])], day("2026-11-24")) else { panic!("it passes") };
+        let Judgement::Pass(clean) = judge(&policy(), &[found(&[])], day("2026-11-24")) else {
+            panic!("it passes")
+        };
         assert_eq!(clean.words, "no findings; stops above MEDIUM");
     }
 
     #[test]
     fn what_is_above_it_stops_by_name_the_worst_first() {
-        let scan = found(&[("CVE-2026-1", "HIGH"), ("CVE-2026-9", "CRITICAL"), ("CVE-2026-5", "UNTRIAGED"), ("CVE-2026-6", "LOW")]);
+        let scan = found(&[
+            ("CVE-2026-1", "HIGH"),
+            ("CVE-2026-9", "CRITICAL"),
+            ("CVE-2026-5", "UNTRIAGED"),
+            ("CVE-2026-6", "LOW"),
+        ]);
 
         assert_eq!(
             stopped(&[scan], "2026-11-24").expect("it stops"),
@@ -280,8 +325,13 @@ mod tests {
     fn an_allowed_finding_passes_until_the_end_of_its_day() {
         let scan = [found(&[("CVE-2026-2", "CRITICAL")])];
 
-        let Judgement::Pass(checked) = judge(&policy(), &scan, day("2026-12-31")) else { panic!("it passes") };
-        assert_eq!(checked.words, "1 CRITICAL; stops above MEDIUM; allowed: CVE-2026-2 until 2026-12-31, not reachable");
+        let Judgement::Pass(checked) = judge(&policy(), &scan, day("2026-12-31")) else {
+            panic!("it passes")
+        };
+        assert_eq!(
+            checked.words,
+            "1 CRITICAL; stops above MEDIUM; allowed: CVE-2026-2 until 2026-12-31, not reachable"
+        );
         assert_eq!(checked.severe, ["CVE-2026-2"]);
         assert!(stopped(&scan, "2027-01-01").expect("it stops").contains("allowed until 2026-12-31"));
     }
@@ -291,8 +341,13 @@ mod tests {
         let pending = || Scan::Pending { why: "there is no scan".into() };
         let impossible = Scan::Impossible { why: "UNSUPPORTED_IMAGE".into() };
 
-        assert!(matches!(judge(&policy(), &[found(&[]), pending()], day("2026-11-24")), Judgement::Wait { .. }));
-        assert!(stopped(&[pending(), impossible], "2026-11-24").expect("it stops").contains("UNSUPPORTED_IMAGE"));
+        assert!(matches!(
+            judge(&policy(), &[found(&[]), pending()], day("2026-11-24")),
+            Judgement::Wait { .. }
+        ));
+        assert!(
+            stopped(&[pending(), impossible], "2026-11-24").expect("it stops").contains("UNSUPPORTED_IMAGE")
+        );
         assert!(stopped(&[], "2026-11-24").is_some());
     }
 
@@ -300,12 +355,20 @@ mod tests {
     fn a_second_check_tells_what_is_new_and_severe() {
         let pass = |findings: &[(&str, &str)]| {
             let policy = ImageCheckPolicy { stop_above: Severity::Critical, ..policy() };
-            let Judgement::Pass(checked) = judge(&policy, &[found(findings)], day("2026-11-24")) else { panic!("it passes") };
+            let Judgement::Pass(checked) = judge(&policy, &[found(findings)], day("2026-11-24")) else {
+                panic!("it passes")
+            };
             checked
         };
         let before = pass(&[("CVE-2026-1", "HIGH")]);
 
-        assert_eq!(pass(&[("CVE-2026-1", "HIGH"), ("CVE-2026-7", "LOW")]).new_since(&before), Vec::<&str>::new());
-        assert_eq!(pass(&[("CVE-2026-1", "HIGH"), ("CVE-2026-7", "HIGH")]).new_since(&before), ["CVE-2026-7"]);
+        assert_eq!(
+            pass(&[("CVE-2026-1", "HIGH"), ("CVE-2026-7", "LOW")]).new_since(&before),
+            Vec::<&str>::new()
+        );
+        assert_eq!(
+            pass(&[("CVE-2026-1", "HIGH"), ("CVE-2026-7", "HIGH")]).new_since(&before),
+            ["CVE-2026-7"]
+        );
     }
 }

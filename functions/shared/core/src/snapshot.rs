@@ -118,8 +118,8 @@ impl Taken {
     }
 }
 
-/// The identifier of the snapshot that a release takes before a stage changes: the same however often it is asked for. RDS allows
-/// 255 letters, digits and single hyphens, starting with a letter.
+/// The identifier of the snapshot that a release takes before a stage changes: the same however often it is asked
+/// for. RDS allows 255 letters, digits and single hyphens, starting with a letter.
 #[must_use]
 pub fn identifier(release: &ReleaseId, stage: &StageName) -> String {
     let mut words = format!("slipway-{release}-{stage}").to_lowercase().replace('_', "-");
@@ -162,8 +162,8 @@ pub fn is_under_way(snapshot: &Snapshot) -> bool {
     ["creating", "copying", "pending"].contains(&snapshot.status.as_str())
 }
 
-/// Decides what is next, from the snapshot of the fixed identifier, where there is one, and from what the database is now, where
-/// there is one.
+/// Decides what is next, from the snapshot of the fixed identifier, where there is one, and from what the database is
+/// now, where there is one.
 #[must_use]
 pub fn next(database: &Database, there: Option<&Snapshot>, status: Option<&str>, release: &Release) -> Next {
     let name = database.name();
@@ -179,24 +179,31 @@ pub fn next(database: &Database, there: Option<&Snapshot>, status: Option<&str>,
         return match snapshot.status.as_str() {
             "available" => Next::Done,
             _ if is_under_way(snapshot) => Next::AwaitSnapshot,
-            other => Next::Stop { reason: format!("the snapshot {} of {name} is {other}", snapshot.identifier) },
+            other => {
+                Next::Stop { reason: format!("the snapshot {} of {name} is {other}", snapshot.identifier) }
+            }
         };
     }
     match status {
-        None => Next::Stop { reason: format!("RDS has no database {name}; correct snapshot in the stage's configuration") },
-        // "The DBInstance must be in the available or storage-optimization state" (CreateDBSnapshot, Amazon RDS API reference).
+        None => Next::Stop {
+            reason: format!("RDS has no database {name}; correct snapshot in the stage's configuration"),
+        },
+        // "The DBInstance must be in the available or storage-optimization state" (CreateDBSnapshot, Amazon RDS API
+        // reference).
         Some("available" | "storage-optimization") => Next::Take,
         Some(status) => Next::AwaitDatabase { status: status.to_owned() },
     }
 }
 
-/// Which of a database's snapshots are to go: of those that were taken for this stage, all but the newest `keep`, and never the one
-/// of this release. Those of anybody else stay.
+/// Which of a database's snapshots are to go: of those that were taken for this stage, all but the newest `keep`, and
+/// never the one of this release. Those of anybody else stay.
 #[must_use]
 pub fn beyond<'a>(snapshots: &'a [Snapshot], place: &str, keep: u16, current: &str) -> Vec<&'a Snapshot> {
     let mut own: Vec<_> = snapshots
         .iter()
-        .filter(|snapshot| snapshot.place.as_deref() == Some(place) && snapshot.release.is_some() && !is_under_way(snapshot))
+        .filter(|snapshot| {
+            snapshot.place.as_deref() == Some(place) && snapshot.release.is_some() && !is_under_way(snapshot)
+        })
         .collect();
     own.sort_by_key(|snapshot| std::cmp::Reverse(snapshot.taken_at));
     own.into_iter().skip(usize::from(keep)).filter(|snapshot| snapshot.identifier != current).collect()
@@ -235,7 +242,10 @@ mod tests {
     fn the_identifier_is_one_that_rds_takes_and_the_same_each_time() {
         let stage = StageName::new("production").expect("a name");
 
-        assert_eq!(identifier(&ReleaseId::new("web-A1_2").expect("an id"), &stage), "slipway-web-a1-2-production");
+        assert_eq!(
+            identifier(&ReleaseId::new("web-A1_2").expect("an id"), &stage),
+            "slipway-web-a1-2-production"
+        );
         assert_eq!(identifier(&ReleaseId::new("web-_-").expect("an id"), &stage), "slipway-web-production");
     }
 
@@ -250,9 +260,13 @@ mod tests {
         let ours = |status: &str| snapshot("s", status, 1, Some("web-a1"));
         assert_eq!(ask(Some(&ours("creating")), Some("backing-up")), Next::AwaitSnapshot);
         assert_eq!(ask(Some(&ours("available")), Some("available")), Next::Done);
-        assert!(matches!(ask(Some(&ours("failed")), Some("available")), Next::Stop { reason } if reason.contains("is failed")));
+        assert!(
+            matches!(ask(Some(&ours("failed")), Some("available")), Next::Stop { reason } if reason.contains("is failed"))
+        );
         for other in [snapshot("s", "available", 1, Some("web-b2")), snapshot("s", "available", 1, None)] {
-            assert!(matches!(ask(Some(&other), Some("available")), Next::Stop { reason } if reason.contains("did not take")));
+            assert!(
+                matches!(ask(Some(&other), Some("available")), Next::Stop { reason } if reason.contains("did not take"))
+            );
         }
         let elsewhere = Snapshot { database: "other".into(), ..ours("available") };
         assert!(matches!(ask(Some(&elsewhere), Some("available")), Next::Stop { .. }));
@@ -268,7 +282,10 @@ mod tests {
             snapshot("going-on", "creating", 4, Some("web-4")),
         ];
         let names = |keep, current| {
-            beyond(&all, "web/production", keep, current).into_iter().map(|one| one.identifier.as_str()).collect::<Vec<_>>()
+            beyond(&all, "web/production", keep, current)
+                .into_iter()
+                .map(|one| one.identifier.as_str())
+                .collect::<Vec<_>>()
         };
 
         assert_eq!(names(2, "new"), ["oldest"]);

@@ -18,7 +18,9 @@ pub struct Span {
 
 /// A text that is no [`Span`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a length of time; write a whole number and s, m, h or d, such as 90m or 24h, of a year at the most")]
+#[error(
+    "{0:?} is not a length of time; write a whole number and s, m, h or d, such as 90m or 24h, of a year at the most"
+)]
 pub struct SpanError(String);
 
 impl Span {
@@ -49,7 +51,8 @@ impl std::str::FromStr for Span {
             return Err(wrong());
         }
         let count: u32 = digits.parse().map_err(|_| wrong())?;
-        let seconds = count.checked_mul(unit_seconds).filter(|s| *s <= Self::LONGEST_SECONDS).ok_or_else(wrong)?;
+        let seconds =
+            count.checked_mul(unit_seconds).filter(|s| *s <= Self::LONGEST_SECONDS).ok_or_else(wrong)?;
         Ok(Self { text: text.to_owned(), seconds })
     }
 }
@@ -86,7 +89,8 @@ mod tests {
 
     #[test]
     fn what_is_no_span_is_refused_with_what_to_write() {
-        for text in ["", "m", "0m", "01h", "1.5h", "-1h", "24", "24 h", "1h30m", "366d", "99999999999d", "5µ"] {
+        for text in ["", "m", "0m", "01h", "1.5h", "-1h", "24", "24 h", "1h30m", "366d", "99999999999d", "5µ"]
+        {
             let error = text.parse::<Span>().expect_err(text);
             assert!(error.to_string().contains("such as 90m or 24h"), "{error}");
         }

@@ -1,7 +1,7 @@
 //! The documents between the workflow's states: what each step is given and what it answers once it is done.
 //!
-//! Their JSON Schemas are in `statemachine/schemas`, one real example of each in `statemachine/examples`. What a step answers when it is
-//! not done is the same for all of them: [`crate::protocol`].
+//! Their JSON Schemas are in `statemachine/schemas`, one real example of each in `statemachine/examples`. What a step
+//! answers when it is not done is the same for all of them: [`crate::protocol`].
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -110,8 +110,8 @@ pub struct Captured {
     pub limits: Limits,
 }
 
-/// How long the workflow waits for each step of a stage, in seconds since its state was entered: a little longer than the step's own
-/// deadline.
+/// How long the workflow waits for each step of a stage, in seconds since its state was entered: a little longer than
+/// the step's own deadline.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
@@ -142,9 +142,12 @@ impl Limits {
         });
         Self {
             check_image: stage.image_check.as_ref().map_or(0, ImageCheckPolicy::wait_seconds) + GRACE_SECONDS,
-            request_approval: stage.approval.as_ref().map_or(0, |policy| policy.expires_after.seconds()) + GRACE_SECONDS,
-            snapshot_database: stage.snapshot.as_ref().map_or(0, SnapshotPolicy::wait_seconds) + GRACE_SECONDS,
-            run_migration: stage.migration.as_ref().map_or(0, MigrationPolicy::timeout_seconds) + GRACE_SECONDS,
+            request_approval: stage.approval.as_ref().map_or(0, |policy| policy.expires_after.seconds())
+                + GRACE_SECONDS,
+            snapshot_database: stage.snapshot.as_ref().map_or(0, SnapshotPolicy::wait_seconds)
+                + GRACE_SECONDS,
+            run_migration: stage.migration.as_ref().map_or(0, MigrationPolicy::timeout_seconds)
+                + GRACE_SECONDS,
             deploy_services: stage.deploy_timeout_seconds() + GRACE_SECONDS,
             verify_services: steady.max().unwrap_or(0) + GRACE_SECONDS,
             bake_stage: stage.bake.as_ref().map_or(0, BakePolicy::seconds) + GRACE_SECONDS,
@@ -202,7 +205,10 @@ impl Deployed {
     /// Waits until ECS says that one of the services changed.
     #[must_use]
     pub fn wait(self, deadline: Timestamp) -> StepResult<Self> {
-        StepResult::Wait { on: self.services.into_iter().map(|service| WakeKey::Service(service.arn)).collect(), deadline }
+        StepResult::Wait {
+            on: self.services.into_iter().map(|service| WakeKey::Service(service.arn)).collect(),
+            deadline,
+        }
     }
 }
 

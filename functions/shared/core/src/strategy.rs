@@ -1,6 +1,8 @@
-//! How gently ECS replaces what a stage runs: ECS's own deployment strategies, as data of the stage. Slipway shifts no traffic itself.
+//! How gently ECS replaces what a stage runs: ECS's own deployment strategies, as data of the stage. Slipway shifts
+//! no traffic itself.
 //!
-//! Names and limits: `DeploymentConfiguration`, `CanaryConfiguration` and `LinearConfiguration` (Amazon ECS API reference).
+//! Names and limits: `DeploymentConfiguration`, `CanaryConfiguration` and `LinearConfiguration` (Amazon ECS API
+//! reference).
 
 use std::fmt;
 
@@ -67,7 +69,9 @@ impl TryFrom<f64> for Percent {
     fn try_from(value: f64) -> Result<Self, String> {
         let tenths = (value * 10.0).round();
         if !(1.0..=1000.0).contains(&tenths) || (value * 10.0 - tenths).abs() > 1e-6 {
-            return Err(format!("{value} is no part of the traffic; write a percentage from 0.1 to 100, with one decimal at the most"));
+            return Err(format!(
+                "{value} is no part of the traffic; write a percentage from 0.1 to 100, with one decimal at the most"
+            ));
         }
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is from 1 to 1000")]
         Ok(Self(tenths as u16))
@@ -114,7 +118,9 @@ impl Strategy {
         match self {
             Self::Rolling {} => [None, None],
             Self::BlueGreen { bake } => [None, bake.as_ref()],
-            Self::Canary { step_bake, bake, .. } | Self::Linear { step_bake, bake, .. } => [Some(step_bake), bake.as_ref()],
+            Self::Canary { step_bake, bake, .. } | Self::Linear { step_bake, bake, .. } => {
+                [Some(step_bake), bake.as_ref()]
+            }
         }
     }
 
@@ -134,15 +140,25 @@ impl Strategy {
     #[must_use]
     pub fn problem(&self) -> Option<(&'static str, &'static str)> {
         let [step, bake] = self.spans();
-        let wrong = |span: Option<&Span>| span.is_some_and(|span| span.seconds() % 60 != 0 || minutes(span) > LONGEST_BAKE_MINUTES);
+        let wrong = |span: Option<&Span>| {
+            span.is_some_and(|span| span.seconds() % 60 != 0 || minutes(span) > LONGEST_BAKE_MINUTES)
+        };
         if wrong(step) {
-            return Some(("strategy.step_bake", "write whole minutes, 1440m at the most: ECS knows nothing shorter"));
+            return Some((
+                "strategy.step_bake",
+                "write whole minutes, 1440m at the most: ECS knows nothing shorter",
+            ));
         }
         if wrong(bake) {
-            return Some(("strategy.bake", "write whole minutes, 1440m at the most: ECS knows nothing shorter"));
+            return Some((
+                "strategy.bake",
+                "write whole minutes, 1440m at the most: ECS knows nothing shorter",
+            ));
         }
         match self {
-            Self::Linear { percent, .. } if percent.0 < 30 => Some(("strategy.percent", "write 3 to 100 for LINEAR")),
+            Self::Linear { percent, .. } if percent.0 < 30 => {
+                Some(("strategy.percent", "write 3 to 100 for LINEAR"))
+            }
             _ => None,
         }
     }
@@ -154,13 +170,17 @@ impl Strategy {
         if !self.shifts_traffic() {
             return None;
         }
-        if let Some(controller) = service.traffic.controller.as_deref().filter(|controller| *controller != "ECS") {
+        if let Some(controller) =
+            service.traffic.controller.as_deref().filter(|controller| *controller != "ECS")
+        {
             return Some(format!("{word} needs the deployment controller ECS, and {name} has {controller}"));
         }
         if service.traffic.balancers.is_empty() {
             return match self {
                 Self::BlueGreen { .. } => None,
-                _ => Some(format!("{word} shifts traffic, and {name} has no load balancer: use ROLLING or BLUE_GREEN for its stage")),
+                _ => Some(format!(
+                    "{word} shifts traffic, and {name} has no load balancer: use ROLLING or BLUE_GREEN for its stage"
+                )),
             };
         }
         let missing = service.traffic.balancers.iter().flat_map(|balancer| {
@@ -200,15 +220,22 @@ impl ServiceDeployment {
     }
 }
 
-/// Where a deployment stands that shifts traffic: what the service's own view says counts once ECS calls the newest one done.
+/// Where a deployment stands that shifts traffic: what the service's own view says counts once ECS calls the newest
+/// one done.
 #[must_use]
 pub fn progress(newest: Option<&ServiceDeployment>, restores: bool, seen: Progress) -> Progress {
     let Some(newest) = newest else { return seen };
     match newest.status.as_str() {
-        "PENDING" | "IN_PROGRESS" | "STOP_REQUESTED" | "ROLLBACK_REQUESTED" | "ROLLBACK_IN_PROGRESS" => Progress::Going,
-        "ROLLBACK_FAILED" => Progress::Failed { reason: format!("ECS could not roll it back: {}", newest.reason) },
+        "PENDING" | "IN_PROGRESS" | "STOP_REQUESTED" | "ROLLBACK_REQUESTED" | "ROLLBACK_IN_PROGRESS" => {
+            Progress::Going
+        }
+        "ROLLBACK_FAILED" => {
+            Progress::Failed { reason: format!("ECS could not roll it back: {}", newest.reason) }
+        }
         // It was to be rolled back, and was.
-        "ROLLBACK_SUCCESSFUL" | "STOPPED" if !restores => Progress::Failed { reason: format!("ECS stopped it: {}", newest.reason) },
+        "ROLLBACK_SUCCESSFUL" | "STOPPED" if !restores => {
+            Progress::Failed { reason: format!("ECS stopped it: {}", newest.reason) }
+        }
         _ => seen,
     }
 }
@@ -225,9 +252,12 @@ mod tests {
 
     fn service(traffic: Traffic) -> ServiceView {
         ServiceView {
-            arn: ServiceArn::new("arn:aws:ecs:eu-central-1:111122223333:service/production/web").expect("an ARN"),
-            task_definition: TaskDefinitionArn::new("arn:aws:ecs:eu-central-1:111122223333:task-definition/production-web:1")
+            arn: ServiceArn::new("arn:aws:ecs:eu-central-1:111122223333:service/production/web")
                 .expect("an ARN"),
+            task_definition: TaskDefinitionArn::new(
+                "arn:aws:ecs:eu-central-1:111122223333:task-definition/production-web:1",
+            )
+            .expect("an ARN"),
             desired_count: 1,
             running_count: 1,
             deployments: vec![],
@@ -239,7 +269,9 @@ mod tests {
 
     #[test]
     fn what_ecs_does_not_take_is_said_with_the_field() {
-        let linear = |percent: f64, step: &str| strategy(serde_json::json!({ "type": "LINEAR", "percent": percent, "step_bake": step }));
+        let linear = |percent: f64, step: &str| {
+            strategy(serde_json::json!({ "type": "LINEAR", "percent": percent, "step_bake": step }))
+        };
 
         assert_eq!(linear(10.0, "5m").problem(), None);
         assert_eq!(linear(2.5, "5m").problem().map(|problem| problem.0), Some("strategy.percent"));
@@ -254,8 +286,18 @@ mod tests {
     #[test]
     fn how_long_it_takes_is_its_steps_and_its_bake() {
         assert_eq!(strategy(serde_json::json!({ "type": "ROLLING" })).minutes(), 0);
-        assert_eq!(strategy(serde_json::json!({ "type": "CANARY", "percent": 0.1, "step_bake": "10m", "bake": "5m" })).minutes(), 15);
-        assert_eq!(strategy(serde_json::json!({ "type": "LINEAR", "percent": 30, "step_bake": "2m", "bake": "1m" })).minutes(), 9);
+        assert_eq!(
+            strategy(
+                serde_json::json!({ "type": "CANARY", "percent": 0.1, "step_bake": "10m", "bake": "5m" })
+            )
+            .minutes(),
+            15
+        );
+        assert_eq!(
+            strategy(serde_json::json!({ "type": "LINEAR", "percent": 30, "step_bake": "2m", "bake": "1m" }))
+                .minutes(),
+            9
+        );
     }
 
     #[test]
@@ -263,7 +305,11 @@ mod tests {
         let name = ServiceName::new("web").expect("a name");
         let canary = strategy(serde_json::json!({ "type": "CANARY", "percent": 10, "step_bake": "5m" }));
         let blue_green = strategy(serde_json::json!({ "type": "BLUE_GREEN" }));
-        let whole = Balancer { alternate_target_group: Some("arn".into()), has_production_rule: true, has_role: true };
+        let whole = Balancer {
+            alternate_target_group: Some("arn".into()),
+            has_production_rule: true,
+            has_role: true,
+        };
         let with = |balancers: Vec<Balancer>| service(Traffic { controller: Some("ECS".into()), balancers });
 
         assert_eq!(canary.lacks(&name, &with(vec![whole.clone()])), None);
@@ -272,25 +318,45 @@ mod tests {
         assert!(canary.lacks(&name, &with(vec![])).is_some_and(|words| words.contains("no load balancer")));
         let bare = Balancer { alternate_target_group: None, has_production_rule: false, has_role: true };
         let words = blue_green.lacks(&name, &with(vec![bare])).expect("it lacks something");
-        assert!(words.contains("an alternate target group, a production listener rule at") && words.contains("traffic_shift"), "{words}");
+        assert!(
+            words.contains("an alternate target group, a production listener rule at")
+                && words.contains("traffic_shift"),
+            "{words}"
+        );
         let other = service(Traffic { controller: Some("CODE_DEPLOY".into()), balancers: vec![whole] });
         assert!(canary.lacks(&name, &other).is_some_and(|words| words.contains("CODE_DEPLOY")));
     }
 
     #[test]
     fn a_deployment_that_shifts_traffic_is_done_when_ecs_says_so_and_the_service_runs_it() {
-        let at = |status: &str| ServiceDeployment { arn: "arn".into(), status: status.into(), reason: "an alarm".into() };
+        let at = |status: &str| ServiceDeployment {
+            arn: "arn".into(),
+            status: status.into(),
+            reason: "an alarm".into(),
+        };
 
-        for status in ["PENDING", "IN_PROGRESS", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS", "STOP_REQUESTED"] {
+        for status in
+            ["PENDING", "IN_PROGRESS", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS", "STOP_REQUESTED"]
+        {
             assert_eq!(progress(Some(&at(status)), false, Progress::Done), Progress::Going, "{status}");
         }
         assert_eq!(progress(Some(&at("SUCCESSFUL")), false, Progress::Done), Progress::Done);
         assert_eq!(progress(Some(&at("SUCCESSFUL")), false, Progress::Going), Progress::Going);
         for status in ["ROLLBACK_SUCCESSFUL", "STOPPED"] {
-            assert_eq!(progress(Some(&at(status)), false, Progress::Done), Progress::Failed { reason: "ECS stopped it: an alarm".into() });
-            assert_eq!(progress(Some(&at(status)), true, Progress::Done), Progress::Done, "the baseline is back");
+            assert_eq!(
+                progress(Some(&at(status)), false, Progress::Done),
+                Progress::Failed { reason: "ECS stopped it: an alarm".into() }
+            );
+            assert_eq!(
+                progress(Some(&at(status)), true, Progress::Done),
+                Progress::Done,
+                "the baseline is back"
+            );
         }
-        assert!(matches!(progress(Some(&at("ROLLBACK_FAILED")), true, Progress::Done), Progress::Failed { .. }));
+        assert!(matches!(
+            progress(Some(&at("ROLLBACK_FAILED")), true, Progress::Done),
+            Progress::Failed { .. }
+        ));
         assert_eq!(progress(None, false, Progress::Going), Progress::Going);
     }
 }

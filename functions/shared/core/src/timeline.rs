@@ -94,13 +94,15 @@ pub fn in_order(mut events: Vec<TimelineEvent>) -> Vec<TimelineEvent> {
     events
 }
 
-/// How long people were waited for, in every stage together. Who was not answered until the end was waited for until then.
+/// How long people were waited for, in every stage together. Who was not answered until the end was waited for until
+/// then.
 #[must_use]
 pub fn waited_for_people(events: &[TimelineEvent], ended_at: Timestamp) -> Option<SignedDuration> {
     let asked = events.iter().filter(|event| event.step == Step::Asked);
     let waits: Vec<_> = asked
         .map(|asked| {
-            let decided = events.iter().find(|event| event.step == Step::Decided && event.stage == asked.stage);
+            let decided =
+                events.iter().find(|event| event.step == Step::Decided && event.stage == asked.stage);
             decided.map_or(ended_at, |decided| decided.at).duration_since(asked.at)
         })
         .collect();
@@ -109,8 +111,13 @@ pub fn waited_for_people(events: &[TimelineEvent], ended_at: Timestamp) -> Optio
 
 /// How long a stage ran something that had to be rolled back, from the first change to the end.
 #[must_use]
-pub fn restored_after(events: &[TimelineEvent], stage: Option<&StageName>, ended_at: Timestamp) -> Option<SignedDuration> {
-    let changed = events.iter().find(|event| event.step == Step::Deploying && event.stage.as_ref() == stage)?;
+pub fn restored_after(
+    events: &[TimelineEvent],
+    stage: Option<&StageName>,
+    ended_at: Timestamp,
+) -> Option<SignedDuration> {
+    let changed =
+        events.iter().find(|event| event.step == Step::Deploying && event.stage.as_ref() == stage)?;
     Some(ended_at.duration_since(changed.at))
 }
 
@@ -120,7 +127,12 @@ mod tests {
 
     fn event(second: i64, stage: Option<&str>, step: Step) -> TimelineEvent {
         let stage = stage.map(|stage| StageName::new(stage).expect("a name"));
-        TimelineEvent { at: Timestamp::from_second(second).expect("in range"), stage, step, words: String::new() }
+        TimelineEvent {
+            at: Timestamp::from_second(second).expect("in range"),
+            stage,
+            step,
+            words: String::new(),
+        }
     }
 
     #[test]

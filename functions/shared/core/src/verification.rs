@@ -97,7 +97,8 @@ impl Verification {
     /// The figures in words.
     #[must_use]
     pub fn in_words(&self) -> String {
-        let command = self.command.as_ref().map(|command| format!(", its command: {command}")).unwrap_or_default();
+        let command =
+            self.command.as_ref().map(|command| format!(", its command: {command}")).unwrap_or_default();
         match self.result {
             Health::Healthy if self.steady_seconds.is_some() => format!(
                 "{} of {} tasks ran on for {} s{command}",
@@ -130,7 +131,13 @@ pub enum Health {
 
 /// Judges whether the service runs what it should, and nothing else, and serves it.
 #[must_use]
-pub fn judge(expected: &Expected<'_>, service: &ServiceView, tasks: &[TaskView], targets: &[Target], look: Look<'_>) -> Verification {
+pub fn judge(
+    expected: &Expected<'_>,
+    service: &ServiceView,
+    tasks: &[TaskView],
+    targets: &[Target],
+    look: Look<'_>,
+) -> Verification {
     let probes = if let Look::Probes(probes) = look { probes } else { &[] };
     let ours = |task: &&TaskView| {
         task.task_definition == *expected.task_definition
@@ -139,34 +146,50 @@ pub fn judge(expected: &Expected<'_>, service: &ServiceView, tasks: &[TaskView],
     let running: Vec<&TaskView> = tasks.iter().filter(ours).collect();
     let others = tasks.len() - running.len();
     let healthy = |task: &&&TaskView| {
-        task.address.as_ref().is_some_and(|address| targets.iter().any(|target| target.address == *address && target.healthy))
+        task.address
+            .as_ref()
+            .is_some_and(|address| targets.iter().any(|target| target.address == *address && target.healthy))
     };
     let targets_healthy = running.iter().filter(healthy).count();
     let good = probes.iter().filter(|probe| probe.is_good()).count();
-    let answers: Vec<String> = probes.iter().map(|probe| probe.answer.as_ref().map_or_else(Clone::clone, ToString::to_string)).collect();
+    let answers: Vec<String> = probes
+        .iter()
+        .map(|probe| probe.answer.as_ref().map_or_else(Clone::clone, ToString::to_string))
+        .collect();
     let wanted = usize::try_from(expected.desired_count).unwrap_or(usize::MAX);
     let name = expected.service;
 
     let reason = if expected.desired_count == 0 {
-        (!tasks.is_empty()).then(|| format!("{name} should run nothing, and still runs {}", count(tasks.len(), "task")))
-    } else if let Some(change) = external_change(name, &service.task_definition, &[expected.task_definition]) {
+        (!tasks.is_empty())
+            .then(|| format!("{name} should run nothing, and still runs {}", count(tasks.len(), "task")))
+    } else if let Some(change) = external_change(name, &service.task_definition, &[expected.task_definition])
+    {
         Some(change)
     } else if others > 0 {
         Some(format!("{} of {name} run something else than this release", count(others, "task")))
     } else if running.len() < wanted {
         Some(format!("{name} runs {} of {wanted} tasks", running.len()))
     } else if !service.target_groups.is_empty() && targets_healthy < wanted {
-        let unhealthy: Vec<_> =
-            targets.iter().filter(|target| !target.healthy && !target.reason.is_empty()).map(|target| target.reason.as_str()).collect();
+        let unhealthy: Vec<_> = targets
+            .iter()
+            .filter(|target| !target.healthy && !target.reason.is_empty())
+            .map(|target| target.reason.as_str())
+            .collect();
         let why = if unhealthy.is_empty() { String::new() } else { format!(": {}", unhealthy.join("; ")) };
         Some(format!("the load balancer calls {targets_healthy} of {wanted} tasks of {name} healthy{why}"))
     } else if let Look::Steady { seconds, now } = look {
-        let youngest =
-            running.iter().map(|task| task.started_at.map_or(0, |at| now.duration_since(at).as_secs())).min().unwrap_or_default();
+        let youngest = running
+            .iter()
+            .map(|task| task.started_at.map_or(0, |at| now.duration_since(at).as_secs()))
+            .min()
+            .unwrap_or_default();
         (youngest < i64::from(seconds))
             .then(|| format!("a task of {name} has run for {youngest} s only, and should have run on for {seconds} s: it was replaced"))
     } else if good < probes.len() || probes.len() < PROBES {
-        Some(format!("{name} answered {} through the load balancer; {PROBES} answers of 2xx were asked for", in_words(&answers)))
+        Some(format!(
+            "{name} answered {} through the load balancer; {PROBES} answers of 2xx were asked for",
+            in_words(&answers)
+        ))
     } else {
         None
     };
@@ -199,7 +222,10 @@ mod tests {
     use crate::name::ServiceArn;
 
     fn td(revision: u32) -> TaskDefinitionArn {
-        TaskDefinitionArn::new(format!("arn:aws:ecs:eu-central-1:111122223333:task-definition/staging-web:{revision}")).expect("an ARN")
+        TaskDefinitionArn::new(format!(
+            "arn:aws:ecs:eu-central-1:111122223333:task-definition/staging-web:{revision}"
+        ))
+        .expect("an ARN")
     }
 
     fn digest(digit: &str) -> Digest {
@@ -223,7 +249,8 @@ mod tests {
     fn verdict(running: u32, tasks: &[TaskView], targets: &[(&str, bool)], probes: &[Probe]) -> Verification {
         let name = ServiceName::new("web").expect("a name");
         let service = ServiceView {
-            arn: ServiceArn::new("arn:aws:ecs:eu-central-1:111122223333:service/staging/web").expect("an ARN"),
+            arn: ServiceArn::new("arn:aws:ecs:eu-central-1:111122223333:service/staging/web")
+                .expect("an ARN"),
             task_definition: td(running),
             desired_count: 1,
             running_count: 1,
@@ -240,9 +267,18 @@ mod tests {
         };
         let targets: Vec<_> = targets
             .iter()
-            .map(|(address, healthy)| Target { address: (*address).into(), healthy: *healthy, reason: "Target.Timeout".into() })
+            .map(|(address, healthy)| Target {
+                address: (*address).into(),
+                healthy: *healthy,
+                reason: "Target.Timeout".into(),
+            })
             .collect();
-        let expected = Expected { service: &name, task_definition: &td(2), digest: Some(&digest("a")), desired_count: 1 };
+        let expected = Expected {
+            service: &name,
+            task_definition: &td(2),
+            digest: Some(&digest("a")),
+            desired_count: 1,
+        };
         judge(&expected, &service, tasks, &targets, Look::Probes(probes))
     }
 
@@ -251,7 +287,10 @@ mod tests {
         let verification = verdict(2, &[task(2, "10.0.0.1")], &[("10.0.0.1", true)], &good_probes());
 
         assert_eq!(verification.result, Health::Healthy, "{}", verification.reason);
-        assert_eq!((verification.tasks_running, verification.targets_healthy, verification.slowest_ms), (1, 1, 7));
+        assert_eq!(
+            (verification.tasks_running, verification.targets_healthy, verification.slowest_ms),
+            (1, 1, 7)
+        );
     }
 
     #[test]
@@ -259,7 +298,8 @@ mod tests {
         let name = ServiceName::new("worker").expect("a name");
         let at = |second: i64| Timestamp::from_second(second).expect("in range");
         let service = ServiceView {
-            arn: ServiceArn::new("arn:aws:ecs:eu-central-1:111122223333:service/staging/worker").expect("an ARN"),
+            arn: ServiceArn::new("arn:aws:ecs:eu-central-1:111122223333:service/staging/worker")
+                .expect("an ARN"),
             task_definition: td(2),
             desired_count: 1,
             running_count: 1,
@@ -268,18 +308,33 @@ mod tests {
             traffic: crate::deployment::Traffic::default(),
             events: vec![],
         };
-        let expected = Expected { service: &name, task_definition: &td(2), digest: Some(&digest("a")), desired_count: 1 };
+        let expected = Expected {
+            service: &name,
+            task_definition: &td(2),
+            digest: Some(&digest("a")),
+            desired_count: 1,
+        };
         let seen = |started_at| {
             let tasks = [TaskView { started_at, address: None, ..task(2, "") }];
             judge(&expected, &service, &tasks, &[], Look::Steady { seconds: 30, now: at(100) })
         };
 
         let steady = seen(Some(at(70)));
-        assert_eq!((steady.result, steady.in_words().as_str()), (Health::Healthy, "1 of 1 tasks ran on for 30 s"));
+        assert_eq!(
+            (steady.result, steady.in_words().as_str()),
+            (Health::Healthy, "1 of 1 tasks ran on for 30 s")
+        );
         let replaced = seen(Some(at(71)));
-        assert!(replaced.result == Health::Unhealthy && replaced.reason.contains("29 s only"), "{}", replaced.reason);
+        assert!(
+            replaced.result == Health::Unhealthy && replaced.reason.contains("29 s only"),
+            "{}",
+            replaced.reason
+        );
         assert_eq!(seen(None).result, Health::Unhealthy);
-        assert_eq!(judge(&expected, &service, &[], &[], Look::Steady { seconds: 30, now: at(100) }).result, Health::Unhealthy);
+        assert_eq!(
+            judge(&expected, &service, &[], &[], Look::Steady { seconds: 30, now: at(100) }).result,
+            Health::Unhealthy
+        );
     }
 
     #[test]
@@ -300,10 +355,18 @@ mod tests {
             ("external change", verdict(9, &ours, here, &good_probes())),
             (
                 "something else",
-                verdict(2, &[task(2, "10.0.0.1"), task(1, "10.0.0.2")], &[("10.0.0.1", true), ("10.0.0.2", true)], &good_probes()),
+                verdict(
+                    2,
+                    &[task(2, "10.0.0.1"), task(1, "10.0.0.2")],
+                    &[("10.0.0.1", true), ("10.0.0.2", true)],
+                    &good_probes(),
+                ),
             ),
             ("something else", verdict(2, &[wrong_digest], here, &good_probes())),
-            ("0 of 1 tasks of web healthy: Target.Timeout", verdict(2, &ours, &[("10.0.0.1", false)], &good_probes())),
+            (
+                "0 of 1 tasks of web healthy: Target.Timeout",
+                verdict(2, &ours, &[("10.0.0.1", false)], &good_probes()),
+            ),
             // The old task's good health does not count for the new one.
             ("0 of 1 tasks of web healthy", verdict(2, &ours, &[("10.0.0.9", true)], &good_probes())),
         ];

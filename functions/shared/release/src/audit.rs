@@ -14,7 +14,11 @@ const ROUNDS: usize = 20;
 /// # Errors
 ///
 /// When the table cannot be asked.
-pub async fn next_entry(table: &Table, approval: &Approval, new: &NewEntry) -> Result<(Key, Sealed), StepError> {
+pub async fn next_entry(
+    table: &Table,
+    approval: &Approval,
+    new: &NewEntry,
+) -> Result<(Key, Sealed), StepError> {
     let application = &approval.release.application;
     let last = table.last::<Sealed>(&Key::audits(application)).await?;
     let last = match &last {
@@ -42,22 +46,33 @@ pub async fn audit(table: &Table, approval: &Approval, new: &NewEntry) -> Result
         let (key, sealed) = next_entry(table, approval, new).await?;
         if table.put_new(&key, &sealed).await? {
             // A log that is kept elsewhere shows when the end of a chain was cut off.
-            tracing::info!(audit.hash = sealed.hash, "the audit of {} has one more entry, {}", approval.release.application, key.sk);
+            tracing::info!(
+                audit.hash = sealed.hash,
+                "the audit of {} has one more entry, {}",
+                approval.release.application,
+                key.sk
+            );
             return Ok(());
         }
     }
 }
 
-/// Closes an approval without a person's answer, together with its entry of the audit. `close` says what becomes of it as it is read;
-/// with the same status it stays as it is. The approval as it is then; nothing where there is none.
+/// Closes an approval without a person's answer, together with its entry of the audit. `close` says what becomes of
+/// it as it is read; with the same status it stays as it is. The approval as it is then; nothing where there is none.
 ///
 /// # Errors
 ///
 /// When the table cannot be asked, or others write the approval or the audit all the time.
-pub async fn close_approval(table: &Table, id: &ApprovalId, close: impl Fn(&Approval) -> Approval) -> Result<Option<Approval>, StepError> {
+pub async fn close_approval(
+    table: &Table,
+    id: &ApprovalId,
+    close: impl Fn(&Approval) -> Approval,
+) -> Result<Option<Approval>, StepError> {
     let key = Key::approval(id);
     for _ in 0..ROUNDS {
-        let Some(Stored { document: approval, version }) = table.get::<Approval>(&key).await? else { return Ok(None) };
+        let Some(Stored { document: approval, version }) = table.get::<Approval>(&key).await? else {
+            return Ok(None);
+        };
         let closed = close(&approval);
         if closed.status == approval.status {
             return Ok(Some(approval));
@@ -69,7 +84,8 @@ pub async fn close_approval(table: &Table, id: &ApprovalId, close: impl Fn(&Appr
             _ => What::Expired,
         };
         let words = closed.closed_because.clone().unwrap_or_default();
-        let (entry, sealed) = next_entry(table, &closed, &NewEntry { at: now(), what, person: None, words }).await?;
+        let (entry, sealed) =
+            next_entry(table, &closed, &NewEntry { at: now(), what, person: None, words }).await?;
         if table.replace_and_put_new(&key, &closed, version, &entry, &sealed).await? {
             return Ok(Some(closed));
         }

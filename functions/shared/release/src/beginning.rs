@@ -30,7 +30,8 @@ pub enum Begun {
 
 /// Begins a release. Beginning it again finds the first one's records and execution.
 ///
-/// That it is open is written before its execution starts: whatever fails after that, the reconciler finds it and goes on.
+/// That it is open is written before its execution starts: whatever fails after that, the reconciler finds it and
+/// goes on.
 ///
 /// # Errors
 ///
@@ -43,7 +44,8 @@ pub async fn begin(
 ) -> Result<Begun, StepError> {
     let Notifier { aws, table, .. } = notifier;
     let id = started.release.id.clone();
-    let Some(Open { started, application }) = write_beginning(table, Open { started, application }).await? else {
+    let Some(Open { started, application }) = write_beginning(table, Open { started, application }).await?
+    else {
         return Ok(Begun::Before);
     };
     let stages: Vec<_> = application.stages.iter().map(|stage| &stage.name).collect();
@@ -64,8 +66,8 @@ pub async fn begin(
     }
 }
 
-/// Writes down that a release begins: that it is open, the release itself, and its place in the application's history. It is what was
-/// written first, where it began before; nothing where it has ended.
+/// Writes down that a release begins: that it is open, the release itself, and its place in the application's
+/// history. It is what was written first, where it began before; nothing where it has ended.
 async fn write_beginning(table: &Table, mut open: Open) -> Result<Option<Open>, StepError> {
     let id = open.started.release.id.clone();
     let (is_open, release) = (Key::open(&open.application.name, &id), Key::release(&id));

@@ -53,7 +53,8 @@ impl<'a> Context<'a> {
 
 /// What keeps a stage from changing.
 impl Context<'_> {
-    /// The approval that covers the change of the stage to the release, where the stage asks for one; or why there is none.
+    /// The approval that covers the change of the stage to the release, where the stage asks for one; or why there is
+    /// none.
     ///
     /// # Errors
     ///
@@ -63,7 +64,9 @@ impl Context<'_> {
         if stage.approval.is_none() {
             return Ok(Ok(None));
         }
-        let approval = table.get::<Approval>(&Key::approval(&ApprovalId::of(release, &stage.name, baseline.round))).await?;
+        let approval = table
+            .get::<Approval>(&Key::approval(&ApprovalId::of(release, &stage.name, baseline.round)))
+            .await?;
         let Some(stored) = approval else {
             return Ok(Err("nobody was asked for an approval".to_owned()));
         };
@@ -79,8 +82,8 @@ impl Context<'_> {
         interrupted(self.table, self.release, self.generation).await
     }
 
-    /// What keeps a stage from beginning to change: what interrupts it, or an alarm. People may have taken a day to answer, so all of it is
-    /// looked at again.
+    /// What keeps a stage from beginning to change: what interrupts it, or an alarm. People may have taken a day to
+    /// answer, so all of it is looked at again.
     ///
     /// # Errors
     ///
@@ -101,7 +104,10 @@ impl Context<'_> {
         let wanted = self.stage.bake.as_ref().map(|bake| bake.alarms.as_slice()).unwrap_or_default();
         let readings = if wanted.is_empty() { Vec::new() } else { self.aws.alarms().read(wanted).await? };
         // What was not quiet when people were asked is what they may have overridden.
-        let unexpected: Vec<_> = unquiet(wanted, &readings).into_iter().filter(|alarm| !self.baseline.not_quiet.contains(alarm)).collect();
+        let unexpected: Vec<_> = unquiet(wanted, &readings)
+            .into_iter()
+            .filter(|alarm| !self.baseline.not_quiet.contains(alarm))
+            .collect();
         Ok(disquiet(&unexpected, &readings).map(|reason| End::unchanged(Outcome::Failed, reason)))
     }
 
@@ -114,8 +120,8 @@ impl Context<'_> {
         image_of(self.aws, self.release).await
     }
 
-    /// The stage is not what people were shown: its baseline is captured anew, a few times, and only while nothing was begun. Earlier
-    /// attempts are fenced off first, so that none of them begins after that.
+    /// The stage is not what people were shown: its baseline is captured anew, a few times, and only while nothing
+    /// was begun. Earlier attempts are fenced off first, so that none of them begins after that.
     ///
     /// # Errors
     ///
@@ -131,7 +137,10 @@ impl Context<'_> {
             return Ok(StepResult::roll_back(reason));
         }
         if baseline.round >= ROUNDS {
-            return Ok(StepResult::failed(format!("{reason}, for the {}th time since the release looked at it first", baseline.round)));
+            return Ok(StepResult::failed(format!(
+                "{reason}, for the {}th time since the release looked at it first",
+                baseline.round
+            )));
         }
         table.put(&Key::round(&release.id, &stage.name), &(baseline.round + 1)).await?;
         Ok(StepResult::Restart { reason })
@@ -140,14 +149,17 @@ impl Context<'_> {
 
 /// What the release has begun.
 impl Context<'_> {
-    /// Writes down that the release begins to change the stage, unless it is written down. It comes before the first effect.
+    /// Writes down that the release begins to change the stage, unless it is written down. It comes before the first
+    /// effect.
     ///
     /// # Errors
     ///
     /// When the table cannot be asked.
     pub async fn begin_change(&self) -> Result<(), StepError> {
         let stage = &self.stage.name;
-        self.table.put_new(&Key::change(&self.release.id, stage), &Change { stage: stage.clone(), at: now() }).await?;
+        self.table
+            .put_new(&Key::change(&self.release.id, stage), &Change { stage: stage.clone(), at: now() })
+            .await?;
         Ok(())
     }
 
@@ -180,7 +192,12 @@ impl Context<'_> {
     pub async fn begin_writing(&self) -> Result<Result<(), Lost>, StepError> {
         let key = Key::lock(&self.release.application);
         let begun = self.table.update(&key, |current: Option<Lock>| {
-            match current.unwrap_or_default().begin_writing(&self.release.id, self.generation, self.attempt, now()) {
+            match current.unwrap_or_default().begin_writing(
+                &self.release.id,
+                self.generation,
+                self.attempt,
+                now(),
+            ) {
                 Ok(writing) => Update::Write(writing, Ok(())),
                 Err(lost) => Update::Leave(Err(lost)),
             }
@@ -188,8 +205,8 @@ impl Context<'_> {
         Ok(begun.await?)
     }
 
-    /// Writes into the lock that the function has stopped changing services, whether it did all it wanted or failed. A function that is
-    /// killed before leaves the lock to rest a while after it is given back.
+    /// Writes into the lock that the function has stopped changing services, whether it did all it wanted or failed.
+    /// A function that is killed before leaves the lock to rest a while after it is given back.
     ///
     /// # Errors
     ///
@@ -213,7 +230,12 @@ impl Context<'_> {
     pub async fn fence_off(&self) -> Result<Result<Fenced, Lost>, StepError> {
         let key = Key::lock(&self.release.application);
         let fenced = self.table.update(&key, |current: Option<Lock>| {
-            match current.unwrap_or_default().fence_off(&self.release.id, self.generation, self.attempt, now()) {
+            match current.unwrap_or_default().fence_off(
+                &self.release.id,
+                self.generation,
+                self.attempt,
+                now(),
+            ) {
                 Ok((Some(lock), fenced)) => Update::Write(lock, Ok(fenced)),
                 Ok((None, fenced)) => Update::Leave(Ok(fenced)),
                 Err(lost) => Update::Leave(Err(lost)),
@@ -228,7 +250,11 @@ impl Context<'_> {
 /// # Errors
 ///
 /// When the table cannot be asked.
-pub async fn change_of(table: &Table, release: &ReleaseId, stage: &StageName) -> Result<Option<Change>, AwsError> {
+pub async fn change_of(
+    table: &Table,
+    release: &ReleaseId,
+    stage: &StageName,
+) -> Result<Option<Change>, AwsError> {
     Ok(table.get(&Key::change(release, stage)).await?.map(|stored| stored.document))
 }
 
@@ -237,7 +263,11 @@ pub async fn change_of(table: &Table, release: &ReleaseId, stage: &StageName) ->
 /// # Errors
 ///
 /// When the table cannot be asked.
-pub async fn migration_of(table: &Table, release: &ReleaseId, stage: &StageName) -> Result<Option<Migration>, AwsError> {
+pub async fn migration_of(
+    table: &Table,
+    release: &ReleaseId,
+    stage: &StageName,
+) -> Result<Option<Migration>, AwsError> {
     Ok(table.get(&Key::migration(release, stage)).await?.map(|stored| stored.document))
 }
 
@@ -248,5 +278,7 @@ pub async fn migration_of(table: &Table, release: &ReleaseId, stage: &StageName)
 /// When ECR cannot be asked.
 pub async fn image_of(aws: &Aws, release: &Release) -> Result<Result<Tagged, End>, StepError> {
     let found = aws.repositories().find(&release.image).await?;
-    Ok(found.ok_or_else(|| End::unchanged(Outcome::Failed, format!("the registry has no image {}", release.image))))
+    Ok(found.ok_or_else(|| {
+        End::unchanged(Outcome::Failed, format!("the registry has no image {}", release.image))
+    }))
 }

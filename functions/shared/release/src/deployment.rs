@@ -8,13 +8,19 @@ use slipway_core::strategy::{Strategy, progress};
 
 use crate::{StepError, now};
 
-/// Whether every service runs what it should and nothing else. `restores` says that this is a rollback. A failure quotes ECS: its own
-/// reason, why tasks stopped, and what it said since then. What is not over at its deadline has failed.
+/// Whether every service runs what it should and nothing else. `restores` says that this is a rollback. A failure
+/// quotes ECS: its own reason, why tasks stopped, and what it said since then. What is not over at its deadline has
+/// failed.
 ///
 /// # Errors
 ///
 /// When ECS cannot be asked.
-pub async fn deployed(aws: &Aws, services: &[DeployedService], restores: bool, deadline: Timestamp) -> Result<Progress, StepError> {
+pub async fn deployed(
+    aws: &Aws,
+    services: &[DeployedService],
+    restores: bool,
+    deadline: Timestamp,
+) -> Result<Progress, StepError> {
     let Some(first) = services.first() else { return Ok(Progress::Done) };
     let names: Vec<_> = services.iter().map(|service| service.service.as_str()).collect();
     let views = aws.ecs().services(first.cluster.as_str(), &names).await?;
@@ -24,7 +30,9 @@ pub async fn deployed(aws: &Aws, services: &[DeployedService], restores: bool, d
         let one = match view {
             None => Progress::Failed { reason: "ECS has no such active service any more".to_owned() },
             Some(view) => match seen(aws, service, view, restores).await? {
-                Progress::Failed { reason } => Progress::Failed { reason: why(aws, service, view, &reason).await? },
+                Progress::Failed { reason } => {
+                    Progress::Failed { reason: why(aws, service, view, &reason).await? }
+                }
                 Progress::Going if now() >= deadline => {
                     Progress::Failed { reason: why(aws, service, view, "ECS did not finish in time").await? }
                 }
@@ -32,7 +40,9 @@ pub async fn deployed(aws: &Aws, services: &[DeployedService], restores: bool, d
             },
         };
         all.push(match one {
-            Progress::Failed { reason } => Progress::Failed { reason: format!("the deployment of {} failed: {reason}", service.service) },
+            Progress::Failed { reason } => {
+                Progress::Failed { reason: format!("the deployment of {} failed: {reason}", service.service) }
+            }
             other => other,
         });
     }
@@ -40,7 +50,12 @@ pub async fn deployed(aws: &Aws, services: &[DeployedService], restores: bool, d
 }
 
 /// Where one service stands: for a deployment that shifts traffic, by what ECS says of it as well.
-async fn seen(aws: &Aws, service: &DeployedService, view: &ServiceView, restores: bool) -> Result<Progress, StepError> {
+async fn seen(
+    aws: &Aws,
+    service: &DeployedService,
+    view: &ServiceView,
+    restores: bool,
+) -> Result<Progress, StepError> {
     let seen = judge(view, &service.task_definition);
     if !service.strategy.as_ref().is_some_and(Strategy::shifts_traffic) {
         return Ok(seen);
@@ -49,11 +64,19 @@ async fn seen(aws: &Aws, service: &DeployedService, view: &ServiceView, restores
     Ok(progress(newest.as_ref(), restores, seen))
 }
 
-/// ECS's reason, why its tasks stopped, and its last message about the service since they were created: an older one is about an
-/// earlier deployment. While no task has stopped, what ECS said in the last hour counts.
-async fn why(aws: &Aws, service: &DeployedService, view: &ServiceView, reason: &str) -> Result<String, StepError> {
+/// ECS's reason, why its tasks stopped, and its last message about the service since they were created: an older one
+/// is about an earlier deployment. While no task has stopped, what ECS said in the last hour counts.
+async fn why(
+    aws: &Aws,
+    service: &DeployedService,
+    view: &ServiceView,
+    reason: &str,
+) -> Result<String, StepError> {
     let mut words = vec![reason.trim_end_matches('.').to_owned()];
-    let stopped = aws.ecs().stopped_tasks(service.cluster.as_str(), service.service.as_str(), &service.task_definition).await?;
+    let stopped = aws
+        .ecs()
+        .stopped_tasks(service.cluster.as_str(), service.service.as_str(), &service.task_definition)
+        .await?;
     if !stopped.reasons.is_empty() {
         words.push(format!("its tasks stopped: {}", stopped.reasons.join("; ")));
     }

@@ -13,8 +13,8 @@ use slipway_core::timeline::{Step, restored_after, waited_for_people};
 
 use crate::{Notifier, StepError, Timeline, count, now, seconds};
 
-/// Records how a release ended, quarantines its image where it has to, gives the lock back, notifies people, and closes the release. The
-/// first recorded ending stands, and is what people are notified of.
+/// Records how a release ended, quarantines its image where it has to, gives the lock back, notifies people, and
+/// closes the release. The first recorded ending stands, and is what people are notified of.
 ///
 /// # Errors
 ///
@@ -34,9 +34,12 @@ pub async fn finish(notifier: Notifier<'_>, release: &Release, ending: Ending) -
     give_lock_back(table, release).await?;
     remove_callbacks(table, release).await?;
     let Ended { ending: Ending { outcome, stage, reason }, .. } = &ended;
-    Timeline::of(table, &release.id).record(Step::Ended, format!("The release ended {outcome}: {reason}")).await?;
+    Timeline::of(table, &release.id)
+        .record(Step::Ended, format!("The release ended {outcome}: {reason}"))
+        .await?;
     let (pk, prefix) = Key::notes(&release.id);
-    let notes: Vec<String> = table.list(&pk, &prefix).await?.into_iter().map(|(_, stored)| stored.document).collect();
+    let notes: Vec<String> =
+        table.list(&pk, &prefix).await?.into_iter().map(|(_, stored)| stored.document).collect();
     let before = match stage {
         Some(stage) => newest_baseline(table, release, stage).await?,
         None => None,
@@ -53,7 +56,8 @@ async fn measure(table: &Table, release: &Release, ended: &Ended) -> Result<(), 
     count("ReleaseEnded", &[application, ("Outcome", outcome.as_str())]);
     let events = Timeline::of(table, &release.id).events().await?;
     // From the push to production: what a person asked for again had no push.
-    if let (Outcome::Released, Some(started)) = (outcome, table.get::<Started>(&Key::release(&release.id)).await?)
+    if let (Outcome::Released, Some(started)) =
+        (outcome, table.get::<Started>(&Key::release(&release.id)).await?)
         && started.document.asked.is_none()
     {
         seconds("LeadTime", ended.at.duration_since(started.document.pushed_at), &[application]);
@@ -61,14 +65,20 @@ async fn measure(table: &Table, release: &Release, ended: &Ended) -> Result<(), 
     if let Some(waited) = waited_for_people(&events, ended.at) {
         seconds("ApprovalTime", waited, &[application]);
     }
-    if let (Outcome::RolledBack, Some(restored)) = (outcome, restored_after(&events, stage.as_ref(), ended.at)) {
+    if let (Outcome::RolledBack, Some(restored)) =
+        (outcome, restored_after(&events, stage.as_ref(), ended.at))
+    {
         seconds("RestoreTime", restored, &[application]);
     }
     Ok(())
 }
 
 /// What a stage ran before the release, as it was found the last time that it was looked at.
-async fn newest_baseline(table: &Table, release: &Release, stage: &StageName) -> Result<Option<Baseline>, StepError> {
+async fn newest_baseline(
+    table: &Table,
+    release: &Release,
+    stage: &StageName,
+) -> Result<Option<Baseline>, StepError> {
     let (pk, prefix) = Key::baselines(&release.id, stage);
     let found = table.list::<Baseline>(&pk, &prefix).await?;
     Ok(found.into_iter().map(|(_, stored)| stored.document).max_by_key(|baseline| baseline.round))
@@ -90,15 +100,17 @@ async fn remove_callbacks(table: &Table, release: &Release) -> Result<(), StepEr
     let callbacks: Vec<(Key, Stored<Callback>)> = table.list(&Key::callbacks(&release.id), "").await?;
     for (key, Stored { document: callback, .. }) in callbacks {
         for on in &callback.on {
-            table.delete(&Key::wake(&on.text(), &release.id, callback.stage.as_ref(), &callback.state)).await?;
+            table
+                .delete(&Key::wake(&on.text(), &release.id, callback.stage.as_ref(), &callback.state))
+                .await?;
         }
         table.delete(&key).await?;
     }
     Ok(())
 }
 
-/// Gives the lock of a release back, before it is read what the release changed: nothing begins to change after that. `false` where one
-/// of its functions had begun before and may still be writing; it is asked again then.
+/// Gives the lock of a release back, before it is read what the release changed: nothing begins to change after that.
+/// `false` where one of its functions had begun before and may still be writing; it is asked again then.
 ///
 /// # Errors
 ///

@@ -55,7 +55,8 @@ impl StepError {
     }
 
     /// Every name that a function can end with.
-    pub const NAMES: [&'static str; 6] = ["Transient", "Throttled", "Refused", "Unavailable", "InvalidInput", "InvalidConfiguration"];
+    pub const NAMES: [&'static str; 6] =
+        ["Transient", "Throttled", "Refused", "Unavailable", "InvalidInput", "InvalidConfiguration"];
 
     /// Somebody else writes the same item all the time.
     #[must_use]

@@ -1,5 +1,5 @@
-//! The life of a release, as the functions that act on it share it: how it begins and ends, its lock, its revisions, its timeline, its
-//! approvals' audit, and whom it notifies.
+//! The life of a release, as the functions that act on it share it: how it begins and ends, its lock, its revisions,
+//! its timeline, its approvals' audit, and whom it notifies.
 
 mod applications;
 mod audit;

@@ -53,7 +53,9 @@ impl Notifier<'_> {
             None => notification,
         };
         let title = notification.title.clone();
-        aws.topic(&channels.mails).publish(Mail { subject: title.clone(), text: notification.text(), approver: None }).await?;
+        aws.topic(&channels.mails)
+            .publish(Mail { subject: title.clone(), text: notification.text(), approver: None })
+            .await?;
         let chat = Mail { subject: title, text: notification.chat().to_string(), approver: None };
         reached("Chat", aws.topic(&channels.chats).publish(chat).await);
         reached("Program", aws.events().put(DETAIL_TYPE, &notification.event()).await);
@@ -65,7 +67,11 @@ impl Notifier<'_> {
     /// # Errors
     ///
     /// When AWS cannot be asked.
-    pub async fn notify_once(&self, release: &ReleaseId, notification: Notification) -> Result<(), StepError> {
+    pub async fn notify_once(
+        &self,
+        release: &ReleaseId,
+        notification: Notification,
+    ) -> Result<(), StepError> {
         let notified = Key::notified(release, notification.kind, notification.stage.as_ref());
         if self.table.get::<Timestamp>(&notified).await?.is_none() {
             self.notify(notification).await?;

@@ -8,13 +8,17 @@ use slipway_core::name::TaskDefinitionArn;
 use crate::{Context, StepError};
 
 impl Context<'_> {
-    /// The revision that a release runs for a service: the one that an earlier run registered, or a new one, which is recorded. Of two
-    /// runs at the same moment the first to record its revision is followed by both. An `Err` says why there can be none.
+    /// The revision that a release runs for a service: the one that an earlier run registered, or a new one, which is
+    /// recorded. Of two runs at the same moment the first to record its revision is followed by both. An `Err` says
+    /// why there can be none.
     ///
     /// # Errors
     ///
     /// When AWS cannot be asked.
-    pub async fn revision(&self, service: &StageService) -> Result<Result<TaskDefinitionArn, String>, StepError> {
+    pub async fn revision(
+        &self,
+        service: &StageService,
+    ) -> Result<Result<TaskDefinitionArn, String>, StepError> {
         let Self { table, release, stage, .. } = self;
         match table.get(&Key::deployed(&release.id, &stage.name, &service.service)).await? {
             Some(recorded) => Ok(Ok(recorded.document)),
@@ -27,7 +31,10 @@ impl Context<'_> {
     /// # Errors
     ///
     /// When AWS cannot be asked.
-    pub async fn new_revision(&self, service: &StageService) -> Result<Result<TaskDefinitionArn, String>, StepError> {
+    pub async fn new_revision(
+        &self,
+        service: &StageService,
+    ) -> Result<Result<TaskDefinitionArn, String>, StepError> {
         let Self { table, release, stage, .. } = self;
         let key = Key::deployed(&release.id, &stage.name, &service.service);
         let registered = match self.registered(service).await? {
@@ -39,11 +46,15 @@ impl Context<'_> {
     }
 
     /// The revision that an earlier run registered, or a new one.
-    async fn registered(&self, service: &StageService) -> Result<Result<TaskDefinitionArn, String>, StepError> {
+    async fn registered(
+        &self,
+        service: &StageService,
+    ) -> Result<Result<TaskDefinitionArn, String>, StepError> {
         let Self { aws, release, generation, stage, .. } = self;
         let families = stage.families(&service.service);
         let ecs = aws.ecs();
-        let (newest, template) = try_join!(ecs.task_definition(&families.release), ecs.task_definition(&families.template))?;
+        let (newest, template) =
+            try_join!(ecs.task_definition(&families.release), ecs.task_definition(&families.template))?;
         if let Some(newest) = newest
             && newest.release.as_deref() == Some(release.id.as_str())
         {
@@ -62,6 +73,9 @@ impl Context<'_> {
             )));
         }
         let image_for = |image: &str| release.image.in_place_of(image);
-        Ok(Ok(aws.ecs().register(&template.document, &families.release, &release.id, *generation, image_for).await?))
+        Ok(Ok(aws
+            .ecs()
+            .register(&template.document, &families.release, &release.id, *generation, image_for)
+            .await?))
     }
 }

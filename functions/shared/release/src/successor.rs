@@ -6,14 +6,16 @@ use slipway_core::release::{Release, Started};
 
 use crate::StepError;
 
-/// The newest release of the application that began after this one, if there is any. A release that nothing is known of, because its
-/// execution was started by hand, has no successors.
+/// The newest release of the application that began after this one, if there is any. A release that nothing is known
+/// of, because its execution was started by hand, has no successors.
 ///
 /// # Errors
 ///
 /// When the table cannot be asked.
 pub async fn newest_after(table: &Table, release: &Release) -> Result<Option<Started>, StepError> {
-    let Some((key, newest)) = table.last::<Started>(&Key::histories(&release.application)).await? else { return Ok(None) };
+    let Some((key, newest)) = table.last::<Started>(&Key::histories(&release.application)).await? else {
+        return Ok(None);
+    };
     if newest.document.release.id == release.id {
         return Ok(None);
     }
@@ -34,7 +36,8 @@ pub async fn deployer_after(
     running: &TaskDefinitionArn,
 ) -> Result<Option<Started>, StepError> {
     for newer in all_after(table, release).await? {
-        let deployed = table.get::<TaskDefinitionArn>(&Key::deployed(&newer.release.id, stage, service)).await?;
+        let deployed =
+            table.get::<TaskDefinitionArn>(&Key::deployed(&newer.release.id, stage, service)).await?;
         if deployed.is_some_and(|deployed| deployed.document == *running) {
             return Ok(Some(newer));
         }

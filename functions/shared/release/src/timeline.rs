@@ -41,7 +41,12 @@ impl<'a> Timeline<'a> {
     /// # Errors
     ///
     /// When DynamoDB cannot be asked.
-    pub async fn record_each(&self, step: Step, detail: &str, words: impl Into<String>) -> Result<(), AwsError> {
+    pub async fn record_each(
+        &self,
+        step: Step,
+        detail: &str,
+        words: impl Into<String>,
+    ) -> Result<(), AwsError> {
         let event = TimelineEvent { at: now(), stage: self.stage.cloned(), step, words: words.into() };
         self.table.put_new(&Key::timeline_event(self.release, self.stage, step, detail), &event).await?;
         Ok(())

@@ -13,7 +13,9 @@ use crate::StepError;
 /// When the system gives none.
 pub fn new_token() -> Result<String, StepError> {
     let mut bytes = [0_u8; 32];
-    getrandom::fill(&mut bytes).map_err(|error| StepError::InvalidConfiguration(format!("the system gives no random bytes: {error}")))?;
+    getrandom::fill(&mut bytes).map_err(|error| {
+        StepError::InvalidConfiguration(format!("the system gives no random bytes: {error}"))
+    })?;
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
@@ -29,8 +31,11 @@ mod tests {
 
     #[test]
     fn every_token_is_another_one_of_32_bytes() {
-        let tokens: std::collections::HashSet<_> = (0..100).map(|_| new_token().expect("random bytes")).collect();
+        let tokens: std::collections::HashSet<_> =
+            (0..100).map(|_| new_token().expect("random bytes")).collect();
         assert_eq!(tokens.len(), 100);
-        assert!(tokens.iter().all(|token| URL_SAFE_NO_PAD.decode(token).is_ok_and(|bytes| bytes.len() == 32)));
+        assert!(
+            tokens.iter().all(|token| URL_SAFE_NO_PAD.decode(token).is_ok_and(|bytes| bytes.len() == 32))
+        );
     }
 }

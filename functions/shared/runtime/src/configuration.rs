@@ -36,8 +36,14 @@ impl<'a> Environment<'a> {
     /// # Errors
     ///
     /// When it is not, with what it should hold.
-    pub fn require(&self, variable: &'static str, expected: &'static str) -> Result<String, ConfigurationError> {
-        (self.lookup)(variable).filter(|value| !value.is_empty()).ok_or(ConfigurationError { variable, expected })
+    pub fn require(
+        &self,
+        variable: &'static str,
+        expected: &'static str,
+    ) -> Result<String, ConfigurationError> {
+        (self.lookup)(variable)
+            .filter(|value| !value.is_empty())
+            .ok_or(ConfigurationError { variable, expected })
     }
 
     /// The table that every function remembers in.
@@ -64,7 +70,10 @@ impl<'a> Environment<'a> {
     ///
     /// When it is not set.
     pub fn applications_path(&self) -> Result<String, ConfigurationError> {
-        self.require("SLIPWAY_APPLICATIONS_PATH", "the SSM path of the applications, such as /slipway/applications")
+        self.require(
+            "SLIPWAY_APPLICATIONS_PATH",
+            "the SSM path of the applications, such as /slipway/applications",
+        )
     }
 
     /// Where people are notified.
@@ -74,7 +83,8 @@ impl<'a> Environment<'a> {
     /// When a variable is not set.
     pub fn channels(&self) -> Result<Channels, ConfigurationError> {
         Ok(Channels {
-            mails: self.require("SLIPWAY_NOTIFICATION_TOPIC_ARN", "the ARN of the notifications' SNS topic")?,
+            mails: self
+                .require("SLIPWAY_NOTIFICATION_TOPIC_ARN", "the ARN of the notifications' SNS topic")?,
             chats: self.require("SLIPWAY_CHAT_TOPIC_ARN", "the ARN of the SNS topic for chats")?,
             pages: self.pages_url()?,
         })
@@ -115,7 +125,9 @@ mod tests {
 
     #[test]
     fn a_missing_or_empty_variable_is_named_with_what_it_should_hold() {
-        for lookup in [&|_: &str| None as Option<String>, &|_: &str| Some(String::new())] as [&dyn Fn(&str) -> Option<String>; 2] {
+        for lookup in [&|_: &str| None as Option<String>, &|_: &str| Some(String::new())]
+            as [&dyn Fn(&str) -> Option<String>; 2]
+        {
             let error = Environment::new(lookup).table().expect_err("it is missing");
             assert_eq!(
                 error.to_string(),

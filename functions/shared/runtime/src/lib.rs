@@ -1,5 +1,5 @@
-//! How a function runs: typed configuration, the loop that serves invocations, the protocol of steps, error names for Step Functions,
-//! and logs.
+//! How a function runs: typed configuration, the loop that serves invocations, the protocol of steps, error names for
+//! Step Functions, and logs.
 
 mod configuration;
 mod step;
@@ -15,8 +15,8 @@ use slipway_release::StepError;
 pub use configuration::{Config, ConfigurationError, Environment};
 pub use step::serve_step;
 
-/// Serves invocations until Lambda ends the process. A failure is logged once, by `lambda_runtime`, with its whole chain
-/// of causes.
+/// Serves invocations until Lambda ends the process. A failure is logged once, by `lambda_runtime`, with its whole
+/// chain of causes.
 ///
 /// # Errors
 ///
@@ -28,7 +28,10 @@ where
     Output: Serialize,
 {
     let handle = &handle;
-    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move { handle(event.payload).await.map_err(Failure) })).await
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
+        handle(event.payload).await.map_err(Failure)
+    }))
+    .await
 }
 
 /// A failure as it leaves the function: Step Functions reads the diagnostic, the log the debug text.
@@ -50,6 +53,11 @@ impl From<Failure> for Diagnostic {
 pub fn log() {
     let level = tracing_subscriber::EnvFilter::from_default_env();
     // Setting it twice is the only failure, and then logs are written already.
-    let _set =
-        tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false).with_target(false).with_env_filter(level).try_init();
+    let _set = tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_target(false)
+        .with_env_filter(level)
+        .try_init();
 }

@@ -1,14 +1,16 @@
 //! Serves a step: runs it, and ends its task or parks the token, as [`slipway_core::protocol`] says.
 //!
-//! A step begins its effect first, is parked then, and only looks after that: an event that came before the token was parked is
-//! seen by that look, one that comes later finds the token. What it answers is the last thing that it does.
+//! A step begins its effect first, is parked then, and only looks after that: an event that came before the token was
+//! parked is seen by that look, one that comes later finds the token. What it answers is the last thing that it does.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use slipway_aws::{Aws, Delivery, Key, Table, Update};
 use slipway_core::name::StageName;
-use slipway_core::protocol::{Attempt, Callback, StepResult, StepTask, TaskError, Waiting, WakeKey, cannot_look, forget, gives_up, park};
+use slipway_core::protocol::{
+    Attempt, Callback, StepResult, StepTask, TaskError, Waiting, WakeKey, cannot_look, forget, gives_up, park,
+};
 use slipway_core::step::StepInput;
 use slipway_release::{StepError, now, parse};
 
@@ -117,10 +119,18 @@ impl<I: StepInput + Clone> Run<'_, I> {
             None => Update::Leave(false),
         });
         if !parked.await? {
-            tracing::info!(state = self.task.state, "a later attempt at {} is there: this one ends", self.task.state);
+            tracing::info!(
+                state = self.task.state,
+                "a later attempt at {} is there: this one ends",
+                self.task.state
+            );
             return Ok(false);
         }
-        let waiting = Waiting { release: callback.release.clone(), stage: callback.stage.clone(), state: callback.state.clone() };
+        let waiting = Waiting {
+            release: callback.release.clone(),
+            stage: callback.stage.clone(),
+            state: callback.state.clone(),
+        };
         for on in &callback.on {
             self.table.put(&self.pointer(on), &waiting).await?;
         }
@@ -130,10 +140,11 @@ impl<I: StepInput + Clone> Run<'_, I> {
     /// Nobody waits with the token of this attempt or an earlier one any more.
     async fn forget(&self) -> Result<(), StepError> {
         let key = self.key();
-        let forgotten = self.table.update(&key, |before: Option<Callback>| match forget(before, self.task.attempt) {
-            Some(forgotten) => Update::Write(forgotten, ()),
-            None => Update::Leave(()),
-        });
+        let forgotten =
+            self.table.update(&key, |before: Option<Callback>| match forget(before, self.task.attempt) {
+                Some(forgotten) => Update::Write(forgotten, ()),
+                None => Update::Leave(()),
+            });
         Ok(forgotten.await?)
     }
 
@@ -169,7 +180,9 @@ impl<I: StepInput + Clone> Run<'_, I> {
 
     /// The error that the function throws: that it cannot find out, until its patience is over.
     async fn patiently(&self, error: StepError) -> StepError {
-        let Some(patience) = self.task.input.patience_seconds().filter(|_| error.may_be_tried_again()) else { return error };
+        let Some(patience) = self.task.input.patience_seconds().filter(|_| error.may_be_tried_again()) else {
+            return error;
+        };
         let fails = Callback { token: None, failing_since: Some(now()), ..self.callback(Vec::new()) };
         let key = self.key();
         let since = self.table.update(&key, |before: Option<Callback>| match cannot_look(before, &fails) {
@@ -185,7 +198,8 @@ impl<I: StepInput + Clone> Run<'_, I> {
     }
 }
 
-/// A reason that a cause has room for: as JSON within a string of JSON, below the 4,000 characters that the workflow keeps.
+/// A reason that a cause has room for: as JSON within a string of JSON, below the 4,000 characters that the workflow
+/// keeps.
 fn short(reason: &str) -> String {
     const LONGEST: usize = 3_600;
     let mut left = LONGEST;
@@ -213,8 +227,18 @@ mod tests {
 
     #[test]
     fn a_reason_of_any_kind_fits_into_the_cause_that_the_workflow_keeps() {
-        for reason in ["a".repeat(10_000), "\"".repeat(10_000), "\n".repeat(10_000), "\u{1}".repeat(10_000), "é".repeat(10_000)] {
-            let cause = json!(slipway_core::protocol::End::unchanged(slipway_core::release::Outcome::Rejected, short(&reason))).to_string();
+        for reason in [
+            "a".repeat(10_000),
+            "\"".repeat(10_000),
+            "\n".repeat(10_000),
+            "\u{1}".repeat(10_000),
+            "é".repeat(10_000),
+        ] {
+            let cause = json!(slipway_core::protocol::End::unchanged(
+                slipway_core::release::Outcome::Rejected,
+                short(&reason)
+            ))
+            .to_string();
             assert!(cause.chars().count() < 4_000, "{}", cause.chars().count());
         }
         assert_eq!(short("web answered 500"), "web answered 500");

@@ -11,7 +11,9 @@ use crate::record::{Record, ReleaseRecord, Stage};
 pub(super) fn only_what_was_approved_runs(record: &Record) -> Vec<String> {
     let mut broken = Vec::new();
     for stage in record.stages.iter().filter(|stage| stage.asks) {
-        for change in record.changes().filter(|change| stage.services.iter().any(|service| service == change.service)) {
+        for change in
+            record.changes().filter(|change| stage.services.iter().any(|service| service == change.service))
+        {
             let is_fine = match change.by {
                 "deploy-services" => is_approved(record, stage, change.revision),
                 "roll-back" => is_a_baseline(record, change.service, change.revision),
@@ -57,18 +59,26 @@ pub(super) fn the_audit_is_whole(record: &Record) -> Vec<String> {
 /// Nobody is counted twice, every question and every decision is in the audit once, and the outcome is what was
 /// decided.
 pub(super) fn a_decision_counts_once(record: &Record) -> Vec<String> {
-    let entries: Vec<Entry> = record.audit.iter().filter_map(|sealed| serde_json::from_str(&sealed.entry).ok()).collect();
+    let entries: Vec<Entry> =
+        record.audit.iter().filter_map(|sealed| serde_json::from_str(&sealed.entry).ok()).collect();
     record
         .releases
         .iter()
-        .flat_map(|release| release.approvals.iter().filter_map(|(stage, approval)| decided(release, stage, approval, &entries)))
+        .flat_map(|release| {
+            release
+                .approvals
+                .iter()
+                .filter_map(|(stage, approval)| decided(release, stage, approval, &entries))
+        })
         .collect()
 }
 
 fn decided(release: &ReleaseRecord, stage: &str, approval: &Approval, audit: &[Entry]) -> Option<String> {
     let id = &release.id;
     let people: BTreeSet<_> = approval.decisions.iter().map(|decision| decision.by.as_str()).collect();
-    let count = |kinds: &[What]| audit.iter().filter(|entry| entry.approval == approval.id && kinds.contains(&entry.what)).count();
+    let count = |kinds: &[What]| {
+        audit.iter().filter(|entry| entry.approval == approval.id && kinds.contains(&entry.what)).count()
+    };
     let (asked, audited) = (count(&[What::Requested]), count(&[What::Approved, What::Rejected]));
     let outcome = release.outcome();
     let changed = release.deployed.keys().any(|service| service.starts_with(&format!("{stage}/")));
@@ -78,7 +88,9 @@ fn decided(release: &ReleaseRecord, stage: &str, approval: &Approval, audit: &[E
         Some(format!("{id} asked for {stage}, and the audit says {asked} times"))
     } else if audited != approval.decisions.len() {
         Some(format!("{id} has {} decisions and {audited} in the audit", approval.decisions.len()))
-    } else if matches!(approval.status, Status::Approved | Status::Rejected) && counted(approval) != approval.status {
+    } else if matches!(approval.status, Status::Approved | Status::Rejected)
+        && counted(approval) != approval.status
+    {
         Some(format!("{id} is {:?} by {:?}", approval.status, approval.decisions))
     } else if approval.status == Status::Rejected && outcome != "REJECTED" {
         Some(format!("{id} was rejected and ended {outcome}"))
@@ -93,7 +105,8 @@ fn decided(release: &ReleaseRecord, stage: &str, approval: &Approval, audit: &[E
 
 /// What the decisions come to.
 fn counted(approval: &Approval) -> Status {
-    let approvers = approval.decisions.iter().filter(|decision| decision.verdict == Verdict::Approved).count();
+    let approvers =
+        approval.decisions.iter().filter(|decision| decision.verdict == Verdict::Approved).count();
     if approvers < approval.decisions.len() {
         Status::Rejected
     } else if approvers >= usize::from(approval.quorum) {

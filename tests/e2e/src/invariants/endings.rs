@@ -32,7 +32,11 @@ pub(super) fn people_are_notified(record: &Record) -> Vec<String> {
     let mut broken = Vec::new();
     for release in &record.releases {
         let line = format!("Release  {}\n", release.id);
-        let mails: Vec<_> = record.mails.iter().filter(|mail| mail.body.contains(" ended ") && mail.body.contains(&line)).collect();
+        let mails: Vec<_> = record
+            .mails
+            .iter()
+            .filter(|mail| mail.body.contains(" ended ") && mail.body.contains(&line))
+            .collect();
         let outcome = release.outcome();
         if mails.is_empty() {
             broken.push(format!("nobody was notified that {} ended {outcome}", release.id));
@@ -60,5 +64,9 @@ pub(super) fn what_is_released_was_verified(record: &Record) -> Vec<String> {
 
 pub(super) fn no_callback_is_left(record: &Record) -> Vec<String> {
     let ended = record.releases.iter().filter(|release| release.ended.is_some());
-    ended.flat_map(|release| release.callbacks.iter().map(|callback| format!("{} still has {callback}", release.id))).collect()
+    ended
+        .flat_map(|release| {
+            release.callbacks.iter().map(|callback| format!("{} still has {callback}", release.id))
+        })
+        .collect()
 }

@@ -8,17 +8,32 @@ use crate::record::{Record, ReleaseRecord};
 /// it, in what that one found.
 pub(super) fn a_failure_leaves_the_baseline(record: &Record) -> Vec<String> {
     let mut broken = Vec::new();
-    for release in record.releases.iter().filter(|release| !matches!(release.outcome(), "NONE" | "RELEASED" | "STUCK")) {
-        let failed_at = release.ended.as_ref().and_then(|ended| ended.ending.stage.as_ref()).map(|stage| stage.as_str());
-        for service in record.stages.iter().filter(|stage| Some(stage.name.as_str()) == failed_at).flat_map(|stage| &stage.services) {
+    for release in
+        record.releases.iter().filter(|release| !matches!(release.outcome(), "NONE" | "RELEASED" | "STUCK"))
+    {
+        let failed_at =
+            release.ended.as_ref().and_then(|ended| ended.ending.stage.as_ref()).map(|stage| stage.as_str());
+        for service in record
+            .stages
+            .iter()
+            .filter(|stage| Some(stage.name.as_str()) == failed_at)
+            .flat_map(|stage| &stage.services)
+        {
             // What was not captured was not changed.
             if release.baselines_of(service).next().is_none() {
                 continue;
             }
-            let found = next_that_changed(record, release, service)
-                .map_or_else(|| record.services.get(service).map(String::as_str), |next| next.baselines_of(service).next());
+            let found = next_that_changed(record, release, service).map_or_else(
+                || record.services.get(service).map(String::as_str),
+                |next| next.baselines_of(service).next(),
+            );
             if !release.baselines_of(service).any(|baseline| Some(baseline) == found) {
-                broken.push(format!("{} ended {}, and {service} ran {} then", release.id, release.outcome(), found.unwrap_or("nothing")));
+                broken.push(format!(
+                    "{} ended {}, and {service} ran {} then",
+                    release.id,
+                    release.outcome(),
+                    found.unwrap_or("nothing")
+                ));
             }
         }
     }
@@ -26,9 +41,15 @@ pub(super) fn a_failure_leaves_the_baseline(record: &Record) -> Vec<String> {
 }
 
 /// The release that changed a service first after another one had ended.
-fn next_that_changed<'a>(record: &'a Record, release: &ReleaseRecord, service: &str) -> Option<&'a ReleaseRecord> {
+fn next_that_changed<'a>(
+    record: &'a Record,
+    release: &ReleaseRecord,
+    service: &str,
+) -> Option<&'a ReleaseRecord> {
     let ended = release.ended.as_ref()?.at;
-    let mut changes = record.changes().filter(|change| change.service == service && change.at > ended && change.by == "deploy-services");
+    let mut changes = record
+        .changes()
+        .filter(|change| change.service == service && change.at > ended && change.by == "deploy-services");
     changes.find_map(|change| record.owner(change.revision))
 }
 
@@ -42,10 +63,15 @@ pub(super) fn one_revision_is_used(record: &Record) -> Vec<String> {
     }
     let mut broken = Vec::new();
     for ((id, service), revisions) in used {
-        let recorded = record.release(id).and_then(|release| release.deployed.get(service)).map(String::as_str);
+        let recorded =
+            record.release(id).and_then(|release| release.deployed.get(service)).map(String::as_str);
         if revisions.len() > 1 || revisions.first().copied() != recorded {
             let revisions: Vec<_> = revisions.into_iter().collect();
-            broken.push(format!("{id} set {service} to {}, and recorded {}", revisions.join(" and "), recorded.unwrap_or("nothing")));
+            broken.push(format!(
+                "{id} set {service} to {}, and recorded {}",
+                revisions.join(" and "),
+                recorded.unwrap_or("nothing")
+            ));
         }
     }
     broken

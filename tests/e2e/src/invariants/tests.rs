@@ -40,18 +40,30 @@ fn arn(stage: &str, revision: u32) -> String {
 
 /// A release that ends at a second, approved by ana.
 fn items(id: &str, letter: &str, ends: i64, outcome: &str, stage: Option<&str>) -> Vec<Item> {
-    let item =
-        |pk: &str, sk: &str, document: &serde_json::Value| Item { pk: pk.to_owned(), sk: sk.to_owned(), document: document.to_string() };
+    let item = |pk: &str, sk: &str, document: &serde_json::Value| Item {
+        pk: pk.to_owned(),
+        sk: sk.to_owned(),
+        document: document.to_string(),
+    };
     let own = format!("RELEASE#{id}");
-    let decision = json!({ "by": "ana@example.com", "verdict": "APPROVED", "reason": "", "at": at(ends - 5) });
+    let decision =
+        json!({ "by": "ana@example.com", "verdict": "APPROVED", "reason": "", "at": at(ends - 5) });
     let approval = json!({
         "id": format!("{id}/production"), "release": release(id, letter), "stage": "production", "baseline": baseline("production", 1),
         "verified": [], "approvers": ["ana@example.com", "bo@example.com"], "quorum": 1, "requested_at": at(ends - 6), "expires_at": at(ends + 100),
         "decisions": [decision], "status": "APPROVED",
     });
     let mut items = vec![
-        item(&own, "RELEASE", &json!({ "release": release(id, letter), "at": at(ends - 20), "pushed_at": at(ends - 20) })),
-        item(&own, "ENDING", &json!({ "ending": { "outcome": outcome, "stage": stage, "reason": "so it is" }, "at": at(ends) })),
+        item(
+            &own,
+            "RELEASE",
+            &json!({ "release": release(id, letter), "at": at(ends - 20), "pushed_at": at(ends - 20) }),
+        ),
+        item(
+            &own,
+            "ENDING",
+            &json!({ "ending": { "outcome": outcome, "stage": stage, "reason": "so it is" }, "at": at(ends) }),
+        ),
         item(&format!("APPROVAL#{id}/production"), "APPROVAL", &approval),
         item(&format!("APPROVAL#{id}/production"), "MAILED#ana@example.com", &json!(at(0))),
     ];
@@ -70,12 +82,22 @@ fn update(by: &str, service: &str, revision: &str, second: i64) -> Entry {
         attempt: Some(1),
         subject: format!("{service} {revision}"),
     };
-    Entry { number: 1, at: at(second), what: What::Call { call, status: Some(200), fault: None, connection: 0 } }
+    Entry {
+        number: 1,
+        at: at(second),
+        what: What::Call { call, status: Some(200), fault: None, connection: 0 },
+    }
 }
 
 fn mail(id: &str, outcome: &str) -> Mail {
     let body = format!("web ended {outcome}.\n\nRelease  {id}\nEnded    now\n");
-    Mail { to: "team@example.com".to_owned(), subject: format!("web a {outcome}"), body, topic: String::new(), at: 0 }
+    Mail {
+        to: "team@example.com".to_owned(),
+        subject: format!("web a {outcome}"),
+        body,
+        topic: String::new(),
+        at: 0,
+    }
 }
 
 /// The audit of a release that was approved.
@@ -88,13 +110,17 @@ fn audit(release: &ReleaseRecord) -> Vec<Sealed> {
 fn append(chain: &mut Vec<Sealed>, release: &ReleaseRecord) {
     for (number, what) in (chain.len() as u64..).zip([Kind::Requested, Kind::Opened, Kind::Approved]) {
         let entry = NewEntry { at: at(0), what, person: None, words: String::new() };
-        chain.push(Sealed::after(chain.last().map(|last| (number, last)), &release.approvals["production"], &entry).1);
+        chain.push(
+            Sealed::after(chain.last().map(|last| (number, last)), &release.approvals["production"], &entry)
+                .1,
+        );
     }
 }
 
 /// A good release from the first to the last second of ten.
 fn good() -> Record {
-    let mut web = ReleaseRecord::read("web-a", &items("web-a", "a", 10, "RELEASED", None)).expect("the items parse");
+    let mut web =
+        ReleaseRecord::read("web-a", &items("web-a", "a", 10, "RELEASED", None)).expect("the items parse");
     web.execution = Some("SUCCEEDED".to_owned());
     web.execution_outcome = Some("RELEASED".to_owned());
     let audit = audit(&web);
@@ -108,11 +134,17 @@ fn good() -> Record {
             update("deploy-services", "production/web", "production-web:2", 8),
         ],
         stages: ["staging", "production"]
-            .map(|name| Stage { name: name.to_owned(), services: vec![format!("{name}/web")], asks: name == "production" })
+            .map(|name| Stage {
+                name: name.to_owned(),
+                services: vec![format!("{name}/web")],
+                asks: name == "production",
+            })
             .to_vec(),
         releases: vec![web],
         before: [("staging/web", "staging-web:1"), ("production/web", "production-web:1")].map(owned).into(),
-        services: [("staging/web", "staging-web:2"), ("production/web", "production-web:2")].map(owned).into(),
+        services: [("staging/web", "staging-web:2"), ("production/web", "production-web:2")]
+            .map(owned)
+            .into(),
         revisions: ["staging", "production"]
             .into_iter()
             .flat_map(|stage| {
@@ -136,10 +168,14 @@ fn owned((name, value): (&str, &str)) -> (String, String) {
 /// A release that failed in staging at second ten, and was rolled back.
 fn rolled_back() -> Record {
     let mut record = good();
-    let web = ReleaseRecord::read("web-a", &items("web-a", "a", 10, "ROLLED_BACK", Some("staging"))).expect("the items parse");
-    record.releases = vec![ReleaseRecord { execution: Some("SUCCEEDED".to_owned()), approvals: [].into(), ..web }];
-    record.trace =
-        vec![update("deploy-services", "staging/web", "staging-web:2", 1), update("roll-back", "staging/web", "staging-web:1", 5)];
+    let web = ReleaseRecord::read("web-a", &items("web-a", "a", 10, "ROLLED_BACK", Some("staging")))
+        .expect("the items parse");
+    record.releases =
+        vec![ReleaseRecord { execution: Some("SUCCEEDED".to_owned()), approvals: [].into(), ..web }];
+    record.trace = vec![
+        update("deploy-services", "staging/web", "staging-web:2", 1),
+        update("roll-back", "staging/web", "staging-web:1", 5),
+    ];
     record.services.clone_from(&record.before);
     record.mails = vec![mail("web-a", "ROLLED_BACK")];
     record
@@ -163,7 +199,8 @@ fn a_good_release_and_a_rollback_break_nothing() {
 fn production_that_changes_without_a_yes_is_noticed_even_when_restored() {
     let approved = "runs only what they approved";
     let mut of_another_image = good();
-    of_another_image.revisions.entry("production-web:2".to_owned()).or_default().image = format!("web@{}", digest("f"));
+    of_another_image.revisions.entry("production-web:2".to_owned()).or_default().image =
+        format!("web@{}", digest("f"));
     breaks_only(&of_another_image, approved);
 
     let mut by_nobody = good();
@@ -195,9 +232,11 @@ fn a_lost_answer_counts_as_a_change_and_a_refused_call_does_not() {
 #[test]
 fn two_releases_that_change_services_at_the_same_time_are_noticed() {
     let mut record = good();
-    let mut other = ReleaseRecord::read("web-b", &items("web-b", "b", 15, "RELEASED", None)).expect("the items parse");
+    let mut other =
+        ReleaseRecord::read("web-b", &items("web-b", "b", 15, "RELEASED", None)).expect("the items parse");
     other.execution = Some("SUCCEEDED".to_owned());
-    other.deployed = [("staging/web", "staging-web:3"), ("production/web", "production-web:3")].map(owned).into();
+    other.deployed =
+        [("staging/web", "staging-web:3"), ("production/web", "production-web:3")].map(owned).into();
     append(&mut record.audit, &other);
     record.releases.push(other);
     record.mails.push(mail("web-b", "RELEASED"));
@@ -247,8 +286,12 @@ fn an_outcome_with_no_notification_or_a_wrong_one_is_noticed() {
 #[test]
 fn a_lock_that_is_held_is_noticed() {
     let mut record = good();
-    let holder =
-        Holder { release: slipway_core::name::ReleaseId::new("web-a").expect("an id"), writers: 0, lease_until: at(60), fence: None };
+    let holder = Holder {
+        release: slipway_core::name::ReleaseId::new("web-a").expect("an id"),
+        writers: 0,
+        lease_until: at(60),
+        fence: None,
+    };
     record.lock = Lock { generation: 7, holder: Some(holder), rests_until: None };
 
     breaks_only(&record, "the lock is free");
@@ -279,7 +322,8 @@ fn a_decision_that_counts_twice_is_noticed() {
     breaks_only(&unasked, once);
 
     let mut other = good();
-    other.releases[0].approvals.get_mut("production").expect("it was asked").status = slipway_core::approval::Status::Rejected;
+    other.releases[0].approvals.get_mut("production").expect("it was asked").status =
+        slipway_core::approval::Status::Rejected;
     assert!(broken(&other).iter().any(|violation| violation.starts_with(once)));
 }
 
@@ -298,7 +342,8 @@ fn a_failure_that_leaves_its_image_is_noticed_unless_a_person_is_asked_for() {
     record.services.insert("staging/web".to_owned(), "staging-web:2".to_owned());
     breaks_only(&record, "after a failure");
 
-    record.releases[0].ended.as_mut().expect("it ended").ending.outcome = slipway_core::release::Outcome::Stuck;
+    record.releases[0].ended.as_mut().expect("it ended").ending.outcome =
+        slipway_core::release::Outcome::Stuck;
     record.mails = vec![mail("web-a", "STUCK")];
     assert_eq!(broken(&record), [""; 0]);
 }

@@ -42,7 +42,11 @@ async fn a_bad_version_is_rolled_back_in_ten_seconds_and_people_are_notified() {
     assert_eq!((ended.outcome(), ended.stage()), (Some("ROLLED_BACK"), Some("production")), "{ended:?}");
     assert!(took < Duration::from_secs(10), "{took:?}");
     assert_eq!(world.digest_in("production").await, before);
-    let mail = world.mails_since(&release).into_iter().find(|mail| mail.subject.contains("ROLLED_BACK")).expect("people are notified");
+    let mail = world
+        .mails_since(&release)
+        .into_iter()
+        .find(|mail| mail.subject.contains("ROLLED_BACK"))
+        .expect("people are notified");
     for words in [ended.name.as_str(), ALARM, &release.digest, &before] {
         assert!(mail.body.contains(words), "{words}: {}", mail.body);
     }
@@ -67,7 +71,10 @@ async fn an_alarm_whose_event_was_lost_is_found_in_its_history() {
     world.configure(|_| {}).await;
 
     assert_eq!((ended.outcome(), ended.stage()), (Some("ROLLED_BACK"), Some("production")), "{ended:?}");
-    assert!(ended.reason().is_some_and(|reason| reason.contains(ALARM) && reason.contains("was in ALARM at")), "{ended:?}");
+    assert!(
+        ended.reason().is_some_and(|reason| reason.contains(ALARM) && reason.contains("was in ALARM at")),
+        "{ended:?}"
+    );
     assert_eq!(world.digest_in("production").await, before);
 }
 
@@ -77,7 +84,11 @@ async fn an_alarm_that_fires_while_people_are_asked_stops_the_stage() {
     world.has_a_good_release().await;
     let production = world.service("production").await;
     world.alarm(ALARM, "OK").await;
-    world.configure(|application| application["stages"][1]["bake"] = json!({ "for": "10m", "alarms": [ALARM] })).await;
+    world
+        .configure(|application| {
+            application["stages"][1]["bake"] = json!({ "for": "10m", "alarms": [ALARM] });
+        })
+        .await;
 
     let release = world.push(&PushOptions::good(&world.version())).await;
     let link = world.link(&release).await;
@@ -88,7 +99,10 @@ async fn an_alarm_that_fires_while_people_are_asked_stops_the_stage() {
     world.configure(|_| {}).await;
 
     assert_eq!((ended.outcome(), ended.stage()), (Some("FAILED"), Some("production")), "{ended:?}");
-    assert!(ended.reason().is_some_and(|reason| reason.contains(ALARM) && reason.contains("is in ALARM")), "{ended:?}");
+    assert!(
+        ended.reason().is_some_and(|reason| reason.contains(ALARM) && reason.contains("is in ALARM")),
+        "{ended:?}"
+    );
     assert_eq!(world.service("production").await, production);
 }
 
@@ -114,16 +128,31 @@ async fn a_stage_whose_alarm_fires_changes_only_when_an_approver_overrides_it() 
     let form = Some("application/x-www-form-urlencoded");
     let silent = world.request("POST", &link, form, &format!("nonce={nonce}&decision=approve")).await;
     let unchanged = world.service("production").await;
-    let aloud = world.request("POST", &link, form, &format!("nonce={nonce}&decision=approve&override=alarms&reason=it+is+the+fix")).await;
+    let aloud = world
+        .request(
+            "POST",
+            &link,
+            form,
+            &format!("nonce={nonce}&decision=approve&override=alarms&reason=it+is+the+fix"),
+        )
+        .await;
     let ended = world.ended(&release).await;
     world.alarm(ALARM, "OK").await;
     world.configure(|_| {}).await;
 
     assert!(page.words.contains("Not quiet") && page.words.contains("a test says so"), "{}", page.words);
-    assert!(page.tree.contains(&format!("checkbox \"To approve: let production change in spite of {ALARM}\"")), "{}", page.tree);
+    assert!(
+        page.tree.contains(&format!("checkbox \"To approve: let production change in spite of {ALARM}\"")),
+        "{}",
+        page.tree
+    );
     assert_eq!((silent.status, unchanged), (422, production), "nothing is decided without the tick");
     assert_eq!(aloud.status, 200);
-    assert_eq!(ended.outcome(), Some("RELEASED"), "the alarm that was overridden does not undo it: {ended:?}");
+    assert_eq!(
+        ended.outcome(),
+        Some("RELEASED"),
+        "the alarm that was overridden does not undo it: {ended:?}"
+    );
     assert_eq!(world.digest_in("production").await, release.digest);
 }
 
@@ -137,29 +166,66 @@ async fn an_alarm_after_a_release_asks_people_and_a_click_rolls_production_back(
 
     let mails = world.cloud.inbox().expect("the inbox").len();
     world.alarm(ALARM, "ALARM").await;
-    let fires = world.cloud.wait_for_mail(mails, PATIENCE, |mail| mail.subject.contains("is in ALARM")).await.expect("a notification");
-    let asked = world.cloud.wait_for_mail(mails, PATIENCE, |mail| mail.approval_link().is_some()).await.expect("ana is asked");
+    let fires = world
+        .cloud
+        .wait_for_mail(mails, PATIENCE, |mail| mail.subject.contains("is in ALARM"))
+        .await
+        .expect("a notification");
+    let asked = world
+        .cloud
+        .wait_for_mail(mails, PATIENCE, |mail| mail.approval_link().is_some())
+        .await
+        .expect("ana is asked");
     let page = world.cloud.open(asked.approval_link().expect("a link")).await.expect("a page");
     let staging = world.service("staging").await;
-    world.cloud.decide(asked.approval_link().expect("a link"), Answer::Approve, Some("undo it")).await.expect("the page takes the answer");
-    world.until("production runs what it ran before", async || world.is_steady("production", &before).await).await;
-    let ended = world.cloud.wait_for_mail(mails, PATIENCE, |mail| mail.subject.contains("RELEASED")).await.expect("a notification");
+    world
+        .cloud
+        .decide(asked.approval_link().expect("a link"), Answer::Approve, Some("undo it"))
+        .await
+        .expect("the page takes the answer");
+    world
+        .until("production runs what it ran before", async || world.is_steady("production", &before).await)
+        .await;
+    let ended = world
+        .cloud
+        .wait_for_mail(mails, PATIENCE, |mail| mail.subject.contains("RELEASED"))
+        .await
+        .expect("a notification");
     world.alarm(ALARM, "OK").await;
     world.alarm(ALARM, "ALARM").await;
     world.alarm(ALARM, "OK").await;
     world.quiet().await;
     world.configure(|_| {}).await;
 
-    for words in [release.digest.as_str(), &before, "was sent a link", "a test says so", "dashboards", "log-group", "/releases/"] {
+    for words in [
+        release.digest.as_str(),
+        &before,
+        "was sent a link",
+        "a test says so",
+        "dashboards",
+        "log-group",
+        "/releases/",
+    ] {
         assert!(fires.body.contains(words), "{words}: {}", fires.body);
     }
     assert!(fires.approval_link().is_none(), "each link is for one person: {}", fires.body);
     for words in [ALARM, "a test says so", before.as_str()] {
-        assert!(asked.body.contains(words) && page.text.contains(words), "{words}: {}\n{}", asked.body, page.text);
+        assert!(
+            asked.body.contains(words) && page.text.contains(words),
+            "{words}: {}\n{}",
+            asked.body,
+            page.text
+        );
     }
     assert_eq!(world.service("staging").await, staging, "the stage alone");
     assert!(ended.body.contains(&before), "{}", ended.body);
-    let asked_again = world.cloud.inbox().expect("the inbox").into_iter().skip(mails).filter(|mail| mail.approval_link().is_some());
+    let asked_again = world
+        .cloud
+        .inbox()
+        .expect("the inbox")
+        .into_iter()
+        .skip(mails)
+        .filter(|mail| mail.approval_link().is_some());
     assert_eq!(asked_again.count(), 1, "an alarm that flaps asks once");
 }
 
@@ -181,10 +247,21 @@ async fn many_changes_at_once_share_one_notification() {
             world.invoke("watch-alarms", &event).await.expect("it is watched");
         }
     }
-    let alone = world.cloud.inbox().expect("the inbox").into_iter().skip(mails).filter(|mail| mail.subject.starts_with(ALARM)).count();
+    let alone = world
+        .cloud
+        .inbox()
+        .expect("the inbox")
+        .into_iter()
+        .skip(mails)
+        .filter(|mail| mail.subject.starts_with(ALARM))
+        .count();
     world.move_back("FLOOD#web", "FLOOD", "since", jiff::SignedDuration::from_mins(11)).await;
     world.reconcile().await;
-    let together = world.cloud.wait_for_mail(mails, PATIENCE, |mail| mail.subject.contains("more changes")).await.expect("one mail");
+    let together = world
+        .cloud
+        .wait_for_mail(mails, PATIENCE, |mail| mail.subject.contains("more changes"))
+        .await
+        .expect("one mail");
     world.decide_after(mails, Answer::Reject).await;
     world.quiet().await;
     world.configure(|_| {}).await;
@@ -203,15 +280,27 @@ async fn people_are_notified_when_a_release_begins_waits_and_ends() {
     let release = world.push(&PushOptions::good(&world.version())).await;
     world.approve(&release).await;
     let ended = world.ended(&release).await;
-    let mail = world.cloud.wait_for_mail(release.mails_before, PATIENCE, |mail| mail.subject.ends_with("RELEASED")).await.expect("a mail");
+    let mail = world
+        .cloud
+        .wait_for_mail(release.mails_before, PATIENCE, |mail| mail.subject.ends_with("RELEASED"))
+        .await
+        .expect("a mail");
 
     let mails = world.mails_since(&release);
     for subject in ["has begun", "waits for approval to go to production", "RELEASED"] {
-        assert_eq!(mails.iter().filter(|mail| mail.to == "team@example.com" && mail.subject.ends_with(subject)).count(), 1, "{subject}");
+        assert_eq!(
+            mails
+                .iter()
+                .filter(|mail| mail.to == "team@example.com" && mail.subject.ends_with(subject))
+                .count(),
+            1,
+            "{subject}"
+        );
     }
     let chats = world.calls_since(entry, "finish-release", "events:PutEvents").await;
     assert_eq!(chats, 1, "programs are notified, too");
-    let link = mail.links().find(|link| link.contains("/releases/")).expect("a link to the release").to_owned();
+    let link =
+        mail.links().find(|link| link.contains("/releases/")).expect("a link to the release").to_owned();
     let page = browser::look(&browser, &link, "release").await;
     for words in [
         ended.name.as_str(),
@@ -223,6 +312,7 @@ async fn people_are_notified_when_a_release_begins_waits_and_ends() {
         assert!(page.words.contains(words), "{words}: {}", page.words);
     }
     assert!(!page.tree.contains("button"), "nothing can be done there: {}", page.tree);
-    let answer = world.request("POST", &link, Some("application/x-www-form-urlencoded"), "decision=approve").await;
+    let answer =
+        world.request("POST", &link, Some("application/x-www-form-urlencoded"), "decision=approve").await;
     assert!(answer.status >= 400, "{}", answer.status);
 }

@@ -23,7 +23,8 @@ struct Asked {
 
 impl Asked {
     fn link(&self, person: &str) -> &str {
-        let mail = self.mails.iter().find(|mail| mail.to == person).unwrap_or_else(|| panic!("{person} got a mail"));
+        let mail =
+            self.mails.iter().find(|mail| mail.to == person).unwrap_or_else(|| panic!("{person} got a mail"));
         mail.approval_link().expect("it has a link")
     }
 }
@@ -59,7 +60,10 @@ impl World {
         self.takes_the_lock_back().await;
         let id = format!("{id}/production");
         assert_eq!(self.approval(&id).await["status"], "PENDING");
-        self.until("everybody has a mail", async || self.cloud.inbox().expect("the inbox").len() >= known + people).await;
+        self.until("everybody has a mail", async || {
+            self.cloud.inbox().expect("the inbox").len() >= known + people
+        })
+        .await;
         Asked { id, mails: self.cloud.inbox().expect("the inbox").split_off(known) }
     }
 
@@ -102,9 +106,13 @@ async fn two_people_who_answer_at_the_same_moment_never_both_decide() {
         statuses.sort_unstable();
         assert_eq!(statuses, [200, 409], "race {race}: one counts, and the other one is refused");
         assert_eq!(approval["decisions"].as_array().map(Vec::len), Some(1), "race {race}: {approval}");
-        let first = if yes.status == 200 { ("APPROVED", What::Approved) } else { ("REJECTED", What::Rejected) };
+        let first =
+            if yes.status == 200 { ("APPROVED", What::Approved) } else { ("REJECTED", What::Rejected) };
         assert_eq!(approval["status"], first.0, "race {race}");
-        assert!(happened.contains(&first.1) && happened.contains(&What::Refused), "race {race}: {happened:?}");
+        assert!(
+            happened.contains(&first.1) && happened.contains(&What::Refused),
+            "race {race}: {happened:?}"
+        );
     }
     world.configure(|_| {}).await;
 }
@@ -115,13 +123,19 @@ async fn two_of_three_must_approve_and_the_same_person_counts_once() {
     world.approval_is(|approval| approval["quorum"] = json!(2)).await;
     for race in 0..5 {
         let asked = world.ask_for("v1", |_| {}).await;
-        let (ana, bo) = tokio::join!(world.send(asked.link(ANA), "decision=approve"), world.send(asked.link(BO), "decision=approve"));
+        let (ana, bo) = tokio::join!(
+            world.send(asked.link(ANA), "decision=approve"),
+            world.send(asked.link(BO), "decision=approve")
+        );
         assert_eq!((ana.status, bo.status), (200, 200), "race {race}: both count");
         assert_eq!(world.approval(&asked.id).await["status"], "APPROVED", "race {race}");
     }
 
     let asked = world.ask_for("v1", |_| {}).await;
-    let (first, second) = tokio::join!(world.send(asked.link(ANA), "decision=approve"), world.send(asked.link(ANA), "decision=approve"));
+    let (first, second) = tokio::join!(
+        world.send(asked.link(ANA), "decision=approve"),
+        world.send(asked.link(ANA), "decision=approve")
+    );
     let mut statuses = [first.status, second.status];
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 409], "a double click counts once");
@@ -139,10 +153,12 @@ async fn forms_that_are_swapped_replayed_late_or_of_another_release_change_nothi
     let (one, other) = (world.ask_for("v1", |_| {}).await, world.ask_for("v2", |_| {}).await);
 
     let strange = world.nonce(other.link(ANA).rsplit('/').next().expect("a token"));
-    let swapped = world.request("POST", one.link(ANA), Some(FORM), &format!("nonce={strange}&decision=approve")).await;
+    let swapped =
+        world.request("POST", one.link(ANA), Some(FORM), &format!("nonce={strange}&decision=approve")).await;
     assert_eq!(swapped.status, 403, "the nonce of another release's link");
     let strange = world.nonce(one.link(BO).rsplit('/').next().expect("a token"));
-    let swapped = world.request("POST", one.link(ANA), Some(FORM), &format!("nonce={strange}&decision=approve")).await;
+    let swapped =
+        world.request("POST", one.link(ANA), Some(FORM), &format!("nonce={strange}&decision=approve")).await;
     assert_eq!(swapped.status, 403, "the nonce of another person's link");
     assert_eq!(world.approval(&one.id).await["status"], "PENDING");
 
@@ -205,7 +221,13 @@ async fn html_and_headers_in_what_is_shown_stay_text() {
         assert!(!mail.body.lines().any(|line| line.starts_with("Bcc:")), "{}", mail.body);
     }
     assert_eq!(
-        world.send(asked.link(ANA), "decision=reject&reason=%3Cscript%3Ealert(2)%3C%2Fscript%3E%0D%0ASet-Cookie%3A+a%3Db").await.status,
+        world
+            .send(
+                asked.link(ANA),
+                "decision=reject&reason=%3Cscript%3Ealert(2)%3C%2Fscript%3E%0D%0ASet-Cookie%3A+a%3Db"
+            )
+            .await
+            .status,
         200
     );
     let page = world.cloud.open(asked.link(BO)).await.expect("a page");
@@ -227,13 +249,21 @@ async fn an_approval_is_void_and_asked_again_when_production_changed_meanwhile()
     let external = world.deploy_from_outside("production", &runs).await;
 
     world.cloud.decide(&old, Answer::Approve, None).await.expect("it counts");
-    let again = world.cloud.wait_for_mail(mails, Duration::from_secs(30), |mail| mail.approval_link().is_some()).await.expect("a mail");
+    let again = world
+        .cloud
+        .wait_for_mail(mails, Duration::from_secs(30), |mail| mail.approval_link().is_some())
+        .await
+        .expect("a mail");
     assert_eq!(world.service("production").await.task_definition, external, "nothing was deployed over it");
     assert!(again.body.contains("has changed since you were asked"), "{}", again.body);
     let page = world.cloud.open(&old).await.expect("a page");
     assert!(page.text.contains("does not count"), "{}", page.text);
 
-    world.cloud.decide(again.approval_link().expect("a link"), Answer::Approve, None).await.expect("it counts");
+    world
+        .cloud
+        .decide(again.approval_link().expect("a link"), Answer::Approve, None)
+        .await
+        .expect("it counts");
     let ended = world.ended(&release).await;
     assert_eq!(ended.outcome(), Some("RELEASED"), "{ended:?}");
     assert_eq!(world.digest_in("production").await, release.digest);
@@ -248,7 +278,8 @@ async fn a_release_that_nobody_can_approve_fails_at_once_and_says_who_must_confi
     world.has_a_good_release().await;
     world
         .configure(|application| {
-            application["stages"][1]["approval"] = json!({ "approvers": [ANA, "new@example.com"], "quorum": 2, "expires_after": "1h" });
+            application["stages"][1]["approval"] =
+                json!({ "approvers": [ANA, "new@example.com"], "quorum": 2, "expires_after": "1h" });
         })
         .await;
 
@@ -258,7 +289,10 @@ async fn a_release_that_nobody_can_approve_fails_at_once_and_says_who_must_confi
 
     assert_eq!((ended.outcome(), ended.stage()), (Some("FAILED"), Some("production")), "{ended:?}");
     let reason = ended.reason().expect("a reason");
-    assert!(reason.contains("1 of 2 approvers") && reason.contains("new@example.com must confirm"), "{reason}");
+    assert!(
+        reason.contains("1 of 2 approvers") && reason.contains("new@example.com must confirm"),
+        "{reason}"
+    );
 }
 
 #[tokio::test]
@@ -275,24 +309,42 @@ async fn approvers_who_have_not_answered_are_reminded_and_all_are_notified() {
     let release = world.push(&PushOptions::light(&world.version())).await;
     let first = world.link(&release).await;
     world.cloud.decide(&first, Answer::Approve, Some("fine")).await.expect("it counts");
-    let reminders = || world.mails_since(&release).into_iter().filter(|mail| mail.subject.starts_with("Reminder")).collect::<Vec<_>>();
+    let reminders = || {
+        world
+            .mails_since(&release)
+            .into_iter()
+            .filter(|mail| mail.subject.starts_with("Reminder"))
+            .collect::<Vec<_>>()
+    };
     world.until("two people are reminded", async || reminders().len() == 2).await;
     let reminder = reminders().remove(0);
-    world.cloud.decide(reminder.approval_link().expect("a link"), Answer::Approve, None).await.expect("it counts");
+    world
+        .cloud
+        .decide(reminder.approval_link().expect("a link"), Answer::Approve, None)
+        .await
+        .expect("it counts");
     let ended = world.ended(&release).await;
     world.configure(|_| {}).await;
 
     assert_eq!(ended.outcome(), Some("RELEASED"), "{ended:?}");
     assert_eq!(reminders().len(), 2, "once each, and not those who had answered");
-    let receipts: Vec<_> =
-        world.mails_since(&release).into_iter().filter(|mail| mail.subject.contains("approved for production")).collect();
+    let receipts: Vec<_> = world
+        .mails_since(&release)
+        .into_iter()
+        .filter(|mail| mail.subject.contains("approved for production"))
+        .collect();
     let mut people: Vec<_> = receipts.iter().map(|mail| mail.to.as_str()).collect();
     people.sort_unstable();
     assert_eq!(people, [ANA, BO, CY], "everybody is notified, once");
     assert!(receipts[0].body.contains("Approved by the link issued to"), "{}", receipts[0].body);
     let page = world.cloud.open(&first).await.expect("a page");
     assert!(page.text.contains("fine") && page.text.contains("The release ended RELEASED"), "{}", page.text);
-    assert!(world.happened(&format!("{}/production", world.id_of(&release).await)).await.ends_with(&[What::Used, What::Opened]));
+    assert!(
+        world
+            .happened(&format!("{}/production", world.id_of(&release).await))
+            .await
+            .ends_with(&[What::Used, What::Opened])
+    );
 }
 
 #[tokio::test]
@@ -302,13 +354,21 @@ async fn one_who_pushed_the_image_does_not_approve_alone_and_nobody_approves_whe
     let asked = world.ask_for("v1", |_| {}).await;
     let digest = world.approval(&asked.id).await["release"]["image"]["digest"].clone();
 
-    assert_eq!(world.send(asked.link(ANA), "decision=approve").await.status, 409, "nobody knows who pushed it");
+    assert_eq!(
+        world.send(asked.link(ANA), "decision=approve").await.status,
+        409,
+        "nobody knows who pushed it"
+    );
     assert_eq!(world.approval(&asked.id).await["decisions"], json!([]));
 
     let mut record = world.event("image-put.json");
     record["detail"]["responseElements"]["image"]["imageId"]["imageDigest"] = digest;
     world.deliver(&record).await;
-    world.until("the record has come", async || world.send(asked.link(ANA), "decision=approve").await.status == 200).await;
+    world
+        .until("the record has come", async || {
+            world.send(asked.link(ANA), "decision=approve").await.status == 200
+        })
+        .await;
     assert_eq!(world.approval(&asked.id).await["status"], "PENDING", "she pushed it herself");
     assert_eq!(world.send(asked.link(BO), "decision=approve").await.status, 200);
     assert_eq!(world.approval(&asked.id).await["status"], "APPROVED");
@@ -329,7 +389,10 @@ async fn an_approval_that_asks_for_the_digest_is_given_only_with_its_last_charac
         assert_eq!(world.send(asked.link(ANA), wrong).await.status, 422, "{wrong}");
     }
     assert_eq!(world.approval(&asked.id).await["status"], "PENDING");
-    assert_eq!(world.send(asked.link(ANA), &format!("decision=approve&digest={}", end.to_uppercase())).await.status, 200);
+    assert_eq!(
+        world.send(asked.link(ANA), &format!("decision=approve&digest={}", end.to_uppercase())).await.status,
+        200
+    );
     assert_eq!(world.approval(&asked.id).await["status"], "APPROVED");
     world.configure(|_| {}).await;
 }
@@ -363,11 +426,16 @@ async fn the_public_functions_role_can_write_approvals_and_nothing_else() {
     let role = world.role("decide-approval").await;
 
     let states = aws_sdk_sfn::Client::new(&role);
-    let refused = states.send_task_success().task_token("x").output("{}").send().await.expect_err("it is refused");
+    let refused =
+        states.send_task_success().task_token("x").output("{}").send().await.expect_err("it is refused");
     assert!(format!("{refused:?}").contains("AccessDenied"), "{refused:?}");
-    for (pk, sk) in
-        [("LOCK#web", "LOCK"), ("RELEASE#web-1", "RELEASE"), ("CALLBACK#web-1", "x"), ("LINK#x", "LINK"), ("PUSHER#x", "PUSHER")]
-    {
+    for (pk, sk) in [
+        ("LOCK#web", "LOCK"),
+        ("RELEASE#web-1", "RELEASE"),
+        ("CALLBACK#web-1", "x"),
+        ("LINK#x", "LINK"),
+        ("PUSHER#x", "PUSHER"),
+    ] {
         let refused = world.put_as(&role, pk, sk).await.expect_err(pk);
         assert!(refused.contains("AccessDenied"), "{pk}: {refused}");
     }

@@ -23,21 +23,31 @@ async fn a_person_approves_with_the_keyboard_alone_in_a_browser_without_scripts(
         Step::Press { key: "Enter" },
         Step::Look { name: "approved-at-once" },
     ];
-    let approving = visit(&browser, &Visit { url: &link, javascript: false, width: DESK, steps: &steps }).await;
+    let approving =
+        visit(&browser, &Visit { url: &link, javascript: false, width: DESK, steps: &steps }).await;
     let ended = world.ended(&release).await;
     let approved = look(&browser, &link, "approved").await;
 
-    for words in [release.tag.as_str(), &release.digest, "runs now", "Seen in staging", "Rollback", "Expires"] {
+    for words in [release.tag.as_str(), &release.digest, "runs now", "Seen in staging", "Rollback", "Expires"]
+    {
         assert!(asking.words.contains(words), "{words}: {}", asking.words);
     }
     for control in ["heading \"Let web", "textbox \"Reason", "button \"Approve\"", "button \"Reject\""] {
         assert!(asking.tree.contains(control), "{control}: {}", asking.tree);
     }
-    assert!(approving.focused.iter().all(|focused| focused.ring >= 2.0), "the focus is seen: {:?}", approving.focused);
+    assert!(
+        approving.focused.iter().all(|focused| focused.ring >= 2.0),
+        "the focus is seen: {:?}",
+        approving.focused
+    );
     let answer = approving.looks.last().expect("a page came");
     assert_eq!(answer.status, 200, "{}", answer.words);
     for page in [answer, &approved] {
-        assert!(page.title.contains("was approved") && page.words.contains("seen on staging"), "{}", page.words);
+        assert!(
+            page.title.contains("was approved") && page.words.contains("seen on staging"),
+            "{}",
+            page.words
+        );
         assert!(!page.tree.contains("button"), "there is nothing to answer any more: {}", page.tree);
     }
     assert_eq!(ended.outcome(), Some("RELEASED"), "{ended:?}");
@@ -55,15 +65,27 @@ async fn a_person_rejects_on_a_phone_and_a_newer_push_has_closed_the_older_link(
     let link = world.link(&newer).await;
     world.ended(&older).await;
     let superseded = look(&browser, &older_link, "superseded").await;
-    let steps =
-        [Step::Fill { field: "reason", text: "not before the weekend" }, Step::Click { button: "reject" }, Step::Look { name: "rejected" }];
-    let rejecting = visit(&browser, &Visit { url: &link, javascript: true, width: PHONE, steps: &steps }).await;
+    let steps = [
+        Step::Fill { field: "reason", text: "not before the weekend" },
+        Step::Click { button: "reject" },
+        Step::Look { name: "rejected" },
+    ];
+    let rejecting =
+        visit(&browser, &Visit { url: &link, javascript: true, width: PHONE, steps: &steps }).await;
     let ended = world.ended(&newer).await;
 
-    assert!(superseded.title.contains("was superseded") && !superseded.tree.contains("button"), "{}", superseded.tree);
+    assert!(
+        superseded.title.contains("was superseded") && !superseded.tree.contains("button"),
+        "{}",
+        superseded.tree
+    );
     let answer = rejecting.looks.last().expect("a page came");
     assert_eq!(answer.status, 200, "{}", answer.words);
-    assert!(answer.title.contains("was rejected") && answer.words.contains("not before the weekend"), "{}", answer.words);
+    assert!(
+        answer.title.contains("was rejected") && answer.words.contains("not before the weekend"),
+        "{}",
+        answer.words
+    );
     assert_eq!(ended.outcome(), Some("REJECTED"), "{ended:?}");
     assert_eq!(world.service("production").await, production);
 }
@@ -86,7 +108,10 @@ async fn links_that_decide_nothing_any_more_have_pages_that_everybody_can_read()
     assert!(expired.title.contains("has expired"), "{}", expired.words);
     assert_eq!(unknown.status, 404);
     assert!(unknown.title.contains("leads nowhere"), "{}", unknown.words);
-    assert!([&expired, &unknown].iter().all(|page| !page.tree.contains("button")), "there is nothing to answer");
+    assert!(
+        [&expired, &unknown].iter().all(|page| !page.tree.contains("button")),
+        "there is nothing to answer"
+    );
 }
 
 pub(crate) async fn enter() -> (World, Browser) {
@@ -106,19 +131,41 @@ pub(crate) async fn look(browser: &Browser, link: &str, name: &str) -> Look {
 async fn visit(browser: &Browser, visit: &Visit<'_>) -> Seen {
     let seen = browser.visit(visit).await.unwrap_or_else(|error| panic!("{error:#}"));
 
-    let (origin, _) = visit.url.split_once("/approvals/").or_else(|| visit.url.split_once("/releases/")).expect("a link");
+    let (origin, _) =
+        visit.url.split_once("/approvals/").or_else(|| visit.url.split_once("/releases/")).expect("a link");
     for request in &seen.requests {
         assert!(request.url.starts_with(&format!("{origin}/")), "a third party is asked: {request:?}");
         assert_ne!(request.kind, "script", "{request:?}");
     }
     assert!(seen.requests.iter().any(|request| request.kind == "stylesheet"), "{:?}", seen.requests);
-    assert!(!seen.complaints.iter().any(|line| line.contains("Content Security Policy")), "{:?}", seen.complaints);
+    assert!(
+        !seen.complaints.iter().any(|line| line.contains("Content Security Policy")),
+        "{:?}",
+        seen.complaints
+    );
     for look in &seen.looks {
         assert_eq!(look.scripts, 0, "{}", look.title);
         for view in &look.views {
-            assert!(view.violations.is_empty(), "{} {} {}: {:#?}", look.title, view.width, view.scheme, view.violations);
-            assert_eq!(view.overflow, 0, "{} is wider than {} pixels: {}", look.title, view.width, view.picture.display());
-            assert!(view.lowest_control.is_none_or(|height| height >= 44.0), "a finger needs 44 pixels: {view:?}");
+            assert!(
+                view.violations.is_empty(),
+                "{} {} {}: {:#?}",
+                look.title,
+                view.width,
+                view.scheme,
+                view.violations
+            );
+            assert_eq!(
+                view.overflow,
+                0,
+                "{} is wider than {} pixels: {}",
+                look.title,
+                view.width,
+                view.picture.display()
+            );
+            assert!(
+                view.lowest_control.is_none_or(|height| height >= 44.0),
+                "a finger needs 44 pixels: {view:?}"
+            );
         }
     }
     seen

@@ -13,14 +13,18 @@ use crate::world::World;
 const TRANSITIONS: usize = 25;
 const ALARM: &str = "e2e-production-5xx";
 
-/// A transition is a state that is entered, or tried again ("Transitions", AWS Step Functions developer guide). The bake is longer than what
-/// a step looks again for instead of parking its token.
+/// A transition is a state that is entered, or tried again ("Transitions", AWS Step Functions developer guide). The
+/// bake is longer than what a step looks again for instead of parking its token.
 #[tokio::test]
 async fn a_release_of_two_stages_with_an_approval_and_a_bake_takes_25_transitions() {
     let world = World::enter().await;
     world.has_a_good_release().await;
     world.alarm(ALARM, "OK").await;
-    world.configure(|application| application["stages"][1]["bake"] = json!({ "for": "32s", "alarms": [ALARM] })).await;
+    world
+        .configure(|application| {
+            application["stages"][1]["bake"] = json!({ "for": "32s", "alarms": [ALARM] });
+        })
+        .await;
     let release = world.push(&PushOptions::light(&world.version())).await;
     world.approve(&release).await;
     let ended = world.ended(&release).await;
@@ -28,7 +32,11 @@ async fn a_release_of_two_stages_with_an_approval_and_a_bake_takes_25_transition
     assert_eq!(ended.outcome(), Some("RELEASED"), "{ended:?}");
 
     let (mut entered, mut tasks, mut scheduled) = (Vec::new(), 0, 0);
-    let mut pages = aws_sdk_sfn::Client::new(world.cloud.sdk()).get_execution_history().execution_arn(&ended.arn).into_paginator().send();
+    let mut pages = aws_sdk_sfn::Client::new(world.cloud.sdk())
+        .get_execution_history()
+        .execution_arn(&ended.arn)
+        .into_paginator()
+        .send();
     while let Some(page) = pages.next().await {
         for event in page.expect("Step Functions answers").events() {
             entered.extend(event.state_entered_event_details().map(|details| details.name().to_owned()));
@@ -38,7 +46,11 @@ async fn a_release_of_two_stages_with_an_approval_and_a_bake_takes_25_transition
     }
     let transitions = entered.len() + scheduled - tasks;
     println!("{transitions} transitions: {} states and {} attempts more", entered.len(), scheduled - tasks);
-    assert!(transitions <= TRANSITIONS, "{transitions} transitions: {entered:?}, and {} attempts more", scheduled - tasks);
+    assert!(
+        transitions <= TRANSITIONS,
+        "{transitions} transitions: {entered:?}, and {} attempts more",
+        scheduled - tasks
+    );
 }
 
 /// What a function opened for its first release, it uses for the next ones: on AWS each connection is a TLS handshake.
@@ -63,7 +75,8 @@ async fn a_warm_function_opens_no_connection() {
             }
         }
     }
-    let functions: Vec<_> = opened.iter().map(|(function, connections)| format!("{function} {}", connections.len())).collect();
+    let functions: Vec<_> =
+        opened.iter().map(|(function, connections)| format!("{function} {}", connections.len())).collect();
     println!("connections: {}", functions.join(", "));
     assert!(functions.len() >= 8, "what calls was seen: {functions:?}");
     assert_eq!(new, Vec::<String>::new(), "the second release opened these");

@@ -56,7 +56,9 @@ async fn an_event_of_ecs_that_is_lost_is_made_up_for_by_the_reconciler() {
 
     let release = world.push(&PushOptions::good(&world.version())).await;
     world.break_events(EventRule::new("*", EventFault::Drop).times(1_000)).await;
-    world.until("staging is deployed unheard", async || world.is_steady("staging", &release.digest).await).await;
+    world
+        .until("staging is deployed unheard", async || world.is_steady("staging", &release.digest).await)
+        .await;
     world.quiet().await;
     let waits = world.waits_for(&release, "DeployServices").await;
     world.reconcile().await;
@@ -88,7 +90,11 @@ async fn answers_that_are_lost_leave_one_revision_one_deployment_and_one_approva
 
         assert_eq!(ended.outcome(), Some("RELEASED"), "after losing {operation}: {ended:?}");
         assert_eq!(world.revisions("staging").await, revisions + 1, "after losing {operation}");
-        assert_eq!(world.cloud.executions_of(&release.digest).await.expect("executions").len(), 1, "after losing {operation}");
+        assert_eq!(
+            world.cloud.executions_of(&release.digest).await.expect("executions").len(),
+            1,
+            "after losing {operation}"
+        );
         assert_eq!(world.digest_in("production").await, release.digest, "after losing {operation}");
     }
 }
@@ -120,7 +126,11 @@ async fn a_tag_that_moves_does_not_change_what_is_deployed_and_is_reported() {
     world.tags_may_move(false).await;
     world.approve(&release).await;
     let ended = world.ended(&release).await;
-    let mail = world.mails_since(&release).into_iter().find(|mail| mail.subject.contains("RELEASED")).expect("people are notified");
+    let mail = world
+        .mails_since(&release)
+        .into_iter()
+        .find(|mail| mail.subject.contains("RELEASED"))
+        .expect("people are notified");
 
     assert_ne!(other.digest, release.digest);
     assert_eq!(ended.outcome(), Some("RELEASED"), "{ended:?}");
@@ -136,7 +146,11 @@ async fn an_alarm_that_does_not_exist_or_knows_too_little_stops_a_stage_before_i
     world.alarm("e2e-unsure", "INSUFFICIENT_DATA").await;
 
     for (alarm, word) in [("e2e-not-there", "does not exist"), ("e2e-unsure", "too little data")] {
-        world.configure(|application| application["stages"][0]["bake"] = json!({ "for": "10m", "alarms": [alarm] })).await;
+        world
+            .configure(|application| {
+                application["stages"][0]["bake"] = json!({ "for": "10m", "alarms": [alarm] });
+            })
+            .await;
         let release = world.push(&PushOptions::light(&world.version())).await;
         let ended = world.ended(&release).await;
         world.configure(|_| {}).await;
@@ -153,7 +167,11 @@ async fn an_alarm_that_fires_and_recovers_at_once_still_undoes_the_release() {
     world.has_a_good_release().await;
     let before = world.digest_in("staging").await;
     world.alarm("e2e-staging-5xx", "OK").await;
-    world.configure(|application| application["stages"][0]["bake"] = json!({ "for": "10m", "alarms": ["e2e-staging-5xx"] })).await;
+    world
+        .configure(|application| {
+            application["stages"][0]["bake"] = json!({ "for": "10m", "alarms": ["e2e-staging-5xx"] });
+        })
+        .await;
 
     let release = world.push(&PushOptions::light(&world.version())).await;
     world.until("staging bakes", async || world.waits_for(&release, "BakeStage").await).await;
@@ -174,7 +192,11 @@ async fn alarms_that_cannot_be_read_during_a_bake_are_not_taken_as_quiet() {
     world.has_a_good_release().await;
     let before = world.digest_in("staging").await;
     world.alarm("e2e-staging-5xx", "OK").await;
-    world.configure(|application| application["stages"][0]["bake"] = json!({ "for": "2s", "alarms": ["e2e-staging-5xx"] })).await;
+    world
+        .configure(|application| {
+            application["stages"][0]["bake"] = json!({ "for": "2s", "alarms": ["e2e-staging-5xx"] });
+        })
+        .await;
 
     let kept = world.take_permission_away("bake-stage", "cloudwatch:DescribeAlarms").await;
     let release = world.push(&PushOptions::light(&world.version())).await;
@@ -210,7 +232,11 @@ async fn a_rollback_that_fails_is_stuck_and_people_are_notified() {
     world.has_a_good_release().await;
     let baseline = world.service("staging").await;
     world.alarm("e2e-staging-5xx", "OK").await;
-    world.configure(|application| application["stages"][0]["bake"] = json!({ "for": "10m", "alarms": ["e2e-staging-5xx"] })).await;
+    world
+        .configure(|application| {
+            application["stages"][0]["bake"] = json!({ "for": "10m", "alarms": ["e2e-staging-5xx"] });
+        })
+        .await;
 
     let kept = world.take_permission_away("roll-back", "ecs:UpdateService").await;
     let release = world.push(&PushOptions::light(&world.version())).await;
@@ -224,8 +250,15 @@ async fn a_rollback_that_fails_is_stuck_and_people_are_notified() {
 
     let reason = ended.reason().expect("a reason").clone();
     assert_eq!((ended.outcome(), ended.stage()), (Some("STUCK"), Some("staging")), "{ended:?}");
-    assert!(reason.contains("e2e-staging-5xx") && reason.contains("ecs:UpdateService was refused"), "{reason}");
-    let mail = world.mails_since(&release).into_iter().find(|mail| mail.subject.contains("STUCK")).expect("people are notified");
+    assert!(
+        reason.contains("e2e-staging-5xx") && reason.contains("ecs:UpdateService was refused"),
+        "{reason}"
+    );
+    let mail = world
+        .mails_since(&release)
+        .into_iter()
+        .find(|mail| mail.subject.contains("STUCK"))
+        .expect("people are notified");
     assert!(mail.body.contains("A PERSON IS NEEDED"), "{}", mail.body);
     assert_eq!(world.lock().await["holder"], json!(null), "the lock is free");
 }
@@ -236,10 +269,16 @@ async fn a_service_of_aws_that_is_down_before_the_change_stops_the_release_untou
     world.has_a_good_release().await;
     let (staging, production) = (world.service("staging").await, world.service("production").await);
 
-    world.break_calls(CallRule::new("ecr:DescribeImages", Fault::RefuseBefore).of("capture-baseline").times(1_000)).await;
+    world
+        .break_calls(
+            CallRule::new("ecr:DescribeImages", Fault::RefuseBefore).of("capture-baseline").times(1_000),
+        )
+        .await;
     let release = world.push(&PushOptions::light(&world.version())).await;
     let callback = (format!("CALLBACK#{}", world.id_of(&release).await), "staging#CaptureBaseline");
-    world.until("the step cannot find out", async || world.item(&callback.0, callback.1).await.is_some()).await;
+    world
+        .until("the step cannot find out", async || world.item(&callback.0, callback.1).await.is_some())
+        .await;
     // Its patience is ten minutes.
     world.move_back(&callback.0, callback.1, "failing_since", jiff::SignedDuration::from_mins(11)).await;
     let ended = world.ended(&release).await;
@@ -268,7 +307,8 @@ async fn a_failed_notification_leaves_the_outcome_and_the_reconciler_sends_it() 
     assert_eq!(failed.outcome(), None, "the execution failed: {failed:?}");
     assert_eq!(recorded["ending"]["outcome"], "REJECTED", "{recorded}");
     assert_eq!(lock["holder"], json!(null), "the lock was given back all the same");
-    let mails = world.mails_since(&release).into_iter().filter(|mail| mail.subject.contains("REJECTED")).count();
+    let mails =
+        world.mails_since(&release).into_iter().filter(|mail| mail.subject.contains("REJECTED")).count();
     assert!(mails >= 1, "people are notified");
     let again = world.reconcile().await;
     assert_eq!(again["ended"], json!([]), "and once is enough: {again}");
@@ -280,7 +320,9 @@ async fn the_holder_of_the_lock_that_died_is_followed_by_the_release_that_waits(
     world.has_a_good_release().await;
 
     // A function that was killed may, for all that anybody knows, still be writing.
-    world.break_calls(CallRule::new("ecs:UpdateService", Fault::KillAfter).of("deploy-services").times(1)).await;
+    world
+        .break_calls(CallRule::new("ecs:UpdateService", Fault::KillAfter).of("deploy-services").times(1))
+        .await;
     let dead = world.push(&PushOptions::good(&world.version()).behaving(Behaviour::Hang)).await;
     world.until("staging changes", async || world.waits_for(&dead, "DeployServices").await).await;
     world.mend().await;
@@ -300,7 +342,10 @@ async fn the_holder_of_the_lock_that_died_is_followed_by_the_release_that_waits(
     let trace = world.cloud.wire().trace(entry).await.expect("the wire answers");
 
     assert_eq!(released.outcome(), Some("RELEASED"), "{released:?}");
-    assert!(world.lock().await["generation"].as_u64() > Some(generation), "the next one raised the generation");
+    assert!(
+        world.lock().await["generation"].as_u64() > Some(generation),
+        "the next one raised the generation"
+    );
     let late = trace.iter().filter_map(Entry::call).any(|call| call.operation == "ecs:UpdateService");
     assert!(!late, "the dead release's writer comes too late");
     assert_eq!(world.digest_in("staging").await, next.digest);

@@ -45,13 +45,19 @@ impl Shop {
 
     /// Pushes an image whose migration is of a kind, or that has no label for it.
     async fn push(&self, migration: Option<&str>, behaviour: Behaviour) -> Push {
-        let options =
-            PushOptions { make: Make::Light, migration: migration.map(ToOwned::to_owned), ..PushOptions::good(&self.world.version()) };
+        let options = PushOptions {
+            make: Make::Light,
+            migration: migration.map(ToOwned::to_owned),
+            ..PushOptions::good(&self.world.version())
+        };
         self.world.push_to(SHOP, &options.behaving(behaviour)).await
     }
 
     fn scan(&self, push: &Push, result: ScanResult) {
-        self.world.cloud.set_gates(|gates| _ = gates.scans.insert(push.digest.clone(), result)).expect("the gates are set");
+        self.world
+            .cloud
+            .set_gates(|gates| _ = gates.scans.insert(push.digest.clone(), result))
+            .expect("the gates are set");
     }
 
     fn database(&self, state: DatabaseState) {
@@ -61,14 +67,22 @@ impl Shop {
     /// The calls since the release began, as operation and subject.
     async fn calls(&self) -> Vec<String> {
         let trace = self.world.cloud.wire().trace(self.entry).await.expect("the wire answers");
-        trace.iter().filter_map(Entry::call).map(|call| format!("{} {} {}", call.caller, call.operation, call.subject)).collect()
+        trace
+            .iter()
+            .filter_map(Entry::call)
+            .map(|call| format!("{} {} {}", call.caller, call.operation, call.subject))
+            .collect()
     }
 
     /// How the release ended, where production must not have been touched.
     async fn stopped(self, push: &Push) -> (String, String) {
         let ended = self.world.ended(push).await;
-        let changed: Vec<_> =
-            self.calls().await.into_iter().filter(|call| call.contains("ecs:UpdateService") || call.contains("ecs:RunTask")).collect();
+        let changed: Vec<_> = self
+            .calls()
+            .await
+            .into_iter()
+            .filter(|call| call.contains("ecs:UpdateService") || call.contains("ecs:RunTask"))
+            .collect();
         assert!(changed.is_empty(), "production was touched: {changed:?}");
         assert_eq!(self.now().await, self.before, "production was touched");
         self.tidy().await;
@@ -81,12 +95,19 @@ impl Shop {
 
     /// Leaves the shop as Terraform made it.
     async fn tidy(self) {
-        self.world.cloud.set_gates(|gates| gates.database = DatabaseState::default()).expect("the gates are set");
+        self.world
+            .cloud
+            .set_gates(|gates| gates.database = DatabaseState::default())
+            .expect("the gates are set");
         self.world.configure_application(SHOP, |_| {}).await;
     }
 
     fn mails(&self, push: &Push) -> Vec<String> {
-        self.world.mails_since(push).into_iter().map(|mail| format!("{}\n{}", mail.subject, mail.body)).collect()
+        self.world
+            .mails_since(push)
+            .into_iter()
+            .map(|mail| format!("{}\n{}", mail.subject, mail.body))
+            .collect()
     }
 }
 
@@ -115,12 +136,18 @@ async fn three_stages_with_two_services_each_pass_every_gate_in_its_order() {
     let (world, browser) = browser::enter().await;
     world.configure_application(SHOP, |_| {}).await;
     let entry = world.entry().await;
-    let options = PushOptions { make: Make::Light, migration: Some("expand".into()), ..PushOptions::good(&world.version()) };
+    let options = PushOptions {
+        make: Make::Light,
+        migration: Some("expand".into()),
+        ..PushOptions::good(&world.version())
+    };
     let push = world.push_to(SHOP, &options).await;
     world.until("the scan is waited for", async || world.waits_for(&push, "CheckImage").await).await;
     world
         .cloud
-        .set_gates(|gates| _ = gates.scans.insert(push.digest.clone(), ScanResult::complete(&[("CVE-2026-1", "LOW")])))
+        .set_gates(|gates| {
+            _ = gates.scans.insert(push.digest.clone(), ScanResult::complete(&[("CVE-2026-1", "LOW")]));
+        })
         .expect("set");
     let link = world.link(&push).await;
     let page = browser::look(&browser, &link, "gates").await;
@@ -133,16 +160,25 @@ async fn three_stages_with_two_services_each_pass_every_gate_in_its_order() {
             assert_eq!(world.digest_of_service(stage, service).await, push.digest, "{stage}/{service}");
         }
     }
-    for words in
-        ["1 LOW; stops above MEDIUM", "One of shop-production is taken before the change", "not a rollback of the schema", "expand: python"]
-    {
+    for words in [
+        "1 LOW; stops above MEDIUM",
+        "One of shop-production is taken before the change",
+        "not a rollback of the schema",
+        "expand: python",
+    ] {
         assert!(page.words.contains(words), "{words}: {}", page.words);
     }
     let trace = world.cloud.wire().trace(entry).await.expect("the wire answers");
-    let calls: Vec<_> =
-        trace.iter().filter_map(Entry::call).map(|call| format!("{} {} {}", call.caller, call.operation, call.subject)).collect();
+    let calls: Vec<_> = trace
+        .iter()
+        .filter_map(Entry::call)
+        .map(|call| format!("{} {} {}", call.caller, call.operation, call.subject))
+        .collect();
     let position = |what: &str, from: usize| {
-        from + calls[from..].iter().position(|call| call.contains(what)).unwrap_or_else(|| panic!("{what} after {from}: {calls:#?}"))
+        from + calls[from..]
+            .iter()
+            .position(|call| call.contains(what))
+            .unwrap_or_else(|| panic!("{what} after {from}: {calls:#?}"))
     };
     let asked = position("request-approval sns:Publish", 0);
     assert!(position("check-image ecr:DescribeImageScanFindings", 0) < asked, "{calls:#?}");
@@ -181,7 +217,8 @@ async fn a_scan_with_findings_above_the_threshold_stops_before_people_are_asked(
 #[tokio::test]
 async fn an_allowed_finding_passes() {
     let allow = json!([{ "finding": "CVE-2026-7", "until": "2099-12-31", "reason": "not reachable" }]);
-    let shop = Shop::with(json!({ "image_check": { "stop_above": "MEDIUM", "allow": allow, "wait": "30s" } })).await;
+    let shop =
+        Shop::with(json!({ "image_check": { "stop_above": "MEDIUM", "allow": allow, "wait": "30s" } })).await;
     let push = shop.push(None, Behaviour::Good).await;
     shop.scan(&push, ScanResult::complete(&[("CVE-2026-7", "CRITICAL")]));
     let ended = shop.world.ended(&push).await;
@@ -189,7 +226,10 @@ async fn an_allowed_finding_passes() {
     shop.tidy().await;
 
     assert_eq!(ended.outcome(), Some("RELEASED"), "{ended:?}");
-    assert!(history.iter().any(|event| event.contains("allowed: CVE-2026-7 until 2099-12-31, not reachable")), "{history:#?}");
+    assert!(
+        history.iter().any(|event| event.contains("allowed: CVE-2026-7 until 2099-12-31, not reachable")),
+        "{history:#?}"
+    );
 }
 
 #[tokio::test]
@@ -199,7 +239,10 @@ async fn a_scan_that_never_comes_stops() {
     let (outcome, reason) = shop.stopped(&push).await;
 
     assert_eq!(outcome, "FAILED");
-    assert!(reason.contains("no result of a scan after 2 s") && reason.contains("turn on scanning"), "{reason}");
+    assert!(
+        reason.contains("no result of a scan after 2 s") && reason.contains("turn on scanning"),
+        "{reason}"
+    );
 }
 
 #[tokio::test]
@@ -216,16 +259,27 @@ async fn an_image_that_cannot_be_scanned_stops() {
 
 #[tokio::test]
 async fn a_finding_that_is_new_after_the_approval_stops_above_the_threshold_and_is_asked_about_below_it() {
-    let shop = Shop::with(json!({ "image_check": { "stop_above": "HIGH", "wait": "30s" }, "approval": approval() })).await;
+    let shop =
+        Shop::with(json!({ "image_check": { "stop_above": "HIGH", "wait": "30s" }, "approval": approval() }))
+            .await;
     let push = shop.push(None, Behaviour::Good).await;
     shop.scan(&push, ScanResult::complete(&[]));
     let link = shop.world.link(&push).await;
     let mails = shop.world.cloud.inbox().expect("the inbox").len();
     shop.scan(&push, ScanResult::complete(&[("CVE-2026-8", "HIGH")]));
     shop.world.cloud.decide(&link, Answer::Approve, None).await.expect("the page takes the answer");
-    let again = shop.world.cloud.wait_for_mail(mails, PATIENCE, |mail| mail.approval_link().is_some()).await.expect("ana is asked again");
+    let again = shop
+        .world
+        .cloud
+        .wait_for_mail(mails, PATIENCE, |mail| mail.approval_link().is_some())
+        .await
+        .expect("ana is asked again");
     shop.scan(&push, ScanResult::complete(&[("CVE-2026-9", "CRITICAL")]));
-    shop.world.cloud.decide(again.approval_link().expect("a link"), Answer::Approve, None).await.expect("the page takes the answer");
+    shop.world
+        .cloud
+        .decide(again.approval_link().expect("a link"), Answer::Approve, None)
+        .await
+        .expect("the page takes the answer");
     let (outcome, reason) = shop.stopped(&push).await;
 
     assert!(again.body.contains("1 HIGH"), "{}", again.body);
@@ -238,7 +292,9 @@ async fn a_database_that_is_not_available_is_waited_for() {
     let shop = Shop::with(json!({ "snapshot": snapshot() })).await;
     shop.database(DatabaseState { status: Some("modifying".into()), ..DatabaseState::default() });
     let push = shop.push(None, Behaviour::Good).await;
-    shop.world.until("the database is waited for", async || shop.world.waits_for(&push, "SnapshotDatabase").await).await;
+    shop.world
+        .until("the database is waited for", async || shop.world.waits_for(&push, "SnapshotDatabase").await)
+        .await;
     shop.database(DatabaseState::default());
     let ended = shop.world.ended(&push).await;
     let mails = shop.mails(&push);
@@ -266,7 +322,9 @@ async fn a_snapshot_that_fails_stops() {
     let shop = Shop::with(json!({ "snapshot": policy })).await;
     shop.database(DatabaseState { snapshots: Some("fail".into()), ..DatabaseState::default() });
     let push = shop.push(None, Behaviour::Good).await;
-    shop.world.until("the snapshot is waited for", async || shop.world.waits_for(&push, "SnapshotDatabase").await).await;
+    shop.world
+        .until("the snapshot is waited for", async || shop.world.waits_for(&push, "SnapshotDatabase").await)
+        .await;
     // RDS sends no event for it: only the reconciler notices.
     shop.world.quiet().await;
     shop.world.wakes_every_step(&push).await;
@@ -355,7 +413,8 @@ async fn a_migration_that_fails_stops_with_its_exit_code_and_the_end_of_its_log(
     let push = shop.push(Some("expand"), Behaviour::Good).await;
     let ended = shop.world.ended(&push).await;
     let (now, before) = (shop.now().await, shop.before.clone());
-    let updates: Vec<_> = shop.calls().await.into_iter().filter(|call| call.contains("ecs:UpdateService")).collect();
+    let updates: Vec<_> =
+        shop.calls().await.into_iter().filter(|call| call.contains("ecs:UpdateService")).collect();
     shop.tidy().await;
 
     assert_eq!(ended.outcome(), Some("ROLLED_BACK"), "a migration has run: {ended:?}");
@@ -373,7 +432,10 @@ async fn a_rollback_crosses_a_migration_that_expands() {
     assert_eq!(shop.world.ended(&good).await.outcome(), Some("RELEASED"));
     let push = shop.push(Some("expand"), Behaviour::Answer500).await;
     let ended = shop.world.ended(&push).await;
-    let runs = [shop.world.digest_of_service(PRODUCTION, "web").await, shop.world.digest_of_service(PRODUCTION, "worker").await];
+    let runs = [
+        shop.world.digest_of_service(PRODUCTION, "web").await,
+        shop.world.digest_of_service(PRODUCTION, "worker").await,
+    ];
     shop.tidy().await;
 
     assert_eq!(ended.outcome(), Some("ROLLED_BACK"), "{ended:?}");
@@ -382,11 +444,13 @@ async fn a_rollback_crosses_a_migration_that_expands() {
 
 #[tokio::test]
 async fn a_migration_that_cannot_be_crossed_is_stuck_with_the_snapshot_and_the_way_to_restore_it() {
-    let shop = Shop::with(json!({ "snapshot": snapshot(), "migration": migration("print('a column less')") })).await;
+    let shop =
+        Shop::with(json!({ "snapshot": snapshot(), "migration": migration("print('a column less')") })).await;
     let push = shop.push(Some("contract"), Behaviour::Answer500).await;
     let ended = shop.world.ended(&push).await;
     let mails = shop.mails(&push);
-    let rolled_back: Vec<_> = shop.calls().await.into_iter().filter(|call| call.contains("roll-back ecs:UpdateService")).collect();
+    let rolled_back: Vec<_> =
+        shop.calls().await.into_iter().filter(|call| call.contains("roll-back ecs:UpdateService")).collect();
     shop.tidy().await;
 
     assert_eq!(ended.outcome(), Some("STUCK"), "{ended:?}");
@@ -407,7 +471,9 @@ async fn a_migration_that_fails_and_cannot_be_crossed_is_stuck() {
 
     assert_eq!(ended.outcome(), Some("STUCK"), "{ended:?}");
     assert!(
-        ended.reason().is_some_and(|reason| reason.contains("services were not changed") && reason.contains("own backups")),
+        ended.reason().is_some_and(
+            |reason| reason.contains("services were not changed") && reason.contains("own backups")
+        ),
         "{ended:?}"
     );
     assert_eq!(now, before);
@@ -418,7 +484,8 @@ async fn a_workers_command_that_fails_rolls_both_services_back() {
     let shop = Shop::with(json!({})).await;
     let good = shop.push(None, Behaviour::Good).await;
     assert_eq!(shop.world.ended(&good).await.outcome(), Some("RELEASED"));
-    let command = json!({ "for": "1s", "command": python("print('the queue is not read'); raise SystemExit(2)") });
+    let command =
+        json!({ "for": "1s", "command": python("print('the queue is not read'); raise SystemExit(2)") });
     shop.world
         .configure_application(SHOP, |application| {
             let mut production = application["stages"][2].take();
@@ -431,20 +498,31 @@ async fn a_workers_command_that_fails_rolls_both_services_back() {
         .await;
     let push = shop.push(None, Behaviour::Good).await;
     let ended = shop.world.ended(&push).await;
-    let runs = [shop.world.digest_of_service(PRODUCTION, "web").await, shop.world.digest_of_service(PRODUCTION, "worker").await];
+    let runs = [
+        shop.world.digest_of_service(PRODUCTION, "web").await,
+        shop.world.digest_of_service(PRODUCTION, "worker").await,
+    ];
     shop.tidy().await;
 
     assert_eq!(ended.outcome(), Some("ROLLED_BACK"), "{ended:?}");
-    assert!(ended.reason().is_some_and(|reason| reason.contains("exit code 2") && reason.contains("the queue is not read")), "{ended:?}");
+    assert!(
+        ended
+            .reason()
+            .is_some_and(|reason| reason.contains("exit code 2") && reason.contains("the queue is not read")),
+        "{ended:?}"
+    );
     assert_eq!(runs, [good.digest.clone(), good.digest]);
 }
 
 #[tokio::test]
 async fn functions_that_are_killed_after_their_effect_leave_one_snapshot_and_one_task() {
-    let shop = Shop::with(json!({ "snapshot": snapshot(), "migration": migration("print('a table more')") })).await;
+    let shop =
+        Shop::with(json!({ "snapshot": snapshot(), "migration": migration("print('a table more')") })).await;
     let tasks = shop.world.tasks_started_by(PRODUCTION, "slipway-migration-").await;
     let mut releases = Vec::new();
-    for (function, operation) in [("snapshot-database", "rds:CreateDBSnapshot"), ("run-migration", "ecs:RunTask")] {
+    for (function, operation) in
+        [("snapshot-database", "rds:CreateDBSnapshot"), ("run-migration", "ecs:RunTask")]
+    {
         shop.world.break_calls(CallRule::new(operation, Fault::KillAfter).of(function)).await;
         let push = shop.push(Some("expand"), Behaviour::Good).await;
         releases.push((operation, shop.world.ended(&push).await));
@@ -464,17 +542,20 @@ async fn functions_that_are_killed_after_their_effect_leave_one_snapshot_and_one
 
 #[tokio::test]
 async fn gates_that_run_twice_each_time_leave_one_of_everything() {
-    let gates =
-        json!({ "image_check": check(), "approval": approval(), "snapshot": snapshot(), "migration": migration("print('a table more')") });
+    let gates = json!({ "image_check": check(), "approval": approval(), "snapshot": snapshot(), "migration": migration("print('a table more')") });
     let shop = Shop::with(gates).await;
     let tasks = shop.world.tasks_started_by(PRODUCTION, "slipway-migration-").await;
-    shop.world.cloud.run_twice(&["check-image", "snapshot-database", "run-migration", "verify-services"]).expect("it is written down");
+    shop.world
+        .cloud
+        .run_twice(&["check-image", "snapshot-database", "run-migration", "verify-services"])
+        .expect("it is written down");
     let push = shop.push(Some("expand"), Behaviour::Good).await;
     shop.scan(&push, ScanResult::complete(&[]));
     shop.world.approve(&push).await;
     let ended = shop.world.ended(&push).await;
     shop.world.cloud.run_twice(&[]).expect("it is written down");
-    let taken = shop.world.snapshots().await.into_iter().filter(|snapshot| snapshot.contains(&ended.name)).count();
+    let taken =
+        shop.world.snapshots().await.into_iter().filter(|snapshot| snapshot.contains(&ended.name)).count();
     let more = shop.world.tasks_started_by(PRODUCTION, "slipway-migration-").await - tasks;
     shop.tidy().await;
 
@@ -488,13 +569,19 @@ async fn a_rolling_deployment_is_passed_to_ecs_and_keeps_its_circuit_breaker() {
     let push = shop.push(None, Behaviour::Good).await;
     let ended = shop.world.ended(&push).await;
     let ecs = aws_sdk_ecs::Client::new(shop.world.cloud.sdk());
-    let answer = ecs.describe_services().cluster(PRODUCTION).services("web").send().await.expect("ECS answers");
+    let answer =
+        ecs.describe_services().cluster(PRODUCTION).services("web").send().await.expect("ECS answers");
     shop.tidy().await;
 
     assert_eq!(ended.outcome(), Some("RELEASED"), "{ended:?}");
     let configuration = answer.services()[0].deployment_configuration().expect("a configuration");
     assert_eq!(configuration.strategy().map(aws_sdk_ecs::types::DeploymentStrategy::as_str), Some("ROLLING"));
-    assert!(configuration.deployment_circuit_breaker().is_some_and(|breaker| breaker.enable() && breaker.rollback()), "{configuration:?}");
+    assert!(
+        configuration
+            .deployment_circuit_breaker()
+            .is_some_and(|breaker| breaker.enable() && breaker.rollback()),
+        "{configuration:?}"
+    );
 }
 
 #[tokio::test]
@@ -504,7 +591,10 @@ async fn a_strategy_that_a_service_is_not_made_for_stops_before_anything_changes
     let (outcome, reason) = shop.stopped(&push).await;
 
     assert_eq!(outcome, "FAILED");
-    assert!(reason.contains("BLUE_GREEN needs an alternate target group") && reason.contains("traffic_shift"), "{reason}");
+    assert!(
+        reason.contains("BLUE_GREEN needs an alternate target group") && reason.contains("traffic_shift"),
+        "{reason}"
+    );
 }
 
 #[tokio::test]
@@ -512,7 +602,11 @@ async fn a_release_that_is_aborted_while_its_migration_runs_ends_once_that_has_e
     let shop = Shop::with(json!({ "migration": migration("import time; time.sleep(3)") })).await;
     let tasks = shop.world.tasks_started_by(PRODUCTION, "slipway-migration-").await;
     let push = shop.push(Some("expand"), Behaviour::Good).await;
-    shop.world.until("the migration runs", async || shop.world.tasks_started_by(PRODUCTION, "slipway-migration-").await > tasks).await;
+    shop.world
+        .until("the migration runs", async || {
+            shop.world.tasks_started_by(PRODUCTION, "slipway-migration-").await > tasks
+        })
+        .await;
     let release = shop.world.cloud.wait_for_release(&push.digest, PATIENCE).await.expect("it began").name;
     shop.world.ask("Abort Requested", &json!({ "release": release, "reason": "wrong" })).await;
     let ended = shop.world.ended(&push).await;
@@ -520,6 +614,11 @@ async fn a_release_that_is_aborted_while_its_migration_runs_ends_once_that_has_e
     shop.tidy().await;
 
     assert_eq!(ended.outcome(), Some("ROLLED_BACK"), "its migration has run: {ended:?}");
-    assert!(ended.reason().is_some_and(|reason| reason.contains("wrong") && reason.contains("its migration has run")), "{ended:?}");
+    assert!(
+        ended
+            .reason()
+            .is_some_and(|reason| reason.contains("wrong") && reason.contains("its migration has run")),
+        "{ended:?}"
+    );
     assert_eq!(now, before);
 }

@@ -12,9 +12,15 @@ async fn a_change_in_progress_is_never_interrupted_and_of_those_that_wait_the_ne
     world.has_a_good_release().await;
 
     let first = world.push(&PushOptions::good(&world.version()).behaving(Behaviour::Hang)).await;
-    world.until("the first release changes staging", async || world.waits_for(&first, "DeployServices").await).await;
+    world
+        .until("the first release changes staging", async || world.waits_for(&first, "DeployServices").await)
+        .await;
     let second = world.push(&PushOptions::good(&world.version())).await;
-    world.until("the second release waits for the lock", async || world.waits_for(&second, "AcquireLock").await).await;
+    world
+        .until("the second release waits for the lock", async || {
+            world.waits_for(&second, "AcquireLock").await
+        })
+        .await;
     let third = world.push(&PushOptions::good(&world.version())).await;
     let superseded = world.ended(&second).await;
     let first_runs_still = world.digest_in("staging").await == first.digest;
@@ -39,18 +45,32 @@ async fn an_image_that_was_rolled_back_is_quarantined_until_a_person_lifts_that(
 
     let bad = world.push(&options).await;
     world.ended(&bad).await;
-    world.cloud.push(&PushOptions { tag: Some(format!("{}-again", bad.tag)), ..options }).await.expect("it is pushed");
-    let asked = world.ask("Release Requested", &json!({ "application": "web", "digest": bad.digest, "by": "ana" })).await;
+    world
+        .cloud
+        .push(&PushOptions { tag: Some(format!("{}-again", bad.tag)), ..options })
+        .await
+        .expect("it is pushed");
+    let asked = world
+        .ask("Release Requested", &json!({ "application": "web", "digest": bad.digest, "by": "ana" }))
+        .await;
     world.quiet().await;
     let before = world.cloud.executions_of(&bad.digest).await.expect("executions").len();
-    let lifted = world.ask("Quarantine Lift Requested", &json!({ "application": "web", "digest": bad.digest, "by": "ana" })).await;
-    let again = world.ask("Release Requested", &json!({ "application": "web", "digest": bad.digest, "by": "ana" })).await;
+    let lifted = world
+        .ask("Quarantine Lift Requested", &json!({ "application": "web", "digest": bad.digest, "by": "ana" }))
+        .await;
+    let again = world
+        .ask("Release Requested", &json!({ "application": "web", "digest": bad.digest, "by": "ana" }))
+        .await;
     let ended = world.ended(&bad).await;
 
     assert_eq!(asked["result"], "IGNORED", "{asked}");
     assert!(asked["reason"].as_str().is_some_and(|reason| reason.contains("quarantined")), "{asked}");
     assert_eq!(before, 1, "neither another tag nor a request starts it");
-    assert_eq!((&lifted["result"], &again["result"]), (&json!("LIFTED"), &json!("STARTED")), "{lifted} {again}");
+    assert_eq!(
+        (&lifted["result"], &again["result"]),
+        (&json!("LIFTED"), &json!("STARTED")),
+        "{lifted} {again}"
+    );
     assert_eq!(again["release"], json!(ended.name), "the newest execution is the one that was asked for");
     assert_eq!(ended.outcome(), Some("ROLLED_BACK"), "it is still bad: {ended:?}");
 }
@@ -65,8 +85,7 @@ async fn an_earlier_image_is_released_again_through_every_stage_when_a_person_as
     world.approve(&later).await;
     world.ended(&later).await;
 
-    let event =
-        json!({ "application": "web", "digest": earlier.digest, "tag": earlier.tag, "by": "ana", "reason": "the later one is slow" });
+    let event = json!({ "application": "web", "digest": earlier.digest, "tag": earlier.tag, "by": "ana", "reason": "the later one is slow" });
     let mails = world.cloud.inbox().expect("the inbox").len();
     let answer = world.ask("Release Requested", &event).await;
     world.decide_after(mails, Answer::Approve).await;
@@ -89,7 +108,9 @@ async fn a_release_that_is_aborted_while_people_are_asked_ends_and_its_link_says
     let release = world.push(&PushOptions::good(&world.version())).await;
     let link = world.link(&release).await;
     let id = world.id_of(&release).await;
-    let answer = world.ask("Abort Requested", &json!({ "release": id, "by": "ana", "reason": "the wrong image" })).await;
+    let answer = world
+        .ask("Abort Requested", &json!({ "release": id, "by": "ana", "reason": "the wrong image" }))
+        .await;
     let ended = world.ended(&release).await;
     let late = world.cloud.decide(&link, Answer::Approve, None).await.expect_err("there is no form any more");
 
@@ -122,7 +143,11 @@ async fn an_execution_that_is_stopped_while_a_stage_bakes_is_stuck() {
     let world = World::enter().await;
     world.has_a_good_release().await;
     world.alarm("e2e-staging-5xx", "OK").await;
-    world.configure(|application| application["stages"][0]["bake"] = json!({ "for": "10m", "alarms": ["e2e-staging-5xx"] })).await;
+    world
+        .configure(|application| {
+            application["stages"][0]["bake"] = json!({ "for": "10m", "alarms": ["e2e-staging-5xx"] });
+        })
+        .await;
 
     let release = world.push(&PushOptions::good(&world.version())).await;
     world.until("staging bakes", async || world.waits_for(&release, "BakeStage").await).await;
@@ -132,12 +157,19 @@ async fn an_execution_that_is_stopped_while_a_stage_bakes_is_stuck() {
     world.configure(|_| {}).await;
 
     let id = world.id_of(&release).await;
-    let mail = world.mails_since(&release).into_iter().find(|mail| mail.subject.contains("STUCK")).expect("people are notified");
+    let mail = world
+        .mails_since(&release)
+        .into_iter()
+        .find(|mail| mail.subject.contains("STUCK"))
+        .expect("people are notified");
     assert_eq!(world.lock().await["holder"], json!(null), "the lock is free");
     assert!(mail.body.contains("staging/web runs") && mail.body.contains(&release.digest), "{}", mail.body);
     // The end of the execution wakes the reconciler as well, so either of the two may have been first.
     let ended = reconciled["ended"].as_array().expect("a list");
-    assert!(ended.is_empty() || ended.iter().any(|one| one["release"] == json!(id) && one["outcome"] == "STUCK"), "{reconciled}");
+    assert!(
+        ended.is_empty() || ended.iter().any(|one| one["release"] == json!(id) && one["outcome"] == "STUCK"),
+        "{reconciled}"
+    );
 }
 
 #[tokio::test]
@@ -179,7 +211,11 @@ async fn an_image_that_is_deleted_while_people_are_asked_stops_before_production
     let page = world.approve(&next).await;
     let released = world.ended(&next).await;
     assert_eq!(released.outcome(), Some("RELEASED"), "{released:?} {}", page.text);
-    let mail = world.mails_since(&next).into_iter().find(|mail| mail.subject.contains("RELEASED")).expect("people are notified");
+    let mail = world
+        .mails_since(&next)
+        .into_iter()
+        .find(|mail| mail.subject.contains("RELEASED"))
+        .expect("people are notified");
     assert!(mail.body.contains("staging could not have been rolled back"), "{}", mail.body);
 }
 

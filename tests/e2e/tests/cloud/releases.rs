@@ -23,7 +23,11 @@ async fn a_good_image_is_released_and_the_digest_that_was_approved_runs_in_produ
         assert!(world.answer_of(stage, "/version").await.contains(&release.tag), "{stage}");
     }
     let mails = world.mails_since(&release);
-    assert_eq!(mails.iter().filter(|mail| mail.approval_link().is_some()).count(), 1, "one approver gets one mail");
+    assert_eq!(
+        mails.iter().filter(|mail| mail.approval_link().is_some()).count(),
+        1,
+        "one approver gets one mail"
+    );
     assert!(mails.iter().any(|mail| mail.subject.contains("RELEASED")), "people are notified");
 }
 
@@ -55,7 +59,10 @@ async fn stops_in_staging(behaviour: Behaviour, word: &str) {
     assert!(reason.contains(word), "{reason}");
     assert_eq!(world.digest_in("staging").await, before, "staging runs its baseline again");
     assert_eq!(world.service("production").await, production, "production's service is as it was");
-    assert!(world.mails_since(&release).iter().all(|mail| mail.approval_link().is_none()), "nobody was asked");
+    assert!(
+        world.mails_since(&release).iter().all(|mail| mail.approval_link().is_none()),
+        "nobody was asked"
+    );
 }
 
 #[tokio::test]
@@ -107,7 +114,11 @@ async fn an_approval_that_waits_dies_with_a_newer_push() {
     world.decide(&newer, Answer::Approve, "the newest wins").await;
     let released = world.ended(&newer).await;
 
-    assert_eq!((superseded.outcome(), superseded.stage()), (Some("SUPERSEDED"), Some("production")), "{superseded:?}");
+    assert_eq!(
+        (superseded.outcome(), superseded.stage()),
+        (Some("SUPERSEDED"), Some("production")),
+        "{superseded:?}"
+    );
     assert!(superseded.reason().expect("a reason").contains(&newer.tag), "{superseded:?}");
     assert!(late.to_string().contains("was superseded"), "{late}");
     assert_eq!(untouched, production);
@@ -141,7 +152,11 @@ async fn the_same_push_twice_is_one_release_and_one_mail() {
     let mut event = world.event("image-push.json");
     event["detail"]["image-digest"] = json!(release.digest);
     event["detail"]["image-tag"] = json!(release.tag);
-    for id in ["a3f1c0de-0001-4000-8000-00000000000a", "a3f1c0de-0001-4000-8000-00000000000a", "a3f1c0de-0001-4000-8000-00000000000b"] {
+    for id in [
+        "a3f1c0de-0001-4000-8000-00000000000a",
+        "a3f1c0de-0001-4000-8000-00000000000a",
+        "a3f1c0de-0001-4000-8000-00000000000b",
+    ] {
         event["id"] = json!(id);
         world.deliver(&event).await;
     }
@@ -186,7 +201,10 @@ async fn pushes_that_no_application_wants_start_nothing_and_are_no_error() {
         "image-push-failed.json",
         "image-delete.json",
     ] {
-        let answer = world.invoke("receive-push", &world.event(file)).await.unwrap_or_else(|error| panic!("{file}: {error}"));
+        let answer = world
+            .invoke("receive-push", &world.event(file))
+            .await
+            .unwrap_or_else(|error| panic!("{file}: {error}"));
         assert_eq!(answer["result"], "IGNORED", "{file}: {answer}");
         world.deliver(&world.event(file)).await;
     }
@@ -207,7 +225,9 @@ async fn an_event_that_does_not_parse_names_the_field_and_goes_to_the_dead_lette
 
     assert!(error.to_string().contains("image-digest"), "{error}");
     world
-        .until("the event is in the dead-letter queue", async || world.messages("slipway-receive-push-dead-letters").await > dead_letters)
+        .until("the event is in the dead-letter queue", async || {
+            world.messages("slipway-receive-push-dead-letters").await > dead_letters
+        })
         .await;
 }
 
@@ -252,9 +272,11 @@ async fn links_that_are_altered_unknown_or_used_change_nothing() {
     let (base, token) = link.rsplit_once('/').expect("a link");
     let altered = format!("{base}/{}{}", &token[..42], if token.ends_with('A') { 'B' } else { 'A' });
 
-    for (wrong, why) in
-        [(altered, "altered"), (format!("{base}/{}", &token[..20]), "cut off"), (format!("{base}/{}", "A".repeat(43)), "unknown")]
-    {
+    for (wrong, why) in [
+        (altered, "altered"),
+        (format!("{base}/{}", &token[..20]), "cut off"),
+        (format!("{base}/{}", "A".repeat(43)), "unknown"),
+    ] {
         let page = world.cloud.open(&wrong).await.expect("a page");
         assert_eq!(page.status, 404, "{why}");
         assert!(page.text.contains("leads nowhere"), "{why}: {}", page.text);
@@ -285,7 +307,11 @@ async fn looking_at_a_link_decides_nothing_and_every_answer_has_its_headers() {
         (form, "decision=approve".to_owned(), 400),
         (form, "nonce=0&decision=approve".to_owned(), 403),
         (form, format!("nonce={}&decision=maybe", world.nonce(token)), 400),
-        (form, format!("nonce={}&decision=approve&reason={}", world.nonce(token), "x".repeat(1_000_000)), 413),
+        (
+            form,
+            format!("nonce={}&decision=approve&reason={}", world.nonce(token), "x".repeat(1_000_000)),
+            413,
+        ),
         ("application/json", "{}".to_owned(), 415),
     ] {
         let answer = world.request("POST", &link, Some(content_type), &body).await;
@@ -312,7 +338,11 @@ async fn an_alarm_that_fires_while_a_stage_bakes_restores_the_baseline() {
     world.has_a_good_release().await;
     let before = world.digest_in("staging").await;
     world.alarm("e2e-staging-5xx", "OK").await;
-    world.configure(|application| application["stages"][0]["bake"] = json!({ "for": "10m", "alarms": ["e2e-staging-5xx"] })).await;
+    world
+        .configure(|application| {
+            application["stages"][0]["bake"] = json!({ "for": "10m", "alarms": ["e2e-staging-5xx"] });
+        })
+        .await;
 
     let release = world.push(&PushOptions::good(&world.version())).await;
     world.until("staging bakes", async || world.waits_for(&release, "BakeStage").await).await;
@@ -331,7 +361,11 @@ async fn a_quiet_bake_passes_and_an_alarm_that_fires_before_it_stops_the_stage()
     let world = World::enter().await;
     world.has_a_good_release().await;
     world.alarm("e2e-staging-5xx", "OK").await;
-    world.configure(|application| application["stages"][0]["bake"] = json!({ "for": "2s", "alarms": ["e2e-staging-5xx"] })).await;
+    world
+        .configure(|application| {
+            application["stages"][0]["bake"] = json!({ "for": "2s", "alarms": ["e2e-staging-5xx"] });
+        })
+        .await;
 
     let quiet = world.push(&PushOptions::good(&world.version())).await;
     world.decide(&quiet, Answer::Reject, "that it was asked is enough").await;
@@ -354,7 +388,8 @@ async fn a_configuration_that_does_not_fit_is_refused_with_the_field() {
     let world = World::enter().await;
     world.configure(|application| application["stages"][1]["services"] = json!([])).await;
 
-    let error = world.invoke("receive-push", &world.event("image-push.json")).await.expect_err("it does not fit");
+    let error =
+        world.invoke("receive-push", &world.event("image-push.json")).await.expect_err("it does not fit");
     world.configure(|_| {}).await;
 
     assert!(error.to_string().contains("stages[1].services"), "{error}");
@@ -374,11 +409,17 @@ async fn a_change_of_the_template_reaches_the_service_with_the_next_release() {
     world.ended(&release).await;
     let after = world.task_definition("staging").await;
 
-    assert_eq!(unchanged.task_definition_arn(), before.task_definition_arn(), "the template alone changes nothing that runs");
+    assert_eq!(
+        unchanged.task_definition_arn(),
+        before.task_definition_arn(),
+        "the template alone changes nothing that runs"
+    );
     assert_eq!((after.cpu(), after.memory()), (Some("1024"), Some("2048")));
     let environment = after.container_definitions()[0].environment();
     assert!(
-        environment.iter().any(|variable| (variable.name(), variable.value()) == (Some("GREETING"), Some("changed"))),
+        environment
+            .iter()
+            .any(|variable| (variable.name(), variable.value()) == (Some("GREETING"), Some("changed"))),
         "{environment:?}"
     );
     assert_eq!(world.digest_in("staging").await, release.digest);
@@ -419,6 +460,9 @@ async fn every_function_takes_its_example_events() {
         ("watch-alarms", "alarm-is-quiet.json"),
         ("reconcile", "reconcile.json"),
     ] {
-        world.invoke(function, &world.event(file)).await.unwrap_or_else(|error| panic!("{function} does not take {file}: {error}"));
+        world
+            .invoke(function, &world.event(file))
+            .await
+            .unwrap_or_else(|error| panic!("{function} does not take {file}: {error}"));
     }
 }

@@ -46,7 +46,10 @@ async fn after_a_call_that_failed_before_or_after_its_effect_everything_holds() 
 
 /// The callback of an attempt that has ended stays behind, and wakes nobody.
 fn one_event_whose_callback_is_not_removed() -> (String, Schedule) {
-    let refused = CallRule::new("dynamodb:DeleteItem", Fault::RefuseBefore).of("deploy-services").about(" staging#DeployServices").times(3);
+    let refused = CallRule::new("dynamodb:DeleteItem", Fault::RefuseBefore)
+        .of("deploy-services")
+        .about(" staging#DeployServices")
+        .times(3);
     let mut schedule = Story::Good.schedule().breaking(refused);
     schedule.plan.events.push(EventRule::new("ECS Service Action", EventFault::Drop).times(2));
     ("one event, and the removal of its callback refused".to_owned(), schedule)
@@ -57,5 +60,6 @@ async fn after_two_pushes_that_race_under_three_faults_everything_holds() {
     let world = World::enter().await;
     let points = points::kept().expect("the calls");
 
-    play(&world, [3, 5, 14].map(|seed| (format!("seed {seed}"), seeds::schedule(seed, &points))).to_vec()).await;
+    play(&world, [3, 5, 14].map(|seed| (format!("seed {seed}"), seeds::schedule(seed, &points))).to_vec())
+        .await;
 }

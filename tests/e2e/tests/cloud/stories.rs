@@ -97,7 +97,9 @@ async fn the_story_of_a_rollback_that_is_refused() {
     // It starts slowly enough to be aborted before ECS gives it up.
     let release = world.push(&PushOptions::light(&world.version()).behaving(Behaviour::Hang)).await;
     world.until("staging changes", async || world.waits_for(&release, "DeployServices").await).await;
-    world.ask("Abort Requested", &json!({ "release": world.id_of(&release).await, "reason": "too slow" })).await;
+    world
+        .ask("Abort Requested", &json!({ "release": world.id_of(&release).await, "reason": "too slow" }))
+        .await;
     world.ended(&release).await;
     world.give_permissions_back("roll-back", kept).await;
     let story = story_of(&world, entry, &release).await;

@@ -23,7 +23,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
 static LOCK: Mutex<()> = Mutex::const_new(());
 static VERSION: AtomicU32 = AtomicU32::new(0);
-/// Whether the test before has failed, and may have left a release running, which has the lock, or another configuration.
+/// Whether the test before has failed, and may have left a release running, which has the lock, or another
+/// configuration.
 static LEFT_BEHIND: AtomicBool = AtomicBool::new(false);
 
 /// The cloud, to one test at a time.
@@ -71,7 +72,9 @@ impl RawAnswer {
 impl World {
     pub(crate) async fn enter() -> Self {
         let lock = LOCK.lock().await;
-        let cloud = Cloud::find().await.expect("a local cloud runs: `cargo local test` starts one, or `cargo local up`");
+        let cloud = Cloud::find()
+            .await
+            .expect("a local cloud runs: `cargo local test` starts one, or `cargo local up`");
         cloud.wire().reset().await.expect("the wire answers");
         let world = Self { cloud, _lock: lock };
         if LEFT_BEHIND.swap(false, Ordering::Relaxed) {
@@ -83,7 +86,9 @@ impl World {
     /// Ends every release that a failed test has left running, and configures the application as Terraform wrote it.
     async fn clean_up(&self) {
         let sfn = aws_sdk_sfn::Client::new(self.cloud.sdk());
-        for execution in self.cloud.executions().await.expect("executions").into_iter().filter(Execution::is_running) {
+        for execution in
+            self.cloud.executions().await.expect("executions").into_iter().filter(Execution::is_running)
+        {
             sfn.stop_execution().execution_arn(execution.arn).send().await.expect("it is stopped");
         }
         self.configure(|_| {}).await;
@@ -105,7 +110,10 @@ impl World {
 
     /// A digest that no image has.
     pub(crate) fn new_digest(&self) -> String {
-        format!("sha256:{:0>64}", format!("{:x}{:x}", std::process::id(), VERSION.fetch_add(1, Ordering::Relaxed)))
+        format!(
+            "sha256:{:0>64}",
+            format!("{:x}{:x}", std::process::id(), VERSION.fetch_add(1, Ordering::Relaxed))
+        )
     }
 
     pub(crate) async fn push(&self, options: &PushOptions) -> Push {
@@ -135,8 +143,11 @@ impl World {
     }
 
     pub(crate) async fn link(&self, push: &Push) -> String {
-        let mail =
-            self.cloud.wait_for_mail(push.mails_before, PATIENCE, |mail| mail.approval_link().is_some()).await.expect("a mail comes");
+        let mail = self
+            .cloud
+            .wait_for_mail(push.mails_before, PATIENCE, |mail| mail.approval_link().is_some())
+            .await
+            .expect("a mail comes");
         mail.approval_link().expect("it has a link").to_owned()
     }
 
@@ -165,9 +176,14 @@ impl World {
     /// What a service of a cluster runs.
     pub(crate) async fn runs(&self, cluster: &str, service: &str) -> Runs {
         let ecs = aws_sdk_ecs::Client::new(self.cloud.sdk());
-        let answer = ecs.describe_services().cluster(cluster).services(service).send().await.expect("ECS answers");
+        let answer =
+            ecs.describe_services().cluster(cluster).services(service).send().await.expect("ECS answers");
         let service = &answer.services()[0];
-        let primary = service.deployments().iter().find(|deployment| deployment.status() == Some("PRIMARY")).expect("a primary deployment");
+        let primary = service
+            .deployments()
+            .iter()
+            .find(|deployment| deployment.status() == Some("PRIMARY"))
+            .expect("a primary deployment");
         Runs {
             task_definition: service.task_definition().expect("it runs something").to_owned(),
             desired_count: service.desired_count(),
@@ -203,7 +219,12 @@ impl World {
 
     async fn describe(&self, task_definition: &str) -> TaskDefinition {
         let ecs = aws_sdk_ecs::Client::new(self.cloud.sdk());
-        let answer = ecs.describe_task_definition().task_definition(task_definition).send().await.expect("ECS answers");
+        let answer = ecs
+            .describe_task_definition()
+            .task_definition(task_definition)
+            .send()
+            .await
+            .expect("ECS answers");
         answer.task_definition.expect("it exists")
     }
 
@@ -228,7 +249,8 @@ impl World {
     /// An event of `tests/events`.
     pub(crate) fn event(&self, file: &str) -> Value {
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../events").join(file);
-        let mut event: Value = serde_json::from_str(&fs::read_to_string(&path).expect("the event")).expect("it is JSON");
+        let mut event: Value =
+            serde_json::from_str(&fs::read_to_string(&path).expect("the event")).expect("it is JSON");
         // It happens now, wherever it says when.
         let now = slipway_release::now();
         if event.get("time").is_some() {
@@ -238,7 +260,8 @@ impl World {
             *timestamp = json!(now.strftime("%Y-%m-%dT%H:%M:%S.%3f+0000").to_string());
         }
         if event["detail-type"] == "ECR Image Action" && event["detail"].get("image-digest").is_some() {
-            serde_json::from_value::<ImageAction>(event["detail"].clone()).expect("it is what the function reads");
+            serde_json::from_value::<ImageAction>(event["detail"].clone())
+                .expect("it is what the function reads");
         }
         event
     }
@@ -252,7 +275,8 @@ impl World {
     pub(crate) async fn invoke(&self, function: &str, event: &Value) -> anyhow::Result<Value> {
         let lambda = aws_sdk_lambda::Client::new(self.cloud.sdk());
         let payload = aws_sdk_lambda::primitives::Blob::new(event.to_string());
-        let answer = lambda.invoke().function_name(format!("slipway-{function}")).payload(payload).send().await?;
+        let answer =
+            lambda.invoke().function_name(format!("slipway-{function}")).payload(payload).send().await?;
         let body: Value = serde_json::from_slice(answer.payload().expect("an answer").as_ref())?;
         anyhow::ensure!(answer.function_error().is_none(), "{body}");
         Ok(body)
@@ -280,8 +304,13 @@ impl World {
         let sqs = aws_sdk_sqs::Client::new(self.cloud.sdk());
         let url = sqs.get_queue_url().queue_name(queue).send().await.expect("the queue exists");
         let url = url.queue_url().expect("a queue has a URL");
-        let answer =
-            sqs.get_queue_attributes().queue_url(url).attribute_names(ApproximateNumberOfMessages).send().await.expect("SQS answers");
+        let answer = sqs
+            .get_queue_attributes()
+            .queue_url(url)
+            .attribute_names(ApproximateNumberOfMessages)
+            .send()
+            .await
+            .expect("SQS answers");
         answer
             .attributes()
             .and_then(|attributes| attributes.get(&ApproximateNumberOfMessages))
@@ -299,10 +328,21 @@ impl World {
         let ssm = aws_sdk_ssm::Client::new(self.cloud.sdk());
         let name = &format!("/slipway/applications/{application}");
         let history = ssm.get_parameter_history().name(name).send().await.expect("SSM answers");
-        let first = history.parameters().iter().min_by_key(|parameter| parameter.version()).and_then(|parameter| parameter.value());
-        let mut application: Value = serde_json::from_str(first.expect("Terraform wrote it")).expect("it is JSON");
+        let first = history
+            .parameters()
+            .iter()
+            .min_by_key(|parameter| parameter.version())
+            .and_then(|parameter| parameter.value());
+        let mut application: Value =
+            serde_json::from_str(first.expect("Terraform wrote it")).expect("it is JSON");
         change(&mut application);
-        ssm.put_parameter().name(name).value(application.to_string()).overwrite(true).send().await.expect("it is written");
+        ssm.put_parameter()
+            .name(name)
+            .value(application.to_string())
+            .overwrite(true)
+            .send()
+            .await
+            .expect("it is written");
     }
 
     /// The application's configuration as it is now.
@@ -317,12 +357,20 @@ impl World {
     pub(crate) async fn subscribe(&self, person: &str) {
         let sns = aws_sdk_sns::Client::new(self.cloud.sdk());
         let topics = sns.list_topics().send().await.expect("SNS answers").topics.unwrap_or_default();
-        let arn = topics.iter().filter_map(|topic| topic.topic_arn()).find(|arn| arn.ends_with("slipway-approvals"));
+        let arn = topics
+            .iter()
+            .filter_map(|topic| topic.topic_arn())
+            .find(|arn| arn.ends_with("slipway-approvals"));
         let arn = arn.unwrap_or_else(|| panic!("there is the approvals' topic among {topics:?}"));
         let there = sns.list_subscriptions_by_topic().topic_arn(arn).send().await.expect("SNS answers");
         if there.subscriptions().iter().all(|subscription| subscription.endpoint() != Some(person)) {
             let filter = serde_json::json!({ "approver": [person] }).to_string();
-            let request = sns.subscribe().topic_arn(arn).protocol("email").endpoint(person).attributes("FilterPolicy", filter);
+            let request = sns
+                .subscribe()
+                .topic_arn(arn)
+                .protocol("email")
+                .endpoint(person)
+                .attributes("FilterPolicy", filter);
             request.send().await.expect("it is subscribed");
         }
     }
@@ -330,7 +378,8 @@ impl World {
     /// The task token that a step has parked.
     pub(crate) async fn task_token(&self, release: &str, state: &str) -> String {
         let items = self.partition(&format!("CALLBACK#{release}")).await;
-        let (_, callback) = items.into_iter().find(|(sk, _)| sk.ends_with(&format!("#{state}"))).expect("it waits");
+        let (_, callback) =
+            items.into_iter().find(|(sk, _)| sk.ends_with(&format!("#{state}"))).expect("it waits");
         let callback: Value = serde_json::from_str(&callback).expect("a document is JSON");
         callback["token"].as_str().expect("it has a token").to_owned()
     }
@@ -340,8 +389,13 @@ impl World {
         use aws_sdk_dynamodb::types::AttributeValue::S;
         let dynamodb = aws_sdk_dynamodb::Client::new(self.cloud.sdk());
         let query = dynamodb.query().table_name("slipway").key_condition_expression("pk = :pk");
-        let answer = query.expression_attribute_values(":pk", S(pk.to_owned())).send().await.expect("DynamoDB answers");
-        let text = |item: &std::collections::HashMap<String, aws_sdk_dynamodb::types::AttributeValue>, name: &str| {
+        let answer = query
+            .expression_attribute_values(":pk", S(pk.to_owned()))
+            .send()
+            .await
+            .expect("DynamoDB answers");
+        let text = |item: &std::collections::HashMap<String, aws_sdk_dynamodb::types::AttributeValue>,
+                    name: &str| {
             item.get(name).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default()
         };
         answer.items().iter().map(|item| (text(item, "sk"), text(item, "document"))).collect()
@@ -352,7 +406,13 @@ impl World {
     pub(crate) async fn everything_written(&self, ended: &Execution) -> Vec<(String, String)> {
         let mut written = Vec::new();
         let logs = aws_sdk_cloudwatchlogs::Client::new(self.cloud.sdk());
-        let groups = logs.describe_log_groups().send().await.expect("CloudWatch Logs answers").log_groups.unwrap_or_default();
+        let groups = logs
+            .describe_log_groups()
+            .send()
+            .await
+            .expect("CloudWatch Logs answers")
+            .log_groups
+            .unwrap_or_default();
         assert!(groups.len() > 3, "there are logs to look through");
         for group in groups.iter().filter_map(|group| group.log_group_name()) {
             let mut pages = logs.filter_log_events().log_group_name(group).into_paginator().send();
@@ -363,7 +423,12 @@ impl World {
             }
         }
         let states = aws_sdk_sfn::Client::new(self.cloud.sdk());
-        let mut pages = states.get_execution_history().execution_arn(&ended.arn).include_execution_data(true).into_paginator().send();
+        let mut pages = states
+            .get_execution_history()
+            .execution_arn(&ended.arn)
+            .include_execution_data(true)
+            .into_paginator()
+            .send();
         while let Some(page) = pages.next().await {
             for event in page.expect("Step Functions answers").events() {
                 written.push((format!("history {:?}", event.r#type()), format!("{event:?}")));
@@ -371,11 +436,17 @@ impl World {
         }
         let id = &ended.name;
         for pk in [format!("APPROVAL#{id}/production"), "AUDIT#web".to_owned()] {
-            written.extend(self.partition(&pk).await.into_iter().map(|(sk, document)| (format!("item {pk} {sk}"), document)));
+            written.extend(
+                self.partition(&pk)
+                    .await
+                    .into_iter()
+                    .map(|(sk, document)| (format!("item {pk} {sk}"), document)),
+            );
         }
         let dynamodb = aws_sdk_dynamodb::Client::new(self.cloud.sdk());
         let scan = dynamodb.scan().table_name("slipway").filter_expression("begins_with(pk, :pk)");
-        let scan = scan.expression_attribute_values(":pk", aws_sdk_dynamodb::types::AttributeValue::S("LINK#".into()));
+        let scan = scan
+            .expression_attribute_values(":pk", aws_sdk_dynamodb::types::AttributeValue::S("LINK#".into()));
         let mut items = scan.into_paginator().items().send();
         while let Some(item) = items.next().await {
             written.push(("item LINK#".to_owned(), format!("{:?}", item.expect("DynamoDB answers"))));
@@ -387,40 +458,79 @@ impl World {
     pub(crate) async fn role(&self, function: &str) -> aws_config::SdkConfig {
         let iam = aws_sdk_iam::Client::new(self.cloud.sdk());
         let name = format!("slipway-{function}");
-        let role = iam.get_role().role_name(&name).send().await.expect("IAM answers").role.expect("there is such a role");
+        let role = iam
+            .get_role()
+            .role_name(&name)
+            .send()
+            .await
+            .expect("IAM answers")
+            .role
+            .expect("there is such a role");
         let trust = percent_decoded(role.assume_role_policy_document().expect("it trusts Lambda"));
         let anybody = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"sts:AssumeRole"}]}"#;
-        iam.update_assume_role_policy().role_name(&name).policy_document(anybody).send().await.expect("it is written");
-        let provider = aws_config::sts::AssumeRoleProvider::builder(role.arn()).session_name("test").configure(self.cloud.sdk());
+        iam.update_assume_role_policy()
+            .role_name(&name)
+            .policy_document(anybody)
+            .send()
+            .await
+            .expect("it is written");
+        let provider = aws_config::sts::AssumeRoleProvider::builder(role.arn())
+            .session_name("test")
+            .configure(self.cloud.sdk());
         let provider = provider.build().await;
         let credentials = aws_sdk_sfn::config::ProvideCredentials::provide_credentials(&provider).await;
-        iam.update_assume_role_policy().role_name(&name).policy_document(trust).send().await.expect("it is written");
+        iam.update_assume_role_policy()
+            .role_name(&name)
+            .policy_document(trust)
+            .send()
+            .await
+            .expect("it is written");
         let credentials = credentials.expect("the role is taken");
         let provider = aws_sdk_sfn::config::SharedCredentialsProvider::new(credentials);
         self.cloud.sdk().clone().into_builder().credentials_provider(provider).build()
     }
 
     /// Puts an item as a role; the error in words.
-    pub(crate) async fn put_as(&self, role: &aws_config::SdkConfig, pk: &str, sk: &str) -> Result<(), String> {
+    pub(crate) async fn put_as(
+        &self,
+        role: &aws_config::SdkConfig,
+        pk: &str,
+        sk: &str,
+    ) -> Result<(), String> {
         use aws_sdk_dynamodb::types::AttributeValue::S;
         let dynamodb = aws_sdk_dynamodb::Client::new(role);
-        let request = dynamodb.put_item().table_name("slipway").item("pk", S(pk.to_owned())).item("sk", S(sk.to_owned()));
+        let request = dynamodb
+            .put_item()
+            .table_name("slipway")
+            .item("pk", S(pk.to_owned()))
+            .item("sk", S(sk.to_owned()));
         request.send().await.map(drop).map_err(|error| format!("{error:?}"))
     }
 
     /// Reads an item as a role; the error in words.
-    pub(crate) async fn get_as(&self, role: &aws_config::SdkConfig, pk: &str, sk: &str) -> Result<(), String> {
+    pub(crate) async fn get_as(
+        &self,
+        role: &aws_config::SdkConfig,
+        pk: &str,
+        sk: &str,
+    ) -> Result<(), String> {
         use aws_sdk_dynamodb::types::AttributeValue::S;
         let dynamodb = aws_sdk_dynamodb::Client::new(role);
-        let request = dynamodb.get_item().table_name("slipway").key("pk", S(pk.to_owned())).key("sk", S(sk.to_owned()));
+        let request =
+            dynamodb.get_item().table_name("slipway").key("pk", S(pk.to_owned())).key("sk", S(sk.to_owned()));
         request.send().await.map(drop).map_err(|error| format!("{error:?}"))
     }
 
     /// Takes an action away from a function's role, and returns the policy that the role had.
     pub(crate) async fn take_permission_away(&self, function: &str, action: &str) -> String {
         let iam = aws_sdk_iam::Client::new(self.cloud.sdk());
-        let answer =
-            iam.get_role_policy().role_name(format!("slipway-{function}")).policy_name("function").send().await.expect("IAM answers");
+        let answer = iam
+            .get_role_policy()
+            .role_name(format!("slipway-{function}"))
+            .policy_name("function")
+            .send()
+            .await
+            .expect("IAM answers");
         let text = answer.policy_document().to_owned();
         let decoded = percent_decoded(&text);
         let mut policy: Value = serde_json::from_str(&decoded).expect("a policy is JSON");
@@ -469,7 +579,11 @@ impl World {
                 .comparison_operator(aws_sdk_cloudwatch::types::ComparisonOperator::GreaterThanThreshold);
             alarm.send().await.expect("it is made");
         }
-        let set = cloudwatch.set_alarm_state().alarm_name(name).state_value(StateValue::from(state)).state_reason("a test says so");
+        let set = cloudwatch
+            .set_alarm_state()
+            .alarm_name(name)
+            .state_value(StateValue::from(state))
+            .state_reason("a test says so");
         set.send().await.expect("it is set");
     }
 
@@ -490,11 +604,14 @@ impl World {
             let callback: Value = serde_json::from_str(document).expect("a document is JSON");
             callback["token"].is_string()
         };
-        let its = items.iter().filter(|item| item["sk"].as_s().is_ok_and(|sk| sk.ends_with(&format!("#{state}"))));
+        let its =
+            items.iter().filter(|item| item["sk"].as_s().is_ok_and(|sk| sk.ends_with(&format!("#{state}"))));
         if its.into_iter().any(|item| item["document"].as_s().is_ok_and(|document| is_parked(document))) {
             return true;
         }
-        let steps = slipway_local::releases::steps(self.cloud.sdk(), &execution.arn).await.expect("Step Functions answers");
+        let steps = slipway_local::releases::steps(self.cloud.sdk(), &execution.arn)
+            .await
+            .expect("Step Functions answers");
         let last = steps.iter().rfind(|step| step.entered && !step.is_map).map(|step| step.state.as_str());
         // For these the callback proves that their effect has begun.
         !["AcquireLock", "DeployServices", "RollBack"].contains(&state) && last == Some(state)
@@ -514,7 +631,11 @@ impl World {
     pub(crate) async fn timeline(&self, release: &str) -> Vec<String> {
         let dynamodb = aws_sdk_dynamodb::Client::new(self.cloud.sdk());
         let key = aws_sdk_dynamodb::types::AttributeValue::S(format!("TIMELINE#{release}"));
-        let query = dynamodb.query().table_name("slipway").key_condition_expression("pk = :pk").expression_attribute_values(":pk", key);
+        let query = dynamodb
+            .query()
+            .table_name("slipway")
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", key);
         let items = query.send().await.expect("DynamoDB answers").items.unwrap_or_default();
         items.iter().map(|item| format!("{item:?}")).collect()
     }
@@ -533,13 +654,27 @@ impl World {
         let ecs = aws_sdk_ecs::Client::new(self.cloud.sdk());
         let mut count = 0;
         for status in ["RUNNING", "STOPPED"] {
-            let listed = ecs.list_tasks().cluster(cluster).desired_status(status.into()).send().await.expect("ECS answers");
+            let listed = ecs
+                .list_tasks()
+                .cluster(cluster)
+                .desired_status(status.into())
+                .send()
+                .await
+                .expect("ECS answers");
             if listed.task_arns().is_empty() {
                 continue;
             }
-            let described = ecs.describe_tasks().cluster(cluster).set_tasks(Some(listed.task_arns().to_vec())).send().await;
+            let described = ecs
+                .describe_tasks()
+                .cluster(cluster)
+                .set_tasks(Some(listed.task_arns().to_vec()))
+                .send()
+                .await;
             let tasks = described.expect("ECS answers").tasks.unwrap_or_default();
-            count += tasks.iter().filter(|task| task.started_by().is_some_and(|name| name.starts_with(prefix))).count();
+            count += tasks
+                .iter()
+                .filter(|task| task.started_by().is_some_and(|name| name.starts_with(prefix)))
+                .count();
         }
         count
     }
@@ -548,13 +683,20 @@ impl World {
     pub(crate) async fn snapshots(&self) -> Vec<String> {
         let rds = aws_sdk_rds::Client::new(self.cloud.sdk());
         let answer = rds.describe_db_snapshots().snapshot_type("manual").send().await.expect("RDS answers");
-        answer.db_snapshots().iter().filter_map(|one| one.db_snapshot_identifier().map(ToOwned::to_owned)).collect()
+        answer
+            .db_snapshots()
+            .iter()
+            .filter_map(|one| one.db_snapshot_identifier().map(ToOwned::to_owned))
+            .collect()
     }
 
     /// Takes a snapshot that is not Slipway's.
     pub(crate) async fn snapshot_by_hand(&self, identifier: &str) {
         let rds = aws_sdk_rds::Client::new(self.cloud.sdk());
-        let request = rds.create_db_snapshot().db_instance_identifier("shop-production").db_snapshot_identifier(identifier);
+        let request = rds
+            .create_db_snapshot()
+            .db_instance_identifier("shop-production")
+            .db_snapshot_identifier(identifier);
         request.send().await.expect("RDS takes it");
     }
 
@@ -576,7 +718,10 @@ impl World {
         let Pushed { tag, digest, .. } = self.cloud.push(options).await.expect("it is pushed");
         self.until("its event was dropped", async || {
             let trace = self.cloud.wire().trace(0).await.expect("the wire answers");
-            trace.iter().any(|entry| entry.is_broken() && matches!(&entry.what, What::Event { subject, .. } if subject.contains(&tag)))
+            trace.iter().any(|entry| {
+                entry.is_broken()
+                    && matches!(&entry.what, What::Event { subject, .. } if subject.contains(&tag))
+            })
         })
         .await;
         self.mend().await;
@@ -585,12 +730,20 @@ impl World {
 
     /// Breaks calls from now on.
     pub(crate) async fn break_calls(&self, rule: CallRule) {
-        self.cloud.wire().follow(&Plan { calls: vec![rule], events: vec![] }).await.expect("the wire answers");
+        self.cloud
+            .wire()
+            .follow(&Plan { calls: vec![rule], events: vec![] })
+            .await
+            .expect("the wire answers");
     }
 
     /// Breaks events from now on.
     pub(crate) async fn break_events(&self, rule: EventRule) {
-        self.cloud.wire().follow(&Plan { calls: vec![], events: vec![rule] }).await.expect("the wire answers");
+        self.cloud
+            .wire()
+            .follow(&Plan { calls: vec![], events: vec![rule] })
+            .await
+            .expect("the wire answers");
     }
 
     /// Breaks nothing any more.
@@ -606,13 +759,18 @@ impl World {
     /// How often a function made a call since the trace's entry of this number.
     pub(crate) async fn calls_since(&self, entry: u64, caller: &str, operation: &str) -> usize {
         let trace = self.cloud.wire().trace(entry).await.expect("the wire answers");
-        trace.iter().filter_map(Entry::call).filter(|call| call.caller == caller && call.operation == operation).count()
+        trace
+            .iter()
+            .filter_map(Entry::call)
+            .filter(|call| call.caller == caller && call.operation == operation)
+            .count()
     }
 
     /// Whether a stage's service runs this digest and nothing else.
     pub(crate) async fn is_steady(&self, stage: &str, digest: &str) -> bool {
         let ecs = aws_sdk_ecs::Client::new(self.cloud.sdk());
-        let answer = ecs.describe_services().cluster(stage).services("web").send().await.expect("ECS answers");
+        let answer =
+            ecs.describe_services().cluster(stage).services("web").send().await.expect("ECS answers");
         let service = &answer.services()[0];
         let steady = service.deployments().len() == 1 && service.running_count() == service.desired_count();
         steady && self.digest_in(stage).await == digest
@@ -622,7 +780,10 @@ impl World {
     pub(crate) async fn deploy_input(&self, push: &Push, generation: u64) -> Value {
         let execution = self.cloud.wait_for_release(&push.digest, PATIENCE).await.expect("it began");
         let stage = &execution.input["application"]["stages"][0];
-        let baseline = self.item(&format!("RELEASE#{}", execution.name), "BASELINE#staging#1").await.expect("it was recorded");
+        let baseline = self
+            .item(&format!("RELEASE#{}", execution.name), "BASELINE#staging#1")
+            .await
+            .expect("it was recorded");
         json!({
             "token": "of-a-task-that-has-ended",
             "attempt": { "entered_at": slipway_local::clock::now(), "retry": 0 },
@@ -635,7 +796,8 @@ impl World {
     pub(crate) async fn revisions(&self, stage: &str) -> usize {
         let ecs = aws_sdk_ecs::Client::new(self.cloud.sdk());
         let list = ecs.list_task_definitions().family_prefix(format!("{stage}-web"));
-        let arns: Vec<String> = list.into_paginator().items().send().try_collect().await.expect("ECS answers");
+        let arns: Vec<String> =
+            list.into_paginator().items().send().try_collect().await.expect("ECS answers");
         arns.iter().filter(|arn| arn.contains(&format!("/{stage}-web:"))).count()
     }
 
@@ -666,7 +828,11 @@ impl World {
     async fn write_lock(&self, lock: &Value) {
         use aws_sdk_dynamodb::types::AttributeValue::{N, S};
         let dynamodb = aws_sdk_dynamodb::Client::new(self.cloud.sdk());
-        let request = dynamodb.put_item().table_name("slipway").item("pk", S("LOCK#web".into())).item("sk", S("LOCK".into()));
+        let request = dynamodb
+            .put_item()
+            .table_name("slipway")
+            .item("pk", S("LOCK#web".into()))
+            .item("sk", S("LOCK".into()));
         let request = request.item("document", S(lock.to_string())).item("version", N("1".into()));
         request.send().await.expect("it is written");
     }
@@ -675,7 +841,8 @@ impl World {
     pub(crate) async fn item(&self, pk: &str, sk: &str) -> Option<Value> {
         use aws_sdk_dynamodb::types::AttributeValue::S;
         let dynamodb = aws_sdk_dynamodb::Client::new(self.cloud.sdk());
-        let request = dynamodb.get_item().table_name("slipway").key("pk", S(pk.to_owned())).key("sk", S(sk.to_owned()));
+        let request =
+            dynamodb.get_item().table_name("slipway").key("pk", S(pk.to_owned())).key("sk", S(sk.to_owned()));
         let answer = request.consistent_read(true).send().await.expect("DynamoDB answers");
         let document = answer.item()?.get("document")?.as_s().ok()?;
         Some(serde_json::from_str(document).expect("a document is JSON"))
@@ -685,7 +852,11 @@ impl World {
     pub(crate) async fn forget(&self, pk: &str, sk: &str) {
         use aws_sdk_dynamodb::types::AttributeValue::S;
         let dynamodb = aws_sdk_dynamodb::Client::new(self.cloud.sdk());
-        let request = dynamodb.delete_item().table_name("slipway").key("pk", S(pk.to_owned())).key("sk", S(sk.to_owned()));
+        let request = dynamodb
+            .delete_item()
+            .table_name("slipway")
+            .key("pk", S(pk.to_owned()))
+            .key("sk", S(sk.to_owned()));
         request.send().await.expect("DynamoDB answers");
     }
 
@@ -696,15 +867,24 @@ impl World {
         let at: jiff::Timestamp = document[field].as_str().and_then(|at| at.parse().ok()).expect("a time");
         document[field] = json!(at - by);
         let dynamodb = aws_sdk_dynamodb::Client::new(self.cloud.sdk());
-        let request = dynamodb.update_item().table_name("slipway").key("pk", S(pk.to_owned())).key("sk", S(sk.to_owned()));
-        let request =
-            request.update_expression("SET document = :document").expression_attribute_values(":document", S(document.to_string()));
+        let request = dynamodb
+            .update_item()
+            .table_name("slipway")
+            .key("pk", S(pk.to_owned()))
+            .key("sk", S(sk.to_owned()));
+        let request = request
+            .update_expression("SET document = :document")
+            .expression_attribute_values(":document", S(document.to_string()));
         request.send().await.expect("DynamoDB answers");
     }
 
     /// Answers the first approval that is asked for after the inbox held so many mails.
     pub(crate) async fn decide_after(&self, mails: usize, answer: Answer) -> Page {
-        let mail = self.cloud.wait_for_mail(mails, PATIENCE, |mail| mail.approval_link().is_some()).await.expect("a mail comes");
+        let mail = self
+            .cloud
+            .wait_for_mail(mails, PATIENCE, |mail| mail.approval_link().is_some())
+            .await
+            .expect("a mail comes");
         let link = mail.approval_link().expect("it has a link").to_owned();
         self.cloud.decide(&link, answer, None).await.expect("the page takes the answer")
     }
@@ -712,14 +892,21 @@ impl World {
     /// Stops a release's execution by hand.
     pub(crate) async fn stop(&self, push: &Push) {
         let execution = self.cloud.wait_for_release(&push.digest, PATIENCE).await.expect("it began");
-        aws_sdk_sfn::Client::new(self.cloud.sdk()).stop_execution().execution_arn(execution.arn).send().await.expect("it is stopped");
+        aws_sdk_sfn::Client::new(self.cloud.sdk())
+            .stop_execution()
+            .execution_arn(execution.arn)
+            .send()
+            .await
+            .expect("it is stopped");
     }
 
     /// Waits until no function of the lock's holder may be writing any more.
     pub(crate) async fn lease_is_over(&self) {
         let lock = self.lock().await;
         let holder = &lock["holder"];
-        let (Some(until), Some(1..)) = (holder["lease_until"].as_str(), holder["writers"].as_u64()) else { return };
+        let (Some(until), Some(1..)) = (holder["lease_until"].as_str(), holder["writers"].as_u64()) else {
+            return;
+        };
         let until: jiff::Timestamp = until.parse().expect("a time");
         let left = until.duration_since(slipway_local::clock::now());
         tokio::time::sleep(Duration::try_from(left).unwrap_or_default() + Duration::from_millis(100)).await;
@@ -733,14 +920,22 @@ impl World {
     /// Deregisters the task definition that a service ran.
     pub(crate) async fn deregister(&self, runs: &Runs) {
         let ecs = aws_sdk_ecs::Client::new(self.cloud.sdk());
-        ecs.deregister_task_definition().task_definition(&runs.task_definition).send().await.expect("ECS takes it");
+        ecs.deregister_task_definition()
+            .task_definition(&runs.task_definition)
+            .send()
+            .await
+            .expect("ECS takes it");
     }
 
     /// Lets tags of the repository be moved, or not.
     pub(crate) async fn tags_may_move(&self, may: bool) {
         use aws_sdk_ecr::types::ImageTagMutability::{Immutable, Mutable};
         let ecr = aws_sdk_ecr::Client::new(self.cloud.sdk());
-        let change = ecr.put_image_tag_mutability().repository_name("web").image_tag_mutability(if may { Mutable } else { Immutable });
+        let change = ecr.put_image_tag_mutability().repository_name("web").image_tag_mutability(if may {
+            Mutable
+        } else {
+            Immutable
+        });
         change.send().await.expect("ECR takes it");
     }
 
@@ -767,20 +962,38 @@ impl World {
             .set_requires_compatibilities(running.requires_compatibilities);
         let revision = revision.send().await.expect("ECS takes it").task_definition.expect("a revision");
         let arn = revision.task_definition_arn.expect("it has an ARN");
-        ecs.update_service().cluster(stage).service("web").task_definition(&arn).send().await.expect("ECS takes it");
+        ecs.update_service()
+            .cluster(stage)
+            .service("web")
+            .task_definition(&arn)
+            .send()
+            .await
+            .expect("ECS takes it");
         arn
     }
 
     /// Restores what a service ran, as a person does.
     pub(crate) async fn run(&self, runs: &Runs, stage: &str) {
         let ecs = aws_sdk_ecs::Client::new(self.cloud.sdk());
-        ecs.update_service().cluster(stage).service("web").task_definition(&runs.task_definition).send().await.expect("ECS takes it");
+        ecs.update_service()
+            .cluster(stage)
+            .service("web")
+            .task_definition(&runs.task_definition)
+            .send()
+            .await
+            .expect("ECS takes it");
         let digest = self.digest_in(stage).await;
         self.until("the service is steady", async || self.is_steady(stage, &digest).await).await;
     }
 
     /// Sends a request to the approval page as it is.
-    pub(crate) async fn request(&self, method: &str, link: &str, content_type: Option<&str>, body: &str) -> RawAnswer {
+    pub(crate) async fn request(
+        &self,
+        method: &str,
+        link: &str,
+        content_type: Option<&str>,
+        body: &str,
+    ) -> RawAnswer {
         let url = reqwest::Url::parse(link).expect("a link");
         let client = slipway_local::client::browser(&url).expect("a client");
         let mut request = client.request(method.parse().expect("a method"), url).body(body.to_owned());
@@ -801,5 +1014,8 @@ fn percent_decoded(text: &str) -> String {
     if text.starts_with('{') {
         return text.to_owned();
     }
-    serde_urlencoded::from_str::<Vec<(String, String)>>(&format!("policy={text}")).expect("IAM encodes policies for URLs").remove(0).1
+    serde_urlencoded::from_str::<Vec<(String, String)>>(&format!("policy={text}"))
+        .expect("IAM encodes policies for URLs")
+        .remove(0)
+        .1
 }

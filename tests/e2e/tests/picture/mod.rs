@@ -11,7 +11,11 @@ pub(crate) fn of(machine: &Value) -> String {
     for (name, state) in machine["States"].as_object().expect("states") {
         if state["Type"] == "Map" {
             // Writing to a string does not fail.
-            let _ = write!(pictures, "```\n\n**{name}**, one after the other:\n\n```mermaid\n{}", draw(&state["ItemProcessor"]));
+            let _ = write!(
+                pictures,
+                "```\n\n**{name}**, one after the other:\n\n```mermaid\n{}",
+                draw(&state["ItemProcessor"])
+            );
         }
     }
     pictures
@@ -22,7 +26,10 @@ fn draw(machine: &Value) -> String {
     let order = in_order(states, machine["StartAt"].as_str().expect("a start"));
     let nodes = order.iter().map(|name| node(name, &states[*name]));
     let edges = order.iter().flat_map(|name| edges(name, &states[*name]));
-    let classes = ["classDef bad fill:#ffe3e3,stroke:#a40e26,color:#1b1f24", "classDef good fill:#e0f5e5,stroke:#0b6b2e,color:#1b1f24"];
+    let classes = [
+        "classDef bad fill:#ffe3e3,stroke:#a40e26,color:#1b1f24",
+        "classDef good fill:#e0f5e5,stroke:#0b6b2e,color:#1b1f24",
+    ];
     let lines = nodes.chain(edges).chain(classes.map(ToOwned::to_owned));
     lines.fold("flowchart TD\n".to_owned(), |picture, line| format!("{picture}    {line}\n"))
 }
@@ -33,7 +40,8 @@ fn in_order<'a>(states: &'a Map<String, Value>, start: &'a str) -> Vec<&'a str> 
     let mut at = 0;
     while at < order.len() {
         let state = &states[order[at]];
-        let rules = ["Choices", "Catch"].into_iter().flat_map(|field| state[field].as_array().into_iter().flatten());
+        let rules =
+            ["Choices", "Catch"].into_iter().flat_map(|field| state[field].as_array().into_iter().flatten());
         let nexts = [&state["Next"], &state["Default"]].into_iter().chain(rules.map(|rule| &rule["Next"]));
         for next in nexts.filter_map(Value::as_str) {
             if !order.contains(&next) {
@@ -64,12 +72,20 @@ fn edges(name: &str, state: &Value) -> Vec<String> {
         edges.push(format!("{from} --> {}", id(next)));
     }
     for rule in state["Choices"].as_array().into_iter().flatten() {
-        edges.push(format!("{from} -->|{}| {}", asked(rule), id(rule["Next"].as_str().expect("a choice leads on"))));
+        edges.push(format!(
+            "{from} -->|{}| {}",
+            asked(rule),
+            id(rule["Next"].as_str().expect("a choice leads on"))
+        ));
     }
     if let Some(default) = state["Default"].as_str() {
         edges.push(format!("{from} -->|else| {}", id(default)));
     }
-    let caught = state["Catch"].as_array().into_iter().flatten().filter(|rule| rule["ErrorEquals"] == json!(["States.ALL"]));
+    let caught = state["Catch"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|rule| rule["ErrorEquals"] == json!(["States.ALL"]));
     for to in caught.filter_map(|rule| rule["Next"].as_str()).filter(|to| Some(*to) != next) {
         edges.push(format!("{from} -.-> {}", id(to)));
     }

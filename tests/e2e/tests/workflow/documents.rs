@@ -6,8 +6,8 @@ use schemars::{JsonSchema, schema_for};
 use serde_json::{Value, json};
 use slipway_core::application::Stage;
 use slipway_core::step::{
-    AcquireLockInput, Acquired, CaptureBaselineInput, Captured, Deployed, Failure, FinishReleaseInput, Limits, ReleaseInput, StageInput,
-    VerifyServicesInput,
+    AcquireLockInput, Acquired, CaptureBaselineInput, Captured, Deployed, Failure, FinishReleaseInput,
+    Limits, ReleaseInput, StageInput, VerifyServicesInput,
 };
 
 use super::{Level, Workflow, expressions, name_at};
@@ -48,10 +48,19 @@ fn every_step_is_given_what_it_reads() {
 /// What is handed to a state on each way to it.
 fn handed_to<'a>(workflow: &'a Workflow, name: &str) -> Vec<(&'a str, &'a Value)> {
     let on_ways = |level: &'a Level| {
-        level.states.keys().flat_map(|from| level.ways(from).into_iter().map(move |way| (from.as_str(), way))).collect::<Vec<_>>()
+        level
+            .states
+            .keys()
+            .flat_map(|from| level.ways(from).into_iter().map(move |way| (from.as_str(), way)))
+            .collect::<Vec<_>>()
     };
-    let mut found: Vec<_> =
-        workflow.levels.iter().flat_map(on_ways).filter(|(_, way)| way.to == name).map(|(from, way)| (from, &way.rule["Output"])).collect();
+    let mut found: Vec<_> = workflow
+        .levels
+        .iter()
+        .flat_map(on_ways)
+        .filter(|(_, way)| way.to == name)
+        .map(|(from, way)| (from, &way.rule["Output"]))
+        .collect();
     for level in workflow.levels.iter().filter(|level| level.start == name) {
         if let Some(map) = &level.map {
             found.push((map, &workflow.outside().state(map)["ItemSelector"]));
@@ -68,7 +77,8 @@ fn fits(at: &str, document: &Value, schema: &Value, root: &Value) {
         Value::Object(fields) => {
             let known = schema["properties"].as_object().unwrap_or_else(|| panic!("{at} is an object"));
             for (field, value) in fields {
-                let known = known.get(field).unwrap_or_else(|| panic!("{at} hands over {field}, which nobody reads"));
+                let known =
+                    known.get(field).unwrap_or_else(|| panic!("{at} hands over {field}, which nobody reads"));
                 fits(&format!("{at}: {field}"), value, known, root);
             }
             for field in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
@@ -99,9 +109,12 @@ fn every_failure_of_a_stage_says_where_and_why() {
     let failure = schema::<Failure>();
     let mut failures = 0;
     for state in ["FailStage", "RollBack"] {
-        let from_elsewhere = handed_to(&workflow, state).into_iter().filter(|(from, _)| !["RollBack", "VerifyBaseline"].contains(from));
+        let from_elsewhere = handed_to(&workflow, state)
+            .into_iter()
+            .filter(|(from, _)| !["RollBack", "VerifyBaseline"].contains(from));
         for (from, document) in from_elsewhere {
-            let fields: BTreeSet<_> = document.as_object().into_iter().flatten().map(|(field, _)| field.as_str()).collect();
+            let fields: BTreeSet<_> =
+                document.as_object().into_iter().flatten().map(|(field, _)| field.as_str()).collect();
             assert_eq!(fields, BTreeSet::from(["failure", "stage"]), "from {from}");
             fits(from, &document["failure"], &failure, &failure);
             failures += 1;
@@ -134,7 +147,10 @@ fn every_field_that_is_read_is_one_of_its_document() {
                 }
             }
             for field in fields_after(expression, "$states.result.") {
-                assert!(results[name]["properties"].get(field).is_some(), "{name} reads {field} of its result");
+                assert!(
+                    results[name]["properties"].get(field).is_some(),
+                    "{name} reads {field} of its result"
+                );
             }
         }
     }

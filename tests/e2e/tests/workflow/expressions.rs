@@ -6,17 +6,26 @@ use slipway_core::release::Outcome;
 use super::{Workflow, expressions, function_of, name_at};
 
 /// Every outcome.
-const OUTCOMES: [Outcome; 7] =
-    [Outcome::Released, Outcome::RolledBack, Outcome::Rejected, Outcome::Expired, Outcome::Superseded, Outcome::Failed, Outcome::Stuck];
+const OUTCOMES: [Outcome; 7] = [
+    Outcome::Released,
+    Outcome::RolledBack,
+    Outcome::Rejected,
+    Outcome::Expired,
+    Outcome::Superseded,
+    Outcome::Failed,
+    Outcome::Stuck,
+];
 
 /// The fields that hold a number: those of a Retry, time-outs, and that stages come one after the other.
-const NUMBERS: [&str; 6] = ["IntervalSeconds", "BackoffRate", "MaxAttempts", "MaxDelaySeconds", "TimeoutSeconds", "MaxConcurrency"];
+const NUMBERS: [&str; 6] =
+    ["IntervalSeconds", "BackoffRate", "MaxAttempts", "MaxDelaySeconds", "TimeoutSeconds", "MaxConcurrency"];
 
 #[test]
 fn no_outcome_stands_in_the_workflow() {
     let workflow = Workflow::read();
     let words = workflow.text.split(|c: char| !c.is_alphanumeric() && c != '_');
-    let outcomes: Vec<_> = words.filter(|word| OUTCOMES.iter().any(|outcome| outcome.as_str() == *word)).collect();
+    let outcomes: Vec<_> =
+        words.filter(|word| OUTCOMES.iter().any(|outcome| outcome.as_str() == *word)).collect();
     assert_eq!(outcomes, Vec::<&str>::new());
 }
 
@@ -57,8 +66,11 @@ fn the_causes_of_a_failure_and_its_rollback_fit_into_one() {
     // A cause has room for 32,768 characters: AWS Step Functions API reference, "ExecutionFailedEventDetails".
     const ROOM: usize = 32_768;
     let workflow = Workflow::read();
-    let rooms: Vec<_> =
-        workflow.states().flat_map(|(_, state)| expressions(state)).filter_map(|(_, text)| room_for_a_cause(text)).collect();
+    let rooms: Vec<_> = workflow
+        .states()
+        .flat_map(|(_, state)| expressions(state))
+        .filter_map(|(_, text)| room_for_a_cause(text))
+        .collect();
     assert!(!rooms.is_empty());
     for (_, room, _) in rooms {
         // A quote and a backslash become two characters each, and FailStage adds little to both causes.
@@ -74,15 +86,23 @@ fn no_expression_compares_or_calculates() {
         for word in [" and ", " or ", " in "] {
             assert!(!inside.contains(word), "{field}: {expression}");
         }
-        let called = inside.split('$').skip(1).map(name_at).filter(|name| inside.contains(&format!("${name}(")));
+        let called =
+            inside.split('$').skip(1).map(name_at).filter(|name| inside.contains(&format!("${name}(")));
         for name in called {
-            assert!(["exists", "substring", "merge", "string"].contains(&name), "{field} calls {name}: {expression}");
+            assert!(
+                ["exists", "substring", "merge", "string"].contains(&name),
+                "{field} calls {name}: {expression}"
+            );
         }
     }
 }
 
 fn outside_of_time_outs(workflow: &Workflow) -> Vec<(&str, &str)> {
-    workflow.states().flat_map(|(_, state)| expressions(state)).filter(|(field, _)| *field != "TimeoutSeconds").collect()
+    workflow
+        .states()
+        .flat_map(|(_, state)| expressions(state))
+        .filter(|(field, _)| *field != "TimeoutSeconds")
+        .collect()
 }
 
 #[test]
@@ -90,7 +110,8 @@ fn a_task_is_a_verb_and_its_object_and_a_choice_a_question() {
     let workflow = Workflow::read();
     for (name, state) in workflow.states() {
         let words = name.trim_end_matches('?');
-        let pascal_case = words.starts_with(|c: char| c.is_ascii_uppercase()) && words.chars().all(|c| c.is_ascii_alphanumeric());
+        let pascal_case = words.starts_with(|c: char| c.is_ascii_uppercase())
+            && words.chars().all(|c| c.is_ascii_alphanumeric());
         assert!(pascal_case, "{name}");
         assert_eq!(name.ends_with('?'), state["Type"] == "Choice", "{name}");
     }
@@ -98,12 +119,18 @@ fn a_task_is_a_verb_and_its_object_and_a_choice_a_question() {
     for (name, task) in workflow.tasks() {
         let function = function_of(task);
         let verb = function.split('-').next().unwrap_or_default();
-        assert!(name.to_lowercase().starts_with(verb) && name.len() > verb.len(), "{name} says what {function} does");
+        assert!(
+            name.to_lowercase().starts_with(verb) && name.len() > verb.len(),
+            "{name} says what {function} does"
+        );
     }
 }
 
 #[test]
 fn templates_leave_jsonata_alone() {
     let workflow = Workflow::read();
-    assert!(!workflow.text.contains("%{"), "Terraform's templates read a per cent sign before a brace as their own");
+    assert!(
+        !workflow.text.contains("%{"),
+        "Terraform's templates read a per cent sign before a brace as their own"
+    );
 }

@@ -57,7 +57,8 @@ pub(crate) fn repository(path: &str) -> PathBuf {
 
 /// The table of functions.
 pub(crate) fn functions() -> BTreeMap<String, Function> {
-    let text = fs::read_to_string(repository("infra/modules/deployer/functions.yaml")).expect("the table of functions");
+    let text = fs::read_to_string(repository("infra/modules/deployer/functions.yaml"))
+        .expect("the table of functions");
     serde_saphyr::from_str(&text).expect("the table of functions is YAML")
 }
 
@@ -153,7 +154,10 @@ fn expressions(state: &Value) -> Vec<(&str, &str)> {
             Value::String(text) if text.starts_with("{%") => found.push((field, text)),
             Value::Array(values) => values.iter().for_each(|value| below(field, value, found)),
             Value::Object(fields) => {
-                fields.iter().filter(|(field, _)| *field != "ItemProcessor").for_each(|(field, value)| below(field, value, found));
+                fields
+                    .iter()
+                    .filter(|(field, _)| *field != "ItemProcessor")
+                    .for_each(|(field, value)| below(field, value, found));
             }
             _ => {}
         }

@@ -15,7 +15,10 @@ fn every_variable_is_assigned_on_every_way_to_its_use() {
     }
     for (name, state) in workflow.states() {
         for variable in expressions(state).into_iter().flat_map(|(_, expression)| variables(expression)) {
-            assert!(known[name].contains(variable), "{name} reads ${variable}, which some way to it has not assigned");
+            assert!(
+                known[name].contains(variable),
+                "{name} reads ${variable}, which some way to it has not assigned"
+            );
         }
     }
 }
@@ -44,7 +47,8 @@ fn known_in(level: &Level, before: BTreeSet<String>) -> BTreeMap<&str, BTreeSet<
 /// `$name`, where it is neither `$states` nor a function, which a parenthesis follows.
 fn variables(expression: &str) -> Vec<&str> {
     let names = expression.split('$').skip(1).map(|rest| (name_at(rest), rest));
-    let names = names.filter(|(name, rest)| !name.is_empty() && *name != "states" && !rest[name.len()..].starts_with('('));
+    let names = names
+        .filter(|(name, rest)| !name.is_empty() && *name != "states" && !rest[name.len()..].starts_with('('));
     names.map(|(name, _)| name).collect()
 }
 
@@ -54,7 +58,8 @@ fn no_variable_is_assigned_in_two_scopes() {
     // variables", scopes.
     let mut names = BTreeSet::new();
     for level in &Workflow::read().levels {
-        let assigned: BTreeSet<_> = level.states.values().flat_map(ways).flat_map(|way| way.assigned()).collect();
+        let assigned: BTreeSet<_> =
+            level.states.values().flat_map(ways).flat_map(|way| way.assigned()).collect();
         let twice: Vec<_> = names.intersection(&assigned).collect();
         assert!(twice.is_empty(), "{twice:?}");
         names.extend(assigned);

@@ -70,7 +70,10 @@ fn every_failure_after_a_change_leads_to_the_rollback() {
     let workflow = Workflow::read();
     let stage = workflow.stage();
     let changing = Parts::of(stage).changing;
-    assert!(["VerifyServices", "BakeStage", "StagePassed"].iter().all(|name| changing.contains(name)), "{changing:?}");
+    assert!(
+        ["VerifyServices", "BakeStage", "StagePassed"].iter().all(|name| changing.contains(name)),
+        "{changing:?}"
+    );
 
     for name in &changing {
         let state = stage.state(name);
@@ -82,7 +85,12 @@ fn every_failure_after_a_change_leads_to_the_rollback() {
             if way.caught.is_empty() {
                 assert!(changing.contains(way.to), "{name} leads to {}, where nothing has changed", way.to);
             } else {
-                assert!(way.to == "RollBack" || says_unchanged(&way), "{name} leads to {} after {:?}", way.to, way.caught);
+                assert!(
+                    way.to == "RollBack" || says_unchanged(&way),
+                    "{name} leads to {} after {:?}",
+                    way.to,
+                    way.caught
+                );
             }
         }
     }
@@ -93,7 +101,10 @@ fn no_failure_before_a_change_leads_to_the_rollback() {
     let workflow = Workflow::read();
     let stage = workflow.stage();
     let before = Parts::of(stage).before;
-    assert!(["CheckImageAgain", "SnapshotDatabase", "FailStage"].iter().all(|name| before.contains(name)), "{before:?}");
+    assert!(
+        ["CheckImageAgain", "SnapshotDatabase", "FailStage"].iter().all(|name| before.contains(name)),
+        "{before:?}"
+    );
     assert!(!before.contains("RollBack"), "{before:?}");
 
     for name in before.iter().filter(|name| **name != "FailStage") {
@@ -105,7 +116,12 @@ fn no_failure_before_a_change_leads_to_the_rollback() {
             if way.caught.is_empty() {
                 assert_ne!(way.to, "FailStage", "{name} went well");
             } else {
-                assert!(way.to == "FailStage" || is_restart(&way), "{name} leads to {} after {:?}", way.to, way.caught);
+                assert!(
+                    way.to == "FailStage" || is_restart(&way),
+                    "{name} leads to {} after {:?}",
+                    way.to,
+                    way.caught
+                );
             }
         }
     }
@@ -154,7 +170,9 @@ fn each_error_of_a_step_leads_where_the_protocol_says() {
             assert!(rollback.contains(name), "{name}");
             ["FailStage"; 3]
         };
-        for (error, to) in [(TaskError::Restart, restart), (TaskError::Unchanged, unchanged), (TaskError::Changed, changed)] {
+        for (error, to) in
+            [(TaskError::Restart, restart), (TaskError::Unchanged, unchanged), (TaskError::Changed, changed)]
+        {
             assert_eq!(handling(task, error.as_str()), Handling::GoesTo(to), "{name} and {error:?}");
         }
     }
@@ -182,7 +200,8 @@ fn a_stage_passes_the_gates_that_it_has_and_no_others() {
     let stage = workflow.stage();
     let fields = ["image_check", "approval", "snapshot", "migration", "bake"];
     for chosen in 0..1_u32 << fields.len() {
-        let has: BTreeSet<_> = (0..fields.len()).filter(|index| chosen >> index & 1 == 1).map(|index| fields[index]).collect();
+        let has: BTreeSet<_> =
+            (0..fields.len()).filter(|index| chosen >> index & 1 == 1).map(|index| fields[index]).collect();
         let all = |asked: &[&str]| asked.iter().all(|field| has.contains(field));
 
         let passed = good_way(stage, &has);
@@ -230,7 +249,11 @@ fn asked(rule: &Value) -> Option<&str> {
 fn a_choice_asks_only_what_the_stage_has() {
     for (name, state) in Workflow::read().states() {
         for rule in rules(state, "Choices") {
-            assert!(asked(rule).is_some_and(|field| field == super::name_at(field)), "{name} asks {}", rule["Condition"]);
+            assert!(
+                asked(rule).is_some_and(|field| field == super::name_at(field)),
+                "{name} asks {}",
+                rule["Condition"]
+            );
         }
     }
 }
@@ -249,11 +272,19 @@ fn no_stage_passes_that_was_not_verified() {
 fn every_end_of_a_release_is_finished() {
     let workflow = Workflow::read();
     let outside = workflow.outside();
-    for (name, state) in outside.states.iter().filter(|(name, state)| *name != "FinishRelease" && !ways(state).is_empty()) {
+    for (name, state) in
+        outside.states.iter().filter(|(name, state)| *name != "FinishRelease" && !ways(state).is_empty())
+    {
         assert_eq!(handling(state, "States.Anything"), Handling::GoesTo("FinishRelease"), "{name}");
     }
     let without = outside.reached(&[&outside.start], |way| way.to != "FinishRelease");
-    let ended: Vec<_> = without.into_iter().filter(|name| *name != "FinishRelease" && outside.ways(name).is_empty()).collect();
+    let ended: Vec<_> = without
+        .into_iter()
+        .filter(|name| *name != "FinishRelease" && outside.ways(name).is_empty())
+        .collect();
     assert_eq!(ended, Vec::<&str>::new(), "the execution ends before FinishRelease");
-    assert_eq!(handling(outside.state("FinishRelease"), "States.Anything"), Handling::GoesTo("NotificationFailed"));
+    assert_eq!(
+        handling(outside.state("FinishRelease"), "States.Anything"),
+        Handling::GoesTo("NotificationFailed")
+    );
 }

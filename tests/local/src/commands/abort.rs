@@ -32,7 +32,10 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
     let execution = match (&arguments.release, running.as_slice()) {
         (Some(release), running) => match running.iter().find(|execution| execution.name == *release) {
             Some(execution) => execution,
-            None => bail!("no release {release} runs; those that do: {}", if names.is_empty() { "none".into() } else { names.join(", ") }),
+            None => bail!(
+                "no release {release} runs; those that do: {}",
+                if names.is_empty() { "none".into() } else { names.join(", ") }
+            ),
         },
         (None, [only]) => only,
         (None, []) => bail!("no release runs"),
@@ -40,7 +43,12 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
     };
     heading(format!("Aborting {}", execution.name));
     println!("{}", consequence(&releases::steps(cloud.sdk(), &execution.arn).await?));
-    requests::put(cloud.sdk(), "Abort Requested", &json!({ "release": execution.name, "reason": arguments.reason })).await?;
+    requests::put(
+        cloud.sdk(),
+        "Abort Requested",
+        &json!({ "release": execution.name, "reason": arguments.reason }),
+    )
+    .await?;
     let ended = cloud.wait_until_ended(&execution.arn, PATIENCE).await?;
     println!("{}: {}", ended.outcome().unwrap_or("It failed"), ended.reason().unwrap_or_default());
     Ok(())
@@ -67,15 +75,22 @@ fn consequence(steps: &[Step]) -> String {
             _ => {}
         }
     }
-    let mut words: Vec<_> = passed.into_iter().map(|stage| format!("{stage} is through, and keeps the image.")).collect();
+    let mut words: Vec<_> =
+        passed.into_iter().map(|stage| format!("{stage} is through, and keeps the image.")).collect();
     match (stage, progress) {
         (None, _) if words.is_empty() => words.push("No stage has begun to change.".to_owned()),
         (None, _) => {}
-        (Some(stage), Progress::Unchanged) => words.push(format!("{stage} has not begun to change, and stays as it is.")),
-        (Some(stage), Progress::Changing) => {
-            words.push(format!("{stage} has begun to change: it is rolled back, and the image is quarantined."));
+        (Some(stage), Progress::Unchanged) => {
+            words.push(format!("{stage} has not begun to change, and stays as it is."));
         }
-        (Some(stage), Progress::RollingBack) => words.push(format!("{stage} is already being rolled back; that goes on.")),
+        (Some(stage), Progress::Changing) => {
+            words.push(format!(
+                "{stage} has begun to change: it is rolled back, and the image is quarantined."
+            ));
+        }
+        (Some(stage), Progress::RollingBack) => {
+            words.push(format!("{stage} is already being rolled back; that goes on."));
+        }
     }
     words.join("\n")
 }
@@ -107,8 +122,11 @@ mod tests {
         let rolling_back = [&staging[..], &[("RollBack", None)]].concat();
         assert_eq!(consequence(&steps(&rolling_back)), "staging is already being rolled back; that goes on.");
 
-        let production =
-            [&staging[..], &[("StagePassed", None), ("CaptureBaseline", Some("production")), ("RequestApproval", None)]].concat();
+        let production = [
+            &staging[..],
+            &[("StagePassed", None), ("CaptureBaseline", Some("production")), ("RequestApproval", None)],
+        ]
+        .concat();
         assert_eq!(
             consequence(&steps(&production)),
             "staging is through, and keeps the image.\nproduction has not begun to change, and stays as it is."

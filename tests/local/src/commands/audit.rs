@@ -29,13 +29,20 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<()> {
     let Arguments { application, file, contains } = arguments;
-    let chain = match file {
-        Some(file) => exported(&fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?)
-            .with_context(|| format!("{} is not what `aws dynamodb query` prints of AUDIT#{application}", file.display()))?,
-        None => history::audit(Cloud::attach(settings).await?.sdk(), application).await?,
-    };
+    let chain =
+        match file {
+            Some(file) => exported(
+                &fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?,
+            )
+            .with_context(|| {
+                format!("{} is not what `aws dynamodb query` prints of AUDIT#{application}", file.display())
+            })?,
+            None => history::audit(Cloud::attach(settings).await?.sdk(), application).await?,
+        };
     if let Some(hash) = contains.as_ref().filter(|hash| !chain.iter().any(|sealed| sealed.hash == **hash)) {
-        bail!("the audit of {application} has no entry {hash}: entries were taken out, or it is another application's");
+        bail!(
+            "the audit of {application} has no entry {hash}: entries were taken out, or it is another application's"
+        );
     }
     let entries = audit::read(&chain)?;
     if entries.is_empty() {
@@ -75,21 +82,37 @@ fn exported(json: &str) -> anyhow::Result<Vec<Sealed>> {
 fn listing(application: &str, entries: &[Entry], chain: &[Sealed]) -> String {
     let mut text = format!("\nThe audit of {application}\n");
     for entry in entries {
-        let person = entry.person.as_ref().map_or_else(String::new, |person| format!("  link issued to {person}"));
+        let person =
+            entry.person.as_ref().map_or_else(String::new, |person| format!("  link issued to {person}"));
         let words = if entry.words.is_empty() { String::new() } else { format!("  {}", entry.words) };
-        let line =
-            format!("  {:>5}  {:.0}  {:<10}  {}{person}{words}", entry.sequence, entry.at, entry.what.as_str(), entry.approval.as_str());
+        let line = format!(
+            "  {:>5}  {:.0}  {:<10}  {}{person}{words}",
+            entry.sequence,
+            entry.at,
+            entry.what.as_str(),
+            entry.approval.as_str()
+        );
         // Writing to a string does not fail.
         let _ = writeln!(text, "{line}");
     }
     text.push_str("\nWhat was let in, and by whom\n");
     let used: Vec<_> = entries.iter().filter(|entry| entry.what == What::Used).collect();
     for entry in &used {
-        let _ =
-            writeln!(text, "  {:.0}  {}\n    image     {}\n    deployed  {}", entry.at, entry.approval.as_str(), entry.digest, entry.words);
+        let _ = writeln!(
+            text,
+            "  {:.0}  {}\n    image     {}\n    deployed  {}",
+            entry.at,
+            entry.approval.as_str(),
+            entry.digest,
+            entry.words
+        );
         for yes in entries.iter().filter(|yes| yes.what == What::Approved && yes.approval == entry.approval) {
             let person = yes.person.as_ref().map_or("nobody", |person| person.as_str());
-            let _ = writeln!(text, "    approved  by the link issued to {person}, {:.0}, entry {}", yes.at, yes.sequence);
+            let _ = writeln!(
+                text,
+                "    approved  by the link issued to {person}, {:.0}, entry {}",
+                yes.at, yes.sequence
+            );
         }
     }
     if used.is_empty() {

@@ -97,8 +97,14 @@ pub(super) async fn show(cloud: &Cloud, approve: bool) -> anyhow::Result<()> {
         if approve { "" } else { ", with your decision" }
     ));
     // Not for version 1: unpacking a function takes MiniStack longer than a cold start takes on AWS.
-    ensure!(second.to_staging.is_some_and(|latency| latency < 2_000), "staging's UpdateService came later than 2 s after the push");
-    ensure!(!approve || second.took < Duration::from_secs(30), "a release with an immediate decision took longer than 30 s");
+    ensure!(
+        second.to_staging.is_some_and(|latency| latency < 2_000),
+        "staging's UpdateService came later than 2 s after the push"
+    );
+    ensure!(
+        !approve || second.took < Duration::from_secs(30),
+        "a release with an immediate decision took longer than 30 s"
+    );
     Ok(())
 }
 
@@ -132,7 +138,11 @@ async fn release(cloud: &Cloud, options: &PushOptions, decider: Decider) -> anyh
     loop {
         let patience = if asked.is_some() && decider == Decider::Person { PERSON } else { PATIENCE };
         if started.elapsed() > patience {
-            bail!("the release did not end within {}; its last step is {}", Seconds(patience), following.running());
+            bail!(
+                "the release did not end within {}; its last step is {}",
+                Seconds(patience),
+                following.running()
+            );
         }
         following.look(cloud, &execution).await?;
         if !execution.is_running() {
@@ -234,7 +244,9 @@ async fn to_staging(cloud: &Cloud, pushed: &Pushed, before: u64) -> anyhow::Resu
     let trace = cloud.wire().trace(before).await?;
     let update = trace.iter().find(|entry| {
         entry.call().is_some_and(|call| {
-            call.caller == "deploy-services" && call.operation == "ecs:UpdateService" && call.subject.starts_with("staging")
+            call.caller == "deploy-services"
+                && call.operation == "ecs:UpdateService"
+                && call.subject.starts_with("staging")
         })
     });
     Ok(update.map(|update| update.at.as_millisecond() - pushed.at))
@@ -250,14 +262,24 @@ async fn expect_released(cloud: &Cloud, report: &Report, version: &str) -> anyho
     );
     let answer = cloud.get("production", "/version").await?;
     note(format!("{outcome}; production's load balancer answers {} {}", answer.status, answer.body.trim()));
-    ensure!(answer.status == 200 && answer.body.contains(version), "production does not answer with {version}");
+    ensure!(
+        answer.status == 200 && answer.body.contains(version),
+        "production does not answer with {version}"
+    );
     Ok(())
 }
 
 async fn expect_stopped(cloud: &Cloud, report: &Report) -> anyhow::Result<()> {
     let outcome = report.execution.outcome().unwrap_or_default();
-    note(format!("{outcome} in {}: {}", report.execution.stage().unwrap_or("?"), report.execution.reason().unwrap_or_default()));
-    ensure!(outcome == "ROLLED_BACK" && report.execution.stage() == Some("staging"), "the broken version was not stopped in staging");
+    note(format!(
+        "{outcome} in {}: {}",
+        report.execution.stage().unwrap_or("?"),
+        report.execution.reason().unwrap_or_default()
+    ));
+    ensure!(
+        outcome == "ROLLED_BACK" && report.execution.stage() == Some("staging"),
+        "the broken version was not stopped in staging"
+    );
     for stage in ["staging", "production"] {
         let answer = cloud.get(stage, "/version").await?;
         note(format!("{stage}'s load balancer answers {} {}", answer.status, answer.body.trim()));

@@ -6,8 +6,10 @@ use crate::{Cloud, Settings, client, environment::Environment, functions};
 
 pub(super) async fn run(settings: &Settings) -> anyhow::Result<()> {
     let cloud = Cloud::attach(settings).await?;
-    let mut variables: BTreeMap<String, String> =
-        client::variables(cloud.endpoint()).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let mut variables: BTreeMap<String, String> = client::variables(cloud.endpoint())
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
     variables.extend(of_functions(settings, &cloud).await?);
     for (name, value) in variables {
         println!("export {name}='{}'", value.replace('\'', r"'\''"));
@@ -22,7 +24,8 @@ async fn of_functions(settings: &Settings, cloud: &Cloud) -> anyhow::Result<BTre
     let lambda = aws_sdk_lambda::Client::new(cloud.sdk());
     let mut variables = BTreeMap::new();
     for function in functions::names(settings)? {
-        let answer = lambda.get_function_configuration().function_name(format!("slipway-{function}")).send().await?;
+        let answer =
+            lambda.get_function_configuration().function_name(format!("slipway-{function}")).send().await?;
         let configured = answer.environment().and_then(|environment| environment.variables());
         variables.extend(configured.cloned().unwrap_or_default());
     }

@@ -54,10 +54,14 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
 /// The timeline of a release.
 fn one(past: &Past, events: &[TimelineEvent]) -> String {
     let release = &past.started.release;
-    let mut text = format!("\n{} {}\n  Release  {}\n  Image    {}\n\n", release.application, release.image.tag, release.id, release.image);
+    let mut text = format!(
+        "\n{} {}\n  Release  {}\n  Image    {}\n\n",
+        release.application, release.image.tag, release.id, release.image
+    );
     let mut before = None;
     for TimelineEvent { at, stage, words, .. } in events {
-        let since = before.map_or_else(String::new, |before| format!("+{:.1} s", at.duration_since(before).as_secs_f64()));
+        let since = before
+            .map_or_else(String::new, |before| format!("+{:.1} s", at.duration_since(before).as_secs_f64()));
         before = Some(*at);
         let stage = stage.as_ref().map_or("", |stage| stage.as_str());
         let _ = writeln!(text, "  {}  {since:>10}  {stage:<11} {words}", at.strftime("%Y-%m-%d %H:%M:%S"));
@@ -70,8 +74,11 @@ fn one(past: &Past, events: &[TimelineEvent]) -> String {
 
 /// The application's figures over all its releases, in words.
 fn figures(history: &History) -> String {
-    let lead = history.lead_time().map(|time| format!("  From push to production: {:.0} s in the middle.", time.as_secs_f64()));
-    let failures = history.change_failure_rate().map(|rate| format!("  Changes that failed: {:.0} %.", rate * 100.0));
+    let lead = history
+        .lead_time()
+        .map(|time| format!("  From push to production: {:.0} s in the middle.", time.as_secs_f64()));
+    let failures =
+        history.change_failure_rate().map(|rate| format!("  Changes that failed: {:.0} %.", rate * 100.0));
     lead.into_iter().chain(failures).fold(String::new(), |text, line| text + &line + "\n")
 }
 
@@ -84,7 +91,8 @@ fn list(history: &History) -> String {
         let reason = short(reason);
         let asked = asked(past);
         let (at, tag, digest) = (past.started.at, &image.tag, image.digest.short());
-        let line = format!("  {at:.0}  {tag:<14} {digest}  {outcome:<11} {stage:<11} {quarantined}{reason}{asked}");
+        let line =
+            format!("  {at:.0}  {tag:<14} {digest}  {outcome:<11} {stage:<11} {quarantined}{reason}{asked}");
         // Writing to a string does not fail.
         let _ = writeln!(text, "{}", line.trim_end());
         text
@@ -139,12 +147,16 @@ mod tests {
     use super::*;
 
     fn past(tag: &str, ended: serde_json::Value) -> Past {
-        let image = json!({ "repository": "web", "digest": format!("sha256:{}", "a1".repeat(32)), "tag": tag });
+        let image =
+            json!({ "repository": "web", "digest": format!("sha256:{}", "a1".repeat(32)), "tag": tag });
         let started = json!({
             "release": { "id": format!("web-{tag}"), "application": "web", "image": image },
             "at": "2026-11-20T08:00:00Z", "pushed_at": "2026-11-20T08:00:00Z",
         });
-        Past { started: serde_json::from_value(started).expect("it fits"), ended: serde_json::from_value(ended).expect("it fits") }
+        Past {
+            started: serde_json::from_value(started).expect("it fits"),
+            ended: serde_json::from_value(ended).expect("it fits"),
+        }
     }
 
     #[test]
@@ -155,8 +167,7 @@ mod tests {
 
     #[test]
     fn a_line_says_how_a_release_ended_or_that_it_runs_or_waits() {
-        let failed =
-            json!({ "ending": { "outcome": "FAILED", "stage": "staging", "reason": "no image\nmore" }, "at": "2026-11-20T08:01:00Z" });
+        let failed = json!({ "ending": { "outcome": "FAILED", "stage": "staging", "reason": "no image\nmore" }, "at": "2026-11-20T08:01:00Z" });
         let mut again = past("v1", json!(null));
         again.started.asked = Some(Asked { by: "ana".into(), reason: "v2 is slow".into() });
         let holder = json!({ "generation": 2, "holder": { "release": "web-v2", "lease_until": "2026-11-20T08:01:00Z" } });

@@ -32,7 +32,9 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
 
 /// Prints a mail as a mail program shows it.
 pub(super) fn show(mail: &Mail) {
-    let at = jiff::Timestamp::from_millisecond(mail.at).map(|at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()).unwrap_or_default();
+    let at = jiff::Timestamp::from_millisecond(mail.at)
+        .map(|at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
+        .unwrap_or_default();
     println!();
     println!("    To:      {}", mail.to);
     println!("    Subject: {}", mail.subject);

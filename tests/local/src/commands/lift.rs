@@ -35,7 +35,11 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
     requests::put(cloud.sdk(), "Quarantine Lift Requested", &detail).await?;
     for _ in 0..LOOKS {
         if History::read(cloud.sdk(), application).await?.allow(&image).is_ok() {
-            println!("{} ({}) may be released again. Nothing is released by that alone:", image.tag, image.digest.short());
+            println!(
+                "{} ({}) may be released again. Nothing is released by that alone:",
+                image.tag,
+                image.digest.short()
+            );
             note(format!("cargo local release {}", image.tag));
             return Ok(());
         }

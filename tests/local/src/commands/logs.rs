@@ -45,7 +45,8 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
         }
         lines.sort_by_key(|line| line.at);
         for line in unseen(&mut shown, lines) {
-            let of_lambda = ["START ", "END ", "REPORT ", "INIT_START "].iter().any(|word| line.text.starts_with(word));
+            let of_lambda =
+                ["START ", "END ", "REPORT ", "INIT_START "].iter().any(|word| line.text.starts_with(word));
             if !of_lambda || arguments.all {
                 println!("{:<18} {}", line.function, line.text.trim_end());
             }
@@ -77,7 +78,8 @@ fn unseen(seen: &mut HashSet<(Line, u32)>, lines: Vec<Line>) -> Vec<Line> {
 
 async fn groups(logs: &Client, function: Option<&str>) -> anyhow::Result<Vec<String>> {
     let answer = logs.describe_log_groups().log_group_name_prefix(PREFIX).send().await?;
-    let all: Vec<String> = answer.log_groups().iter().filter_map(|group| group.log_group_name().map(str::to_owned)).collect();
+    let all: Vec<String> =
+        answer.log_groups().iter().filter_map(|group| group.log_group_name().map(str::to_owned)).collect();
     let Some(function) = function else {
         return Ok(all);
     };

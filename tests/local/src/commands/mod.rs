@@ -143,7 +143,10 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<()> {
         Command::Serve { port, quick } => {
             tracing_subscriber::fmt()
                 .with_ansi(false)
-                .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn,slipway_local=info".into()))
+                .with_env_filter(
+                    tracing_subscriber::EnvFilter::try_from_default_env()
+                        .unwrap_or_else(|_| "warn,slipway_local=info".into()),
+                )
                 .init();
             serve::serve(&settings, port, Pace::quick(quick)).await
         }

@@ -10,7 +10,8 @@ pub(super) async fn run(settings: &Settings) -> anyhow::Result<()> {
     let cloud = Cloud::attach(settings).await?;
     let lambda = aws_sdk_lambda::Client::new(cloud.sdk());
     let answer = lambda.invoke().function_name("slipway-reconcile").payload(Blob::new("{}")).send().await?;
-    let body: Value = serde_json::from_slice(answer.payload().context("the reconciler answered nothing")?.as_ref())?;
+    let body: Value =
+        serde_json::from_slice(answer.payload().context("the reconciler answered nothing")?.as_ref())?;
     if answer.function_error().is_some() {
         bail!("the reconciler failed: {body}");
     }

@@ -111,12 +111,21 @@ async fn ask(
         tokio::time::sleep(Duration::from_millis(100)).await;
     };
     match stage {
-        Some(stage) => println!("The release {} has begun. It changes {stage} alone, with every gate but its alarms.", release.name),
-        None => println!("The release {} has begun. It goes through every stage and gate, like a push.", release.name),
+        Some(stage) => println!(
+            "The release {} has begun. It changes {stage} alone, with every gate but its alarms.",
+            release.name
+        ),
+        None => println!(
+            "The release {} has begun. It goes through every stage and gate, like a push.",
+            release.name
+        ),
     }
     let lock = History::read(cloud.sdk(), application).await?.lock;
     if let Some(holder) = lock.holder.filter(|holder| holder.release.as_str() != release.name) {
-        note(format!("{} has the lock, and finishes the stage that it changes first. To roll that back at once:", holder.release));
+        note(format!(
+            "{} has the lock, and finishes the stage that it changes first. To roll that back at once:",
+            holder.release
+        ));
         note(format!("cargo local abort {}", holder.release));
     }
     note("cargo local inbox     shows the mail that asks for the approval");

@@ -24,12 +24,16 @@ pub(super) struct Arguments {
 pub(super) async fn run(settings: &Settings, arguments: Arguments) -> anyhow::Result<()> {
     let digest = arguments.digest.rsplit('@').next().unwrap_or_default().to_owned();
     if !digest.starts_with("sha256:") {
-        bail!("`{}` is no digest: write sha256:…, as `cargo local push` shows it behind the @", arguments.digest);
+        bail!(
+            "`{}` is no digest: write sha256:…, as `cargo local push` shows it behind the @",
+            arguments.digest
+        );
     }
     let mut findings = Vec::with_capacity(arguments.findings.len());
     for finding in &arguments.findings {
-        let (name, severity) =
-            finding.split_once('=').with_context(|| format!("`{finding}` has no severity: write CVE-2026-12345=HIGH"))?;
+        let (name, severity) = finding
+            .split_once('=')
+            .with_context(|| format!("`{finding}` has no severity: write CVE-2026-12345=HIGH"))?;
         if Severity::of(severity) == Severity::Unknown {
             bail!("`{severity}` is no severity: write INFORMATIONAL, LOW, MEDIUM, HIGH or CRITICAL");
         }

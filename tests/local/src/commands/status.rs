@@ -40,12 +40,19 @@ pub(super) async fn run(settings: &Settings) -> anyhow::Result<()> {
 
 /// The applications that are configured.
 async fn applications(cloud: &Cloud) -> anyhow::Result<Vec<Value>> {
-    let answer =
-        aws_sdk_ssm::Client::new(cloud.sdk()).get_parameters_by_path().path("/slipway/applications").recursive(true).send().await?;
+    let answer = aws_sdk_ssm::Client::new(cloud.sdk())
+        .get_parameters_by_path()
+        .path("/slipway/applications")
+        .recursive(true)
+        .send()
+        .await?;
     answer
         .parameters()
         .iter()
-        .map(|parameter| serde_json::from_str(parameter.value().unwrap_or_default()).context("an application's configuration is not JSON"))
+        .map(|parameter| {
+            serde_json::from_str(parameter.value().unwrap_or_default())
+                .context("an application's configuration is not JSON")
+        })
         .collect()
 }
 
@@ -66,7 +73,11 @@ async fn show_stage(cloud: &Cloud, stage: &Value) -> anyhow::Result<()> {
 
 async fn show_service(cloud: &Cloud, stage: &str, service: &Service) -> anyhow::Result<()> {
     let definition = service.task_definition().unwrap_or_default();
-    let answer = aws_sdk_ecs::Client::new(cloud.sdk()).describe_task_definition().task_definition(definition).send().await?;
+    let answer = aws_sdk_ecs::Client::new(cloud.sdk())
+        .describe_task_definition()
+        .task_definition(definition)
+        .send()
+        .await?;
     let image = answer
         .task_definition()
         .and_then(|definition| definition.container_definitions().first())
@@ -95,7 +106,13 @@ async fn in_words(cloud: &Cloud, image: &str) -> anyhow::Result<String> {
         .image_ids(aws_sdk_ecr::types::ImageIdentifier::builder().image_digest(digest).build())
         .send()
         .await?;
-    let tags = answer.image_details().iter().flat_map(|image| image.image_tags()).cloned().collect::<Vec<_>>().join(", ");
+    let tags = answer
+        .image_details()
+        .iter()
+        .flat_map(|image| image.image_tags())
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
     let short = digest.get(..19).unwrap_or(digest);
     Ok(format!("{repository}@{short}… ({tags})"))
 }

@@ -137,7 +137,9 @@ async fn run_group(group: Group, settings: &Settings, cloud: &Cloud) -> anyhow::
                 .current_dir(settings.repository.join("infra"));
             process::run_shown(&mut command).await
         }
-        Group::TerraformValidate => Terraform::prepare(settings, cloud.endpoint()).await?.show(["validate", "-no-color"]).await,
+        Group::TerraformValidate => {
+            Terraform::prepare(settings, cloud.endpoint()).await?.show(["validate", "-no-color"]).await
+        }
         Group::TerraformTest => Terraform::prepare(settings, cloud.endpoint()).await?.test().await,
         Group::TerraformRules => {
             let mut readmes = Command::new(Environment::made(settings).program("python"));
@@ -158,7 +160,10 @@ async fn run_group(group: Group, settings: &Settings, cloud: &Cloud) -> anyhow::
         }
         Group::Workspace => {
             let mut cargo = Command::new("cargo");
-            cargo.args(["test", "--workspace"]).env("SLIPWAY_LOCAL", &settings.state).current_dir(&settings.repository);
+            cargo
+                .args(["test", "--workspace"])
+                .env("SLIPWAY_LOCAL", &settings.state)
+                .current_dir(&settings.repository);
             process::run_shown(&mut cargo).await
         }
     }
@@ -189,7 +194,8 @@ fn summarize(ended: &[Ended]) -> anyhow::Result<()> {
         let sign = if group.outcome.is_ok() { '✓' } else { '✗' };
         println!("  {sign} {:<40} {:>12}", group.name, Seconds(group.took));
     }
-    let failed: Vec<_> = ended.iter().filter(|group| group.outcome.is_err()).map(|group| group.name).collect();
+    let failed: Vec<_> =
+        ended.iter().filter(|group| group.outcome.is_err()).map(|group| group.name).collect();
     println!("\n{} passed, {} failed", ended.len() - failed.len(), failed.len());
     if !failed.is_empty() {
         bail!("failed: {}", failed.join(", "));

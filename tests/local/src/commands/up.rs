@@ -54,7 +54,10 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
 pub async fn bring_up(settings: &Settings, port: u16, pace: Pace) -> anyhow::Result<Cloud> {
     let state = StateFolder::new(&settings.state);
     if state.is_supervised() {
-        bail!("a local cloud already runs (its state is in {}): use it, or stop it with `cargo local down`", settings.state.display());
+        bail!(
+            "a local cloud already runs (its state is in {}): use it, or stop it with `cargo local down`",
+            settings.state.display()
+        );
     }
     // What a cloud that died left behind.
     take_down(settings).await?;
@@ -76,7 +79,9 @@ pub async fn bring_up(settings: &Settings, port: u16, pace: Pace) -> anyhow::Res
     match attempt().await {
         Err(error) if met_itself(&error) => {
             note(format!("{error:#}"));
-            note("Terraform's provider lost an answer, called again and met what its first call had made: once more from nothing");
+            note(
+                "Terraform's provider lost an answer, called again and met what its first call had made: once more from nothing",
+            );
             attempt().await
         }
         outcome => outcome,
@@ -87,7 +92,9 @@ pub async fn bring_up(settings: &Settings, port: u16, pace: Pace) -> anyhow::Res
 fn met_itself(error: &anyhow::Error) -> bool {
     let text = format!("{error:#}");
     text.contains("terraform apply")
-        && ["AlreadyExists", "already exists", "Duplicate", "not idempotent"].iter().any(|word| text.contains(word))
+        && ["AlreadyExists", "already exists", "Duplicate", "not idempotent"]
+            .iter()
+            .any(|word| text.contains(word))
 }
 
 async fn set_up(settings: &Settings, port: u16, pace: Pace) -> anyhow::Result<Cloud> {
@@ -163,7 +170,9 @@ mod tests {
 
     #[test]
     fn only_a_call_that_met_its_own_first_try_is_made_again_from_nothing() {
-        let failed = |text: &str| anyhow::anyhow!("`terraform apply` failed (exit status: 1); its output is in a file\n{text}");
+        let failed = |text: &str| {
+            anyhow::anyhow!("`terraform apply` failed (exit status: 1); its output is in a file\n{text}")
+        };
 
         assert!(met_itself(&failed("EntityAlreadyExists: Role with name slipway-schedule already exists.")));
         assert!(met_itself(&failed("DuplicateLoadBalancerName: A load balancer with that name exists")));

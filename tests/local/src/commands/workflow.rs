@@ -41,7 +41,10 @@ mod tests {
         let json = as_json("A: &a\n  Resource: arn:${partition}:states\nB: *a\n").expect("it is YAML");
 
         let resource = json!({ "Resource": "arn:${partition}:states" });
-        assert_eq!(serde_json::from_str::<Value>(&json).expect("it is JSON"), json!({ "A": resource, "B": resource }));
+        assert_eq!(
+            serde_json::from_str::<Value>(&json).expect("it is JSON"),
+            json!({ "A": resource, "B": resource })
+        );
     }
 
     #[test]

@@ -84,14 +84,16 @@ async fn answer(Extracted(shared): Extracted<Arc<Shared>>, request: Request) -> 
         Ok(body) => body,
         Err(error) => return Refusal::bad_request(error.to_string()).into_response(),
     };
-    let answer = dispatch(&shared, &head.method, &head.uri, &body).await.unwrap_or_else(IntoResponse::into_response);
+    let answer =
+        dispatch(&shared, &head.method, &head.uri, &body).await.unwrap_or_else(IntoResponse::into_response);
     tracing::debug!(method = %head.method, uri = %head.uri, status = answer.status().as_u16(), "container engine");
     answer
 }
 
 async fn dispatch(shared: &Arc<Shared>, method: &Method, uri: &Uri, body: &Bytes) -> Answer {
     let query = Query::of(uri);
-    let path: Vec<String> = uri.path().split('/').filter(|segment| !segment.is_empty()).map(decoded).collect();
+    let path: Vec<String> =
+        uri.path().split('/').filter(|segment| !segment.is_empty()).map(decoded).collect();
     let mut path: Vec<&str> = path.iter().map(String::as_str).collect();
     if path.first().is_some_and(|first| is_version(first)) {
         path.remove(0);
@@ -113,7 +115,9 @@ async fn dispatch(shared: &Arc<Shared>, method: &Method, uri: &Uri, body: &Bytes
 
         ("GET", ["containers", "json"]) => list_containers(shared, &query),
         ("POST", ["containers", "create"]) => create_container(shared, &query, body),
-        ("GET", ["containers", id, "json"]) => Ok(Json(inspect_container(&*find(shared, id)?)).into_response()),
+        ("GET", ["containers", id, "json"]) => {
+            Ok(Json(inspect_container(&*find(shared, id)?)).into_response())
+        }
         ("POST", ["containers", id, "start"]) => start_container(shared, id).await,
         ("POST", ["containers", id, "stop"]) => stop_container(shared, id, &query).await,
         ("POST", ["containers", id, "kill"]) => kill_container(shared, id, &query),
@@ -129,7 +133,10 @@ async fn dispatch(shared: &Arc<Shared>, method: &Method, uri: &Uri, body: &Bytes
         ("GET", ["networks", other]) => Err(Refusal::not_found(format!("network {other} not found"))),
         ("GET", ["volumes"]) => Ok(Json(json!({ "Volumes": [], "Warnings": null })).into_response()),
         ("GET", ["volumes", other]) => Err(Refusal::not_found(format!("get {other}: no such volume"))),
-        _ => Err(Refusal(StatusCode::NOT_IMPLEMENTED, format!("this engine does not do {method} {}", uri.path()))),
+        _ => Err(Refusal(
+            StatusCode::NOT_IMPLEMENTED,
+            format!("this engine does not do {method} {}", uri.path()),
+        )),
     }
 }
 
@@ -140,7 +147,9 @@ fn is_version(segment: &str) -> bool {
 fn decoded(segment: &str) -> String {
     // The form's decoder reads `+` as a space, a path does not.
     let pair = format!("={}", segment.replace('+', "%2B"));
-    url::form_urlencoded::parse(pair.as_bytes()).next().map_or_else(String::new, |(_, value)| value.into_owned())
+    url::form_urlencoded::parse(pair.as_bytes())
+        .next()
+        .map_or_else(String::new, |(_, value)| value.into_owned())
 }
 
 /// The parameters of a request.
@@ -223,8 +232,10 @@ async fn pull_image(shared: &Shared, query: &Query) -> Answer {
         None => repository.to_owned(),
     };
     let image = shared.images.pull(&name).await?;
-    let progress =
-        [json!({ "status": format!("Digest: {}", image.id) }), json!({ "status": format!("Status: Image is up to date for {name}") })];
+    let progress = [
+        json!({ "status": format!("Digest: {}", image.id) }),
+        json!({ "status": format!("Status: Image is up to date for {name}") }),
+    ];
     let lines: Vec<io::Result<String>> = progress.map(|line| Ok(format!("{line}\r\n"))).into();
     Ok((
         [(CONTENT_TYPE, "application/json")],
@@ -360,8 +371,8 @@ fn find(shared: &Shared, id: &str) -> Result<Arc<Container>, Refusal> {
 }
 
 fn create_container(shared: &Shared, query: &Query, body: &Bytes) -> Answer {
-    let asked: Creation =
-        serde_json::from_slice(body).map_err(|error| Refusal::bad_request(format!("the container does not parse: {error}")))?;
+    let asked: Creation = serde_json::from_slice(body)
+        .map_err(|error| Refusal::bad_request(format!("the container does not parse: {error}")))?;
     let image = find_image(shared, &asked.image)?;
     let name = query.get("name").map(|name| name.trim_start_matches('/'));
     let this_machine = asked.host_config.extra_hosts.iter().filter_map(|host| {
@@ -412,7 +423,9 @@ async fn start_container(shared: &Shared, id: &str) -> Answer {
 
 async fn stop_container(shared: &Shared, id: &str, query: &Query) -> Answer {
     let within = match query.get("t") {
-        Some(seconds) => seconds.parse().map_err(|_| Refusal::bad_request(format!("`t` is not a number: {seconds}")))?,
+        Some(seconds) => {
+            seconds.parse().map_err(|_| Refusal::bad_request(format!("`t` is not a number: {seconds}")))?
+        }
         None => STOP_WITHIN_SECONDS,
     };
     let ran = find(shared, id)?.stop(Duration::from_secs(within)).await;
@@ -421,7 +434,9 @@ async fn stop_container(shared: &Shared, id: &str, query: &Query) -> Answer {
 
 fn kill_container(shared: &Shared, id: &str, query: &Query) -> Answer {
     let signal = match query.get("signal") {
-        Some(name) => parse_signal(name).ok_or_else(|| Refusal::bad_request(format!("Invalid signal: {name}")))?,
+        Some(name) => {
+            parse_signal(name).ok_or_else(|| Refusal::bad_request(format!("Invalid signal: {name}")))?
+        }
         None => Signal::SIGKILL,
     };
     if find(shared, id)?.signal(signal) {
@@ -464,8 +479,10 @@ fn inspect_container(container: &Container) -> Value {
         State::Running { address, process, .. } => (address.to_string(), process.as_raw()),
         _ => (String::new(), 0),
     };
-    let ports: BTreeMap<_, _> = container.exposed_ports().into_iter().map(|port| (port, Value::Null)).collect();
-    let environment: Vec<_> = container.environment().into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let ports: BTreeMap<_, _> =
+        container.exposed_ports().into_iter().map(|port| (port, Value::Null)).collect();
+    let environment: Vec<_> =
+        container.environment().into_iter().map(|(name, value)| format!("{name}={value}")).collect();
     json!({
         "Id": container.id,
         "Name": format!("/{}", container.name),
@@ -622,7 +639,10 @@ impl Filters {
             None => labels.contains_key(wanted),
         };
         self.label.as_ref().is_none_or(|values| values.all(has_label))
-            && self.name.as_ref().is_none_or(|values| values.any(|name| container.name.contains(name.trim_start_matches('/'))))
+            && self
+                .name
+                .as_ref()
+                .is_none_or(|values| values.any(|name| container.name.contains(name.trim_start_matches('/'))))
             && self.id.as_ref().is_none_or(|values| values.any(|id| container.id.starts_with(id)))
             && self.status.as_ref().is_none_or(|values| values.any(|wanted| wanted == status(container)))
     }
@@ -632,15 +652,24 @@ impl Filters {
 
 fn read_logs(shared: &Shared, id: &str, query: &Query) -> Answer {
     let container = find(shared, id)?;
-    let wanted = Wanted { streams: [query.is_set("stdout"), query.is_set("stderr")], times: query.is_set("timestamps") };
+    let wanted = Wanted {
+        streams: [query.is_set("stdout"), query.is_set("stderr")],
+        times: query.is_set("timestamps"),
+    };
     if wanted.streams == [false, false] {
         return Err(Refusal::bad_request("Bad parameters: you must choose at least one stream"));
     }
     let first = match query.get("tail") {
         None | Some("all") => 0,
-        Some(count) => container.log.last(count.parse().map_err(|_| Refusal::bad_request(format!("`tail` is not a number: {count}")))?),
+        Some(count) => container.log.last(
+            count.parse().map_err(|_| Refusal::bad_request(format!("`tail` is not a number: {count}")))?,
+        ),
     };
-    let body = if query.is_set("follow") { follow(container, first, wanted) } else { Body::from(wanted.frames(&container, first).0) };
+    let body = if query.is_set("follow") {
+        follow(container, first, wanted)
+    } else {
+        Body::from(wanted.frames(&container, first).0)
+    };
     Ok(([(CONTENT_TYPE, "application/vnd.docker.multiplexed-stream")], body).into_response())
 }
 
@@ -655,7 +684,11 @@ impl Wanted {
     /// The wanted frames from this line on, and the number of the line after them.
     fn frames(self, container: &Container, first: u64) -> (Vec<u8>, u64) {
         let (lines, next) = container.log.from(first);
-        let frames = lines.iter().filter(|line| self.streams[line.stream as usize - 1]).flat_map(|line| line.frame(self.times)).collect();
+        let frames = lines
+            .iter()
+            .filter(|line| self.streams[line.stream as usize - 1])
+            .flat_map(|line| line.frame(self.times))
+            .collect();
         (frames, next)
     }
 }

@@ -50,7 +50,8 @@ const ASK_EVERY: Duration = Duration::from_millis(10);
 /// How long output that is still under way is waited for after the process has ended.
 const DRAIN_WITHIN: Duration = Duration::from_millis(500);
 /// Where programs of the machine are found.
-const MACHINE_PATH: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+const MACHINE_PATH: [&str; 6] =
+    ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
 /// How a container is run, as its creator asked.
 #[derive(Clone, Debug, Default)]
@@ -231,10 +232,13 @@ impl Container {
     /// Runs the command in the image's folder. A process group of its own is all that sets it apart.
     fn spawn(&self, address: Ipv4Addr, path: &[PathBuf]) -> anyhow::Result<Child> {
         let line = self.command_line();
-        let (program, arguments) = line.split_first().context("no command specified: neither the image nor the container names one")?;
+        let (program, arguments) = line
+            .split_first()
+            .context("no command specified: neither the image nor the container names one")?;
         let root = &self.image.root;
         let folder = in_root(root, Path::new(self.working_folder()));
-        fs::create_dir_all(&folder).with_context(|| format!("the working folder {} cannot be made", folder.display()))?;
+        fs::create_dir_all(&folder)
+            .with_context(|| format!("the working folder {} cannot be made", folder.display()))?;
 
         let mut environment = self.environment();
         for name in &self.options.names_of_this_machine {
@@ -269,11 +273,15 @@ impl Container {
             match command.spawn() {
                 // Another container was being started just while this one's program was unpacked, and holds it open
                 // for an instant.
-                Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy && tries < BUSY_TRIES => tries += 1,
+                Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy && tries < BUSY_TRIES => {
+                    tries += 1;
+                }
                 spawned => break spawned,
             }
         }
-        .with_context(|| format!("failed to create task for container: exec: \"{}\" cannot be run", program.display()))?;
+        .with_context(|| {
+            format!("failed to create task for container: exec: \"{}\" cannot be run", program.display())
+        })?;
         // Taken here, read by `attend`: a child without its output is not a container.
         if child.stdout.is_none() || child.stderr.is_none() {
             child.kill()?;
@@ -380,7 +388,12 @@ fn search_path(provided: &[PathBuf], root: &Path, of_image: Option<&String>) -> 
     provided
         .iter()
         .cloned()
-        .chain(of_image.filter(|folder| !folder.is_empty()).map(|folder| in_root(root, Path::new(folder))).filter(|folder| folder.is_dir()))
+        .chain(
+            of_image
+                .filter(|folder| !folder.is_empty())
+                .map(|folder| in_root(root, Path::new(folder)))
+                .filter(|folder| folder.is_dir()),
+        )
         .chain(MACHINE_PATH.map(PathBuf::from))
         .collect()
 }
@@ -398,10 +411,11 @@ fn find_program(program: &str, search: &[PathBuf], root: &Path, folder: &Path) -
     } else {
         search.iter().map(|folder| folder.join(program)).collect()
     };
-    candidates
-        .into_iter()
-        .find(|candidate| is_executable(candidate))
-        .with_context(|| format!("failed to create task for container: exec: \"{program}\": executable file not found in $PATH"))
+    candidates.into_iter().find(|candidate| is_executable(candidate)).with_context(|| {
+        format!(
+            "failed to create task for container: exec: \"{program}\": executable file not found in $PATH"
+        )
+    })
 }
 
 fn is_executable(path: &Path) -> bool {
@@ -460,7 +474,10 @@ mod tests {
                 settings,
             };
             let options = Options {
-                environment: vec!["COLOUR=blue".to_owned(), "ENDPOINT=http://host.docker.internal:4566/".to_owned()],
+                environment: vec![
+                    "COLOUR=blue".to_owned(),
+                    "ENDPOINT=http://host.docker.internal:4566/".to_owned(),
+                ],
                 names_of_this_machine: vec!["host.docker.internal".to_owned()],
                 ..Options::default()
             };

@@ -100,7 +100,11 @@ pub(super) struct Images {
 
 impl std::fmt::Debug for Images {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Images").field("registry", &self.registry).field("state", &self.state).finish_non_exhaustive()
+        formatter
+            .debug_struct("Images")
+            .field("registry", &self.registry)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
     }
 }
 
@@ -111,7 +115,13 @@ impl Images {
             fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
         }
         let (client, registry) = client(registry)?;
-        Ok(Self { client, registry, state: fs::canonicalize(state)?, known: Mutex::default(), unpacking: AsyncMutex::default() })
+        Ok(Self {
+            client,
+            registry,
+            state: fs::canonicalize(state)?,
+            known: Mutex::default(),
+            unpacking: AsyncMutex::default(),
+        })
     }
 
     /// The image that was pulled or tagged with this name, or has this id or the beginning of it.
@@ -129,15 +139,21 @@ impl Images {
     pub(super) fn all(&self) -> Vec<(Arc<Image>, Vec<String>)> {
         let mut all: BTreeMap<String, (Arc<Image>, Vec<String>)> = BTreeMap::new();
         for (name, image) in locked(&self.known).iter() {
-            all.entry(image.id.clone()).or_insert_with(|| (Arc::clone(image), Vec::new())).1.push(name.clone());
+            all.entry(image.id.clone())
+                .or_insert_with(|| (Arc::clone(image), Vec::new()))
+                .1
+                .push(name.clone());
         }
         all.into_values().collect()
     }
 
     /// The names of an image.
     pub(super) fn names(&self, image: &Image) -> Vec<String> {
-        let mut names: Vec<_> =
-            locked(&self.known).iter().filter(|(_, other)| other.id == image.id).map(|(name, _)| name.clone()).collect();
+        let mut names: Vec<_> = locked(&self.known)
+            .iter()
+            .filter(|(_, other)| other.id == image.id)
+            .map(|(name, _)| name.clone())
+            .collect();
         names.sort();
         names
     }
@@ -156,8 +172,11 @@ impl Images {
             return Ok(image);
         }
         let reference = self.reference(&name)?;
-        let (manifest, digest) =
-            self.client.pull_image_manifest(&reference, &RegistryAuth::Anonymous).await.map_err(|error| unknown_or_failed(&name, error))?;
+        let (manifest, digest) = self
+            .client
+            .pull_image_manifest(&reference, &RegistryAuth::Anonymous)
+            .await
+            .map_err(|error| unknown_or_failed(&name, error))?;
         tracing::debug!(image = name, manifest = digest, "pulled a manifest");
         let image = Arc::new(self.unpack(&reference, &manifest).await?);
         locked(&self.known).insert(name, Arc::clone(&image));
@@ -168,8 +187,11 @@ impl Images {
     pub(super) async fn describe(&self, name: &str) -> Result<(String, String), PullError> {
         let name = canonical(name);
         let reference = self.reference(&name)?;
-        let (manifest, digest) =
-            self.client.pull_manifest(&reference, &RegistryAuth::Anonymous).await.map_err(|error| unknown_or_failed(&name, error))?;
+        let (manifest, digest) = self
+            .client
+            .pull_manifest(&reference, &RegistryAuth::Anonymous)
+            .await
+            .map_err(|error| unknown_or_failed(&name, error))?;
         let media_type = match manifest {
             OciManifest::Image(_) => oci_client::manifest::OCI_IMAGE_MEDIA_TYPE,
             OciManifest::ImageIndex(_) => oci_client::manifest::OCI_IMAGE_INDEX_MEDIA_TYPE,
@@ -199,8 +221,8 @@ impl Images {
     async fn unpack(&self, reference: &Reference, manifest: &OciImageManifest) -> anyhow::Result<Image> {
         let _one_at_a_time = self.unpacking.lock().await;
         let configuration = self.blob(reference, &manifest.config).await?;
-        let configuration: Configuration =
-            serde_json::from_slice(&fs::read(configuration)?).context("the image's configuration does not parse")?;
+        let configuration: Configuration = serde_json::from_slice(&fs::read(configuration)?)
+            .context("the image's configuration does not parse")?;
         let id = manifest.config.digest.clone();
         let root = self.state.join("images").join(file_name(&id)?);
         if !root.is_dir() {
@@ -301,10 +323,19 @@ mod tests {
 
     #[test]
     fn only_hosts_of_ecr_stand_for_the_local_registry() {
-        for host in ["000000000000.dkr.ecr.us-east-1.amazonaws.com", "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn"] {
+        for host in [
+            "000000000000.dkr.ecr.us-east-1.amazonaws.com",
+            "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn",
+        ] {
             assert!(is_ecr(host), "{host}");
         }
-        for host in ["docker.io", "public.ecr.aws", "000000000000.dkr.ecr.us-east-1.example.com", "1.dkr.ecr.us-east-1.amazonaws.com", ""] {
+        for host in [
+            "docker.io",
+            "public.ecr.aws",
+            "000000000000.dkr.ecr.us-east-1.example.com",
+            "1.dkr.ecr.us-east-1.amazonaws.com",
+            "",
+        ] {
             assert!(!is_ecr(host), "{host}");
         }
     }

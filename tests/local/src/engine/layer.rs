@@ -56,7 +56,9 @@ pub(super) fn unpack(layer: &Path, root: &Path) -> anyhow::Result<()> {
             folders.insert(path, entry.header().mode()?);
             continue;
         }
-        let unpacked = entry.unpack_in(root).with_context(|| format!("`{}` of a layer cannot be unpacked", path.display()))?;
+        let unpacked = entry
+            .unpack_in(root)
+            .with_context(|| format!("`{}` of a layer cannot be unpacked", path.display()))?;
         ensure!(unpacked, "`{}` of a layer is outside of the image", path.display());
     }
     for (path, mode) in folders {
@@ -117,7 +119,11 @@ fn apply_whiteout(root: &Path, path: &Path) -> anyhow::Result<()> {
         }
         return Ok(());
     }
-    ensure!(!matches!(hidden, b"" | b"." | b".."), "`{}` of a layer hides what is outside of the image", path.display());
+    ensure!(
+        !matches!(hidden, b"" | b"." | b".."),
+        "`{}` of a layer hides what is outside of the image",
+        path.display()
+    );
     remove(&folder.join(OsStr::from_bytes(hidden)))
 }
 
@@ -144,7 +150,11 @@ fn make_room(root: &Path, path: &Path, folder: bool) -> anyhow::Result<()> {
             Err(error) if is_absent(&error) => fs::create_dir(root.join(&above))?,
             Err(error) => return Err(error.into()),
             Ok(metadata) if metadata.is_symlink() => {
-                ensure!(existing_folder(root, &above)?.is_some(), "`{}` of a layer is behind a link that leads nowhere", path.display());
+                ensure!(
+                    existing_folder(root, &above)?.is_some(),
+                    "`{}` of a layer is behind a link that leads nowhere",
+                    path.display()
+                );
             }
             Ok(metadata) if !metadata.is_dir() => {
                 remove(&root.join(&above))?;
@@ -283,8 +293,10 @@ mod tests {
 
         image.add(&[F("app/new", "new"), F("app/.wh..wh..opq", "")]).expect("it unpacks");
 
-        let left: Vec<_> =
-            fs::read_dir(image.root().join("app")).expect("a folder").map(|child| child.expect("a child").file_name()).collect();
+        let left: Vec<_> = fs::read_dir(image.root().join("app"))
+            .expect("a folder")
+            .map(|child| child.expect("a child").file_name())
+            .collect();
         assert_eq!(left, ["new"]);
     }
 

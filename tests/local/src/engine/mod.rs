@@ -67,7 +67,10 @@ impl Engine {
     ///
     /// When another engine listens there, or the socket, the state folder or the watchdog cannot be made.
     // The signature leaves room for what has to be awaited; callers await it with the other parts of the local cloud.
-    #[expect(clippy::unused_async, reason = "binding needs a Tokio runtime, which only an async function promises")]
+    #[expect(
+        clippy::unused_async,
+        reason = "binding needs a Tokio runtime, which only an async function promises"
+    )]
     pub async fn start(config: EngineConfig) -> anyhow::Result<Self> {
         let listener = bind(&config.socket)?;
         let shared = Arc::new(Shared {
@@ -136,7 +139,9 @@ impl Shared {
         if let Some(container) = containers.values().find(|container| container.name == name) {
             return Some(Arc::clone(container));
         }
-        let mut beginning = containers.values().filter(|container| !reference.is_empty() && container.id.starts_with(reference));
+        let mut beginning = containers
+            .values()
+            .filter(|container| !reference.is_empty() && container.id.starts_with(reference));
         match (beginning.next(), beginning.next()) {
             (Some(container), None) => Some(Arc::clone(container)),
             _ => None,
@@ -152,9 +157,12 @@ fn bind(socket: &Path) -> anyhow::Result<UnixListener> {
     match std::os::unix::net::UnixStream::connect(socket) {
         Ok(_) => bail!("a container engine already listens on {}", socket.display()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(_) => fs::remove_file(socket).with_context(|| format!("{} cannot be replaced", socket.display()))?,
+        Err(_) => {
+            fs::remove_file(socket).with_context(|| format!("{} cannot be replaced", socket.display()))?;
+        }
     }
-    let listener = UnixListener::bind(socket).with_context(|| format!("the container engine cannot listen on {}", socket.display()))?;
+    let listener = UnixListener::bind(socket)
+        .with_context(|| format!("the container engine cannot listen on {}", socket.display()))?;
     fs::set_permissions(socket, fs::Permissions::from_mode(0o600))?;
     Ok(listener)
 }

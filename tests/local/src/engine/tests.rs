@@ -76,7 +76,10 @@ impl World {
     async fn ask_bytes(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Vec<u8>) {
         let body = body.map(Value::to_string).unwrap_or_default();
         let mut stream = UnixStream::connect(&self.engine.socket).await.expect("it listens");
-        let request = format!("{method} /v1.44{path} HTTP/1.0\r\nHost: engine\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        let request = format!(
+            "{method} /v1.44{path} HTTP/1.0\r\nHost: engine\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
         stream.write_all(request.as_bytes()).await.expect("it reads");
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await.expect("it answers");
@@ -180,13 +183,15 @@ async fn a_start_waits_until_the_port_accepts_and_a_stop_frees_the_address() {
     world.publish("v1", "", &[Platform::host()]);
     let image = format!("{REPOSITORY}:v1");
     world.pull(&image).await;
-    let server =
-        "sleep 0.3; exec python3 -c 'import os, socket, time; s = socket.create_server((os.environ[\"HOST\"], 8080)); time.sleep(60)'";
+    let server = "sleep 0.3; exec python3 -c 'import os, socket, time; s = socket.create_server((os.environ[\"HOST\"], 8080)); time.sleep(60)'";
 
     let id = world.run(&image, server).await;
 
     let (_, running) = world.ask("GET", &format!("/containers/{id}/json"), None).await;
-    let address = running["NetworkSettings"]["Networks"]["bridge"]["IPAddress"].as_str().expect("an address").to_owned();
+    let address = running["NetworkSettings"]["Networks"]["bridge"]["IPAddress"]
+        .as_str()
+        .expect("an address")
+        .to_owned();
     tokio::net::TcpStream::connect((address.as_str(), 8080)).await.expect("it serves");
     let (stopped, _) = world.ask("POST", &format!("/containers/{id}/stop?t=2"), None).await;
     let (_, after) = world.ask("GET", &format!("/containers/{id}/json"), None).await;

@@ -86,11 +86,19 @@ fn event(arn: &str, now: &Seen, before: &Seen) -> Value {
 }
 
 fn of_metric(alarm: &MetricAlarm) -> Option<(String, Seen)> {
-    let dimensions: serde_json::Map<_, _> =
-        alarm.dimensions().iter().filter_map(|dimension| Some((dimension.name()?.to_owned(), json!(dimension.value()?)))).collect();
+    let dimensions: serde_json::Map<_, _> = alarm
+        .dimensions()
+        .iter()
+        .filter_map(|dimension| Some((dimension.name()?.to_owned(), json!(dimension.value()?))))
+        .collect();
     let seen = Seen {
         value: alarm.state_value()?.as_str().to_owned(),
-        state: state(alarm.state_value()?.as_str(), alarm.state_reason(), alarm.state_reason_data(), alarm.state_updated_timestamp()),
+        state: state(
+            alarm.state_value()?.as_str(),
+            alarm.state_reason(),
+            alarm.state_reason_data(),
+            alarm.state_updated_timestamp(),
+        ),
         configuration: json!({
             "description": alarm.alarm_description(),
             "metrics": [{
@@ -114,7 +122,12 @@ fn of_metric(alarm: &MetricAlarm) -> Option<(String, Seen)> {
 fn of_composite(alarm: &CompositeAlarm) -> Option<(String, Seen)> {
     let seen = Seen {
         value: alarm.state_value()?.as_str().to_owned(),
-        state: state(alarm.state_value()?.as_str(), alarm.state_reason(), alarm.state_reason_data(), alarm.state_updated_timestamp()),
+        state: state(
+            alarm.state_value()?.as_str(),
+            alarm.state_reason(),
+            alarm.state_reason_data(),
+            alarm.state_updated_timestamp(),
+        ),
         configuration: json!({
             "description": alarm.alarm_description(),
             "alarmRule": alarm.alarm_rule(),

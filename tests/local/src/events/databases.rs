@@ -54,7 +54,8 @@ impl Watched for Databases {
             .into_iter()
             .filter_map(|(arn, before)| {
                 let (name, status) = self.seen.get(&arn)?;
-                (status == "available" && before.is_some_and(|(_, before)| before != "available")).then(|| event(&arn, name))
+                (status == "available" && before.is_some_and(|(_, before)| before != "available"))
+                    .then(|| event(&arn, name))
             })
             .collect())
     }

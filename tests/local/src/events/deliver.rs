@@ -48,7 +48,8 @@ pub async fn deliver(sdk: &SdkConfig, event: &Value) -> anyhow::Result<Vec<Deliv
     let eventbridge = aws_sdk_eventbridge::Client::new(sdk);
     let text = event.to_string();
     let rules = eventbridge.list_rules().send().await?;
-    let delivered = rules.rules().iter().map(|rule| by_rule(sdk, &eventbridge, rule, &event["source"], &text));
+    let delivered =
+        rules.rules().iter().map(|rule| by_rule(sdk, &eventbridge, rule, &event["source"], &text));
     Ok(try_join_all(delivered).await?.into_iter().flatten().collect())
 }
 
@@ -61,7 +62,9 @@ async fn by_rule(
     event: &str,
 ) -> anyhow::Result<Vec<Delivery>> {
     let mut deliveries = Vec::new();
-    let (Some(name), Some(pattern), Some(RuleState::Enabled)) = (rule.name(), rule.event_pattern(), rule.state()) else {
+    let (Some(name), Some(pattern), Some(RuleState::Enabled)) =
+        (rule.name(), rule.event_pattern(), rule.state())
+    else {
         return Ok(deliveries);
     };
     if !concerns(pattern, source) {
@@ -133,7 +136,8 @@ async fn invoke(sdk: &SdkConfig, rule: &Rule, target: &Target, event: &str) -> R
         match answer {
             Ok(_) => break,
             Err(error) => {
-                let gone = error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception());
+                let gone =
+                    error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception());
                 if gone {
                     return Err(failure("RESOURCE_NOT_FOUND")(error.into()));
                 }
@@ -164,14 +168,20 @@ async fn permitted(lambda: &aws_sdk_lambda::Client, function: &str, rule: &str) 
     let answer = lambda.get_policy().function_name(function).send().await;
     let policy = match &answer {
         Ok(answer) => answer.policy().unwrap_or_default(),
-        Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) => "",
+        Err(error)
+            if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) =>
+        {
+            ""
+        }
         Err(_) => {
             answer?;
             unreachable!("an error was just returned")
         }
     };
     let policy: Value = serde_json::from_str(policy).unwrap_or_default();
-    let allowed = policy["Statement"].as_array().is_some_and(|statements| statements.iter().any(|statement| allows(statement, rule)));
+    let allowed = policy["Statement"]
+        .as_array()
+        .is_some_and(|statements| statements.iter().any(|statement| allows(statement, rule)));
     if !allowed {
         bail!("the policy of {function} does not let events.amazonaws.com invoke it for {rule}");
     }
@@ -184,15 +194,27 @@ fn allows(statement: &Value, rule: &str) -> bool {
         .as_object()
         .into_iter()
         .flat_map(|condition| condition.values())
-        .find_map(|keys| keys.as_object()?.iter().find(|(key, _)| key.eq_ignore_ascii_case("aws:SourceArn"))?.1.as_str());
-    statement["Effect"] == "Allow" && principal == "events.amazonaws.com" && source.is_none_or(|source| source == rule)
+        .find_map(|keys| {
+            keys.as_object()?.iter().find(|(key, _)| key.eq_ignore_ascii_case("aws:SourceArn"))?.1.as_str()
+        });
+    statement["Effect"] == "Allow"
+        && principal == "events.amazonaws.com"
+        && source.is_none_or(|source| source == rule)
 }
 
-async fn to_queue(sdk: &SdkConfig, queue: &str, rule: &Rule, target: &Target, event: &str, failure: &Failure) -> anyhow::Result<()> {
+async fn to_queue(
+    sdk: &SdkConfig,
+    queue: &str,
+    rule: &Rule,
+    target: &Target,
+    event: &str,
+    failure: &Failure,
+) -> anyhow::Result<()> {
     let sqs = aws_sdk_sqs::Client::new(sdk);
     let name = queue.rsplit(':').next().unwrap_or(queue);
     let address = sqs.get_queue_url().queue_name(name).send().await?;
-    let attribute = |value: &str| MessageAttributeValue::builder().data_type("String").string_value(value).build();
+    let attribute =
+        |value: &str| MessageAttributeValue::builder().data_type("String").string_value(value).build();
     sqs.send_message()
         .queue_url(address.queue_url().context("a queue without an address")?)
         .message_body(event)
@@ -214,8 +236,14 @@ mod tests {
     #[test]
     fn a_rule_of_other_sources_is_not_asked_about() {
         let source = json!("aws.ecr");
-        assert!(concerns(r#"{"source":["aws.ecr","slipway"]}"#, &source) && !concerns(r#"{"source":["aws.ecs"]}"#, &source));
-        assert!(concerns(r#"{"source":[{"prefix":"aws."}]}"#, &source) && concerns(r#"{"detail-type":["x"]}"#, &source));
+        assert!(
+            concerns(r#"{"source":["aws.ecr","slipway"]}"#, &source)
+                && !concerns(r#"{"source":["aws.ecs"]}"#, &source)
+        );
+        assert!(
+            concerns(r#"{"source":[{"prefix":"aws."}]}"#, &source)
+                && concerns(r#"{"detail-type":["x"]}"#, &source)
+        );
     }
 
     #[test]

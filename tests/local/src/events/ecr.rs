@@ -33,7 +33,12 @@ pub(super) struct Images {
 
 impl Images {
     pub(super) fn new(sdk: &SdkConfig) -> Self {
-        Self { ecr: Client::new(sdk), repositories: Vec::new(), seen: Memory::new(), manifests: HashSet::new() }
+        Self {
+            ecr: Client::new(sdk),
+            repositories: Vec::new(),
+            seen: Memory::new(),
+            manifests: HashSet::new(),
+        }
     }
 
     async fn images(&self) -> anyhow::Result<HashMap<Pushed, ()>> {
@@ -43,8 +48,11 @@ impl Images {
             while let Some(page) = pages.next().await {
                 for image in page?.image_details() {
                     let digest = image.image_digest().unwrap_or_default();
-                    let pushed =
-                        |tag: Option<&String>| Pushed { repository: repository.clone(), digest: digest.to_owned(), tag: tag.cloned() };
+                    let pushed = |tag: Option<&String>| Pushed {
+                        repository: repository.clone(),
+                        digest: digest.to_owned(),
+                        tag: tag.cloned(),
+                    };
                     images.extend(image.image_tags().iter().map(|tag| (pushed(Some(tag)), ())));
                     if image.image_tags().is_empty() {
                         images.insert(pushed(None), ());
@@ -73,7 +81,8 @@ impl Images {
         if let Some(tag) = &pushed.tag {
             detail["image-tag"] = json!(tag);
         }
-        let manifest: Value = image.image_manifest().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        let manifest: Value =
+            image.image_manifest().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
         let media_type = image.image_manifest_media_type().or_else(|| manifest["mediaType"].as_str());
         if let Some(media_type) = media_type {
             detail["manifest-media-type"] = json!(media_type);
@@ -93,8 +102,11 @@ impl Watched for Images {
     async fn look(&mut self, list: bool) -> anyhow::Result<Vec<Value>> {
         if list {
             let answer = self.ecr.describe_repositories().send().await?;
-            self.repositories =
-                answer.repositories().iter().filter_map(|repository| repository.repository_name().map(str::to_owned)).collect();
+            self.repositories = answer
+                .repositories()
+                .iter()
+                .filter_map(|repository| repository.repository_name().map(str::to_owned))
+                .collect();
         }
         let images = self.images().await?;
         let mut events = Vec::new();

@@ -60,7 +60,13 @@ impl Deployments {
             }
             let first = described.len();
             for some in services.chunks(SERVICES_PER_QUESTION) {
-                let answer = self.ecs.describe_services().cluster(cluster).set_services(Some(some.to_vec())).send().await?;
+                let answer = self
+                    .ecs
+                    .describe_services()
+                    .cluster(cluster)
+                    .set_services(Some(some.to_vec()))
+                    .send()
+                    .await?;
                 described.extend(answer.services.unwrap_or_default());
             }
             if described[first..].iter().all(is_steady) {
@@ -98,7 +104,9 @@ impl Seen {
             rollouts: service
                 .deployments()
                 .iter()
-                .filter_map(|deployment| Some((deployment.id()?.to_owned(), deployment.rollout_state()?.clone())))
+                .filter_map(|deployment| {
+                    Some((deployment.id()?.to_owned(), deployment.rollout_state()?.clone()))
+                })
                 .collect(),
             is_steady: is_steady(service),
         }
@@ -142,11 +150,16 @@ fn changes(service: &Service, before: Option<&Seen>) -> Vec<Value> {
 fn deployment_event(service: &Service, deployment: &Deployment, rollout: &DeploymentRolloutState) -> Value {
     let id = deployment.id().unwrap_or_default();
     let (event_type, name, reason) = match rollout {
-        DeploymentRolloutState::Completed => ("INFO", "SERVICE_DEPLOYMENT_COMPLETED", format!("ECS deployment {id} completed.")),
+        DeploymentRolloutState::Completed => {
+            ("INFO", "SERVICE_DEPLOYMENT_COMPLETED", format!("ECS deployment {id} completed."))
+        }
         DeploymentRolloutState::Failed => (
             "ERROR",
             "SERVICE_DEPLOYMENT_FAILED",
-            deployment.rollout_state_reason().unwrap_or("ECS deployment circuit breaker: task failed to start.").to_owned(),
+            deployment
+                .rollout_state_reason()
+                .unwrap_or("ECS deployment circuit breaker: task failed to start.")
+                .to_owned(),
         ),
         _ => ("INFO", "SERVICE_DEPLOYMENT_IN_PROGRESS", format!("ECS deployment {id} in progress.")),
     };

@@ -74,5 +74,12 @@ pub fn envelope(source: &str, detail_type: &str, resources: &[&str], detail: &Va
 fn identifier() -> String {
     use std::hash::{BuildHasher as _, RandomState};
     let (high, low) = (RandomState::new().hash_one(1_u8), RandomState::new().hash_one(2_u8));
-    format!("{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}", high >> 32, (high >> 16) & 0xffff, high & 0xfff, low >> 52, low & 0xffff_ffff_ffff)
+    format!(
+        "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",
+        high >> 32,
+        (high >> 16) & 0xffff,
+        high & 0xfff,
+        low >> 52,
+        low & 0xffff_ffff_ffff
+    )
 }

@@ -52,7 +52,9 @@ impl Watched for Scans {
         let mut events = Vec::new();
         for (digest, before) in before {
             let Some(now) = scans.get(&digest) else { continue };
-            if before.as_ref().is_some_and(|before| before.status == now.status) || !["COMPLETE", "FAILED"].contains(&now.status.as_str()) {
+            if before.as_ref().is_some_and(|before| before.status == now.status)
+                || !["COMPLETE", "FAILED"].contains(&now.status.as_str())
+            {
                 continue;
             }
             if let Some(repository) = self.repository_of(&digest).await? {

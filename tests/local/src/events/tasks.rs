@@ -39,11 +39,18 @@ impl Watched for OneOffs {
         let clusters = self.ecs.list_clusters().send().await?.cluster_arns().to_vec();
         let mut stopped: HashMap<String, Task> = HashMap::new();
         for cluster in &clusters {
-            let listed = self.ecs.list_tasks().cluster(cluster).desired_status(DesiredStatus::Stopped).send().await?;
+            let listed =
+                self.ecs.list_tasks().cluster(cluster).desired_status(DesiredStatus::Stopped).send().await?;
             if listed.task_arns().is_empty() {
                 continue;
             }
-            let described = self.ecs.describe_tasks().cluster(cluster).set_tasks(Some(listed.task_arns().to_vec())).send().await?;
+            let described = self
+                .ecs
+                .describe_tasks()
+                .cluster(cluster)
+                .set_tasks(Some(listed.task_arns().to_vec()))
+                .send()
+                .await?;
             for task in described.tasks.unwrap_or_default() {
                 let one_off = task.started_by().is_some_and(|name| name.starts_with("slipway-"));
                 if let (true, Some("STOPPED"), Some(arn)) = (one_off, task.last_status(), task.task_arn()) {
@@ -52,7 +59,11 @@ impl Watched for OneOffs {
             }
         }
         let before = self.seen.replace(stopped.keys().map(|arn| (arn.clone(), ())).collect());
-        Ok(before.into_iter().filter(|(_, before)| before.is_none()).filter_map(|(arn, _)| Some(event(&arn, stopped.get(&arn)?))).collect())
+        Ok(before
+            .into_iter()
+            .filter(|(_, before)| before.is_none())
+            .filter_map(|(arn, _)| Some(event(&arn, stopped.get(&arn)?)))
+            .collect())
     }
 }
 

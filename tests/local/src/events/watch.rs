@@ -30,7 +30,12 @@ pub(super) trait Watched: Send {
 
 /// Looks at something several times a second and sends what changed.
 /// `changed` says that there is something to see before the next look.
-pub(super) async fn run<W: Watched>(mut watched: W, pace: Pace, events: UnboundedSender<Value>, changed: Arc<Notify>) {
+pub(super) async fn run<W: Watched>(
+    mut watched: W,
+    pace: Pace,
+    events: UnboundedSender<Value>,
+    changed: Arc<Notify>,
+) {
     let mut looks = interval(match pace {
         Pace::Normal => PAUSE,
         Pace::Quick => QUICK_PAUSE,

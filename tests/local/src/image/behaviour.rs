@@ -71,7 +71,9 @@ impl FromStr for Behaviour {
             "turn-bad" => Self::TurnBad { good_for: GOOD_FOR },
             other => match other.strip_prefix("turn-bad:").map(str::parse) {
                 Some(Ok(seconds)) => Self::TurnBad { good_for: Duration::from_secs(seconds) },
-                _ => bail!("`{other}` is not a behaviour: write good, answer-500, hang, crash, turn-bad or turn-bad:SECONDS"),
+                _ => bail!(
+                    "`{other}` is not a behaviour: write good, answer-500, hang, crash, turn-bad or turn-bad:SECONDS"
+                ),
             },
         })
     }

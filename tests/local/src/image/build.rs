@@ -239,7 +239,8 @@ fn light() -> anyhow::Result<Vec<u8>> {
 }
 
 fn append(archive: &mut tar::Builder<Vec<u8>>, from: &Path, name: &str) -> anyhow::Result<()> {
-    let kind = fs::symlink_metadata(from).with_context(|| format!("{} is missing", from.display()))?.file_type();
+    let kind =
+        fs::symlink_metadata(from).with_context(|| format!("{} is missing", from.display()))?.file_type();
     if kind.is_file() {
         let content = fs::read(from).with_context(|| format!("{} cannot be read", from.display()))?;
         return append_file(archive, &content, name);
@@ -248,7 +249,12 @@ fn append(archive: &mut tar::Builder<Vec<u8>>, from: &Path, name: &str) -> anyho
 
     append_folder(archive, name)?;
     let mut children = fs::read_dir(from)?
-        .map(|child| child?.file_name().into_string().map_err(|name| anyhow::anyhow!("{} is not UTF-8", name.display())))
+        .map(|child| {
+            child?
+                .file_name()
+                .into_string()
+                .map_err(|name| anyhow::anyhow!("{} is not UTF-8", name.display()))
+        })
         .collect::<Result<Vec<_>, _>>()?;
     children.sort();
     for child in children {
@@ -338,7 +344,8 @@ mod tests {
         all.push(ImageOptions { make: Make::Light, ..options("v1") });
         all.push(ImageOptions { platforms: Platform::ALL.to_vec(), ..options("v1") });
 
-        let mut digests: Vec<String> = all.iter().map(|options| build(folder.path(), options).expect("it builds").top.digest).collect();
+        let mut digests: Vec<String> =
+            all.iter().map(|options| build(folder.path(), options).expect("it builds").top.digest).collect();
         let built = digests.len();
         digests.sort();
         digests.dedup();
@@ -368,9 +375,17 @@ mod tests {
             .as_array()
             .expect("entries")
             .iter()
-            .map(|entry| (entry["platform"]["architecture"].as_str().expect("text"), entry["digest"].as_str().expect("text")))
+            .map(|entry| {
+                (
+                    entry["platform"]["architecture"].as_str().expect("text"),
+                    entry["digest"].as_str().expect("text"),
+                )
+            })
             .collect();
-        assert_eq!(named, [("amd64", image.children[0].digest.as_str()), ("arm64", image.children[1].digest.as_str())]);
+        assert_eq!(
+            named,
+            [("amd64", image.children[0].digest.as_str()), ("arm64", image.children[1].digest.as_str())]
+        );
     }
 
     #[test]

@@ -42,10 +42,9 @@ fn of_this_machine(entries: &[ImageIndexEntry]) -> Option<String> {
     entries
         .iter()
         .find(|entry| {
-            entry
-                .platform
-                .as_ref()
-                .is_some_and(|platform| platform.os.to_string() == "linux" && platform.architecture.to_string() == architecture)
+            entry.platform.as_ref().is_some_and(|platform| {
+                platform.os.to_string() == "linux" && platform.architecture.to_string() == architecture
+            })
         })
         .map(|entry| entry.digest.clone())
 }

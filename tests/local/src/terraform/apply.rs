@@ -31,7 +31,8 @@ struct Diagnostic {
 /// Runs `terraform apply -json`: counts what is done, and keeps every line in the log.
 pub(super) async fn run(command: &mut Command, log: &Path) -> anyhow::Result<()> {
     let mut log_file = File::options().create(true).append(true).open(log)?;
-    let mut child = Group::start(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log_file.try_clone()?))?;
+    let mut child =
+        Group::start(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log_file.try_clone()?))?;
     let mut lines = BufReader::new(child.output().context("an output that is already read")?).lines();
     let mut counter = Counter::default();
     let mut failures = Vec::new();

@@ -55,7 +55,9 @@ pub(super) async fn program(settings: &Settings) -> anyhow::Result<PathBuf> {
         return Ok(fetched);
     }
     let reason = too_old.unwrap_or_else(|| "`terraform` is not on the PATH".to_owned());
-    fetch(&fetched).await.with_context(|| format!("{reason} and release {RELEASE} could not be fetched: {ADVICE}"))?;
+    fetch(&fetched)
+        .await
+        .with_context(|| format!("{reason} and release {RELEASE} could not be fetched: {ADVICE}"))?;
     Ok(fetched)
 }
 
@@ -78,10 +80,13 @@ fn version(program: &Path) -> Option<(u32, u32)> {
 }
 
 async fn fetch(to: &Path) -> anyhow::Result<()> {
-    let Some((_, _, platform, expected)) = ARCHIVES.iter().find(|(_, _, platform, _)| Some(*platform) == self::platform()) else {
+    let Some((_, _, platform, expected)) =
+        ARCHIVES.iter().find(|(_, _, platform, _)| Some(*platform) == self::platform())
+    else {
         bail!("it is not made for this kind of machine");
     };
-    let address = format!("https://releases.hashicorp.com/terraform/{RELEASE}/terraform_{RELEASE}_{platform}.zip");
+    let address =
+        format!("https://releases.hashicorp.com/terraform/{RELEASE}/terraform_{RELEASE}_{platform}.zip");
     let archive = reqwest::Client::builder()
         .connect_timeout(Duration::from_secs(5))
         .timeout(Duration::from_secs(300))

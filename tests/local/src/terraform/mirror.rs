@@ -19,7 +19,8 @@ const OLDEST: (u32, u32) = (5, 100);
 /// Where the registry says how it is used.
 const REGISTRY: &str = "https://registry.terraform.io/.well-known/terraform.json";
 /// The usual prefixes under which machines without a network keep mirrors.
-const PREFIXES: [&str; 6] = ["/opt", "/usr/local/share", "/usr/local/lib", "/usr/share", "/usr/lib", "/var/lib"];
+const PREFIXES: [&str; 6] =
+    ["/opt", "/usr/local/share", "/usr/local/lib", "/usr/share", "/usr/lib", "/var/lib"];
 /// How deep below a prefix a mirror may be.
 const DEPTH: usize = 3;
 
@@ -48,14 +49,21 @@ pub(super) async fn configuration(settings: &Settings, folder: &Path) -> anyhow:
     fs::create_dir_all(folder)?;
     fs::write(
         &file,
-        format!("provider_installation {{\n  filesystem_mirror {{\n    path = {:?}\n  }}\n}}\n", mirror.display().to_string()),
+        format!(
+            "provider_installation {{\n  filesystem_mirror {{\n    path = {:?}\n  }}\n}}\n",
+            mirror.display().to_string()
+        ),
     )
     .with_context(|| format!("{} cannot be written", file.display()))?;
     Ok(Some(file))
 }
 
 async fn registry_answers() -> bool {
-    let Ok(client) = reqwest::Client::builder().connect_timeout(Duration::from_secs(2)).timeout(Duration::from_secs(4)).build() else {
+    let Ok(client) = reqwest::Client::builder()
+        .connect_timeout(Duration::from_secs(2))
+        .timeout(Duration::from_secs(4))
+        .build()
+    else {
         return false;
     };
     match client.get(REGISTRY).send().await {

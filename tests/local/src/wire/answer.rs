@@ -9,21 +9,50 @@ use serde_json::json;
 use super::call::{Call, Protocol};
 
 /// AWS could not do it, and nothing happened.
-pub(super) fn internal_failure(call: &Call, protocol: Protocol, content_type: Option<&HeaderValue>) -> Response<Body> {
-    error(StatusCode::INTERNAL_SERVER_ERROR, "InternalFailure", "The wire refused this call.", call, protocol, content_type)
+pub(super) fn internal_failure(
+    call: &Call,
+    protocol: Protocol,
+    content_type: Option<&HeaderValue>,
+) -> Response<Body> {
+    error(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "InternalFailure",
+        "The wire refused this call.",
+        call,
+        protocol,
+        content_type,
+    )
 }
 
 /// AWS was asked too often, and nothing happened.
-pub(super) fn throttled(call: &Call, protocol: Protocol, content_type: Option<&HeaderValue>) -> Response<Body> {
+pub(super) fn throttled(
+    call: &Call,
+    protocol: Protocol,
+    content_type: Option<&HeaderValue>,
+) -> Response<Body> {
     let code = match (call.service(), protocol) {
         ("dynamodb", _) => "ProvisionedThroughputExceededException",
         (_, Protocol::Query) => "Throttling",
         _ => "ThrottlingException",
     };
-    error(StatusCode::BAD_REQUEST, code, "Rate exceeded: the wire throttled this call.", call, protocol, content_type)
+    error(
+        StatusCode::BAD_REQUEST,
+        code,
+        "Rate exceeded: the wire throttled this call.",
+        call,
+        protocol,
+        content_type,
+    )
 }
 
-fn error(status: StatusCode, code: &str, message: &str, call: &Call, protocol: Protocol, asked: Option<&HeaderValue>) -> Response<Body> {
+fn error(
+    status: StatusCode,
+    code: &str,
+    message: &str,
+    call: &Call,
+    protocol: Protocol,
+    asked: Option<&HeaderValue>,
+) -> Response<Body> {
     let mut response = Response::builder().status(status).header("x-amzn-requestid", "wire");
     let body = match protocol {
         Protocol::Json => {
@@ -39,7 +68,9 @@ fn error(status: StatusCode, code: &str, message: &str, call: &Call, protocol: P
             .into_bytes()
         }
         Protocol::Cbor => {
-            response = response.header("smithy-protocol", "rpc-v2-cbor").header("x-amzn-query-error", format!("{code};Receiver"));
+            response = response
+                .header("smithy-protocol", "rpc-v2-cbor")
+                .header("x-amzn-query-error", format!("{code};Receiver"));
             cbor(&[("__type", code), ("message", message)])
         }
     };

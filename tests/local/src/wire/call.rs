@@ -76,7 +76,10 @@ fn operation(request: &Parts, body: &[u8]) -> (Protocol, String) {
         return (Protocol::Cbor, operation.to_owned());
     }
     let action = subject::form(body).into_iter().find(|(name, _)| name == "Action");
-    (Protocol::Query, action.map_or_else(|| format!("{} {}", request.method, request.uri.path()), |(_, action)| action))
+    (
+        Protocol::Query,
+        action.map_or_else(|| format!("{} {}", request.method, request.uri.path()), |(_, action)| action),
+    )
 }
 
 /// The service as IAM names it: the one that the request is signed for.
@@ -100,12 +103,17 @@ fn caller(headers: &HeaderMap) -> String {
         let name = agent.split_whitespace().find_map(|word| word.strip_prefix("app/"))?;
         Some(name.strip_prefix(PREFIX).unwrap_or(name).to_owned())
     };
-    ["x-amz-user-agent", "user-agent"].into_iter().find_map(|header| named(text(headers, header))).unwrap_or_else(|| UNKNOWN.to_owned())
+    ["x-amz-user-agent", "user-agent"]
+        .into_iter()
+        .find_map(|header| named(text(headers, header)))
+        .unwrap_or_else(|| UNKNOWN.to_owned())
 }
 
 /// The try of `amz-sdk-request: attempt=2; max=3`.
 fn attempt(headers: &HeaderMap) -> Option<u32> {
-    text(headers, "amz-sdk-request").split(';').find_map(|part| part.trim().strip_prefix("attempt=")?.parse().ok())
+    text(headers, "amz-sdk-request")
+        .split(';')
+        .find_map(|part| part.trim().strip_prefix("attempt=")?.parse().ok())
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
@@ -118,11 +126,17 @@ mod tests {
 
     use super::*;
 
-    const AGENT: &str = "aws-sdk-rust/1.3 ua/2.1 api/ecs/1.1 os/linux lang/rust/1.95 app/slipway-deploy-services";
+    const AGENT: &str =
+        "aws-sdk-rust/1.3 ua/2.1 api/ecs/1.1 os/linux lang/rust/1.95 app/slipway-deploy-services";
 
     fn request(service: &str, path: &str, headers: &[(&str, &str)], body: &str) -> (Call, Protocol) {
         let mut request = Request::post(path)
-            .header("authorization", format!("AWS4-HMAC-SHA256 Credential=KEY/20260101/us-east-1/{service}/aws4_request, Signature=0"))
+            .header(
+                "authorization",
+                format!(
+                    "AWS4-HMAC-SHA256 Credential=KEY/20260101/us-east-1/{service}/aws4_request, Signature=0"
+                ),
+            )
             .header("user-agent", AGENT);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -133,9 +147,13 @@ mod tests {
 
     #[test]
     fn a_json_call_is_named_by_its_target() {
-        let headers = [("x-amz-target", "AmazonEC2ContainerServiceV20141113.UpdateService"), ("amz-sdk-request", "attempt=2; max=3")];
+        let headers = [
+            ("x-amz-target", "AmazonEC2ContainerServiceV20141113.UpdateService"),
+            ("amz-sdk-request", "attempt=2; max=3"),
+        ];
 
-        let (call, protocol) = request("ecs", "/", &headers, r#"{"cluster": "production", "service": "web"}"#);
+        let (call, protocol) =
+            request("ecs", "/", &headers, r#"{"cluster": "production", "service": "web"}"#);
 
         assert_eq!(protocol, Protocol::Json);
         assert_eq!(call.to_string(), "deploy-services ecs:UpdateService production/web (try 2)");
@@ -145,7 +163,8 @@ mod tests {
     fn a_query_call_is_named_by_its_action() {
         let topic = "arn%3Aaws%3Asns%3Aus-east-1%3A000000000000%3Aslipway-notifications";
 
-        let (call, protocol) = request("sns", "/", &[], &format!("Action=Publish&Version=2010-03-31&TopicArn={topic}"));
+        let (call, protocol) =
+            request("sns", "/", &[], &format!("Action=Publish&Version=2010-03-31&TopicArn={topic}"));
 
         assert_eq!(protocol, Protocol::Query);
         assert_eq!(call.to_string(), "deploy-services sns:Publish slipway-notifications");

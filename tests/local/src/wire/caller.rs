@@ -17,8 +17,9 @@ const LOOKS: u32 = 20;
 ///
 /// When there is none, or the system does not show it (Linux does, in `/proc`).
 pub(super) fn kill_process(of: SocketAddr, to: SocketAddr) -> anyhow::Result<i32> {
-    let process =
-        (0..LOOKS).find_map(|_| find(of, to).transpose()).unwrap_or_else(|| bail!("no process has a connection from {of} to {to}"))?;
+    let process = (0..LOOKS)
+        .find_map(|_| find(of, to).transpose())
+        .unwrap_or_else(|| bail!("no process has a connection from {of} to {to}"))?;
     if process == i32::try_from(std::process::id())? {
         bail!("the caller at {of} is the wire's own process");
     }
@@ -39,7 +40,9 @@ fn socket_of(own: SocketAddr, other: SocketAddr) -> anyhow::Result<Option<u64>> 
     let table = fs::read_to_string("/proc/net/tcp").context("connections are listed on Linux only")?;
     let rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     // A connection that is closed already is listed without a socket.
-    let sockets = rows.filter(|row| row.get(1).is_some_and(|one| *one == own) && row.get(2).is_some_and(|one| *one == other));
+    let sockets = rows.filter(|row| {
+        row.get(1).is_some_and(|one| *one == own) && row.get(2).is_some_and(|one| *one == other)
+    });
     Ok(sockets.filter_map(|row| row.get(9)?.parse().ok()).find(|inode| *inode != 0))
 }
 

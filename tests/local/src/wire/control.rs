@@ -95,7 +95,13 @@ impl Control {
     ///
     /// When the wire does not answer, or does not understand.
     pub async fn follow(&self, plan: &Plan) -> anyhow::Result<()> {
-        self.send(client()?.put(self.address(FAULTS)).header("content-type", "application/json").body(serde_json::to_vec(plan)?)).await?;
+        self.send(
+            client()?
+                .put(self.address(FAULTS))
+                .header("content-type", "application/json")
+                .body(serde_json::to_vec(plan)?),
+        )
+        .await?;
         Ok(())
     }
 

@@ -24,7 +24,14 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::RefuseBefore, Self::LoseAnswer, Self::Throttle, Self::Delay, Self::KillBefore, Self::KillAfter];
+    pub const ALL: [Self; 6] = [
+        Self::RefuseBefore,
+        Self::LoseAnswer,
+        Self::Throttle,
+        Self::Delay,
+        Self::KillBefore,
+        Self::KillAfter,
+    ];
 
     /// Whether the call has its effect.
     #[must_use]
@@ -192,7 +199,8 @@ impl EventRule {
     }
 
     pub(super) fn concerns(&self, detail_type: &str, subject: &str) -> bool {
-        is_or_any(&self.detail_type, detail_type) && self.subject.as_ref().is_none_or(|wanted| subject.contains(wanted))
+        is_or_any(&self.detail_type, detail_type)
+            && self.subject.as_ref().is_none_or(|wanted| subject.contains(wanted))
     }
 }
 

@@ -88,7 +88,11 @@ impl Wire {
         let wire = Self(Arc::new(Shared {
             address: listener.local_addr()?,
             endpoint: endpoint.trim_end_matches('/').to_owned(),
-            client: reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(PATIENCE).build()?,
+            client: reqwest::Client::builder()
+                .no_proxy()
+                .redirect(reqwest::redirect::Policy::none())
+                .timeout(PATIENCE)
+                .build()?,
             state: Mutex::default(),
             delivered: broadcast::Sender::new(DELIVERIES),
             pushed: Arc::default(),
@@ -114,7 +118,8 @@ impl Wire {
         let mut state = self.state();
         let detail_type = event["detail-type"].as_str().unwrap_or_default().to_owned();
         let subject = subject::of_event(event);
-        let fault = plan::choose(&mut state.events, |rule| rule.concerns(&detail_type, &subject)).map(|rule| rule.fault);
+        let fault = plan::choose(&mut state.events, |rule| rule.concerns(&detail_type, &subject))
+            .map(|rule| rule.fault);
         let number = state.trace.write(What::Event { detail_type, subject, fault, rules: Vec::new() });
         (number, fault)
     }

@@ -24,7 +24,11 @@ struct Incoming {
 }
 
 /// Lets a call pass, or breaks it.
-pub(super) async fn pass(State(wire): State<Wire>, ConnectInfo(peer): ConnectInfo<Peer>, request: Request) -> Response<Body> {
+pub(super) async fn pass(
+    State(wire): State<Wire>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    request: Request,
+) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, LARGEST).await else {
         return status(StatusCode::PAYLOAD_TOO_LARGE);
@@ -33,7 +37,9 @@ pub(super) async fn pass(State(wire): State<Wire>, ConnectInfo(peer): ConnectInf
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
     let incoming = Incoming { method: parts.method, path, headers: parts.headers, body };
     // On its own: a caller that goes away in the middle changes nothing about the effect.
-    tokio::spawn(async move { wire.take(&peer, &call, protocol, incoming).await }).await.unwrap_or_else(|_| status(StatusCode::BAD_GATEWAY))
+    tokio::spawn(async move { wire.take(&peer, &call, protocol, incoming).await })
+        .await
+        .unwrap_or_else(|_| status(StatusCode::BAD_GATEWAY))
 }
 
 impl Wire {
@@ -84,7 +90,14 @@ impl Wire {
         }
         let address = format!("{}{}", self.0.endpoint, incoming.path);
         let answered = async {
-            let answer = self.0.client.request(incoming.method, address).headers(headers).body(incoming.body).send().await?;
+            let answer = self
+                .0
+                .client
+                .request(incoming.method, address)
+                .headers(headers)
+                .body(incoming.body)
+                .send()
+                .await?;
             let mut response = Response::builder().status(answer.status());
             for (name, value) in answer.headers() {
                 if ![header::CONNECTION, header::TRANSFER_ENCODING].contains(name) {

@@ -34,7 +34,10 @@ impl Window for EventRule {
 }
 
 /// Counts for every rule that is concerned, and returns the first one whose turn it is.
-pub(super) fn choose<R: Window + Clone>(rules: &mut [Counted<R>], concerns: impl Fn(&R) -> bool) -> Option<R> {
+pub(super) fn choose<R: Window + Clone>(
+    rules: &mut [Counted<R>],
+    concerns: impl Fn(&R) -> bool,
+) -> Option<R> {
     let mut chosen = None;
     for counted in rules.iter_mut().filter(|counted| concerns(&counted.rule)) {
         counted.seen += 1;
@@ -52,12 +55,20 @@ mod tests {
     use crate::wire::{Fault, call::Call};
 
     fn call(caller: &str, operation: &str) -> Call {
-        Call { caller: caller.to_owned(), operation: operation.to_owned(), attempt: Some(1), subject: "production/web".to_owned() }
+        Call {
+            caller: caller.to_owned(),
+            operation: operation.to_owned(),
+            attempt: Some(1),
+            subject: "production/web".to_owned(),
+        }
     }
 
     fn faults(rules: Vec<CallRule>, calls: &[Call]) -> Vec<Option<Fault>> {
         let mut rules: Vec<_> = rules.into_iter().map(Counted::new).collect();
-        calls.iter().map(|call| choose(&mut rules, |rule| rule.concerns(call)).map(|rule| rule.fault)).collect()
+        calls
+            .iter()
+            .map(|call| choose(&mut rules, |rule| rule.concerns(call)).map(|rule| rule.fault))
+            .collect()
     }
 
     #[test]
@@ -85,7 +96,10 @@ mod tests {
 
     #[test]
     fn each_rule_counts_for_itself_and_the_first_one_due_wins() {
-        let rules = vec![CallRule::new("*", Fault::Throttle).from(2), CallRule::new("sns:Publish", Fault::Delay).times(2)];
+        let rules = vec![
+            CallRule::new("*", Fault::Throttle).from(2),
+            CallRule::new("sns:Publish", Fault::Delay).times(2),
+        ];
 
         let found = faults(rules, &vec![call("finish-release", "sns:Publish"); 2]);
 

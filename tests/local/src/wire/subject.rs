@@ -44,11 +44,17 @@ pub(super) fn form(body: &[u8]) -> Vec<(String, String)> {
 /// What the arguments name; of a mail, its subject too.
 fn of_form(fields: &[(String, String)]) -> String {
     let field = |name: &str| fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str());
-    let what =
-        ["TopicArn", "TargetGroupArn", "TargetGroupArns.member.1", "ListenerArns.member.1", "ListenerArn", "LoadBalancerArns.member.1"]
-            .into_iter()
-            .find_map(|name| field(name).map(tail))
-            .unwrap_or_default();
+    let what = [
+        "TopicArn",
+        "TargetGroupArn",
+        "TargetGroupArns.member.1",
+        "ListenerArns.member.1",
+        "ListenerArn",
+        "LoadBalancerArns.member.1",
+    ]
+    .into_iter()
+    .find_map(|name| field(name).map(tail))
+    .unwrap_or_default();
     match field("Subject") {
         Some(subject) => format!("{what} {subject}"),
         None => what,
@@ -84,7 +90,19 @@ fn collect_keys(value: &Value, keys: &mut Vec<String>) {
 
 fn of_ecs(body: &Value) -> String {
     let cluster = body["cluster"].as_str().map(|cluster| format!("{}/", tail(cluster))).unwrap_or_default();
-    let what = of_first(body, &["service", "services", "serviceName", "family", "familyPrefix", "taskDefinition", "tasks", "resourceArn"]);
+    let what = of_first(
+        body,
+        &[
+            "service",
+            "services",
+            "serviceName",
+            "family",
+            "familyPrefix",
+            "taskDefinition",
+            "tasks",
+            "resourceArn",
+        ],
+    );
     // An ARN's end names the cluster already.
     if what.contains(&cluster) { what } else { format!("{cluster}{what}") }
 }
@@ -102,9 +120,18 @@ fn of_execution(operation: &str, body: &Value) -> String {
     match operation {
         "StartExecution" => body["name"].as_str().unwrap_or_default().to_owned(),
         "SendTaskSuccess" => {
-            let output: Value = body["output"].as_str().and_then(|output| serde_json::from_str(output).ok()).unwrap_or_default();
+            let output: Value = body["output"]
+                .as_str()
+                .and_then(|output| serde_json::from_str(output).ok())
+                .unwrap_or_default();
             // The names of its fields say what the step answers.
-            output.as_object().into_iter().flat_map(serde_json::Map::keys).cloned().collect::<Vec<_>>().join(", ")
+            output
+                .as_object()
+                .into_iter()
+                .flat_map(serde_json::Map::keys)
+                .cloned()
+                .collect::<Vec<_>>()
+                .join(", ")
         }
         "SendTaskFailure" => body["error"].as_str().unwrap_or_default().to_owned(),
         _ => body["executionArn"].as_str().map(tail).unwrap_or_default(),
@@ -115,7 +142,9 @@ fn of_execution(operation: &str, body: &Value) -> String {
 fn of_first(body: &Value, fields: &[&str]) -> String {
     let of = |field: &&str| match &body[*field] {
         Value::String(text) => Some(tail(text)),
-        Value::Array(texts) => Some(texts.iter().filter_map(Value::as_str).map(tail).collect::<Vec<_>>().join(", ")),
+        Value::Array(texts) => {
+            Some(texts.iter().filter_map(Value::as_str).map(tail).collect::<Vec<_>>().join(", "))
+        }
         _ => None,
     };
     fields.iter().find_map(of).unwrap_or_default()
@@ -164,9 +193,16 @@ mod tests {
     fn an_item_is_named_by_its_keys() {
         let key = json!({"pk": {"S": "RELEASE#a"}, "sk": {"S": "ENDING"}});
 
-        assert_eq!(of("dynamodb", "GetItem", &json!({"TableName": "slipway", "Key": key})), "RELEASE#a ENDING");
         assert_eq!(
-            of("dynamodb", "TransactWriteItems", &json!({"TransactItems": [{"Put": {"Item": key}}, {"Delete": {"Key": key}}]})),
+            of("dynamodb", "GetItem", &json!({"TableName": "slipway", "Key": key})),
+            "RELEASE#a ENDING"
+        );
+        assert_eq!(
+            of(
+                "dynamodb",
+                "TransactWriteItems",
+                &json!({"TransactItems": [{"Put": {"Item": key}}, {"Delete": {"Key": key}}]})
+            ),
             "RELEASE#a ENDING, RELEASE#a ENDING"
         );
         let query = json!({"KeyConditionExpression": "pk = :pk", "ExpressionAttributeValues": {":pk": {"S": "WAIT#a"}}});
@@ -177,21 +213,31 @@ mod tests {
     fn what_ecs_is_asked_about_is_named_with_its_cluster() {
         let arn = "arn:aws:ecs:us-east-1:000000000000:service/staging/web";
 
-        assert_eq!(of("ecs", "UpdateService", &json!({"cluster": "staging", "service": "web"})), "staging/web");
+        assert_eq!(
+            of("ecs", "UpdateService", &json!({"cluster": "staging", "service": "web"})),
+            "staging/web"
+        );
         let revision = "arn:aws:ecs:us-east-1:000000000000:task-definition/staging-web:7";
         let change = json!({"cluster": "staging", "service": "web", "taskDefinition": revision});
         assert_eq!(of("ecs", "UpdateService", &change), "staging/web staging-web:7");
-        assert_eq!(of("ecs", "DescribeServices", &json!({"cluster": "staging", "services": [arn]})), "staging/web");
+        assert_eq!(
+            of("ecs", "DescribeServices", &json!({"cluster": "staging", "services": [arn]})),
+            "staging/web"
+        );
         assert_eq!(of("ecs", "RegisterTaskDefinition", &json!({"family": "staging-web"})), "staging-web");
     }
 
     #[test]
     fn a_tasks_token_is_never_written_down_and_its_result_is() {
-        let of_output = |output: &str| of("states", "SendTaskSuccess", &json!({"taskToken": "secret", "output": output}));
+        let of_output =
+            |output: &str| of("states", "SendTaskSuccess", &json!({"taskToken": "secret", "output": output}));
 
         assert_eq!(of_output("{}"), "");
         assert_eq!(of_output(r#"{"generation": 3}"#), "generation");
-        assert_eq!(of("states", "SendTaskFailure", &json!({"taskToken": "secret", "error": "Woken", "cause": "{}"})), "Woken");
+        assert_eq!(
+            of("states", "SendTaskFailure", &json!({"taskToken": "secret", "error": "Woken", "cause": "{}"})),
+            "Woken"
+        );
     }
 
     #[test]
@@ -212,9 +258,9 @@ mod tests {
     #[test]
     fn an_event_is_named_by_what_changed() {
         let push = json!({"detail": {"repository-name": "web", "image-tag": "v1", "image-digest": "sha256:0123456789abcdef"}});
-        let deployment =
-            json!({"resources": ["arn:aws:ecs:us-east-1:0:service/staging/web"], "detail": {"eventName": "SERVICE_STEADY_STATE"}});
-        let alarm = json!({"resources": ["arn:…"], "detail": {"alarmName": "errors", "state": {"value": "ALARM"}}});
+        let deployment = json!({"resources": ["arn:aws:ecs:us-east-1:0:service/staging/web"], "detail": {"eventName": "SERVICE_STEADY_STATE"}});
+        let alarm =
+            json!({"resources": ["arn:…"], "detail": {"alarmName": "errors", "state": {"value": "ALARM"}}});
 
         assert_eq!(
             [of_event(&push), of_event(&deployment), of_event(&alarm)],

@@ -56,7 +56,10 @@ impl World {
         let client = reqwest::Client::builder().no_proxy().timeout(patience).build()?;
         let request = client
             .post(self.endpoint())
-            .header("authorization", "AWS4-HMAC-SHA256 Credential=KEY/20260101/us-east-1/ecs/aws4_request, Signature=0")
+            .header(
+                "authorization",
+                "AWS4-HMAC-SHA256 Credential=KEY/20260101/us-east-1/ecs/aws4_request, Signature=0",
+            )
             .header("user-agent", "aws-sdk-rust/1.3 app/slipway-deploy-services");
         let request = match protocol {
             "query" => request.body("Action=UpdateService"),
@@ -91,7 +94,9 @@ async fn a_call_passes_and_is_written_down() {
 
 #[tokio::test]
 async fn a_refused_call_has_no_effect_and_is_answered_in_its_protocol() {
-    for (protocol, named) in [("json", r#""__type":"InternalFailure""#), ("query", "<Code>InternalFailure</Code>")] {
+    for (protocol, named) in
+        [("json", r#""__type":"InternalFailure""#), ("query", "<Code>InternalFailure</Code>")]
+    {
         let world = World::new().await;
         world.breaks(Fault::RefuseBefore).await;
 
@@ -105,7 +110,9 @@ async fn a_refused_call_has_no_effect_and_is_answered_in_its_protocol() {
 
 #[tokio::test]
 async fn a_throttled_call_has_no_effect_and_is_answered_in_its_protocol() {
-    for (protocol, named) in [("json", r#""__type":"ThrottlingException""#), ("query", "<Code>Throttling</Code>")] {
+    for (protocol, named) in
+        [("json", r#""__type":"ThrottlingException""#), ("query", "<Code>Throttling</Code>")]
+    {
         let world = World::new().await;
         world.breaks(Fault::Throttle).await;
 
@@ -137,7 +144,10 @@ async fn a_delayed_answer_is_later_than_the_caller_waits() {
 
     assert!(error.is_timeout(), "{error:?}");
     assert_eq!(world.reached(), 1);
-    assert!(pass::HELD > Duration::from_secs(8), "the functions wait 8 seconds for a call with all its tries");
+    assert!(
+        pass::HELD > Duration::from_secs(8),
+        "the functions wait 8 seconds for a call with all its tries"
+    );
 }
 
 #[tokio::test]
@@ -147,7 +157,10 @@ async fn a_killed_caller_is_gone_before_or_after_the_effect() {
         world.breaks(fault).await;
 
         let mut caller = caller(world.standing.wire());
-        let ended = tokio::task::spawn_blocking(move || caller.wait()).await.expect("it is waited for").expect("it ends");
+        let ended = tokio::task::spawn_blocking(move || caller.wait())
+            .await
+            .expect("it is waited for")
+            .expect("it ends");
 
         assert_eq!(std::os::unix::process::ExitStatusExt::signal(&ended), Some(9), "{fault}");
         assert_eq!(world.reached(), reached, "{fault}");
@@ -161,7 +174,12 @@ fn caller(wire: &Wire) -> Child {
         "exec 3<>/dev/tcp/127.0.0.1/{}; printf '{request}' >&3; read -r answer <&3; echo \"$answer\"; sleep 60",
         wire.0.address.port()
     );
-    Command::new("bash").args(["-c", &script]).stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("bash starts")
+    Command::new("bash")
+        .args(["-c", &script])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("bash starts")
 }
 
 #[tokio::test]
@@ -208,7 +226,10 @@ async fn a_plan_that_nobody_understands_is_refused() {
 async fn an_event_is_broken_by_its_type_and_written_down_with_the_rules_that_got_it() {
     let world = World::new().await;
     let wire = world.standing.wire();
-    let plan = Plan { events: vec![EventRule::new("ECR Image Action", EventFault::Drop).from(2)], ..Plan::default() };
+    let plan = Plan {
+        events: vec![EventRule::new("ECR Image Action", EventFault::Drop).from(2)],
+        ..Plan::default()
+    };
     world.control().follow(&plan).await.expect("the wire takes the plan");
     let push = json!({"detail-type": "ECR Image Action", "detail": {"repository-name": "web", "image-digest": "sha256:0123456789"}});
 
@@ -217,5 +238,8 @@ async fn an_event_is_broken_by_its_type_and_written_down_with_the_rules_that_got
     let (_, second) = wire.happened(&push);
 
     assert_eq!((fate, second), (None, Some(EventFault::Drop)));
-    assert_eq!(world.calls().await, ["event ECR Image Action web@01234567 → push", "event ECR Image Action web@01234567 → nobody [drop]"]);
+    assert_eq!(
+        world.calls().await,
+        ["event ECR Image Action web@01234567 → push", "event ECR Image Action web@01234567 → nobody [drop]"]
+    );
 }

@@ -156,7 +156,12 @@ mod tests {
     use super::*;
 
     fn event() -> What {
-        What::Event { detail_type: "ECR Image Action".to_owned(), subject: "web:v1".to_owned(), fault: None, rules: Vec::new() }
+        What::Event {
+            detail_type: "ECR Image Action".to_owned(),
+            subject: "web:v1".to_owned(),
+            fault: None,
+            rules: Vec::new(),
+        }
     }
 
     #[test]

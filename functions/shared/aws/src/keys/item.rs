@@ -8,8 +8,8 @@ use slipway_core::name::{ApplicationName, ReleaseId, StageName};
 
 use super::{Key, partition};
 
-/// The items whose keys are read: those of which a change in the table's stream may wake a step, and those whose key says what their
-/// document does not.
+/// The items whose keys are read: those of which a change in the table's stream may wake a step, and those whose key
+/// says what their document does not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Item {
     /// An approval: people decided, or it was closed.

@@ -1,5 +1,5 @@
-//! What the partition keys of each kind of item begin with. The functions' permissions name these (`dynamodb:LeadingKeys`), and so
-//! does the filter on the table's stream.
+//! What the partition keys of each kind of item begin with. The functions' permissions name these
+//! (`dynamodb:LeadingKeys`), and so does the filter on the table's stream.
 
 pub(crate) const ABORT: &str = "ABORT#";
 pub(crate) const ALARM: &str = "ALARM#";

@@ -34,7 +34,12 @@ impl Names {
     }
 
     fn started(&self) -> Started {
-        Started { release: self.release(), at: Timestamp::UNIX_EPOCH, pushed_at: Timestamp::UNIX_EPOCH, asked: None }
+        Started {
+            release: self.release(),
+            at: Timestamp::UNIX_EPOCH,
+            pushed_at: Timestamp::UNIX_EPOCH,
+            asked: None,
+        }
     }
 
     fn approval(&self) -> ApprovalId {
@@ -62,7 +67,10 @@ fn keys(names: &Names) -> Vec<(Of, Key)> {
         (of_stage("notified"), Key::notified(release, Kind::Waiting, Some(stage))),
         (of_release("notified of no stage"), Key::notified(release, Kind::Waiting, None)),
         (of_stage("timeline event"), Key::timeline_event(release, Some(stage), Step::Deployed, "")),
-        (of_stage("timeline event with a detail"), Key::timeline_event(release, Some(stage), Step::Verified, "web")),
+        (
+            of_stage("timeline event with a detail"),
+            Key::timeline_event(release, Some(stage), Step::Verified, "web"),
+        ),
         (of_release("timeline event of no stage"), Key::timeline_event(release, None, Step::Began, "")),
         (of_stage("baseline"), Key::baseline(release, stage, 1)),
         (of_stage("later baseline"), Key::baseline(release, stage, 2)),
@@ -108,7 +116,11 @@ fn lists(names: &Names) -> Vec<List> {
     vec![
         (Key::open_of(application), &["open"], texts(&[application.as_str()])),
         (Key::notes(release), &["note"], texts(&[release.as_str()])),
-        (Key::baselines(release, stage), &["baseline", "later baseline"], texts(&[release.as_str(), stage.as_str()])),
+        (
+            Key::baselines(release, stage),
+            &["baseline", "later baseline"],
+            texts(&[release.as_str(), stage.as_str()]),
+        ),
         (Key::changes(release), &["change"], texts(&[release.as_str()])),
         (Key::verifications(release), &["verified"], texts(&[release.as_str()])),
     ]
@@ -194,8 +206,13 @@ fn what_wakes_nobody_is_not_parsed() {
         let expected = parsed.contains(&kind.split(" of ").next().unwrap_or_default());
         assert_eq!(key.parse().is_some(), expected, "{kind} {key:?}");
     }
-    for (pk, sk) in [("LOCK#web", "LOCK#"), ("LOCK#Web", "LOCK"), ("DUE#web-1", "production"), ("DUE#web-1", "Production#X"), ("OPEN", "")]
-    {
+    for (pk, sk) in [
+        ("LOCK#web", "LOCK#"),
+        ("LOCK#Web", "LOCK"),
+        ("DUE#web-1", "production"),
+        ("DUE#web-1", "Production#X"),
+        ("OPEN", ""),
+    ] {
         assert_eq!(Key::of(pk, sk).parse(), None, "{pk} {sk}");
     }
 }

@@ -31,7 +31,13 @@ impl Table {
             .condition_expression("attribute_not_exists(pk)");
         match Box::pin(request.send()).await {
             Ok(_) => Ok(true),
-            Err(error) if error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) => Ok(false),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(PutItemError::is_conditional_check_failed_exception) =>
+            {
+                Ok(false)
+            }
             Err(error) => Err(AwsError::from_sdk(OPERATION, error)),
         }
     }
@@ -43,7 +49,8 @@ impl Table {
     /// When DynamoDB cannot be asked.
     pub async fn put(&self, key: &Key, document: &(impl Serialize + Sync)) -> Result<(), AwsError> {
         const OPERATION: &str = "dynamodb:PutItem";
-        let request = self.client.put_item().table_name(&self.name).set_item(Some(item(OPERATION, key, document, 1)?));
+        let request =
+            self.client.put_item().table_name(&self.name).set_item(Some(item(OPERATION, key, document, 1)?));
         Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
         Ok(())
     }
@@ -53,7 +60,12 @@ impl Table {
     /// # Errors
     ///
     /// When DynamoDB cannot be asked.
-    pub async fn replace(&self, key: &Key, document: &(impl Serialize + Sync), version: u64) -> Result<bool, AwsError> {
+    pub async fn replace(
+        &self,
+        key: &Key,
+        document: &(impl Serialize + Sync),
+        version: u64,
+    ) -> Result<bool, AwsError> {
         const OPERATION: &str = "dynamodb:UpdateItem";
         let request = self
             .client
@@ -66,7 +78,13 @@ impl Table {
             .set_expression_attribute_values(Some(replacement(OPERATION, document, version)?));
         match Box::pin(request.send()).await {
             Ok(_) => Ok(true),
-            Err(error) if error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) => Ok(false),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
+            {
+                Ok(false)
+            }
             Err(error) => Err(AwsError::from_sdk(OPERATION, error)),
         }
     }
@@ -76,7 +94,12 @@ impl Table {
     /// # Errors
     ///
     /// When DynamoDB cannot be asked.
-    pub async fn write(&self, key: &Key, document: &(impl Serialize + Sync), version: Option<u64>) -> Result<bool, AwsError> {
+    pub async fn write(
+        &self,
+        key: &Key,
+        document: &(impl Serialize + Sync),
+        version: Option<u64>,
+    ) -> Result<bool, AwsError> {
         match version {
             Some(version) => self.replace(key, document, version).await,
             None => self.put_new(key, document).await,
@@ -113,7 +136,10 @@ impl Table {
             .build();
         let update = update.map_err(|error| AwsError::unusable(OPERATION, error.to_string()))?;
         let put = put.map_err(|error| AwsError::unusable(OPERATION, error.to_string()))?;
-        let items = vec![TransactWriteItem::builder().update(update).build(), TransactWriteItem::builder().put(put).build()];
+        let items = vec![
+            TransactWriteItem::builder().update(update).build(),
+            TransactWriteItem::builder().put(put).build(),
+        ];
         self.transact(OPERATION, items).await
     }
 
@@ -125,21 +151,35 @@ impl Table {
     pub async fn put_all_new(&self, items: &[(&Key, serde_json::Result<Value>)]) -> Result<bool, AwsError> {
         const OPERATION: &str = "dynamodb:PutItem";
         let new = |(key, document): &(&Key, serde_json::Result<Value>)| {
-            let document = document.as_ref().map_err(|error| AwsError::unusable(OPERATION, error.to_string()))?;
+            let document =
+                document.as_ref().map_err(|error| AwsError::unusable(OPERATION, error.to_string()))?;
             let item = item(OPERATION, key, document, 1)?;
-            let put = Put::builder().table_name(&self.name).set_item(Some(item)).condition_expression("attribute_not_exists(pk)").build();
-            put.map(|put| TransactWriteItem::builder().put(put).build()).map_err(|error| AwsError::unusable(OPERATION, error.to_string()))
+            let put = Put::builder()
+                .table_name(&self.name)
+                .set_item(Some(item))
+                .condition_expression("attribute_not_exists(pk)")
+                .build();
+            put.map(|put| TransactWriteItem::builder().put(put).build())
+                .map_err(|error| AwsError::unusable(OPERATION, error.to_string()))
         };
         self.transact(OPERATION, items.iter().map(new).collect::<Result<_, _>>()?).await
     }
 
     /// The permissions that a transaction needs are those of its parts; `operation` names one of them.
-    async fn transact(&self, operation: &'static str, items: Vec<TransactWriteItem>) -> Result<bool, AwsError> {
+    async fn transact(
+        &self,
+        operation: &'static str,
+        items: Vec<TransactWriteItem>,
+    ) -> Result<bool, AwsError> {
         match Box::pin(self.client.transact_write_items().set_transact_items(Some(items)).send()).await {
             Ok(_) => Ok(true),
             Err(error) if error.as_service_error().is_some_and(lost_the_race) => Ok(false),
             Err(error) => Err(match error.as_service_error().and_then(throttled) {
-                Some(reason) => AwsError::throttled(operation, reason.code().unwrap_or_default(), reason.message().unwrap_or_default()),
+                Some(reason) => AwsError::throttled(
+                    operation,
+                    reason.code().unwrap_or_default(),
+                    reason.message().unwrap_or_default(),
+                ),
                 None => AwsError::from_sdk(operation, error),
             }),
         }
@@ -167,19 +207,31 @@ fn reasons(error: &TransactWriteItemsError) -> &[CancellationReason] {
 
 /// A failed condition, or another transaction on the same item, means that someone was first.
 fn lost_the_race(error: &TransactWriteItemsError) -> bool {
-    reasons(error).iter().any(|reason| matches!(reason.code(), Some("ConditionalCheckFailed" | "TransactionConflict")))
+    reasons(error)
+        .iter()
+        .any(|reason| matches!(reason.code(), Some("ConditionalCheckFailed" | "TransactionConflict")))
 }
 
-/// That a part of a transaction was throttled is in its reasons only (`TransactionCanceledException`, Amazon DynamoDB API reference).
+/// That a part of a transaction was throttled is in its reasons only (`TransactionCanceledException`, Amazon DynamoDB
+/// API reference).
 fn throttled(error: &TransactWriteItemsError) -> Option<&CancellationReason> {
-    reasons(error).iter().find(|reason| matches!(reason.code(), Some("ThrottlingError" | "ProvisionedThroughputExceeded")))
+    reasons(error)
+        .iter()
+        .find(|reason| matches!(reason.code(), Some("ThrottlingError" | "ProvisionedThroughputExceeded")))
 }
 
 fn names() -> HashMap<String, String> {
-    HashMap::from([("#document".to_owned(), "document".to_owned()), ("#version".to_owned(), "version".to_owned())])
+    HashMap::from([
+        ("#document".to_owned(), "document".to_owned()),
+        ("#version".to_owned(), "version".to_owned()),
+    ])
 }
 
-fn replacement(operation: &'static str, document: &impl Serialize, version: u64) -> Result<HashMap<String, AttributeValue>, AwsError> {
+fn replacement(
+    operation: &'static str,
+    document: &impl Serialize,
+    version: u64,
+) -> Result<HashMap<String, AttributeValue>, AwsError> {
     Ok(HashMap::from([
         (":document".to_owned(), AttributeValue::S(json(operation, document)?)),
         (":version".to_owned(), AttributeValue::N(version.to_string())),
@@ -202,7 +254,11 @@ mod tests {
     async fn a_failed_condition_is_an_answer_and_no_error() {
         let there = mock!(aws_sdk_dynamodb::Client::put_item)
             .match_requests(|request| request.condition_expression() == Some("attribute_not_exists(pk)"))
-            .then_error(|| PutItemError::ConditionalCheckFailedException(ConditionalCheckFailedException::builder().build()));
+            .then_error(|| {
+                PutItemError::ConditionalCheckFailedException(
+                    ConditionalCheckFailedException::builder().build(),
+                )
+            });
         let table = Table::new(answering!(aws_sdk_dynamodb, [&there]), "slipway");
 
         assert!(!table.put_new(&Key::link("hash"), &1).await.expect("an answer"));
@@ -213,7 +269,8 @@ mod tests {
         let put = mock!(aws_sdk_dynamodb::Client::put_item)
             .match_requests(|request| {
                 let item = request.item().cloned().unwrap_or_default();
-                stored::<Vec<u8>>("test", &item).is_ok_and(|stored| stored.document == [1, 2] && stored.version == 1)
+                stored::<Vec<u8>>("test", &item)
+                    .is_ok_and(|stored| stored.document == [1, 2] && stored.version == 1)
                     && item.get("pk") == Some(&text("LINK#hash"))
             })
             .then_output(|| PutItemOutput::builder().build());
@@ -224,7 +281,8 @@ mod tests {
 
     #[tokio::test]
     async fn the_loser_of_a_race_learns_of_it() {
-        let lost = mock!(aws_sdk_dynamodb::Client::transact_write_items).then_error(|| cancelled("ConditionalCheckFailed"));
+        let lost = mock!(aws_sdk_dynamodb::Client::transact_write_items)
+            .then_error(|| cancelled("ConditionalCheckFailed"));
         let table = Table::new(answering!(aws_sdk_dynamodb, [&lost]), "slipway");
 
         let won = table.replace_and_put_new(&Key::link("a"), &1, 1, &Key::link("b"), &2).await;
@@ -235,19 +293,26 @@ mod tests {
     #[tokio::test]
     async fn a_throttled_part_throttles_its_transaction() {
         for code in ["ThrottlingError", "ProvisionedThroughputExceeded"] {
-            let throttled = mock!(aws_sdk_dynamodb::Client::transact_write_items).then_error(move || cancelled(code));
+            let throttled =
+                mock!(aws_sdk_dynamodb::Client::transact_write_items).then_error(move || cancelled(code));
             let table = Table::new(answering!(aws_sdk_dynamodb, [&throttled]), "slipway");
 
-            let error =
-                table.put_all_new(&[(&Key::link("a"), Ok(1.into())), (&Key::link("b"), Ok(2.into()))]).await.expect_err("it is throttled");
+            let error = table
+                .put_all_new(&[(&Key::link("a"), Ok(1.into())), (&Key::link("b"), Ok(2.into()))])
+                .await
+                .expect_err("it is throttled");
 
             assert!(matches!(error, AwsError::Throttled { .. }), "{code}: {error:?}");
         }
     }
 
     fn cancelled(code: &str) -> TransactWriteItemsError {
-        let reasons = [CancellationReason::builder().code("None").build(), CancellationReason::builder().code(code).build()];
-        let cancelled = TransactionCanceledException::builder().set_cancellation_reasons(Some(reasons.into()));
+        let reasons = [
+            CancellationReason::builder().code("None").build(),
+            CancellationReason::builder().code(code).build(),
+        ];
+        let cancelled =
+            TransactionCanceledException::builder().set_cancellation_reasons(Some(reasons.into()));
         TransactWriteItemsError::TransactionCanceledException(cancelled.build())
     }
 }

@@ -1,4 +1,5 @@
-//! Every notification as people and programs get it, in golden files: accepted with `EXPECTORATE=overwrite`, reviewed as a diff.
+//! Every notification as people and programs get it, in golden files: accepted with `EXPECTORATE=overwrite`, reviewed
+//! as a diff.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -78,7 +79,8 @@ fn change(value: &str, reason: &str, data: &Value) -> AlarmChange {
 fn sorted(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
-            let fields: std::collections::BTreeMap<_, _> = fields.iter().map(|(name, value)| (name, sorted(value))).collect();
+            let fields: std::collections::BTreeMap<_, _> =
+                fields.iter().map(|(name, value)| (name, sorted(value))).collect();
             fields.into_iter().map(|(name, value)| (name.clone(), value)).collect()
         }
         Value::Array(values) => values.iter().map(sorted).collect(),
@@ -100,34 +102,84 @@ fn shown(notification: &Notification) -> String {
 
 fn ended(outcome: Outcome, stage: Option<&str>, reason: &str, notes: &[String]) -> Notification {
     let stage = stage.map(|stage| StageName::new(stage).expect("a name"));
-    let ended = Ended { ending: Ending { outcome, stage, reason: reason.to_owned() }, at: at("2026-11-20T08:16:02Z") };
+    let ended = Ended {
+        ending: Ending { outcome, stage, reason: reason.to_owned() },
+        at: at("2026-11-20T08:16:02Z"),
+    };
     Notification::ended(&release(), &ended, notes, Some(&baseline()))
 }
 
 fn all() -> Vec<(&'static str, Notification)> {
     let started = |asked: Value| -> Started {
-        read(json!({ "release": release(), "at": "2026-11-20T08:00:00Z", "pushed_at": "2026-11-20T07:59:58Z", "asked": asked }))
+        read(
+            json!({ "release": release(), "at": "2026-11-20T08:00:00Z", "pushed_at": "2026-11-20T07:59:58Z", "asked": asked }),
+        )
     };
     let application = application();
     let (staging, production) = (&application.stages[0], &application.stages[1]);
     let policy = production.approval.as_ref().expect("production asks");
-    let approval = Approval::open(release(), production.name.clone(), policy, baseline(), vec![], at("2026-11-20T08:01:00Z"));
+    let approval = Approval::open(
+        release(),
+        production.name.clone(),
+        policy,
+        baseline(),
+        vec![],
+        at("2026-11-20T08:01:00Z"),
+    );
     let fires = change(
         "ALARM",
         "Threshold Crossed: 1 datapoint [12.0] was greater than the threshold (5.0).",
         &json!({ "recentDatapoints": [12.0], "threshold": 5.0 }),
     );
-    let quiet = change("OK", "Threshold Crossed: 1 datapoint [0.0] was not greater than the threshold (5.0).", &json!({}));
+    let quiet = change(
+        "OK",
+        "Threshold Crossed: 1 datapoint [0.0] was not greater than the threshold (5.0).",
+        &json!({}),
+    );
     let blind = change("INSUFFICIENT_DATA", "Insufficient Data: 1 datapoint was unknown.", &json!({}));
     let live = release();
     let live = Some((&live, at("2026-11-20T07:40:00Z")));
-    let page = |notification: Notification| notification.and_link("The release", "https://deploy.example.com/releases/TOKEN".to_owned());
-    let alarm = |change: &AlarmChange, live| Notification::alarm(&application.name, &production.name, change, live);
-    vec![
+    let alarm =
+        |change: &AlarmChange, live| Notification::alarm(&application.name, &production.name, change, live);
+    let mut all = vec![
         ("started", page(Notification::started(&started(Value::Null), &[&staging.name, &production.name]))),
-        ("started-asked", page(Notification::started(&started(json!({ "by": "ana", "reason": "v3 is slow" })), &[&production.name]))),
+        (
+            "started-asked",
+            page(Notification::started(
+                &started(json!({ "by": "ana", "reason": "v3 is slow" })),
+                &[&production.name],
+            )),
+        ),
         ("waiting", page(Notification::waiting(&approval))),
-        ("released", page(ended(Outcome::Released, None, "every stage runs the image and was verified", &[]))),
+        ("alarm-fires", page(alarm(&fires, live))),
+        ("alarm-fires-before-any-release", alarm(&fires, None)),
+        ("alarm-quiet", page(alarm(&quiet, live))),
+        ("alarm-blind", page(alarm(&blind, live))),
+        (
+            "alarm-flood",
+            Notification::flood(
+                &application.name,
+                &[
+                    "08:16:01 web-production-5xx is OK again".to_owned(),
+                    "08:16:09 web-production-5xx is in ALARM".to_owned(),
+                ],
+            ),
+        ),
+    ];
+    all.extend(endings());
+    all
+}
+
+fn page(notification: Notification) -> Notification {
+    notification.and_link("The release", "https://deploy.example.com/releases/TOKEN".to_owned())
+}
+
+fn endings() -> Vec<(&'static str, Notification)> {
+    vec![
+        (
+            "released",
+            page(ended(Outcome::Released, None, "every stage runs the image and was verified", &[])),
+        ),
         (
             "rolled-back",
             page(ended(
@@ -139,11 +191,30 @@ fn all() -> Vec<(&'static str, Notification)> {
         ),
         (
             "rejected",
-            page(ended(Outcome::Rejected, Some("production"), "rejected through the link issued to ana@example.com: not today", &[])),
+            page(ended(
+                Outcome::Rejected,
+                Some("production"),
+                "rejected through the link issued to ana@example.com: not today",
+                &[],
+            )),
         ),
-        ("expired", page(ended(Outcome::Expired, Some("production"), "nobody decided before 2026-11-21T08:01:00Z", &[]))),
-        ("superseded", page(ended(Outcome::Superseded, Some("production"), "superseded by the newer push of v3", &[]))),
-        ("failed", page(ended(Outcome::Failed, Some("staging"), "the alarm web-staging-5xx does not exist", &[]))),
+        (
+            "expired",
+            page(ended(
+                Outcome::Expired,
+                Some("production"),
+                "nobody decided before 2026-11-21T08:01:00Z",
+                &[],
+            )),
+        ),
+        (
+            "superseded",
+            page(ended(Outcome::Superseded, Some("production"), "superseded by the newer push of v3", &[])),
+        ),
+        (
+            "failed",
+            page(ended(Outcome::Failed, Some("staging"), "the alarm web-staging-5xx does not exist", &[])),
+        ),
         (
             "stuck",
             page(ended(
@@ -152,17 +223,6 @@ fn all() -> Vec<(&'static str, Notification)> {
                 "VerifyServices: web answered 500, 500, 500. The rollback: ecs:UpdateService was refused: AccessDeniedException",
                 &[],
             )),
-        ),
-        ("alarm-fires", page(alarm(&fires, live))),
-        ("alarm-fires-before-any-release", alarm(&fires, None)),
-        ("alarm-quiet", page(alarm(&quiet, live))),
-        ("alarm-blind", page(alarm(&blind, live))),
-        (
-            "alarm-flood",
-            Notification::flood(
-                &application.name,
-                &["08:16:01 web-production-5xx is OK again".to_owned(), "08:16:09 web-production-5xx is in ALARM".to_owned()],
-            ),
         ),
     ]
 }
@@ -177,7 +237,8 @@ fn every_notification_is_what_its_golden_file_says() {
 
 #[test]
 fn every_kind_has_a_golden_file_and_stuck_is_the_loudest() {
-    let kinds: std::collections::HashSet<&str> = all().iter().map(|(_, notification)| notification.kind.as_str()).collect();
+    let kinds: std::collections::HashSet<&str> =
+        all().iter().map(|(_, notification)| notification.kind.as_str()).collect();
     assert_eq!(kinds.len(), 13, "{kinds:?}");
     for (_, notification) in all() {
         let loud = notification.title.contains("A PERSON IS NEEDED");

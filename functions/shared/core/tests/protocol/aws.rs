@@ -1,7 +1,8 @@
 //! How the modelled functions call the modelled AWS: one call at a time, and between two of them anything may happen.
 //!
-//! A function is an `async fn` as the real one is. Each call waits for its turn, which the play gives; then it happens at once. A call may
-//! fail before it happened or after: the function cannot tell. A function that is killed is never given a turn again.
+//! A function is an `async fn` as the real one is. Each call waits for its turn, which the play gives; then it
+//! happens at once. A call may fail before it happened or after: the function cannot tell. A function that is killed
+//! is never given a turn again.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -103,7 +104,11 @@ impl Aws {
     }
 
     /// One call.
-    pub(crate) async fn call<T>(&self, what: &'static str, happen: impl FnOnce(&mut World) -> T) -> Result<T, Unknown> {
+    pub(crate) async fn call<T>(
+        &self,
+        what: &'static str,
+        happen: impl FnOnce(&mut World) -> T,
+    ) -> Result<T, Unknown> {
         self.next.set(what);
         let mut turns = 0;
         poll_fn(|_| {
@@ -121,13 +126,18 @@ impl Aws {
     }
 
     /// One call to ECS or Step Functions, which may throttle for minutes.
-    pub(crate) async fn ask<T>(&self, what: &'static str, happen: impl FnOnce(&mut World) -> T) -> Result<T, Unknown> {
-        let answer = self.call(what, |world| (world.now >= world.throttled_until).then(|| happen(world))).await?;
+    pub(crate) async fn ask<T>(
+        &self,
+        what: &'static str,
+        happen: impl FnOnce(&mut World) -> T,
+    ) -> Result<T, Unknown> {
+        let answer =
+            self.call(what, |world| (world.now >= world.throttled_until).then(|| happen(world))).await?;
         answer.ok_or(Unknown)
     }
 
-    /// Reads an item, decides, and writes it on condition that nobody has written it since; else once more, from the read on. `about` is
-    /// what the table's stream tells of it.
+    /// Reads an item, decides, and writes it on condition that nobody has written it since; else once more, from the
+    /// read on. `about` is what the table's stream tells of it.
     pub(crate) async fn update<T: Clone, R>(
         &self,
         what: &'static str,

@@ -12,7 +12,8 @@ use crate::world::service::service_arn;
 use crate::world::workflow::{Status, TaskEnd};
 use crate::world::{Stage, State};
 
-pub(crate) const PLAIN: Stage = Stage { approval: false, snapshot: false, migration: false, bake: false, timeouts_are_fixed: false };
+pub(crate) const PLAIN: Stage =
+    Stage { approval: false, snapshot: false, migration: false, bake: false, timeouts_are_fixed: false };
 pub(crate) const APPROVED: Stage = Stage { approval: true, ..PLAIN };
 
 fn service() -> WakeKey {
@@ -151,7 +152,8 @@ fn a_time_out_at_the_moment_of_success_leaves_one_success() {
 #[test]
 fn a_late_wake_up_after_roll_back_changes_nothing() {
     let mut script = deploying();
-    let token = script.callback(0, State::DeployServices).and_then(|callback| callback.token).expect("it waits");
+    let token =
+        script.callback(0, State::DeployServices).and_then(|callback| callback.token).expect("it waits");
     script.happen(|world| world.abort(0));
     script.deliver_all();
     script.pass(1);
@@ -256,7 +258,8 @@ fn nobody_takes_the_lock_while_a_dead_holders_function_may_write() {
 
 /// A release to which something happens at one call, while everything else goes as it wants.
 fn release_with(happens: impl Fn(&mut Play, usize), at_call: usize) -> (bool, Option<Outcome>) {
-    let stage = Stage { approval: true, snapshot: true, migration: true, bake: true, timeouts_are_fixed: false };
+    let stage =
+        Stage { approval: true, snapshot: true, migration: true, bake: true, timeouts_are_fixed: false };
     let mut play = Play::new(Rules::All, stage, 1);
     play.happen(|world| world.push(0));
     let mut calls = 0;

@@ -1,5 +1,5 @@
-//! What the protocol lacked when this model was written, each shown by a short story, which is played with the rule that mends it and
-//! without.
+//! What the protocol lacked when this model was written, each shown by a short story, which is played with the rule
+//! that mends it and without.
 
 use slipway_core::lock::LEASE_SECONDS;
 use slipway_core::release::Outcome;
@@ -17,8 +17,9 @@ fn mends(rule: Rule, problem: &str, story: impl Fn(Rules) -> Result<(), String>)
     assert!(found.contains(problem), "{found}");
 }
 
-/// A release waits for the lock. Its first invocation saw a dead holder, so that it is about to look again and removes its callback, but
-/// hangs. Its second one parks, because another release has the lock. The first one goes on, and removes what points to the second.
+/// A release waits for the lock. Its first invocation saw a dead holder, so that it is about to look again and
+/// removes its callback, but hangs. Its second one parks, because another release has the lock. The first one goes
+/// on, and removes what points to the second.
 #[test]
 fn an_old_invocation_removes_what_points_to_a_newer_token() {
     mends(Rule::PointersStay, "the pointer of", |rules| {
@@ -31,7 +32,8 @@ fn an_old_invocation_removes_what_points_to_a_newer_token() {
         let parked = script.hang_before(2, "points to it");
         let parked = script.on_until(parked, "reads what comes first");
         script.happen(|world| world.stop(0));
-        let forgetting = script.on_until(parked, if rules.keep(Rule::PointersStay) { "forgets" } else { "removes a pointer" });
+        let forgetting = script
+            .on_until(parked, if rules.keep(Rule::PointersStay) { "forgets" } else { "removes a pointer" });
         script.on(writing, Fault::None);
         script.on(claiming, Fault::None);
         script.deliver_all();
@@ -45,8 +47,9 @@ fn an_old_invocation_removes_what_points_to_a_newer_token() {
     });
 }
 
-/// The same release, and a version that is counted from 1 again: its second invocation hangs between reading the callback and writing it.
-/// The third one removes the callback, the fourth one parks a new one, of the version that was read, which the second one overwrites.
+/// The same release, and a version that is counted from 1 again: its second invocation hangs between reading the
+/// callback and writing it. The third one removes the callback, the fourth one parks a new one, of the version that
+/// was read, which the second one overwrites.
 #[test]
 fn an_old_invocation_overwrites_a_newer_token_of_the_same_version() {
     mends(Rule::PointersStay, "its callback is gone", |rules| {
@@ -75,8 +78,8 @@ fn an_old_invocation_overwrites_a_newer_token_of_the_same_version() {
     });
 }
 
-/// People are asked. The first invocation hangs, the second one parks. The first one fails and keeps since when, in the callback of the
-/// second. Hours later people approve; AWS hiccups once, and the step gives up.
+/// People are asked. The first invocation hangs, the second one parks. The first one fails and keeps since when, in
+/// the callback of the second. Hours later people approve; AWS hiccups once, and the step gives up.
 #[test]
 fn the_failure_of_an_old_invocation_counts_against_a_newer_one() {
     mends(Rule::OwnFailures, "gave up after 0 s", |rules| {
@@ -100,7 +103,8 @@ fn the_failure_of_an_old_invocation_counts_against_a_newer_one() {
     });
 }
 
-/// A migration is killed between the two records that it begins, somebody else deploys, and the retry restarts the stage.
+/// A migration is killed between the two records that it begins, somebody else deploys, and the retry restarts the
+/// stage.
 #[test]
 fn a_migration_that_has_begun_restarts_the_stage() {
     mends(Rule::MigrationReadsTheChange, "restarts after it has begun", |rules| {
@@ -121,8 +125,8 @@ fn a_migration_that_has_begun_restarts_the_stage() {
     });
 }
 
-/// The first invocation of a deployment hangs before it writes. The second one deploys, fails, and is rolled back. The first one goes on,
-/// and deploys again what was rolled back.
+/// The first invocation of a deployment hangs before it writes. The second one deploys, fails, and is rolled back.
+/// The first one goes on, and deploys again what was rolled back.
 #[test]
 fn an_old_invocation_deploys_after_the_rollback() {
     mends(Rule::Fence, "was deployed by an old function", |rules| {
@@ -147,8 +151,8 @@ fn an_old_invocation_deploys_after_the_rollback() {
     });
 }
 
-/// The first invocation of a deployment hangs before it writes. A newer push comes, so that the second one ends the release, as unchanged.
-/// The first one goes on before the lock is given back, and deploys.
+/// The first invocation of a deployment hangs before it writes. A newer push comes, so that the second one ends the
+/// release, as unchanged. The first one goes on before the lock is given back, and deploys.
 #[test]
 fn an_old_invocation_deploys_for_a_release_that_says_it_changed_nothing() {
     mends(Rule::LockBeforeOutcome, "ended SUPERSEDED, and had changed the service", |rules| {
@@ -168,8 +172,8 @@ fn an_old_invocation_deploys_for_a_release_that_says_it_changed_nothing() {
     });
 }
 
-/// A deployment is killed once ECS was told, and before that is kept. A person aborts. The rollback puts the baseline back and is killed;
-/// its retry finds the baseline, and says that nothing was changed.
+/// A deployment is killed once ECS was told, and before that is kept. A person aborts. The rollback puts the baseline
+/// back and is killed; its retry finds the baseline, and says that nothing was changed.
 #[test]
 fn a_rollback_that_is_killed_says_that_nothing_was_changed() {
     mends(Rule::RollbackRemembers, "ended FAILED, and had changed the service", |rules| {
@@ -192,8 +196,9 @@ fn a_rollback_that_is_killed_says_that_nothing_was_changed() {
     });
 }
 
-/// The first invocation that claims the lock hangs. A newer push comes, and the release ends. The first invocation goes on, and takes the
-/// lock for a release that has ended. Whoever asks next gets it, but until then nobody gives it back.
+/// The first invocation that claims the lock hangs. A newer push comes, and the release ends. The first invocation
+/// goes on, and takes the lock for a release that has ended. Whoever asks next gets it, but until then nobody gives
+/// it back.
 #[test]
 fn an_old_invocation_takes_the_lock_for_a_release_that_has_ended() {
     mends(Rule::LocksOfTheEnded, "has ended, and has the lock", |rules| {

@@ -1,4 +1,5 @@
-//! Plays the world: which function makes its next call, which event arrives, what people and AWS do, and how time passes.
+//! Plays the world: which function makes its next call, which event arrives, what people and AWS do, and how time
+//! passes.
 
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;
@@ -59,7 +60,11 @@ pub(crate) struct Play {
 
 impl Play {
     pub(crate) fn new(rules: Rules, stage: Stage, releases: usize) -> Self {
-        Self { world: Rc::new(RefCell::new(World::new(rules, stage, releases))), fault: Rc::default(), running: Vec::new() }
+        Self {
+            world: Rc::new(RefCell::new(World::new(rules, stage, releases))),
+            fault: Rc::default(),
+            running: Vec::new(),
+        }
     }
 
     /// Something that happens in the world, and the functions that are invoked by it.
@@ -163,8 +168,10 @@ impl Play {
 
     fn next_timer(&self) -> Option<(i64, Timer)> {
         let world = self.world.borrow();
-        let deaths = self.running.iter().enumerate().map(|(which, running)| (running.until, Timer::Dies(which)));
-        let alive = world.executions.iter().enumerate().filter(|(_, execution)| execution.status == Status::Running);
+        let deaths =
+            self.running.iter().enumerate().map(|(which, running)| (running.until, Timer::Dies(which)));
+        let alive =
+            world.executions.iter().enumerate().filter(|(_, execution)| execution.status == Status::Running);
         let executions = alive.map(|(release, execution)| match execution.retry_at {
             Some(at) => (at, Timer::Retries(release)),
             None => (execution.times_out_at, Timer::TimesOut(release)),

@@ -29,7 +29,8 @@ async fn wake_due(aws: &Aws, release: usize) -> Result<(), Unknown> {
     let due = |world: &mut World| -> Vec<Place> {
         let (now, reconciles) = (world.time(), world.rules.keep(Rule::Reconciler));
         let callbacks = world.table.records[release].callbacks.iter();
-        let due = callbacks.filter(|(_, item)| item.get().is_some_and(|callback| reconciles && callback.is_due(now)));
+        let due = callbacks
+            .filter(|(_, item)| item.get().is_some_and(|callback| reconciles && callback.is_due(now)));
         due.map(|(&state, _)| Place { release, state }).collect()
     };
     for place in aws.call("lists its callbacks", due).await? {
@@ -43,7 +44,9 @@ async fn wake_due(aws: &Aws, release: usize) -> Result<(), Unknown> {
 async fn free_the_lock(aws: &Aws, release: usize) -> Result<(), Unknown> {
     let ended = |world: &mut World| {
         let record = &world.table.records[release];
-        record.ending.is_some() && !record.open && world.life(world.table.lock().holder.as_ref()) == Life::Ended
+        record.ending.is_some()
+            && !record.open
+            && world.life(world.table.lock().holder.as_ref()) == Life::Ended
     };
     if !aws.call("reads whether it has ended", ended).await? {
         return Ok(());

@@ -38,7 +38,8 @@ pub(crate) enum Rule {
 }
 
 impl Rule {
-    /// Those of which chance finds within a few thousand runs what they are good for. Of the others `cases.rs` and `faults.rs` show it.
+    /// Those of which chance finds within a few thousand runs what they are good for. Of the others `cases.rs` and
+    /// `faults.rs` show it.
     pub(crate) const FOUND_BY_CHANCE: [Self; 10] = [
         Self::Generations,
         Self::LivingHolders,

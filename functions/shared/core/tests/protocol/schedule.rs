@@ -129,7 +129,9 @@ impl Action {
 
     fn happen(&self, play: &mut Play) {
         let count = play.world.borrow().executions.len();
-        let around = |which: usize, len: usize| if which == usize::MAX { len.checked_sub(1) } else { which.checked_rem(len) };
+        let around = |which: usize, len: usize| {
+            if which == usize::MAX { len.checked_sub(1) } else { which.checked_rem(len) }
+        };
         let event = |which: usize, play: &Play| around(which, play.world.borrow().events.len());
         match *self {
             Self::Go { which, calls, fault } => {
@@ -165,14 +167,20 @@ impl Action {
             Self::Stop(release) => play.happen(|world| world.stop(release % count)),
             Self::Push(release) => play.happen(|world| world.push(release % count)),
             Self::Abort(release) => play.happen(|world| world.abort(release % count)),
-            Self::Decide { release, person, yes } => play.happen(|world| world.decide(release % count, person, yes)),
+            Self::Decide { release, person, yes } => {
+                play.happen(|world| world.decide(release % count, person, yes));
+            }
             Self::EndDeployment(well) => play.happen(|world| world.end_deployment(well)),
-            Self::EndMigration { release, well } => play.happen(|world| world.end_migration(release % count, well)),
+            Self::EndMigration { release, well } => {
+                play.happen(|world| world.end_migration(release % count, well));
+            }
             Self::ChangeDatabase => play.happen(|world| world.change_database()),
             Self::EndSnapshot(release) => play.happen(|world| world.end_snapshot(release % count)),
             Self::ChangeByOthers => play.happen(|world| world.service.change_by_others()),
             Self::Fire => play.happen(|world| world.fire()),
-            Self::Throttle(seconds) => play.happen(|world| world.throttled_until = world.now + seconds * 1_000),
+            Self::Throttle(seconds) => {
+                play.happen(|world| world.throttled_until = world.now + seconds * 1_000);
+            }
             Self::Reconcile(release) => play.reconcile(release % count),
             Self::Pass(seconds) => play.pass(seconds),
         }
@@ -240,7 +248,8 @@ impl Play {
     fn peace_until(&mut self, state: State) {
         self.happen(|world| world.push(0));
         for _ in 0..2_000 {
-            if self.world.borrow().executions[0].current.as_ref().is_none_or(|task| task.place.state >= state) {
+            if self.world.borrow().executions[0].current.as_ref().is_none_or(|task| task.place.state >= state)
+            {
                 break;
             }
             if self.running.is_empty() {

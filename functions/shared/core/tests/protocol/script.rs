@@ -82,7 +82,10 @@ impl Script {
 
     /// Lambda loses a release's function, which hangs; Step Functions tries again.
     pub(crate) fn try_again(&mut self, release: usize, Hanging(hanging): &Hanging) {
-        assert!(matches!(&hanging.work, crate::play::Work::Step(task) if self.is_current(release, task.token)), "it is an old function");
+        assert!(
+            matches!(&hanging.work, crate::play::Work::Step(task) if self.is_current(release, task.token)),
+            "it is an old function"
+        );
         self.happen(|world| world.lose(release));
         self.play.pass(1);
     }

@@ -1,6 +1,7 @@
 //! How a step is served: what `slipway_runtime::serve_step` does, call by call.
 //!
-//! It reads like the real one on purpose, and asks the core the same. What it leaves out are logs, metrics, mails and the timeline.
+//! It reads like the real one on purpose, and asks the core the same. What it leaves out are logs, metrics, mails and
+//! the timeline.
 
 mod acquire_lock;
 mod bake_stage;
@@ -149,7 +150,8 @@ impl Run<'_> {
             };
             return aws.update("forgets", |world| world.table.callback(place), None, decide).await;
         }
-        let (stored, version) = aws.call("reads what to forget", |world| world.table.callback(place).read()).await?;
+        let (stored, version) =
+            aws.call("reads what to forget", |world| world.table.callback(place).read()).await?;
         let Some(stored) = stored.filter(|stored| stored.attempt <= attempt) else { return Ok(()) };
         for on in &stored.on {
             aws.call("removes a pointer", |world| world.unpoint(on, self.task)).await?;
@@ -188,10 +190,13 @@ impl Run<'_> {
                 (None, since) => Update::Leave(since),
             },
             (false, Some(Callback { failing_since: Some(since), .. })) => Update::Leave(Some(since)),
-            (false, Some(before)) => Update::Write(Callback { failing_since: Some(now), ..before }, Some(now)),
+            (false, Some(before)) => {
+                Update::Write(Callback { failing_since: Some(now), ..before }, Some(now))
+            }
             (false, None) => Update::Write(fails.clone(), Some(now)),
         };
-        match aws.update("keeps since when it fails", |world| world.table.callback(place), None, decide).await {
+        match aws.update("keeps since when it fails", |world| world.table.callback(place), None, decide).await
+        {
             Ok(Some(since)) if gives_up(since, patience, aws.now()) => TaskEnd::Unavailable,
             _ => TaskEnd::Transient,
         }

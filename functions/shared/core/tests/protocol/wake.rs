@@ -1,4 +1,5 @@
-//! `resume-release`: an event, or a change of the table, fails the token of every callback that waits for it with `Woken`.
+//! `resume-release`: an event, or a change of the table, fails the token of every callback that waits for it with
+//! `Woken`.
 
 use slipway_core::protocol::{Callback, TaskError, WakeKey};
 
@@ -26,7 +27,9 @@ async fn wake(aws: &Aws, key: &WakeKey) -> Result<(), Unknown> {
 
 /// Wakes every step of a release that waits.
 async fn wake_all(aws: &Aws, release: usize) -> Result<(), Unknown> {
-    let list = |world: &mut World| world.table.records[release].callbacks.values().filter_map(|item| item.get().cloned()).collect();
+    let list = |world: &mut World| {
+        world.table.records[release].callbacks.values().filter_map(|item| item.get().cloned()).collect()
+    };
     let callbacks: Vec<Callback> = aws.call("lists its callbacks", list).await?;
     for callback in callbacks {
         fail(aws, &callback).await?;
@@ -45,6 +48,7 @@ async fn wake_one(aws: &Aws, place: Place) -> Result<(), Unknown> {
 async fn fail(aws: &Aws, callback: &Callback) -> Result<(), Unknown> {
     let Some(token) = &callback.token else { return Ok(()) };
     let token = token.parse().expect("a token of the model");
-    aws.call("fails the token", |world| world.end_task(token, TaskEnd::Failed(TaskError::Woken, None))).await?;
+    aws.call("fails the token", |world| world.end_task(token, TaskEnd::Failed(TaskError::Woken, None)))
+        .await?;
     Ok(())
 }

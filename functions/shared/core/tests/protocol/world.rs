@@ -1,6 +1,8 @@
-//! The modelled world: one application with one stage and one service, a few releases, the table, ECS, Step Functions, people.
+//! The modelled world: one application with one stage and one service, a few releases, the table, ECS, Step
+//! Functions, people.
 //!
-//! What happens here happens at once. Between two such happenings is where functions are, which `aws.rs` and `step.rs` model.
+//! What happens here happens at once. Between two such happenings is where functions are, which `aws.rs` and
+//! `step.rs` model.
 
 pub(crate) mod names;
 pub(crate) mod seen;
@@ -162,7 +164,9 @@ impl World {
     /// A person answers what a release asked last.
     pub(crate) fn decide(&mut self, release: usize, who: usize, yes: bool) {
         let now = self.time();
-        let Some((&round, item)) = self.table.records[release].approvals.iter_mut().next_back() else { return };
+        let Some((&round, item)) = self.table.records[release].approvals.iter_mut().next_back() else {
+            return;
+        };
         let (Some(approval), version) = item.read() else { return };
         let verdict = if yes { Verdict::Approved } else { Verdict::Rejected };
         if let Ok(decided) = approval.decide(&person(who), verdict, "", None, now) {
@@ -222,13 +226,15 @@ impl World {
 
     /// Whether the holder of the lock lives, as Step Functions says.
     pub(crate) fn life(&self, holder: Option<&Holder>) -> Life {
-        let lives = holder.is_some_and(|holder| self.executions[number(&holder.release)].status == Status::Running);
+        let lives =
+            holder.is_some_and(|holder| self.executions[number(&holder.release)].status == Status::Running);
         if lives && self.rules.keep(Rule::LivingHolders) { Life::Running } else { Life::Ended }
     }
 
     /// Whether a newer image was pushed.
     pub(crate) fn is_superseded(&self, release: usize) -> bool {
-        self.rules.keep(Rule::NewestPush) && self.table.records[release + 1..].iter().any(|record| record.pushed)
+        self.rules.keep(Rule::NewestPush)
+            && self.table.records[release + 1..].iter().any(|record| record.pushed)
     }
 
     /// An abort, or a newer push.
@@ -246,7 +252,9 @@ impl World {
             return self.unwanted(release);
         }
         let lock = self.table.lock();
-        if let (true, Err(lost)) = (self.rules.keep(Rule::Generations), lock.is_held_by(&id(release), generation)) {
+        if let (true, Err(lost)) =
+            (self.rules.keep(Rule::Generations), lock.is_held_by(&id(release), generation))
+        {
             return Some(End::unchanged(Outcome::Failed, lost.to_string()));
         }
         self.unwanted(release)
@@ -276,5 +284,9 @@ pub(crate) fn ours(release: usize) -> Revision {
 
 /// What a baseline has its service run.
 pub(crate) fn baseline_revision(baseline: &Baseline) -> Revision {
-    baseline.services.first().map(|ServiceBaseline { task_definition, .. }| service::revision_of(task_definition)).expect("one service")
+    baseline
+        .services
+        .first()
+        .map(|ServiceBaseline { task_definition, .. }| service::revision_of(task_definition))
+        .expect("one service")
 }

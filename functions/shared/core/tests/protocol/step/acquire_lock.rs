@@ -21,7 +21,8 @@ pub(super) async fn look(aws: &Aws, task: &Task) -> Result<StepResult<Output>, U
     let decide = |current: Option<Lock>| {
         let lock = current.unwrap_or_default();
         // What is known of life is that of the holder that was read.
-        let same = lock.holder.as_ref().map(|holder| &holder.release) == read.as_ref().map(|holder| &holder.release);
+        let same =
+            lock.holder.as_ref().map(|holder| &holder.release) == read.as_ref().map(|holder| &holder.release);
         let life = if same || !aws.keeps(Rule::LivingHolders) { life } else { Life::Running };
         match claim(aws, &lock, release, life) {
             Claim::Free(lock) => Update::Write(lock.clone(), Ok(lock.generation)),
@@ -39,7 +40,9 @@ pub(super) async fn look(aws: &Aws, task: &Task) -> Result<StepResult<Output>, U
             Ok(StepResult::Done(Output::Acquired(generation)))
         }
         Err(Claim::Resting(_)) => Ok(StepResult::LookAgain { reason: "the lock rests".into() }),
-        Err(_) if life == Life::Ended => Ok(StepResult::LookAgain { reason: "its last holder may still be writing".into() }),
+        Err(_) if life == Life::Ended => {
+            Ok(StepResult::LookAgain { reason: "its last holder may still be writing".into() })
+        }
         Err(_) => {
             let on = vec![WakeKey::Lock(application()), WakeKey::Push(application())];
             Ok(StepResult::Wait { on, deadline: aws.now() + SignedDuration::from_hours(1) })

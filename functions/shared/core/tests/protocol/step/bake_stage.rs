@@ -14,11 +14,18 @@ pub(super) async fn look(aws: &Aws, task: &Task) -> Result<StepResult<Output>, U
         return Ok(StepResult::roll_back("aborted"));
     }
     let now = aws.now();
-    let first_look = |world: &mut World| *world.table.records[release].first_looks.entry(State::BakeStage).or_insert(now);
-    let deadline = aws.call("keeps its first look", first_look).await? + SignedDuration::from_secs(BAKE_SECONDS);
+    let first_look =
+        |world: &mut World| *world.table.records[release].first_looks.entry(State::BakeStage).or_insert(now);
+    let deadline =
+        aws.call("keeps its first look", first_look).await? + SignedDuration::from_secs(BAKE_SECONDS);
     let over = aws.now() >= deadline;
-    let change = aws.call("reads the change", |world| world.table.records[release].change.as_ref().map(|change| change.at)).await?;
-    let fired = aws.ask("looks at the alarm", |world| world.fired_at.is_some() && world.fired_at >= change).await?;
+    let change = aws
+        .call("reads the change", |world| {
+            world.table.records[release].change.as_ref().map(|change| change.at)
+        })
+        .await?;
+    let fired =
+        aws.ask("looks at the alarm", |world| world.fired_at.is_some() && world.fired_at >= change).await?;
     Ok(match (fired, over) {
         (true, _) => StepResult::roll_back("the alarm has fired"),
         (false, true) => StepResult::Done(Output::Nothing),

@@ -9,7 +9,9 @@ use crate::world::workflow::{Output, Task};
 pub(super) async fn look(aws: &Aws, task: &Task) -> Result<StepResult<Output>, Unknown> {
     let release = task.place.release;
     let round = aws.call("reads the round", |world| world.table.records[release].round.max(1)).await?;
-    let recorded = aws.call("reads the baseline", |world| world.table.records[release].baselines.get(&round).cloned()).await?;
+    let recorded = aws
+        .call("reads the baseline", |world| world.table.records[release].baselines.get(&round).cloned())
+        .await?;
     if let Some(baseline) = recorded {
         return Ok(StepResult::Done(Output::Captured(baseline)));
     }
@@ -17,7 +19,10 @@ pub(super) async fn look(aws: &Aws, task: &Task) -> Result<StepResult<Output>, U
         return Ok(StepResult::End(end));
     }
     let captured = aws.ask("looks at the service", |world| world.capture(round)).await?;
-    let first =
-        aws.call("records the baseline", |world| world.table.records[release].baselines.entry(round).or_insert(captured).clone()).await?;
+    let first = aws
+        .call("records the baseline", |world| {
+            world.table.records[release].baselines.entry(round).or_insert(captured).clone()
+        })
+        .await?;
     Ok(StepResult::Done(Output::Captured(first)))
 }

@@ -19,7 +19,8 @@ pub(super) async fn look(aws: &Aws, task: &Task) -> Result<StepResult<Output>, U
     if aws.call("reads whether ECS was told", |world| world.table.records[release].told).await? {
         return follow(aws, task).await;
     }
-    let mut begun = aws.call("reads the change", |world| world.table.records[release].change.is_some()).await?;
+    let mut begun =
+        aws.call("reads the change", |world| world.table.records[release].change.is_some()).await?;
     if !aws.keeps(Rule::NoRestartOnceBegun) {
         begun = false;
     }
@@ -29,7 +30,8 @@ pub(super) async fn look(aws: &Aws, task: &Task) -> Result<StepResult<Output>, U
     let view = aws.ask("looks at the service", |world| world.service.view()).await?;
     let registered = aws.call("reads the revision", |world| world.table.records[release].registered).await?;
     let (now, ours) = (&view.task_definition, task_definition(ours(release)));
-    let was_told = registered && (*now == ours || view.deployments.iter().any(|deployment| deployment.task_definition == ours));
+    let was_told = registered
+        && (*now == ours || view.deployments.iter().any(|deployment| deployment.task_definition == ours));
     let before = baseline_revision(task.baseline.as_ref().expect("a baseline"));
     if *now != task_definition(before) && !(registered && *now == ours) {
         return if begun { Ok(stop("external change", begun)) } else { restart(aws, task).await };
@@ -60,7 +62,9 @@ async fn tell_ecs(aws: &Aws, task: &Task) -> Result<(), Unknown> {
 /// Looks how far ECS is.
 async fn follow(aws: &Aws, task: &Task) -> Result<StepResult<Output>, Unknown> {
     let release = task.place.release;
-    let record = aws.call("reads an abort", |world| (world.table.records[release].aborted, world.table.records[release].change.clone()));
+    let record = aws.call("reads an abort", |world| {
+        (world.table.records[release].aborted, world.table.records[release].change.clone())
+    });
     let (aborted, change) = record.await?;
     if aborted {
         return Ok(StepResult::roll_back("aborted"));
@@ -83,7 +87,9 @@ fn wait(begun: Timestamp) -> StepResult<Output> {
 pub(super) async fn deployed(aws: &Aws, wanted: Revision, deadline: Timestamp) -> Result<Progress, Unknown> {
     let view = aws.ask("looks at the deployment", |world| world.service.view()).await?;
     Ok(match judge(&view, &task_definition(wanted)) {
-        Progress::Going if aws.now() >= deadline => Progress::Failed { reason: "it did not end in time".into() },
+        Progress::Going if aws.now() >= deadline => {
+            Progress::Failed { reason: "it did not end in time".into() }
+        }
         other => other,
     })
 }
@@ -100,7 +106,9 @@ pub(super) fn approved(world: &World, task: &Task) -> bool {
     }
     let Some(baseline) = &task.baseline else { return false };
     let approval = world.approval(task.place.release, baseline.round);
-    approval.is_some_and(|approval| approval.covers(&names::release(task.place.release), &names::stage(), baseline).is_ok())
+    approval.is_some_and(|approval| {
+        approval.covers(&names::release(task.place.release), &names::stage(), baseline).is_ok()
+    })
 }
 
 /// Whether the service does not run its baseline any more.
@@ -129,13 +137,18 @@ pub(super) async fn restart(aws: &Aws, task: &Task) -> Result<StepResult<Output>
     }
     match fence_off(aws, task).await? {
         Ok(Fenced::Alone) => {}
-        Ok(Fenced::NotYet) => return Ok(StepResult::LookAgain { reason: "an earlier attempt may still be writing".into() }),
+        Ok(Fenced::NotYet) => {
+            return Ok(StepResult::LookAgain { reason: "an earlier attempt may still be writing".into() });
+        }
         Err(_) => return Ok(stop("the lock is lost", false)),
     }
     if aws.keeps(Rule::Fence) {
         // One that was fenced off may have begun before.
         let looks = aws.keeps(Rule::NoRestartOnceBegun) && aws.keeps(Rule::MigrationReadsTheChange);
-        if aws.call("reads the change again", |world| looks && world.table.records[release].change.is_some()).await? {
+        if aws
+            .call("reads the change again", |world| looks && world.table.records[release].change.is_some())
+            .await?
+        {
             return Ok(stop("external change", true));
         }
     }

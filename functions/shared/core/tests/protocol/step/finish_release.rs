@@ -16,7 +16,9 @@ pub(super) async fn look(aws: &Aws, task: &Task) -> Result<StepResult<Output>, U
     let release = task.place.release;
     let alone = if aws.keeps(Rule::LockBeforeOutcome) { give_back(aws, release).await? } else { true };
     let mut begun = Vec::new();
-    if task.failure.is_some() && aws.call("reads what it changed", |world| world.table.records[release].change.is_some()).await? {
+    if task.failure.is_some()
+        && aws.call("reads what it changed", |world| world.table.records[release].change.is_some()).await?
+    {
         begun.push(names::stage());
     }
     if task.failure.is_some() && begun.is_empty() && !alone {
@@ -56,10 +58,16 @@ pub(crate) async fn finish_dead(aws: &Aws, release: usize) -> Result<(), Unknown
 
 /// Nobody can let a dead release go on.
 async fn withdraw(aws: &Aws, release: usize) -> Result<(), Unknown> {
-    let asked = aws.call("reads what it asked", |world| world.table.records[release].approvals.keys().next_back().copied()).await?;
+    let asked = aws
+        .call("reads what it asked", |world| {
+            world.table.records[release].approvals.keys().next_back().copied()
+        })
+        .await?;
     let Some(round) = asked else { return Ok(()) };
     let decide = |current: Option<Approval>| match current {
-        Some(approval) if approval.withdrawn("").status != approval.status => Update::Write(approval.withdrawn("it has ended"), ()),
+        Some(approval) if approval.withdrawn("").status != approval.status => {
+            Update::Write(approval.withdrawn("it has ended"), ())
+        }
         _ => Update::Leave(()),
     };
     aws.update("withdraws the approval", |world| world.table.approval(release, round), None, decide).await

@@ -28,7 +28,8 @@ pub(super) async fn begin_writing(aws: &Aws, task: &Task) -> Result<bool, Unknow
             Err(_) => Update::Leave(false),
         }
     };
-    let begins = aws.update("begins to write", |world| &mut world.table.lock, Some(changed()), decide).await?;
+    let begins =
+        aws.update("begins to write", |world| &mut world.table.lock, Some(changed()), decide).await?;
     aws.note(|world| {
         if !begins {
             world.truth.seen.one("stale writer refused");
@@ -41,7 +42,9 @@ pub(super) async fn begin_writing(aws: &Aws, task: &Task) -> Result<bool, Unknow
 
 /// Writes into the lock that the function has stopped changing the service.
 pub(super) async fn stop_writing(aws: &Aws, task: &Task) -> Result<(), Unknown> {
-    let decide = |current: Option<Lock>| match current.and_then(|lock| lock.stopped_writing(&id(task.place.release), task.generation)) {
+    let decide = |current: Option<Lock>| match current
+        .and_then(|lock| lock.stopped_writing(&id(task.place.release), task.generation))
+    {
         Some(lock) => Update::Write(lock, ()),
         None => Update::Leave(()),
     };

@@ -14,21 +14,33 @@ use crate::world::workflow::{Output, Task};
 pub(super) async fn look(aws: &Aws, task: &Task) -> Result<StepResult<Output>, Unknown> {
     let release = task.place.release;
     let baseline = task.baseline.as_deref().expect("a baseline");
-    let open = aws.call("reads the approval", |world| world.approval(release, baseline.round).cloned()).await?;
+    let open =
+        aws.call("reads the approval", |world| world.approval(release, baseline.round).cloned()).await?;
     if open.is_none() {
         if let Some(end) = aws.call("reads what comes first", |world| world.interrupted(task)).await? {
             return Ok(StepResult::End(end));
         }
         for earlier in 1..baseline.round {
-            change(aws, task, earlier, "voids an approval", |approval| Some(approval.voided("the stage has changed"))).await?;
+            change(aws, task, earlier, "voids an approval", |approval| {
+                Some(approval.voided("the stage has changed"))
+            })
+            .await?;
         }
-        let asked = Approval::open(names::release(release), names::stage(), names::policy(), baseline.clone(), vec![], aws.now());
+        let asked = Approval::open(
+            names::release(release),
+            names::stage(),
+            names::policy(),
+            baseline.clone(),
+            vec![],
+            aws.now(),
+        );
         let decide = |current: Option<Approval>| match current {
             None => Update::Write(asked.clone(), ()),
             Some(_) => Update::Leave(()),
         };
         let about = About::Key(WakeKey::Approval(asked.id.as_str().to_owned()));
-        aws.update("asks people", |world| world.table.approval(release, baseline.round), Some(about), decide).await?;
+        aws.update("asks people", |world| world.table.approval(release, baseline.round), Some(about), decide)
+            .await?;
     }
     let interrupted = aws.call("reads what comes first", |world| world.interrupted(task)).await?;
     let close = |approval: &Approval| match &interrupted {

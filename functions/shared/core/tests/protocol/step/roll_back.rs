@@ -18,11 +18,16 @@ use crate::world::{DEPLOYMENT_SECONDS, State, World, baseline_revision, ours};
 /// Restores the baseline, or looks how far ECS is.
 pub(super) async fn look(aws: &Aws, task: &Task) -> Result<StepResult<Output>, Unknown> {
     let release = task.place.release;
-    let restored = aws.call("reads whether it is restored", |world| world.table.records[release].restored).await?;
+    let restored =
+        aws.call("reads whether it is restored", |world| world.table.records[release].restored).await?;
     if !restored {
         match fence_off(aws, task).await? {
             Ok(Fenced::Alone) => {}
-            Ok(Fenced::NotYet) => return Ok(StepResult::LookAgain { reason: "an earlier attempt may still be writing".into() }),
+            Ok(Fenced::NotYet) => {
+                return Ok(StepResult::LookAgain {
+                    reason: "an earlier attempt may still be writing".into(),
+                });
+            }
             Err(_) => return Ok(StepResult::stuck("the lock is lost")),
         }
     }
@@ -33,8 +38,10 @@ pub(super) async fn look(aws: &Aws, task: &Task) -> Result<StepResult<Output>, U
         return Ok(StepResult::End(end));
     }
     let now = aws.now();
-    let first_look = |world: &mut World| *world.table.records[release].first_looks.entry(State::RollBack).or_insert(now);
-    let deadline = aws.call("keeps its first look", first_look).await? + SignedDuration::from_secs(DEPLOYMENT_SECONDS);
+    let first_look =
+        |world: &mut World| *world.table.records[release].first_looks.entry(State::RollBack).or_insert(now);
+    let deadline =
+        aws.call("keeps its first look", first_look).await? + SignedDuration::from_secs(DEPLOYMENT_SECONDS);
     Ok(match deployed(aws, before(task), deadline).await? {
         Progress::Going => StepResult::Wait { on: vec![WakeKey::Service(service_arn())], deadline },
         Progress::Done => StepResult::Done(Output::Nothing),
@@ -42,7 +49,8 @@ pub(super) async fn look(aws: &Aws, task: &Task) -> Result<StepResult<Output>, U
     })
 }
 
-/// Tells ECS to run the baseline, where the release changed it; else why a person is needed, or that nothing was changed.
+/// Tells ECS to run the baseline, where the release changed it; else why a person is needed, or that nothing was
+/// changed.
 async fn begin(aws: &Aws, task: &Task) -> Result<Result<(), End>, Unknown> {
     let release = task.place.release;
     if !begin_writing(aws, task).await? {
@@ -54,7 +62,9 @@ async fn begin(aws: &Aws, task: &Task) -> Result<Result<(), End>, Unknown> {
         Ok(touched) => touched,
         Err(reason) => return Ok(Err(End::changed(Outcome::Stuck, reason))),
     };
-    let told_or_migrated = |world: &mut World| world.table.records[release].told || world.table.records[release].migration.is_some();
+    let told_or_migrated = |world: &mut World| {
+        world.table.records[release].told || world.table.records[release].migration.is_some()
+    };
     if !touched && !aws.call("reads whether ECS was told", told_or_migrated).await? {
         return Ok(Err(End::unchanged(Outcome::Failed, "the service was not changed")));
     }
@@ -70,7 +80,8 @@ async fn restore(aws: &Aws, task: &Task) -> Result<Result<bool, String>, Unknown
     let ours = registered.then(|| task_definition(ours(release)));
     let baseline = task.baseline.as_ref().expect("a baseline");
     let restoration = restoration(&baseline.services[0], ours.as_ref(), None, &view);
-    let touched = restoration != Restoration::AlreadyBack || view.deployments.iter().any(|one| Some(&one.task_definition) == ours.as_ref());
+    let touched = restoration != Restoration::AlreadyBack
+        || view.deployments.iter().any(|one| Some(&one.task_definition) == ours.as_ref());
     match restoration {
         Restoration::AlreadyBack => {}
         Restoration::Restore => {
@@ -78,7 +89,8 @@ async fn restore(aws: &Aws, task: &Task) -> Result<Result<bool, String>, Unknown
             if aws.keeps(Rule::RollbackRemembers) {
                 aws.call("keeps that ECS was told", |world| world.table.records[release].told = true).await?;
             }
-            aws.ask("puts the baseline back", |world: &mut World| world.update_service(task, before(task))).await?;
+            aws.ask("puts the baseline back", |world: &mut World| world.update_service(task, before(task)))
+                .await?;
         }
         Restoration::Refuse { reason, .. } => return Ok(Err(reason)),
     }

@@ -14,7 +14,9 @@ use crate::world::{Job, MIGRATION_SECONDS, State, World, names};
 /// Begins the migration, or looks how it goes.
 pub(super) async fn look(aws: &Aws, task: &Task) -> Result<StepResult<Output>, Unknown> {
     let release = task.place.release;
-    if let Some(migration) = aws.call("reads the migration", |world| world.table.records[release].migration).await? {
+    if let Some(migration) =
+        aws.call("reads the migration", |world| world.table.records[release].migration).await?
+    {
         return follow(aws, task, migration).await;
     }
     // An earlier run may have been killed between writing down that the stage changes and its migration.
@@ -97,7 +99,9 @@ async fn follow(aws: &Aws, task: &Task, migration: Job) -> Result<StepResult<Out
 async fn wait(aws: &Aws, task: &Task) -> Result<StepResult<Output>, Unknown> {
     let release = task.place.release;
     let first = aws.now();
-    let first_look = |world: &mut World| *world.table.records[release].first_looks.entry(State::RunMigration).or_insert(first);
+    let first_look = |world: &mut World| {
+        *world.table.records[release].first_looks.entry(State::RunMigration).or_insert(first)
+    };
     let first = aws.call("keeps its first look", first_look).await?;
     let on = vec![WakeKey::Task(names::task(release))];
     Ok(StepResult::Wait { on, deadline: first + SignedDuration::from_secs(MIGRATION_SECONDS) })

@@ -14,16 +14,23 @@ pub(super) async fn look(aws: &Aws, task: &Task) -> Result<StepResult<Output>, U
         return Ok(StepResult::End(end));
     }
     let now = aws.now();
-    let first_look = |world: &mut World| *world.table.records[release].first_looks.entry(State::SnapshotDatabase).or_insert(now);
-    let deadline = aws.call("keeps its first look", first_look).await? + SignedDuration::from_secs(SNAPSHOT_SECONDS);
+    let first_look = |world: &mut World| {
+        *world.table.records[release].first_looks.entry(State::SnapshotDatabase).or_insert(now)
+    };
+    let deadline =
+        aws.call("keeps its first look", first_look).await? + SignedDuration::from_secs(SNAPSHOT_SECONDS);
     let late = aws.now() >= deadline;
     let wait = |identifier: String| {
         if late {
             return StepResult::failed("there was no snapshot in time");
         }
-        StepResult::Wait { on: vec![WakeKey::Database(identifier), WakeKey::Push(names::application())], deadline }
+        StepResult::Wait {
+            on: vec![WakeKey::Database(identifier), WakeKey::Push(names::application())],
+            deadline,
+        }
     };
-    let (there, busy) = aws.ask("looks at the snapshot", |world| (world.snapshots[release], world.database_is_busy)).await?;
+    let (there, busy) =
+        aws.ask("looks at the snapshot", |world| (world.snapshots[release], world.database_is_busy)).await?;
     match there {
         Some(true) => return Ok(StepResult::Done(Output::Nothing)),
         Some(false) => {}

@@ -23,11 +23,17 @@ pub(crate) fn time(now: i64) -> Timestamp {
 }
 
 static RELEASED: LazyLock<Vec<Release>> = LazyLock::new(|| {
-    let digest = |release: usize| Digest::new(format!("sha256:{}", release.to_string().repeat(64))).expect("a digest");
-    let image =
-        |release| Image { repository: RepositoryName::new("web").expect("a name"), digest: digest(release), tag: format!("v{release}") };
+    let digest =
+        |release: usize| Digest::new(format!("sha256:{}", release.to_string().repeat(64))).expect("a digest");
+    let image = |release| Image {
+        repository: RepositoryName::new("web").expect("a name"),
+        digest: digest(release),
+        tag: format!("v{release}"),
+    };
     let id = |release: usize| ReleaseId::new(format!("web-{release}")).expect("an id");
-    (0..RELEASES).map(|release| Release { id: id(release), application: application(), image: image(release) }).collect()
+    (0..RELEASES)
+        .map(|release| Release { id: id(release), application: application(), image: image(release) })
+        .collect()
 });
 
 /// A release.

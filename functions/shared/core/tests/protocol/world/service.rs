@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 use slipway_core::deployment::{Deployment, Rollout, ServiceView, Traffic};
 use slipway_core::name::{ServiceArn, TaskDefinitionArn};
 
-/// What a service runs: 0 is what it ran before, others are the releases' numbers and 1, those of external changes are above [`EXTERNAL`].
+/// What a service runs: 0 is what it ran before, others are the releases' numbers and 1, those of external changes
+/// are above [`EXTERNAL`].
 pub(crate) type Revision = u32;
 
 /// Where the revisions begin that somebody else deploys.
@@ -91,8 +92,9 @@ impl Service {
 
 /// The service's ARN.
 pub(crate) fn service_arn() -> ServiceArn {
-    static ARN: LazyLock<ServiceArn> =
-        LazyLock::new(|| ServiceArn::new("arn:aws:ecs:eu-central-1:111122223333:service/production/web").expect("an ARN"));
+    static ARN: LazyLock<ServiceArn> = LazyLock::new(|| {
+        ServiceArn::new("arn:aws:ecs:eu-central-1:111122223333:service/production/web").expect("an ARN")
+    });
     ARN.clone()
 }
 
@@ -103,7 +105,8 @@ pub(crate) fn task_definition(revision: Revision) -> TaskDefinitionArn {
 }
 
 fn named(revision: Revision) -> TaskDefinitionArn {
-    TaskDefinitionArn::new(format!("arn:aws:ecs:eu-central-1:111122223333:task-definition/web:{revision}")).expect("an ARN")
+    TaskDefinitionArn::new(format!("arn:aws:ecs:eu-central-1:111122223333:task-definition/web:{revision}"))
+        .expect("an ARN")
 }
 
 /// The revision of a task definition.

@@ -192,7 +192,9 @@ fn lock_law(before: Option<&Lock>, after: &Lock) -> Result<(), String> {
 /// No newer token is overwritten by an older invocation.
 fn callback_law(before: Option<&Callback>, after: &Callback) -> Result<(), String> {
     match before {
-        Some(before) if before.attempt > after.attempt => Err(format!("{before:?} was overwritten by {after:?}")),
+        Some(before) if before.attempt > after.attempt => {
+            Err(format!("{before:?} was overwritten by {after:?}"))
+        }
         _ => Ok(()),
     }
 }

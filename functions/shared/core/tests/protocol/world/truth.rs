@@ -81,7 +81,8 @@ impl World {
     pub(crate) fn judge_end(&mut self, token: usize, end: &TaskEnd) {
         let task = self.tokens[token].clone();
         let Place { release, state } = task.place;
-        let current = self.executions[release].current.as_ref().map(|current| (current.place, current.attempt));
+        let current =
+            self.executions[release].current.as_ref().map(|current| (current.place, current.attempt));
         if current != Some((task.place, task.attempt)) {
             self.truth.violated(format!("a token of {:?} {:?} ended {current:?}", task.place, task.attempt));
         }
@@ -95,7 +96,9 @@ impl World {
                 seen.one("restarted");
                 self.judge_restart(&task);
             }
-            TaskEnd::Failed(TaskError::Unchanged, _) if state == State::RollBack => self.truth.gives_up_deploying(&task),
+            TaskEnd::Failed(TaskError::Unchanged, _) if state == State::RollBack => {
+                self.truth.gives_up_deploying(&task);
+            }
             TaskEnd::TimedOut => seen.one("timed out"),
             TaskEnd::Transient => {
                 seen.one("killed, lost or failed");
@@ -119,7 +122,8 @@ impl World {
         self.truth.gives_up_deploying(task);
     }
 
-    /// A step gives up only once it could not find out for as long as it has patience, but for what an old function may still say.
+    /// A step gives up only once it could not find out for as long as it has patience, but for what an old function
+    /// may still say.
     fn judge_patience(&mut self, task: &Task) {
         let since = self.truth.failing.get(&task.place).and_then(|(_, since)| *since);
         let failing_seconds = since.map_or(0, |since| (self.now - since) / 1_000);
@@ -163,14 +167,17 @@ impl World {
         let Some(token) = self.who_waits(release) else { return };
         let Some((_, on)) = &self.truth.waiting[release] else { return };
         let place = self.tokens[token].place;
-        let is_pointed_to = |on: &&WakeKey| self.table.pointers.iter().any(|(key, to)| key == *on && *to == place);
+        let is_pointed_to =
+            |on: &&WakeKey| self.table.pointers.iter().any(|(key, to)| key == *on && *to == place);
         let pointer = on.iter().find(|on| !is_pointed_to(on)).map(|on| format!("the pointer of {on:?}"));
-        let parked = self.table.callback(place).get().and_then(|callback| callback.token.as_ref()) == Some(&token.to_string());
+        let parked = self.table.callback(place).get().and_then(|callback| callback.token.as_ref())
+            == Some(&token.to_string());
         let Some(lost) = pointer.or_else(|| (!parked).then(|| "its callback".to_owned())) else { return };
         self.truth.violated(format!("{place:?} waits, and {lost} is gone"));
     }
 
-    /// Where nothing is on its way, nobody waits for what is there: what only AWS tells may have been lost where `all` is not given.
+    /// Where nothing is on its way, nobody waits for what is there: what only AWS tells may have been lost where
+    /// `all` is not given.
     pub(crate) fn judge_rest(&mut self, all: bool) {
         for release in 0..self.executions.len() {
             let Some(token) = self.who_waits(release) else { continue };
@@ -190,7 +197,8 @@ impl World {
         let record = &self.table.records[release];
         let aborted = record.aborted.then_some("it was aborted");
         let superseded = self.is_superseded(release).then_some("a newer image was pushed");
-        let is_going = |wanted: Revision| judge(&self.service.view(), &task_definition(wanted)) == Progress::Going;
+        let is_going =
+            |wanted: Revision| judge(&self.service.view(), &task_definition(wanted)) == Progress::Going;
         match state {
             State::AcquireLock => {
                 let lock = self.table.lock();
@@ -203,18 +211,30 @@ impl World {
                 (aborted.or(superseded).or(decided.then_some("people have decided")), None)
             }
             State::SnapshotDatabase => {
-                let possible = self.snapshots[release] == Some(true) || (self.snapshots[release].is_none() && !self.database_is_busy);
+                let possible = self.snapshots[release] == Some(true)
+                    || (self.snapshots[release].is_none() && !self.database_is_busy);
                 (aborted.or(superseded), possible.then_some("RDS is done"))
             }
-            State::RunMigration => (None, matches!(self.tasks[release], Some(Job::Ended(_))).then_some("its task has stopped")),
-            State::DeployServices => (aborted, (!is_going(ours(release))).then_some("the deployment is over")),
+            State::RunMigration => {
+                (None, matches!(self.tasks[release], Some(Job::Ended(_))).then_some("its task has stopped"))
+            }
+            State::DeployServices => {
+                (aborted, (!is_going(ours(release))).then_some("the deployment is over"))
+            }
             State::BakeStage => {
                 let since = record.change.as_ref().map(|change| change.at);
-                (aborted, (self.fired_at.is_some() && self.fired_at >= since).then_some("its alarm has fired"))
+                (
+                    aborted,
+                    (self.fired_at.is_some() && self.fired_at >= since).then_some("its alarm has fired"),
+                )
             }
             State::RollBack => {
                 let token = self.who_waits(release).expect("it waits");
-                let before = self.tokens[token].baseline.as_ref().map(|baseline| baseline_revision(baseline)).expect("a baseline");
+                let before = self.tokens[token]
+                    .baseline
+                    .as_ref()
+                    .map(|baseline| baseline_revision(baseline))
+                    .expect("a baseline");
                 (None, (!is_going(before)).then_some("the rollback is over"))
             }
             State::CaptureBaseline | State::FinishRelease => (Some("it never waits"), None),
@@ -229,7 +249,9 @@ impl World {
         let release = task.place.release;
         let deploys = revision == ours(release);
         if deploys && self.truth.given_up[release].is_some_and(|given_up| task.attempt <= given_up) {
-            let problem = format!("release {release} was deployed by an old function, after it had restarted or begun to roll back");
+            let problem = format!(
+                "release {release} was deployed by an old function, after it had restarted or begun to roll back"
+            );
             self.truth.violated(problem);
         } else if let Err(problem) = self.may_write(task, revision, deploys) {
             self.truth.violated(problem);
@@ -240,16 +262,22 @@ impl World {
     fn may_write(&self, task: &Task, revision: Revision, deploys: bool) -> Result<(), String> {
         let release = task.place.release;
         let lock = self.table.lock();
-        // A function whose retry has done its work may go on while the lock rests after its release: nobody else writes then.
+        // A function whose retry has done its work may go on while the lock rests after its release: nobody else
+        // writes then.
         let rests = lock.holder.is_none() && lock.rests_until.is_some_and(|until| self.time() < until);
         if !rests && lock.holder.as_ref().is_none_or(|holder| holder.release != id(release)) {
-            return Err(format!("release {release} wrote while the lock was {:?}'s", lock.holder.map(|holder| holder.release)));
+            return Err(format!(
+                "release {release} wrote while the lock was {:?}'s",
+                lock.holder.map(|holder| holder.release)
+            ));
         }
         if task.generation != lock.generation {
             return Err(format!("release {release} wrote as {}, at {}", task.generation, lock.generation));
         }
         let writes = &self.truth.writes;
-        if !writes.iter().any(|(writer, _)| *writer == release) && writes.iter().any(|(writer, _)| *writer > release) {
+        if !writes.iter().any(|(writer, _)| *writer == release)
+            && writes.iter().any(|(writer, _)| *writer > release)
+        {
             return Err(format!("release {release} began to change the service after a newer one had"));
         }
         if self.table.records[release].change.is_none() {
@@ -289,10 +317,16 @@ impl World {
                 }
                 continue;
             };
-            let changed = self.truth.writes.iter().any(|(writer, revision)| *writer == release && *revision == ours(release));
+            let changed = self
+                .truth
+                .writes
+                .iter()
+                .any(|(writer, revision)| *writer == release && *revision == ours(release));
             let says_unchanged = !matches!(outcome, Outcome::Released | Outcome::RolledBack | Outcome::Stuck);
             if changed && says_unchanged {
-                self.truth.broken.get_or_insert(format!("release {release} ended {outcome}, and had changed the service"));
+                self.truth
+                    .broken
+                    .get_or_insert(format!("release {release} ended {outcome}, and had changed the service"));
             }
         }
         let lock = self.table.lock();

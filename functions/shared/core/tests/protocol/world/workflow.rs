@@ -6,7 +6,10 @@ use slipway_core::protocol::{Attempt, End, TaskError};
 use slipway_core::rollback::Baseline;
 use slipway_core::step::Failure;
 
-use super::{APPROVAL_SECONDS, BAKE_SECONDS, DEPLOYMENT_SECONDS, MIGRATION_SECONDS, Place, SNAPSHOT_SECONDS, Stage, State, World, names};
+use super::{
+    APPROVAL_SECONDS, BAKE_SECONDS, DEPLOYMENT_SECONDS, MIGRATION_SECONDS, Place, SNAPSHOT_SECONDS, Stage,
+    State, World, names,
+};
 
 /// How long a state lives at the least, in seconds: longer than any function.
 const SHORTEST_SECONDS: i64 = 32;
@@ -98,16 +101,24 @@ pub(crate) struct Execution {
 impl Execution {
     /// Whether this token ends the current attempt.
     pub(crate) fn waits_for(&self, token: usize) -> bool {
-        self.status == Status::Running && self.retry_at.is_none() && self.current.as_ref().is_some_and(|task| task.token == token)
+        self.status == Status::Running
+            && self.retry_at.is_none()
+            && self.current.as_ref().is_some_and(|task| task.token == token)
     }
 }
 
 impl Stage {
     /// The next gate that the stage has, or the deployment.
     fn gate_after(self, state: State) -> State {
-        let gates =
-            [(State::RequestApproval, self.approval), (State::SnapshotDatabase, self.snapshot), (State::RunMigration, self.migration)];
-        gates.into_iter().find(|(gate, has)| *has && *gate > state).map_or(State::DeployServices, |(gate, _)| gate)
+        let gates = [
+            (State::RequestApproval, self.approval),
+            (State::SnapshotDatabase, self.snapshot),
+            (State::RunMigration, self.migration),
+        ];
+        gates
+            .into_iter()
+            .find(|(gate, has)| *has && *gate > state)
+            .map_or(State::DeployServices, |(gate, _)| gate)
     }
 }
 
@@ -126,7 +137,8 @@ impl World {
         }
     }
 
-    /// `SendTaskSuccess` and `SendTaskFailure`, a time-out, or a function's error. `false` where nobody waits for this token.
+    /// `SendTaskSuccess` and `SendTaskFailure`, a time-out, or a function's error. `false` where nobody waits for
+    /// this token.
     pub(crate) fn end_task(&mut self, token: usize, end: TaskEnd) -> bool {
         let Place { release, state } = self.tokens[token].place;
         if !self.executions[release].waits_for(token) {
@@ -143,7 +155,9 @@ impl World {
         }
         match end {
             TaskEnd::Done(output) => self.goes_on(release, state, output),
-            TaskEnd::Failed(TaskError::Restart, _) if (State::RequestApproval..=State::BakeStage).contains(&state) => {
+            TaskEnd::Failed(TaskError::Restart, _)
+                if (State::RequestApproval..=State::BakeStage).contains(&state) =>
+            {
                 self.enter(release, State::CaptureBaseline, |task| task.baseline = None);
             }
             end => self.catch(release, state, &end),
@@ -208,8 +222,12 @@ impl World {
         };
         let caught = failure(state, end.error(), &stated);
         match state {
-            State::AcquireLock => self.enter(release, State::FinishRelease, |task| task.failure = Some(Rc::new(caught))),
-            State::RunMigration | State::DeployServices | State::BakeStage if end.error() != TaskError::Unchanged.as_str() => {
+            State::AcquireLock => {
+                self.enter(release, State::FinishRelease, |task| task.failure = Some(Rc::new(caught)));
+            }
+            State::RunMigration | State::DeployServices | State::BakeStage
+                if end.error() != TaskError::Unchanged.as_str() =>
+            {
                 self.executions[release].caught = Some(caught);
                 self.enter(release, State::RollBack, |_| {});
             }
