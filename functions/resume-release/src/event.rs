@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use slipway_aws::Key;
 use slipway_core::image::Digest;
+use slipway_core::lock::Lock;
 use slipway_core::name::ServiceArn;
 use slipway_core::protocol::WakeKey;
 use slipway_release::StepError;
@@ -92,6 +93,14 @@ struct StreamRecord {
     keys: Keys,
     #[serde(rename = "SequenceNumber")]
     sequence_number: String,
+    /// The item as it is now.
+    #[serde(default, rename = "NewImage")]
+    new_image: Option<Image>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Image {
+    document: Text,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -113,6 +122,14 @@ impl Record {
         Key { pk: pk.s.clone(), sk: sk.s.clone() }
     }
 
+    /// Whether the item is a lock that somebody holds: whoever waits for it is woken once it is given back, not by what its holder
+    /// writes into it.
+    pub(crate) fn is_held(&self) -> bool {
+        let document = self.dynamodb.new_image.as_ref().map(|image| image.document.s.as_str());
+        let lock = document.and_then(|document| serde_json::from_str::<Lock>(document).ok());
+        lock.is_some_and(|lock| lock.holder.is_some())
+    }
+
     /// Which tells Lambda where to go on.
     pub(crate) fn sequence_number(&self) -> &str {
         &self.dynamodb.sequence_number
@@ -128,6 +145,22 @@ mod tests {
             serde_json::json!({ "detail-type": kind, "resources": [resource], "detail": detail }),
         )
         .expect("it parses")
+    }
+
+    #[test]
+    fn a_lock_wakes_once_it_is_given_back() {
+        let record = |document: &str| -> Record {
+            let key = serde_json::json!({ "pk": { "S": "LOCK#web" }, "sk": { "S": "LOCK" } });
+            let image = serde_json::json!({ "document": { "S": document } });
+            let record = serde_json::json!({ "Keys": key, "SequenceNumber": "1", "NewImage": image });
+            serde_json::from_value(serde_json::json!({ "dynamodb": record })).expect("it parses")
+        };
+        let held = r#"{"generation":1,"holder":{"release":"web-1","lease_until":"2026-11-20T08:15:30Z"}}"#;
+
+        assert!(record(held).is_held());
+        for free in [r#"{"generation":1}"#, r#"{"generation":1,"rests_until":"2026-11-20T08:15:30Z"}"#, "?"] {
+            assert!(!record(free).is_held(), "{free}");
+        }
     }
 
     #[test]

@@ -39,7 +39,9 @@ async fn records(aws: &Aws, table: &Table, records: &Records) -> Result<Value, S
             Some(Item::Approval { id }) => wake(aws, table, &WakeKey::Approval(id.as_str().to_owned())).await,
             Some(Item::Fired { alarm }) => wake(aws, table, &WakeKey::Alarm(alarm)).await,
             Some(Item::Push { application }) => wake(aws, table, &WakeKey::Push(application)).await,
-            Some(Item::Lock { application }) => wake(aws, table, &WakeKey::Lock(application)).await,
+            Some(Item::Lock { application }) if !record.is_held() => {
+                wake(aws, table, &WakeKey::Lock(application)).await
+            }
             Some(Item::Abort { release }) => wake_all(aws, table, &release).await,
             Some(Item::Due { release, stage, state }) => {
                 wake_one(aws, table, &release, stage.as_ref(), &state, "the reconciler").await

@@ -75,7 +75,7 @@ resource "aws_cloudwatch_log_group" "workflow" {
 
 resource "aws_sfn_state_machine" "release" {
   #checkov:skip=CKV_AWS_284:The execution keeps the history of its steps for 90 days; traces would say it again
-  #checkov:skip=CKV_AWS_285:Errors are logged; more would put task tokens and addresses into the log
+  #checkov:skip=CKV_AWS_285:Failed executions are logged; more would put task tokens and addresses into the log
 
   name     = local.state_machine_name
   type     = "STANDARD"
@@ -83,10 +83,12 @@ resource "aws_sfn_state_machine" "release" {
 
   definition = jsonencode(yamldecode(templatefile(var.definition_path, local.placeholders)))
 
-  # Errors alone, and without the data: that holds task tokens and addresses.
+  # How executions end, and without the data: that holds task tokens and addresses. ERROR would log every TaskFailed ("Using
+  # CloudWatch Logs to log execution history", AWS Step Functions developer guide), and a step that waits, looks again or
+  # ends a release fails its task: a release that went well would fill the log with errors. The history keeps all of them.
   logging_configuration {
     log_destination        = "${aws_cloudwatch_log_group.workflow.arn}:*"
-    level                  = "ERROR"
+    level                  = "FATAL"
     include_execution_data = false
   }
 

@@ -37,6 +37,24 @@ fn every_task_is_known_to_both_and_calls_its_function() {
     }
 }
 
+/// `cargo lambda build --release` builds the default members: what is deployed, and nothing else.
+#[test]
+fn a_release_build_makes_the_functions_and_nothing_else() {
+    let output = std::process::Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1", "--manifest-path"])
+        .arg(repository("Cargo.toml"))
+        .output()
+        .expect("cargo runs");
+    let metadata: Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+    let named = |field: &str| metadata[field].as_array().expect("a list").clone();
+    let defaults = named("workspace_default_members");
+    let members = named("packages").into_iter().filter(|package| defaults.contains(&package["id"]));
+    let names: BTreeSet<_> =
+        members.map(|package| package["name"].as_str().unwrap_or_default().to_owned()).collect();
+
+    assert_eq!(names, functions().into_keys().collect());
+}
+
 #[test]
 fn every_placeholder_is_one_that_terraform_fills_in() {
     let workflow = Workflow::read();

@@ -7,7 +7,6 @@ use slipway_core::protocol::{StepResult, WakeKey};
 use crate::aws::{Aws, Unknown, Update};
 use crate::rules::Rule;
 use crate::world::names::{application, id};
-use crate::world::table::About;
 use crate::world::workflow::{Output, Task};
 
 /// Acquires the lock, if it is free or its holder is dead.
@@ -30,8 +29,7 @@ pub(super) async fn look(aws: &Aws, task: &Task) -> Result<StepResult<Output>, U
             other => Update::Leave(Err(other)),
         }
     };
-    let about = Some(About::Key(WakeKey::Lock(application())));
-    let claimed = aws.update("claims the lock", |world| &mut world.table.lock, about, decide).await?;
+    let claimed = aws.update("claims the lock", |world| &mut world.table.lock, None, decide).await?;
     match claimed {
         Ok(generation) => {
             if read.is_some_and(|holder| holder.release != id(release)) {

@@ -10,8 +10,8 @@ use crate::world::names::{application, id};
 use crate::world::table::About;
 use crate::world::workflow::Task;
 
-/// That the lock changed.
-fn changed() -> About {
+/// That the lock was given back, which wakes who waits for it.
+fn given_back() -> About {
     About::Key(WakeKey::Lock(application()))
 }
 
@@ -28,8 +28,7 @@ pub(super) async fn begin_writing(aws: &Aws, task: &Task) -> Result<bool, Unknow
             Err(_) => Update::Leave(false),
         }
     };
-    let begins =
-        aws.update("begins to write", |world| &mut world.table.lock, Some(changed()), decide).await?;
+    let begins = aws.update("begins to write", |world| &mut world.table.lock, None, decide).await?;
     aws.note(|world| {
         if !begins {
             world.truth.seen.one("stale writer refused");
@@ -48,7 +47,7 @@ pub(super) async fn stop_writing(aws: &Aws, task: &Task) -> Result<(), Unknown> 
         Some(lock) => Update::Write(lock, ()),
         None => Update::Leave(()),
     };
-    aws.update("stops writing", |world| &mut world.table.lock, Some(changed()), decide).await
+    aws.update("stops writing", |world| &mut world.table.lock, None, decide).await
 }
 
 /// Fences off the earlier attempts of the release.
@@ -81,5 +80,5 @@ pub(super) async fn give_back(aws: &Aws, release: usize) -> Result<bool, Unknown
             None => Update::Leave(lock.holder.is_some() || !lock.rests(aws.now())),
         }
     };
-    aws.update("gives the lock back", |world| &mut world.table.lock, Some(changed()), decide).await
+    aws.update("gives the lock back", |world| &mut world.table.lock, Some(given_back()), decide).await
 }
