@@ -4,7 +4,7 @@
 //! It looks before it writes, and records what it registered before it updates a service, so that a second run finds
 //! the first one's work and a rollback knows what is its own to undo.
 
-use futures::join;
+use futures::{join, try_join};
 use jiff::SignedDuration;
 use slipway_aws::{Aws, Key, Table};
 use slipway_core::application::StageService;
@@ -155,10 +155,7 @@ async fn deploy(context: &Context<'_>, deployment: &Key) -> Result<StepResult<De
     if let Err(lost) = context.begin_writing().await? {
         return Ok(stop(lost.to_string()));
     }
-    let services = match use_up(context, approved.as_ref(), &revisions).await {
-        Ok(()) => change(context, subjects, revisions).await,
-        Err(error) => Err(error),
-    };
+    let services = begin(context, approved.as_ref(), subjects, revisions).await;
     context.stop_writing().await?;
     let deployed = Deployed { services: services? };
     table.put_new(deployment, &deployed).await?;
@@ -219,33 +216,39 @@ fn subjects<'a>(
     stage.services.iter().zip(registered).map(subject).collect()
 }
 
-/// Writes down, once, that the stage changes, and with which approval, where it needs one.
-async fn use_up(
+/// Has the stage change: that it does is written down first, and with which approval, where it needs one.
+async fn begin(
     context: &Context<'_>,
     approval: Option<&Approval>,
+    subjects: Vec<Subject<'_>>,
+    revisions: Vec<TaskDefinitionArn>,
+) -> Result<Vec<DeployedService>, StepError> {
+    context.begin_change().await?;
+    if let Some(approval) = approval {
+        use_up(context, approval, &revisions).await?;
+    }
+    let names: Vec<_> =
+        revisions.iter().map(|name| name.as_str().rsplit('/').next().unwrap_or_default()).collect();
+    let words = format!("Changing to {}", names.join(", "));
+    let timeline = context.timeline();
+    let recorded = async { Ok(timeline.record(Step::Deploying, words).await?) };
+    let ((), services) = try_join!(recorded, change(context, subjects, revisions))?;
+    Ok(services)
+}
+
+/// The audit has it once: a run before this one may have written it.
+async fn use_up(
+    context: &Context<'_>,
+    approval: &Approval,
     revisions: &[TaskDefinitionArn],
 ) -> Result<(), StepError> {
     let Context { table, release, stage, .. } = context;
-    if table
-        .get::<TimelineEvent>(&Key::timeline_event(&release.id, Some(&stage.name), Step::Deploying, ""))
-        .await?
-        .is_some()
-    {
-        return Ok(());
+    let changing = Key::timeline_event(&release.id, Some(&stage.name), Step::Deploying, "");
+    if table.get::<TimelineEvent>(&changing).await?.is_none() {
+        let names: Vec<_> = revisions.iter().map(TaskDefinitionArn::as_str).collect();
+        let used = NewEntry { at: now(), what: What::Used, person: None, words: names.join(", ") };
+        audit(table, approval, &used).await?;
     }
-    context.begin_change().await?;
-    let names: Vec<_> = revisions.iter().map(TaskDefinitionArn::as_str).collect();
-    if let Some(approval) = approval {
-        audit(
-            table,
-            approval,
-            &NewEntry { at: now(), what: What::Used, person: None, words: names.join(", ") },
-        )
-        .await?;
-    }
-    let revisions: Vec<_> = names.iter().map(|name| name.rsplit('/').next().unwrap_or_default()).collect();
-    let words = format!("Changing to {}", revisions.join(", "));
-    context.timeline().record(Step::Deploying, words).await?;
     Ok(())
 }
 

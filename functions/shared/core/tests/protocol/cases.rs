@@ -8,6 +8,7 @@ use crate::aws::Fault;
 use crate::play::Play;
 use crate::rules::{Rule, Rules};
 use crate::script::Script;
+use crate::world::names;
 use crate::world::service::service_arn;
 use crate::world::workflow::{Status, TaskEnd};
 use crate::world::{Stage, State};
@@ -213,6 +214,41 @@ fn the_reconciler_makes_up_for_a_lost_event() {
     script.run(0);
 
     assert_eq!((script.state(0), script.times("found by the reconciler")), (State::FinishRelease, 1));
+}
+
+/// People take their time. Whatever wakes the step has nothing for it, and AWS fails it after every tenth wake-up.
+#[test]
+fn a_state_that_is_woken_a_hundred_times_uses_up_no_patience() {
+    let mut script = Script::new(Rules::All, APPROVED, 1);
+    script.until(0, State::RequestApproval);
+    script.run(0);
+    let woken = |script: &mut Script, fails: bool| {
+        script.bring(WakeKey::Push(names::application()));
+        script.pass(1);
+        if fails {
+            let looking = script.hang_before(0, "reads the approval");
+            script.on(looking, Fault::Before);
+            let failed = script.retries(0);
+            while script.retries(0) == failed {
+                script.pass(1);
+            }
+        }
+        script.run(0);
+    };
+    for wake_up in 1..=100 {
+        woken(&mut script, wake_up % 10 == 0);
+    }
+    assert_eq!((script.state(0), script.retries(0)), (State::RequestApproval, 110));
+    assert_eq!(script.times("gave up"), 0, "the first failure is longer ago than the step has patience");
+
+    script.happen(|world| world.decide(0, 0, true));
+    script.deliver_all();
+    script.pass(1);
+    script.until(0, State::DeployServices);
+    script.run(0);
+    script.happen(|world| world.end_deployment(true));
+    script.settle().expect("it ends");
+    assert_eq!(script.outcome(0), Some(Outcome::Released));
 }
 
 #[test]
