@@ -1,6 +1,6 @@
 """IAM, where MiniStack 1.5.33 asks for other permissions than AWS: it authorizes ECS calls on the cluster, asks for none
-where CloudWatch is called in CBOR, knows neither ECS's condition keys nor `dynamodb:LeadingKeys`, and never asks for what a
-call needs beside its own action.
+where CloudWatch is called in CBOR, knows neither ECS's condition keys nor `dynamodb:LeadingKeys` nor those of `events:PutEvents`, and never asks for what a call
+needs beside its own action.
 
 The resources and keys are those of the Service Authorization Reference.
 """
@@ -98,8 +98,15 @@ def _rds_resources(action, parameters, region, account) -> list:
     return []
 
 
+def _of_entry(entry) -> dict:
+    """AWS decides about each event of a PutEvents by what it says of itself."""
+    return {"events:source": entry.get("Source", ""), "events:detail-type": entry.get("DetailType", "")}
+
+
 def _beside(service, action, request, resource) -> list:
     """The permissions that a call needs beside its own action."""
+    if service == "events" and action == "PutEvents":
+        return [("events:PutEvents", resource, _of_entry(entry)) for entry in request.get("Entries", [])[1:]]
     if service == "ecs" and action == "RegisterTaskDefinition":
         passed = [request[role] for role in ("executionRoleArn", "taskRoleArn") if request.get(role)]
         needed = [("iam:PassRole", role, {"iam:PassedToService": "ecs-tasks.amazonaws.com"}) for role in passed]
@@ -171,6 +178,8 @@ def condition_keys_are_known() -> None:
         keys = context(service, iam_action, body, params)
         if service == "dynamodb" and (leading := _leading_keys(_parsed(body))):
             return {**keys, "dynamodb:LeadingKeys": leading}
+        if service == "events" and iam_action.endswith(":PutEvents"):
+            return {**keys, **_of_entry((_parsed(body).get("Entries") or [{}])[0])}
         if service == "rds" and iam_action.endswith(":DeleteDBSnapshot"):
             name = params.get("DBSnapshotIdentifier") or ""
             snapshot = rds._snapshots.get(name[0] if isinstance(name, list) else name) or {"TagList": []}

@@ -44,6 +44,7 @@ async fn a_release_of_two_stages_with_an_approval_and_a_bake_takes_25_transition
             scheduled += usize::from(*event.r#type() == HistoryEventType::TaskScheduled);
         }
     }
+    world.nothing_was_lost();
     let transitions = entered.len() + scheduled - tasks;
     println!("{transitions} transitions: {} states and {} attempts more", entered.len(), scheduled - tasks);
     assert!(

@@ -29,6 +29,7 @@ async fn a_good_image_is_released_and_the_digest_that_was_approved_runs_in_produ
         "one approver gets one mail"
     );
     assert!(mails.iter().any(|mail| mail.subject.contains("RELEASED")), "people are notified");
+    world.nothing_was_lost();
 }
 
 #[tokio::test]

@@ -30,6 +30,8 @@ static LEFT_BEHIND: AtomicBool = AtomicBool::new(false);
 /// The cloud, to one test at a time.
 pub(crate) struct World {
     pub(crate) cloud: Cloud,
+    /// How much the cloud had logged when the test began.
+    logged_before: usize,
     _lock: MutexGuard<'static, ()>,
 }
 
@@ -76,7 +78,8 @@ impl World {
             .await
             .expect("a local cloud runs: `cargo local test` starts one, or `cargo local up`");
         cloud.wire().reset().await.expect("the wire answers");
-        let world = Self { cloud, _lock: lock };
+        let logged_before = fs::read(cloud.state().log("ministack")).expect("the cloud logs").len();
+        let world = Self { cloud, logged_before, _lock: lock };
         if LEFT_BEHIND.swap(false, Ordering::Relaxed) {
             world.clean_up().await;
         }
@@ -296,6 +299,17 @@ impl World {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         panic!("this did not happen within 60 s: {what}");
+    }
+
+    /// No function was refused anything, or failed to notify people, since the test began.
+    pub(crate) fn nothing_was_lost(&self) {
+        let log = fs::read(self.cloud.state().log("ministack")).expect("the cloud logs");
+        let log = String::from_utf8_lossy(&log[self.logged_before..]).into_owned();
+        let lost: Vec<_> = log
+            .lines()
+            .filter(|line| line.contains("was refused") || line.contains("NotificationFailed"))
+            .collect();
+        assert!(lost.is_empty(), "{lost:#?}");
     }
 
     /// How many messages a queue holds.
@@ -900,13 +914,13 @@ impl World {
             .expect("it is stopped");
     }
 
-    /// Waits until no function of the lock's holder may be writing any more.
+    /// Waits until no function of the lock's holder, or of its last one, may be writing any more.
     pub(crate) async fn lease_is_over(&self) {
         let lock = self.lock().await;
         let holder = &lock["holder"];
-        let (Some(until), Some(1..)) = (holder["lease_until"].as_str(), holder["writers"].as_u64()) else {
-            return;
-        };
+        let lease =
+            if holder["writers"].as_u64() > Some(0) { &holder["lease_until"] } else { &lock["rests_until"] };
+        let Some(until) = lease.as_str() else { return };
         let until: jiff::Timestamp = until.parse().expect("a time");
         let left = until.duration_since(slipway_local::clock::now());
         tokio::time::sleep(Duration::try_from(left).unwrap_or_default() + Duration::from_millis(100)).await;

@@ -180,6 +180,25 @@ def test_what_a_call_needs_is_what_aws_asks_for(cloud):
         with_permissions("not-production", tokens).update_service(cluster="production", service="web")
 
 
+def test_events_are_put_by_whoever_may_put_all_of_them(cloud):
+    user = cloud.iam.create_user(UserName="notifies")["User"]["UserName"]
+    bus = "arn:aws:events:us-east-1:000000000000:event-bus/default"
+    conditions = {"StringEquals": {"events:source": ["slipway"], "events:detail-type": ["Slipway Notification"]}}
+    cloud.iam.put_user_policy(UserName=user, PolicyName="own", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "events:PutEvents", "Resource": bus, "Condition": conditions}]}))
+    key = cloud.iam.create_access_key(UserName=user)["AccessKey"]
+    client = botocore.session.get_session().create_client(
+        "events", endpoint_url=cloud.endpoint, region_name="us-east-1",
+        aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"])
+    own = {"Source": "slipway", "DetailType": "Slipway Notification", "Detail": "{}"}
+
+    assert client.put_events(Entries=[own])["FailedEntryCount"] == 0
+    for other in ({**own, "DetailType": "Abort Requested"}, {**own, "Source": "aws.ecr"}):
+        for entries in ([other], [own, other]):
+            with pytest.raises(botocore.exceptions.ClientError, match="AccessDenied.*events:PutEvents"):
+                client.put_events(Entries=entries)
+
+
 def test_cloudwatch_asks_for_permission_in_cbor_too(cloud):
     user = cloud.iam.create_user(UserName="no-alarms")["User"]["UserName"]
     key = cloud.iam.create_access_key(UserName=user)["AccessKey"]
