@@ -38,21 +38,21 @@ async fn after_a_call_that_failed_before_or_after_its_effect_everything_holds() 
             breaking("request-approval states:SendTaskSuccess 1 approval", Fault::LoseAnswer),
             breaking("finish-release dynamodb:PutItem 1 RELEASE#* ENDING", Fault::KillAfter),
             ("every function twice".to_owned(), Story::Good.schedule().twice(&["*"])),
-            one_event_whose_callback_is_not_removed(),
+            one_event_whose_callback_keeps_its_token(),
         ],
     )
     .await;
 }
 
-/// The callback of an attempt that has ended stays behind, and wakes nobody.
-fn one_event_whose_callback_is_not_removed() -> (String, Schedule) {
-    let refused = CallRule::new("dynamodb:DeleteItem", Fault::RefuseBefore)
+/// The callback of an attempt that has ended keeps its token for a while, and wakes nobody.
+fn one_event_whose_callback_keeps_its_token() -> (String, Schedule) {
+    let refused = CallRule::new("dynamodb:UpdateItem", Fault::RefuseBefore)
         .of("deploy-services")
         .about(" staging#DeployServices")
         .times(3);
     let mut schedule = Story::Good.schedule().breaking(refused);
     schedule.plan.events.push(EventRule::new("ECS Service Action", EventFault::Drop).times(2));
-    ("one event, and the removal of its callback refused".to_owned(), schedule)
+    ("one event, and what takes the token out of its callback refused".to_owned(), schedule)
 }
 
 #[tokio::test]
