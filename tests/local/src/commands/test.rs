@@ -85,7 +85,8 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
     let state = settings.shared().join(format!("test-{}", std::process::id()));
     let settings = settings.with_state(state);
     heading("Starting a cloud for the tests");
-    let cloud = bring_up(&settings, free_port()?, Pace::Normal).await?;
+    // Of a hundred releases most of the time would be pauses between tries.
+    let cloud = bring_up(&settings, free_port()?, Pace::Quick).await?;
 
     let tests = async {
         let mut ended = Vec::new();
