@@ -107,11 +107,18 @@ async fn deploy(context: &Context<'_>, deployment: &Key) -> Result<StepResult<De
         Ok(approved) => approved,
         Err(reason) => return Ok(stop(reason)),
     };
-    let subjects = match subjects(context, &views, registered) {
+    let mut subjects = match subjects(context, &views, registered) {
         Ok(subjects) => subjects,
         Err(reason) => return Ok(stop(reason)),
     };
-    let changed: Vec<_> = subjects.iter().filter_map(Subject::external_change).collect();
+    let mut changed = external_changes(&subjects);
+    if !changed.is_empty() {
+        // What a service runs now may be what another run of this step has registered since the table was read.
+        for (subject, registered) in subjects.iter_mut().zip(registered_of(context).await?) {
+            subject.registered = registered;
+        }
+        changed = external_changes(&subjects);
+    }
     if !changed.is_empty() {
         let reason = changed.join("; ");
         // People agreed to replace something else. They are asked again where nothing has changed yet.
@@ -184,18 +191,29 @@ struct Known {
 }
 
 async fn known(context: &Context<'_>, deployment: &Key) -> Result<Known, StepError> {
-    let Context { table, release, stage, .. } = context;
+    let Context { table, release, .. } = context;
     let deployed = table.get::<Deployed>(deployment).await?.map(|stored| stored.document);
     let begun = context.change().await?.is_some();
     let approved = context.approved().await?;
+    let registered = registered_of(context).await?;
+    let aborted = if begun { abort_of(table, &release.id).await? } else { None };
+    let interrupted = if begun { None } else { context.interrupted().await? };
+    Ok(Known { deployed, begun, approved, registered, aborted, interrupted })
+}
+
+/// What was registered for each service.
+async fn registered_of(context: &Context<'_>) -> Result<Vec<Option<TaskDefinitionArn>>, StepError> {
+    let Context { table, release, stage, .. } = context;
     let mut registered = Vec::with_capacity(stage.services.len());
     for configured in &stage.services {
         let key = Key::deployed(&release.id, &stage.name, &configured.service);
         registered.push(table.get(&key).await?.map(|stored| stored.document));
     }
-    let aborted = if begun { abort_of(table, &release.id).await? } else { None };
-    let interrupted = if begun { None } else { context.interrupted().await? };
-    Ok(Known { deployed, begun, approved, registered, aborted, interrupted })
+    Ok(registered)
+}
+
+fn external_changes(subjects: &[Subject<'_>]) -> Vec<String> {
+    subjects.iter().filter_map(Subject::external_change).collect()
 }
 
 /// The stage's services as they are now; else what is missing.
