@@ -15,13 +15,13 @@ async fn a_change_in_progress_is_never_interrupted_and_of_those_that_wait_the_ne
     world
         .until("the first release changes staging", async || world.waits_for(&first, "DeployServices").await)
         .await;
-    let second = world.push(&PushOptions::good(&world.version())).await;
+    let second = world.push(&PushOptions::light(&world.version())).await;
     world
         .until("the second release waits for the lock", async || {
             world.waits_for(&second, "AcquireLock").await
         })
         .await;
-    let third = world.push(&PushOptions::good(&world.version())).await;
+    let third = world.push(&PushOptions::light(&world.version())).await;
     let superseded = world.ended(&second).await;
     let first_runs_still = world.digest_in("staging").await == first.digest;
     let failed = world.ended(&first).await;
