@@ -162,7 +162,7 @@ async fn deploy(context: &Context<'_>, deployment: &Key) -> Result<StepResult<De
     if let Err(lost) = context.begin_writing().await? {
         return Ok(stop(lost.to_string()));
     }
-    let services = begin(context, approved.as_ref(), subjects, revisions).await;
+    let services = start_change(context, approved.as_ref(), subjects, revisions).await;
     context.stop_writing().await?;
     let deployed = Deployed { services: services? };
     table.put_new(deployment, &deployed).await?;
@@ -235,7 +235,7 @@ fn subjects<'a>(
 }
 
 /// Has the stage change: that it does is written down first, and with which approval, where it needs one.
-async fn begin(
+async fn start_change(
     context: &Context<'_>,
     approval: Option<&Approval>,
     subjects: Vec<Subject<'_>>,
