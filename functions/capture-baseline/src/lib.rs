@@ -37,7 +37,7 @@ pub async fn handle(
         });
     };
     let table = aws.table(&config.table);
-    let captured = capture(aws, config, &release, generation, (stage, earlier)).await?;
+    let captured = capture(aws, &table, &release, generation, (stage, earlier)).await?;
     if let StepResult::Done(baseline) = &captured {
         tracing::info!(release.id = %release.id, %stage.name, "{} may change", stage.name);
         let round = if baseline.round > 1 { baseline.round.to_string() } else { String::new() };
@@ -72,16 +72,15 @@ fn found(baseline: &Baseline) -> String {
 
 async fn capture(
     aws: &Aws,
-    config: &Config,
+    table: &Table,
     release: &Release,
     generation: u64,
     (stage, earlier): (&Stage, &[Stage]),
 ) -> Result<StepResult<Baseline>, StepError> {
-    let table = aws.table(&config.table);
     let wanted = stage.bake.as_ref().map(|bake| bake.alarms.as_slice()).unwrap_or_default();
     let (ecs, all_alarms) = (aws.ecs(), aws.alarms());
     let names: Vec<_> = stage.services.iter().map(|service| service.service.as_str()).collect();
-    let known = known(&table, release, generation, stage, earlier);
+    let known = known(table, release, generation, stage, earlier);
     let views = async { Ok(ecs.services(stage.cluster(), &names).await?) };
     let alarms =
         async { if wanted.is_empty() { Ok(Vec::new()) } else { Ok(all_alarms.read(wanted).await?) } };
@@ -102,10 +101,7 @@ async fn capture(
         return Ok(StepResult::End(gone));
     }
     let services = try_join_all(
-        stage
-            .services
-            .iter()
-            .map(|service| service_of(aws, &table, release, (stage, round), service, &views)),
+        stage.services.iter().map(|service| service_of(aws, table, release, (stage, round), service, &views)),
     )
     .await?;
     let services = match services.into_iter().collect::<Result<Vec<_>, _>>() {

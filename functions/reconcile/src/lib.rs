@@ -99,15 +99,12 @@ pub async fn handle(aws: &Aws, config: &Config, _input: Value) -> Result<Reconci
         Ok(configured) => {
             for configured in configured {
                 let name = configured.application.name.clone();
-                if let Err(error) = free_lock(aws, config, &table, &name).await {
-                    reconciled.problems.push(format!("{name}: {error}"));
-                    first_error.get_or_insert(error);
-                }
-                if let Err(error) = notify_of_flood(aws, config, &table, &name).await {
-                    reconciled.problems.push(format!("{name}: {error}"));
-                    first_error.get_or_insert(error);
-                }
-                if let Err(error) = find_lost_push(aws, config, &table, configured, &mut reconciled).await {
+                let looked_after = [
+                    free_lock(aws, config, &table, &name).await,
+                    notify_of_flood(aws, config, &table, &name).await,
+                    find_lost_push(aws, config, &table, configured, &mut reconciled).await,
+                ];
+                for error in looked_after.into_iter().filter_map(Result::err) {
                     reconciled.problems.push(format!("{name}: {error}"));
                     first_error.get_or_insert(error);
                 }

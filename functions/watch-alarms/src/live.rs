@@ -8,8 +8,7 @@ use slipway_core::migration::Kind;
 use slipway_core::name::{ApplicationName, ReleaseId};
 use slipway_core::release::{Asked, Ended, Outcome, Release, Started};
 use slipway_core::request::ReleaseRequested;
-use slipway_core::rollback::Baseline;
-use slipway_release::{Begun, Notifier, Open, StepError, begin, migration_of, now};
+use slipway_release::{Begun, Notifier, Open, StepError, begin, migration_of, newest_baseline, now};
 
 use crate::Config;
 
@@ -102,10 +101,7 @@ pub(crate) async fn offer(
             bad.image.tag
         ));
     }
-    let (pk, prefix) = Key::baselines(&bad.id, &stage.name);
-    let baselines = table.list::<Baseline>(&pk, &prefix).await?;
-    let before =
-        baselines.into_iter().map(|(_, stored)| stored.document).max_by_key(|baseline| baseline.round);
+    let before = newest_baseline(table, bad, &stage.name).await?;
     let before = before.and_then(|baseline| baseline.services.into_iter().next());
     let Some(service) = before.filter(|service| service.not_restorable().is_none()) else {
         return not(format!("{} has nothing that it could go back to", stage.name));

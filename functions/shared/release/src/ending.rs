@@ -74,7 +74,11 @@ async fn measure(table: &Table, release: &Release, ended: &Ended) -> Result<(), 
 }
 
 /// What a stage ran before the release, as it was found the last time that it was looked at.
-async fn newest_baseline(
+///
+/// # Errors
+///
+/// When the table cannot be asked.
+pub async fn newest_baseline(
     table: &Table,
     release: &Release,
     stage: &StageName,

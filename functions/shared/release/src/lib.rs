@@ -26,7 +26,7 @@ pub use clock::now;
 pub use context::{Context, NOT_ALONE, change_of, image_of, migration_of};
 pub use deadline::deadline;
 pub use deployment::deployed;
-pub use ending::{finish, give_lock_back};
+pub use ending::{finish, give_lock_back, newest_baseline};
 pub use error::{StepError, parse, parse_at};
 pub use lock::{abort_of, interrupted};
 pub use log_tail::log_tail;
