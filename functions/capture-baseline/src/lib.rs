@@ -16,7 +16,7 @@ use slipway_core::release::Release;
 use slipway_core::rollback::{Baseline, ServiceBaseline};
 use slipway_core::step::{CaptureBaselineInput, Captured, Limits};
 use slipway_core::timeline::Step;
-use slipway_release::{StepError, Timeline, image_of, interrupted};
+use slipway_release::{StepError, Timeline, image_of, interrupted, usable_template};
 use slipway_runtime::Config;
 
 /// Records the stage's baseline, or says what keeps the stage from changing.
@@ -209,22 +209,8 @@ async fn service_of(
         ecs.task_definition(&families.template),
         ecs.task_definition(view.task_definition.as_str())
     )?;
-    let ours =
-        |images: &[String]| images.iter().find(|image| release.image.in_place_of(image).is_some()).cloned();
-    match template {
-        None => {
-            return Ok(Err(format!(
-                "there is no task definition {}: Terraform keeps the template of {name} there",
-                families.template
-            )));
-        }
-        Some(template) if ours(&template.images).is_none() => {
-            return Ok(Err(format!(
-                "no container of the task definition {} has an image of the repository {}",
-                families.template, release.image.repository
-            )));
-        }
-        Some(_) => {}
+    if let Err(reason) = usable_template(release, service, &families.template, template) {
+        return Ok(Err(reason));
     }
     let Some(running) = running else {
         return Ok(Err(format!(
@@ -232,7 +218,8 @@ async fn service_of(
             view.task_definition
         )));
     };
-    let image = ours(&running.images).unwrap_or_default();
+    let image = running.images.iter().find(|image| release.image.in_place_of(image).is_some());
+    let image = image.cloned().unwrap_or_default();
     let repositories = aws.repositories();
     let image_gone = async {
         match digest_of(&image) {

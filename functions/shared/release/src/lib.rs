@@ -32,6 +32,7 @@ pub use lock::{abort_of, interrupted};
 pub use log_tail::log_tail;
 pub use metric::{count, seconds};
 pub use notification::{Channels, Notifier};
+pub use revision::usable_template;
 pub use successor::{deployer_after, newest_after};
 pub use timeline::Timeline;
 pub use token::{new_token, token_hash};

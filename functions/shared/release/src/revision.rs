@@ -1,9 +1,10 @@
 //! The task definition that a release deploys to a service.
 
 use futures::try_join;
-use slipway_aws::Key;
+use slipway_aws::{Key, TaskDefinition};
 use slipway_core::application::StageService;
 use slipway_core::name::TaskDefinitionArn;
+use slipway_core::release::Release;
 
 use crate::{Context, StepError};
 
@@ -60,22 +61,39 @@ impl Context<'_> {
         {
             return Ok(Ok(newest.arn));
         }
-        let Some(template) = template else {
-            return Ok(Err(format!(
-                "there is no task definition {}: Terraform keeps the template of {} there",
-                families.template, service.service
-            )));
+        let template = match usable_template(self.release, service, &families.template, template) {
+            Ok(template) => template,
+            Err(reason) => return Ok(Err(reason)),
         };
-        if !template.images.iter().any(|image| release.image.in_place_of(image).is_some()) {
-            return Ok(Err(format!(
-                "no container of the task definition {} has an image of the repository {}",
-                families.template, release.image.repository
-            )));
-        }
         let image_for = |image: &str| release.image.in_place_of(image);
         Ok(Ok(aws
             .ecs()
             .register(&template.document, &families.release, &release.id, *generation, image_for)
             .await?))
+    }
+}
+
+/// The template that a service's next revision is made from; else why there can be none.
+///
+/// # Errors
+///
+/// The reason, in words.
+pub fn usable_template(
+    release: &Release,
+    service: &StageService,
+    family: &str,
+    template: Option<TaskDefinition>,
+) -> Result<TaskDefinition, String> {
+    let name = &service.service;
+    let template = template.ok_or_else(|| {
+        format!("there is no task definition {family}: Terraform keeps the template of {name} there")
+    })?;
+    if template.images.iter().any(|image| release.image.in_place_of(image).is_some()) {
+        Ok(template)
+    } else {
+        let repository = &release.image.repository;
+        Err(format!(
+            "no container of the task definition {family} has an image of the repository {repository}"
+        ))
     }
 }
