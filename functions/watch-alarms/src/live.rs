@@ -3,7 +3,7 @@
 use slipway_aws::{Aws, Key, Stored, Table};
 use slipway_core::alarm::AlarmChange;
 use slipway_core::application::{Application, Stage};
-use slipway_core::image::{Image, digest_of};
+use slipway_core::image::{Digest, Image, digest_of};
 use slipway_core::migration::Kind;
 use slipway_core::name::{ApplicationName, ReleaseId};
 use slipway_core::release::{Asked, Ended, Outcome, Release, Started};
@@ -109,6 +109,9 @@ pub(crate) async fn offer(
     let Some(digest) = digest_of(&service.image).filter(|digest| *digest != bad.image.digest) else {
         return not(format!("{} ran the same image before", stage.name));
     };
+    if is_newer(table, application, &digest, &bad.image.digest).await? {
+        return not(format!("{} was released again in the place of a newer image", bad.image.tag));
+    }
     let offered = Key::offered(&bad.id, &stage.name);
     let request = ReleaseRequested {
         application: application.name.clone(),
@@ -141,11 +144,26 @@ pub(crate) async fn offer(
     }))
 }
 
+/// Whether an image was first released after another one: then the other one has taken its place, and it is nothing to go back to.
+async fn is_newer(
+    table: &Table,
+    application: &Application,
+    image: &Digest,
+    other: &Digest,
+) -> Result<bool, StepError> {
+    let history: Vec<(Key, Stored<Started>)> = table.list(&Key::histories(&application.name), "").await?;
+    let first = |digest: &Digest| {
+        let of_it = history.iter().map(|(_, stored)| &stored.document);
+        of_it.filter(|started| started.release.image.digest == *digest).map(|started| started.pushed_at).min()
+    };
+    Ok(first(image).zip(first(other)).is_some_and(|(image, other)| image > other))
+}
+
 /// The tag under which an image was released before.
 async fn tag_of(
     table: &Table,
     application: &Application,
-    digest: &slipway_core::image::Digest,
+    digest: &Digest,
 ) -> Result<Option<String>, StepError> {
     let history: Vec<(Key, Stored<Started>)> = table.list(&Key::histories(&application.name), "").await?;
     let found = history.into_iter().rev().find(|(_, stored)| stored.document.release.image.digest == *digest);

@@ -146,7 +146,7 @@ impl Stand {
         Ok(record)
     }
 
-    /// Deletes the images of the run that no service runs: what is looked at five times a second must not grow.
+    /// Deletes the images of the run that no service runs: the reconciler reads every image of a repository.
     async fn forget_images(&self, record: &Record) -> anyhow::Result<()> {
         let runs = |digest: &str| {
             let images = record

@@ -106,17 +106,13 @@ pub async fn write(cloud: &Cloud, entry: u64, parts: &[Part]) -> anyhow::Result<
     Ok(text)
 }
 
-/// What AWS sent by itself and a rule took, in order for each subject. ECS's events about services are left out: the
-/// local cloud sends what it sees when it looks, and of two changes between two looks only the second one.
+/// What AWS sent by itself and a rule took, in order for each subject.
 fn events(trace: &[Entry]) -> String {
     let mut events: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for entry in trace {
         let What::Event { detail_type, subject, rules, .. } = &entry.what else { continue };
         if !rules.is_empty() {
             let (of, name) = subject.rsplit_once(' ').unwrap_or((subject, ""));
-            if name.starts_with("SERVICE_") {
-                continue;
-            }
             let of = of.split(['@', ':']).next().unwrap_or_default();
             let what = if name.is_empty() { detail_type } else { name };
             events.entry(of.to_owned()).or_default().push(what.to_owned());

@@ -25,6 +25,8 @@ def main() -> None:
     sys.path.append(os.path.dirname(os.path.abspath(__file__)))
     import alarms
     import database
+    import deployments
+    import events
     import flow_logs
     import gates
     import load_balancer
@@ -43,7 +45,7 @@ def main() -> None:
     import twice
     import zones
 
-    for correction in (pace, permissions, step_functions, load_balancer, services, mail, network, zones, database, flow_logs, gates, alarms,
+    for correction in (events, pace, permissions, step_functions, load_balancer, deployments, services, mail, network, zones, database, flow_logs, gates, alarms,
                        scaling, registry, runtime_api, streams, targets, twice, provider):
         correction.apply()
     serve()

@@ -1,10 +1,13 @@
 """CloudWatch alarms. AWS keeps all of an alarm and gives it back, also one over several metrics; MiniStack leaves most of
 it out, so Terraform would set it again and again. On AWS an alarm for which missing measurements are not
-breaching is OK as long as there are none; MiniStack's never gets that far."""
+breaching is OK as long as there are none; MiniStack's never gets that far. AWS tells of each change of an alarm by an event.
+
+Shape: Amazon CloudWatch user guide, "Alarm events and EventBridge"."""
 
 import functools
 from xml.sax.saxutils import escape
 
+import events
 from ministack.services import cloudwatch
 
 # Of one metric; an alarm over several has Metrics instead.
@@ -14,9 +17,13 @@ SCALARS = ("AlarmName", "AlarmArn", "AlarmDescription", "ActionsEnabled", "Metri
            "TreatMissingData", "Unit", "StateValue", "StateReason")
 LISTS = ("AlarmActions", "OKActions", "InsufficientDataActions")
 
+# The state that an alarm was last known in, as its next event tells it, by the alarm's ARN.
+_told: dict = {}
+
 
 def apply() -> None:
     put, evaluate, describe = cloudwatch._put_metric_alarm, cloudwatch._evaluate_alarm, cloudwatch._describe_alarms
+    record = cloudwatch._record_history
 
     @functools.wraps(put)
     def keeping(params, cbor_data, is_cbor, is_json=False):
@@ -46,7 +53,48 @@ def apply() -> None:
             return describe(params, cbor_data, is_cbor, is_json)
         return whole_answer(describe, params)
 
+    @functools.wraps(record)
+    def recording(name, before, after, *arguments, **named):
+        record(name, before, after, *arguments, **named)
+        tell(cloudwatch._alarms.get(name) or cloudwatch._composite_alarms.get(name), before, after)
+
     cloudwatch._put_metric_alarm, cloudwatch._evaluate_alarm, cloudwatch._describe_alarms = keeping, evaluating, whole
+    cloudwatch._record_history = recording
+
+
+def tell(alarm, before, after) -> None:
+    """Sends the event of a change; MiniStack records each of them, once the alarm has its new state."""
+    state = {"value": after, "reason": alarm.get("StateReason", ""), "timestamp": events.written()[:-1] + "+0000"}
+    if alarm.get("StateReasonData"):
+        state["reasonData"] = alarm["StateReasonData"]
+    previous = _told.get(alarm["AlarmArn"]) or {"value": before, "timestamp": state["timestamp"]}
+    _told[alarm["AlarmArn"]] = state
+    if before == after:  # It was created.
+        return
+    events.happened("aws.cloudwatch", "CloudWatch Alarm State Change", [alarm["AlarmArn"]], {
+        "alarmName": alarm["AlarmName"], "configuration": configuration(alarm), "previousState": previous, "state": state})
+
+
+def configuration(alarm) -> dict:
+    if "AlarmRule" in alarm:
+        return {"description": alarm.get("AlarmDescription", ""), "alarmRule": alarm["AlarmRule"]}
+    metric = {"namespace": alarm.get("Namespace"), "name": alarm.get("MetricName"),
+              "dimensions": {one["Name"]: one["Value"] for one in alarm.get("Dimensions") or []}}
+    of_one = [{"id": "m1", "returnData": True, "metricStat": {
+        "metric": metric, "period": alarm.get("Period"), "stat": alarm.get("ExtendedStatistic") or alarm.get("Statistic")}}]
+    return {"description": alarm.get("AlarmDescription", ""),
+            "metrics": [of_several(query) for query in alarm["Metrics"]] if alarm.get("Metrics") else of_one}
+
+
+def of_several(query) -> dict:
+    """A query of an alarm over several metrics, as an event has it."""
+    told = {small: query[field] for field, small in (("Id", "id"), ("Expression", "expression"), ("Label", "label")) if query.get(field)}
+    if stat := query.get("MetricStat"):
+        metric = stat["Metric"]
+        told["metricStat"] = {"period": stat.get("Period"), "stat": stat.get("Stat"), "metric": {
+            "namespace": metric.get("Namespace"), "name": metric.get("MetricName"),
+            "dimensions": {one["Name"]: one["Value"] for one in metric.get("Dimensions") or []}}}
+    return {**told, "returnData": query.get("ReturnData", True)}
 
 
 def ok_without_data(alarm) -> None:
@@ -54,6 +102,7 @@ def ok_without_data(alarm) -> None:
     if alarm["StateValue"] == "INSUFFICIENT_DATA" and alarm.get("TreatMissingData") == "notBreaching":
         alarm["StateValue"] = "OK"
         alarm["StateReason"] = "Threshold Crossed: no datapoints were received and missing datapoints were treated as [NonBreaching]."
+        cloudwatch._record_history(alarm["AlarmName"], "INSUFFICIENT_DATA", "OK", alarm["StateReason"])
 
 
 def members(params, prefix) -> list:

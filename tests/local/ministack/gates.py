@@ -3,14 +3,18 @@
 ECR scans an image and keeps what it found; MiniStack knows no scans. Here a scan is what the file of the gates says: a digest with a
 status and findings, as `cargo local scan` writes it. ECR says where a layer lies; MiniStack names a host of AWS, here it is its own
 registry. A snapshot takes a while, a database may be busy, and an account has room for a number of snapshots; in MiniStack it is all there
-at once.
+at once. AWS tells of a snapshot that is there by an event; it has none for one that failed.
+
+Shape: Amazon RDS user guide, "Amazon RDS event categories and event messages".
 """
 
 import functools
 import json
 import os
+import threading
 import time
 
+import events
 from ministack.core.responses import error_response_json, json_response
 from ministack.services import ecr, rds
 
@@ -83,8 +87,7 @@ def replace(name, corrected) -> None:
 
 
 def snapshots_take_a_while() -> None:
-    create, describe, show = rds._create_db_snapshot, rds._describe_db_snapshots, rds._instance_xml
-    asked: dict[str, float] = {}
+    create, show = rds._create_db_snapshot, rds._instance_xml
 
     @functools.wraps(create)
     def creating(params):
@@ -98,20 +101,10 @@ def snapshots_take_a_while() -> None:
         name = rds._p(params, "DBSnapshotIdentifier")
         if answer[0] < 300:
             rds._snapshots[name]["Status"] = "creating"
-            asked[name] = time.monotonic()
+            status, headers, body = answer
+            answer = status, headers, body.replace(b"<Status>available<", b"<Status>creating<")
+            threading.Thread(target=finish, args=(rds._snapshots[name],), daemon=True).start()
         return answer
-
-    @functools.wraps(describe)
-    def describing(params):
-        state = said().get("database", {})
-        for name, since in list(asked.items()):
-            snapshot = rds._snapshots.get(name)
-            if snapshot is None:
-                del asked[name]
-            elif state.get("snapshots") != "slow" and time.monotonic() - since > SECONDS:
-                snapshot["Status"] = "failed" if state.get("snapshots") == "fail" else "available"
-                del asked[name]
-        return describe(params)
 
     @functools.wraps(show)
     def showing(instance):
@@ -120,5 +113,19 @@ def snapshots_take_a_while() -> None:
         return shown.replace("<DBInstanceStatus>available<", f"<DBInstanceStatus>{status}<") if status else shown
 
     replace("_create_db_snapshot", creating)
-    replace("_describe_db_snapshots", describing)
     rds._instance_xml = showing
+
+
+def finish(snapshot) -> None:
+    """Lets a snapshot come to its end."""
+    time.sleep(SECONDS)
+    while (fate := said().get("database", {}).get("snapshots")) == "slow" and snapshot["Status"] == "creating":
+        time.sleep(0.1)
+    if snapshot["Status"] != "creating":  # It was deleted.
+        return
+    snapshot["Status"] = "failed" if fate == "fail" else "available"
+    if fate != "fail":
+        arn = snapshot["DBSnapshotArn"]
+        events.happened("aws.rds", "RDS DB Snapshot Event", [arn], {
+            "EventCategories": ["creation"], "SourceType": "SNAPSHOT", "SourceArn": arn, "Date": events.written(),
+            "Message": "Manual snapshot created", "SourceIdentifier": snapshot["DBSnapshotIdentifier"], "EventID": "RDS-EVENT-0042"})

@@ -1,40 +1,52 @@
 """ECR. AWS says to the millisecond when an image was pushed; MiniStack to the second, so that two pushes of one second have
-no order. AWS's event comes from the push itself: whoever makes the events is told to look."""
+no order. AWS tells of each push by an event.
+
+Shape: Amazon ECR user guide, "Amazon ECR events and EventBridge", event for a completed image push."""
 
 import functools
-import os
-import threading
+import json
 import time
-import urllib.request
 
+import events
 from ministack.services import ecr
 
 
 def apply() -> None:
-    ecr._put_image = _to_the_millisecond(ecr._put_image, lambda data: data.get("repositoryName"))
-    ecr._v2_put_manifest = _to_the_millisecond(ecr._v2_put_manifest, lambda name, *_: name)
+    ecr._put_image = _corrected(ecr._put_image, lambda data: data.get("repositoryName"))
+    ecr._v2_put_manifest = _corrected(ecr._v2_put_manifest, lambda name, *_: name)
 
 
-def _to_the_millisecond(put, repository):
+def _corrected(put, repository):
     @functools.wraps(put)
     def corrected(*arguments):
+        name = repository(*arguments)
+        before = _manifests(name)
         answer = put(*arguments)
-        for image in ecr._images.get(repository(*arguments)) or []:
+        for image in ecr._images.get(name) or []:
             # Those that were just made; each is a whole number only once.
             if isinstance(image.get("imagePushedAt"), int):
                 image["imagePushedAt"] = round(time.time(), 3)
-        # The event follows the answer.
-        threading.Timer(0.005, _pushed).start()
+        for digest, tags in _manifests(name).items():
+            for tag in tags - before.get(digest, set()):
+                _pushed(name, digest, tag)
+            if digest not in before and not tags:
+                _pushed(name, digest, None)
         return answer
     return corrected
 
 
-def _pushed():
-    wire = os.environ.get("AWS_ENDPOINT_URL")
-    if not wire:
-        return
-    request = urllib.request.Request(f"{wire}/_slipway/pushed", method="POST")
-    try:
-        urllib.request.urlopen(request, timeout=2).close()
-    except OSError:
-        pass  # It is looked at several times a second in any case.
+def _manifests(name) -> dict:
+    """The tags of each manifest of a repository."""
+    return {image["imageDigest"]: set(image.get("imageTags") or []) for image in ecr._images.get(name) or []}
+
+
+def _pushed(name, digest, tag) -> None:
+    image = ecr._find_image(name, {"imageDigest": digest})
+    manifest = json.loads(image["imageManifest"])
+    config = manifest.get("config") or {}
+    detail = {
+        "result": "SUCCESS", "repository-name": name, "image-digest": digest, "action-type": "PUSH", "image-tag": tag,
+        "manifest-media-type": image.get("imageManifestMediaType") or manifest.get("mediaType"),
+        # What an artifact is: its own word, or the type of its configuration. An index has neither.
+        "artifact-media-type": manifest.get("artifactType") or config.get("mediaType")}
+    events.happened("aws.ecr", "ECR Image Action", [], {field: value for field, value in detail.items() if value})

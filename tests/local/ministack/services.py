@@ -6,6 +6,7 @@ import functools
 import threading
 import time
 
+import deployments
 import load_balancer
 import pace
 from ministack.core.concurrency import resource_lock
@@ -51,6 +52,7 @@ def _forget_failed_deployments() -> None:
                 if deployment is primary or deployment.get("rolloutState") != "FAILED" or any(
                     task.get("_deployment_id") == deployment["id"] and task.get("lastStatus") != "STOPPED"
                     for task in list(ecs._tasks.values()))]
+        deployments.look_whether_steady(service)
 
     ecs._complete_service_deployment = corrected
 

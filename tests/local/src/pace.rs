@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The pace of what the local cloud waits for by itself: health checks, deployments that become steady, looks for
-/// events, retries. Time-outs stay as they are: what waits longer than it may fails at either pace.
+/// The pace of what the local cloud waits for by itself: health checks, deployments that become steady,
+/// retries. Time-outs stay as they are: what waits longer than it may fails at either pace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Pace {

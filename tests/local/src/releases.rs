@@ -1,5 +1,10 @@
 //! Releases, as their executions show them.
 
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
+
 use aws_config::SdkConfig;
 use aws_sdk_sfn::{
     Client,
@@ -96,10 +101,26 @@ pub async fn list(sdk: &SdkConfig) -> anyhow::Result<Vec<Execution>> {
 
 /// One release.
 ///
+/// Each that has ended is asked about once: nothing changes it any more, and a cloud may have had hundreds.
+///
 /// # Errors
 ///
 /// When Step Functions cannot be asked, or does not know it.
 pub async fn describe(sdk: &SdkConfig, arn: &str) -> anyhow::Result<Execution> {
+    static ENDED: Mutex<BTreeMap<(String, String), Execution>> = Mutex::new(BTreeMap::new());
+    let ended = || ENDED.lock().unwrap_or_else(PoisonError::into_inner);
+    let place = (sdk.endpoint_url().unwrap_or_default().to_owned(), arn.to_owned());
+    if let Some(execution) = ended().get(&place) {
+        return Ok(execution.clone());
+    }
+    let execution = ask(sdk, arn).await?;
+    if !execution.is_running() {
+        ended().insert(place, execution.clone());
+    }
+    Ok(execution)
+}
+
+async fn ask(sdk: &SdkConfig, arn: &str) -> anyhow::Result<Execution> {
     let answer = Client::new(sdk).describe_execution().execution_arn(arn).send().await?;
     let document = |text: Option<&str>| text.and_then(|text| serde_json::from_str(text).ok());
     Ok(Execution {

@@ -47,7 +47,7 @@ pub async fn serve(settings: &Settings, port: u16, pace: Pace) -> anyhow::Result
             () = &mut interrupted => return Ok(()),
         };
         let sdk = client::sdk(&endpoint).await;
-        let events = tokio::spawn(events::watch(sdk, wire.clone(), pace, state.gates()));
+        let events = tokio::spawn(events::follow(sdk, wire.clone(), state.gates()));
         state.write_down(&Running {
             supervisor: i32::try_from(std::process::id())?,
             ministack: ministack.id(),

@@ -227,6 +227,11 @@ async fn an_alarm_after_a_release_asks_people_and_a_click_rolls_production_back(
         .skip(mails)
         .filter(|mail| mail.approval_link().is_some());
     assert_eq!(asked_again.count(), 1, "an alarm that flaps asks once");
+    let again = world.cloud.inbox().expect("the inbox").into_iter().skip(mails);
+    assert!(
+        again.into_iter().any(|mail| mail.body.contains("was released again in the place of a newer image")),
+        "nobody is asked to restore the image that was just left"
+    );
 }
 
 #[tokio::test]

@@ -404,7 +404,6 @@ async fn nothing_that_is_written_lets_one_approve_and_the_public_function_reads_
     let release = world.push(&PushOptions::light(&world.version())).await;
     let link = world.link(&release).await;
     let id = world.id_of(&release).await;
-    world.until("it waits", async || world.waits_for(&release, "RequestApproval").await).await;
     let task_token = world.task_token(&id, "RequestApproval").await;
     world.cloud.decide(&link, Answer::Approve, Some("fine")).await.expect("it counts");
     let ended = world.ended(&release).await;

@@ -175,10 +175,9 @@ async fn an_alarm_that_fires_and_recovers_at_once_still_undoes_the_release() {
 
     let release = world.push(&PushOptions::light(&world.version())).await;
     world.until("staging bakes", async || world.waits_for(&release, "BakeStage").await).await;
-    // The event alone: the alarm itself is quiet again before anybody can look.
-    let mut event = world.event("alarm-fires.json");
-    event["detail"]["alarmName"] = json!("e2e-staging-5xx");
-    world.deliver(&event).await;
+    // The alarm is quiet again before anybody can look.
+    world.alarm("e2e-staging-5xx", "ALARM").await;
+    world.alarm("e2e-staging-5xx", "OK").await;
     let ended = world.ended(&release).await;
     world.configure(|_| {}).await;
 

@@ -283,7 +283,7 @@ impl World {
         Ok(body)
     }
 
-    /// Waits until what was delivered has been handled: as long as the events' source needs for two looks.
+    /// Waits until what happened has been delivered and handled.
     pub(crate) async fn quiet(&self) {
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
@@ -387,13 +387,20 @@ impl World {
         }
     }
 
-    /// The task token that a step has parked.
+    /// The task token that a step parks.
     pub(crate) async fn task_token(&self, release: &str, state: &str) -> String {
-        let items = self.partition(&format!("CALLBACK#{release}")).await;
-        let (_, callback) =
-            items.into_iter().find(|(sk, _)| sk.ends_with(&format!("#{state}"))).expect("it waits");
-        let callback: Value = serde_json::from_str(&callback).expect("a document is JSON");
-        callback["token"].as_str().expect("it has a token").to_owned()
+        for _ in 0..100 {
+            let items = self.partition(&format!("CALLBACK#{release}")).await;
+            let its = items.iter().find(|(sk, _)| sk.ends_with(&format!("#{state}")));
+            let callback = its.map_or(Value::Null, |(_, document)| {
+                serde_json::from_str(document).expect("a document is JSON")
+            });
+            if let Some(token) = callback["token"].as_str() {
+                return token.to_owned();
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("{state} parked no token within 10 s");
     }
 
     /// The sort keys and documents of a partition.

@@ -1,5 +1,6 @@
 """The corrected MiniStack, started for the tests, and what they do on it."""
 
+import http.server
 import io
 import json
 import os
@@ -7,6 +8,7 @@ import pathlib
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 import zipfile
@@ -57,7 +59,9 @@ def quick_cloud(tmp_path_factory):
 def started(folder, **more):
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
+    told = Listener()
     environment = {
+        "SLIPWAY_EVENTS": told.address, "SLIPWAY_GATES": str(folder / "gates.json"),
         "PATH": os.environ["PATH"], "HOME": str(folder), "TMPDIR": str(folder), "GATEWAY_PORT": str(port),
         "BIND_HOST": "127.0.0.1", "AUTH": "true", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "SLIPWAY_INBOX": str(folder),
@@ -67,14 +71,41 @@ def started(folder, **more):
         process = subprocess.Popen(
             [sys.executable, "-I", str(CORRECTIONS)], env=environment, stdout=log, stderr=log)
     try:
-        yield Cloud(port, folder)
+        yield Cloud(port, folder, told)
     finally:
         process.terminate()
         process.wait(10)
+        told.server.shutdown()
+
+
+class Listener:
+    """Takes the events that MiniStack tells of, in their order."""
+
+    def __init__(self):
+        events = self.events = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                events.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"http://127.0.0.1:{self.server.server_port}/happened"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def of(self, detail_type, **fields):
+        """The details of the events of a type, those that have these fields."""
+        return [event["detail"] for event in list(self.events) if event["detail-type"] == detail_type
+                and all(event["detail"].get(name) == value for name, value in fields.items())]
 
 
 class Cloud:
-    def __init__(self, port, folder):
+    def __init__(self, port, folder, told):
+        self.told = told
         self.folder, self.endpoint = folder, f"http://127.0.0.1:{port}"
         for _ in range(200):
             try:

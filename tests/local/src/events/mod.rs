@@ -1,40 +1,45 @@
-//! The events that AWS sends by itself and MiniStack does not: image pushes and scans, ECS deployments
-//! and one-off tasks, databases and their snapshots, alarm changes.
+//! The events that AWS sends by itself and MiniStack does not: image pushes and scans, ECS deployments and tasks,
+//! databases and their snapshots, alarm changes.
 //!
-//! Each kind of thing is looked at several times a second, and what changed since the last look becomes an event
-//! in AWS's exact shape. What was there at the first look is not news. The events go through the deployed rules
-//! ([`deliver`]).
+//! MiniStack's corrections tell of them where the state changes (`ministack/events.py`); scans and the state of
+//! databases are what a file says ([`gates`]). Each becomes an event in AWS's exact shape, and goes through the deployed
+//! rules ([`deliver`]).
 
-mod alarms;
-mod databases;
 pub mod deliver;
-mod ecr;
-mod ecs;
 mod fate;
-mod scans;
-mod tasks;
-mod watch;
+mod gates;
 
-use std::{path::PathBuf, sync::Arc};
+use std::path::PathBuf;
 
 use aws_config::SdkConfig;
 use serde_json::{Value, json};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{broadcast::error::RecvError, mpsc};
 
 pub use deliver::{Delivery, deliver};
 
 use self::fate::Fate;
 use crate::{
-    Pace,
     client::{ACCOUNT, REGION},
-    wire::Wire,
+    wire::{News, Wire},
 };
 
-/// Watches the cloud and delivers its events, until the future is dropped; the wire says which of them are broken.
-pub async fn watch(sdk: SdkConfig, wire: Wire, pace: Pace, gates: PathBuf) {
-    let (sender, mut events) = mpsc::unbounded_channel::<Value>();
+/// Delivers the events of the cloud, until the future is dropped; the wire says which of them are broken.
+pub async fn follow(sdk: SdkConfig, wire: Wire, file: PathBuf) {
+    let mut news = wire.listen();
+    let (sender, mut of_gates) = mpsc::unbounded_channel();
     let delivering = async {
-        while let Some(event) = events.recv().await {
+        loop {
+            let event = tokio::select! {
+                told = news.recv() => match told {
+                    Ok(news) => event(news),
+                    Err(RecvError::Lagged(count)) => {
+                        tracing::error!("{count} events were lost: they came faster than they were taken");
+                        continue;
+                    }
+                    Err(RecvError::Closed) => return,
+                },
+                Some(event) = of_gates.recv() => event,
+            };
             // In the order in which they happened: what is reordered waits for one that comes later.
             let fate = Fate::of(&wire, event);
             let sdk = sdk.clone();
@@ -42,16 +47,16 @@ pub async fn watch(sdk: SdkConfig, wire: Wire, pace: Pace, gates: PathBuf) {
             tokio::spawn(async move { fate.come_about(&sdk).await });
         }
     };
-    let never = Arc::<Notify>::default();
-    tokio::join!(
-        delivering,
-        watch::run(ecr::Images::new(&sdk), pace, sender.clone(), wire.pushed()),
-        watch::run(ecs::Deployments::new(&sdk), pace, sender.clone(), never.clone()),
-        watch::run(alarms::Alarms::new(&sdk), pace, sender.clone(), never.clone()),
-        watch::run(scans::Scans::new(&sdk, gates), pace, sender.clone(), never.clone()),
-        watch::run(databases::Databases::new(&sdk), pace, sender.clone(), never.clone()),
-        watch::run(tasks::OneOffs::new(&sdk), pace, sender.clone(), never.clone()),
-    );
+    tokio::join!(delivering, gates::watch(sdk.clone(), file, sender));
+}
+
+/// What MiniStack told, in EventBridge's envelope.
+fn event(news: News) -> Value {
+    let News { source, detail_type, resources, detail, time } = news;
+    let resources: Vec<_> = resources.iter().map(String::as_str).collect();
+    let mut event = envelope(&source, &detail_type, &resources, &detail);
+    event["time"] = json!(time);
+    event
 }
 
 /// An event of the local account in EventBridge's envelope, as it happened now.

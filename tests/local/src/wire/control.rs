@@ -6,7 +6,7 @@
 //! | `DELETE /_slipway/faults` | breaks nothing any more |
 //! | `GET /_slipway/trace?after=N` | the [entries](Entry) after the one of this number |
 //! | `GET /_slipway/trace/last` | the number of the last entry |
-//! | `POST /_slipway/pushed` | has the images looked at now: the registry says that one was pushed |
+//! | `POST /_slipway/happened` with what an event tells | has the event delivered |
 
 use std::time::Duration;
 
@@ -19,12 +19,12 @@ use axum::{
 };
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::{Counted, Entry, Plan, Wire, pass};
+use super::{Counted, Entry, News, Plan, Wire, pass};
 
 const FAULTS: &str = "/_slipway/faults";
 const TRACE: &str = "/_slipway/trace";
 const LAST: &str = "/_slipway/trace/last";
-const PUSHED: &str = "/_slipway/pushed";
+const HAPPENED: &str = "/_slipway/happened";
 /// How long the wire may take to answer for itself.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -34,7 +34,7 @@ pub(super) fn router(wire: Wire) -> Router {
         .route(FAULTS, put(set).delete(reset))
         .route(TRACE, get(trace))
         .route(LAST, get(last))
-        .route(PUSHED, post(pushed))
+        .route(HAPPENED, post(happened))
         .fallback(pass::pass)
         .with_state(wire)
 }
@@ -49,8 +49,9 @@ async fn reset(State(wire): State<Wire>) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-async fn pushed(State(wire): State<Wire>) -> StatusCode {
-    wire.0.pushed.notify_one();
+async fn happened(State(wire): State<Wire>, Json(news): Json<News>) -> StatusCode {
+    // Nobody listens before the cloud is up and when it ends.
+    let _ = wire.0.news.send(news);
     StatusCode::NO_CONTENT
 }
 
@@ -69,6 +70,12 @@ async fn last(State(wire): State<Wire>) -> Json<u64> {
 }
 
 impl Wire {
+    /// Where what happens by itself is told to.
+    #[must_use]
+    pub fn news(&self) -> String {
+        format!("{}{HAPPENED}", self.endpoint())
+    }
+
     fn follow(&self, plan: Plan) {
         let mut state = self.state();
         state.calls = plan.calls.into_iter().map(Counted::new).collect();

@@ -24,12 +24,9 @@ use std::{
 };
 
 use anyhow::Context as _;
+use serde::Deserialize;
 use serde_json::Value;
-use tokio::{
-    net::TcpListener,
-    sync::{Notify, broadcast},
-    task::JoinHandle,
-};
+use tokio::{net::TcpListener, sync::broadcast, task::JoinHandle};
 
 pub use call::Call;
 pub use control::Control;
@@ -46,6 +43,8 @@ use self::{
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How many deliveries may be announced before a listener misses some.
 const DELIVERIES: usize = 256;
+/// How much news may wait for whoever delivers it, which takes no time.
+const NEWS: usize = 65_536;
 
 /// The wire, listening.
 #[derive(Clone, Debug)]
@@ -58,6 +57,22 @@ pub struct Standing {
     server: JoinHandle<()>,
 }
 
+/// What an event tells, before it is in its envelope.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct News {
+    /// The event's source, such as `aws.ecs`.
+    pub source: String,
+    /// Its type, such as `ECS Service Action`.
+    pub detail_type: String,
+    /// The ARNs of what it is about.
+    pub resources: Vec<String>,
+    /// What happened, in the shape of its type.
+    pub detail: Value,
+    /// When, to the second, as EventBridge writes it.
+    pub time: String,
+}
+
 #[derive(Debug)]
 struct Shared {
     address: SocketAddr,
@@ -66,8 +81,8 @@ struct Shared {
     client: reqwest::Client,
     state: Mutex<State>,
     delivered: broadcast::Sender<String>,
-    /// That an image was pushed.
-    pushed: Arc<Notify>,
+    /// What happens by itself, as MiniStack tells it.
+    news: broadcast::Sender<News>,
 }
 
 #[derive(Debug, Default)]
@@ -95,7 +110,7 @@ impl Wire {
                 .build()?,
             state: Mutex::default(),
             delivered: broadcast::Sender::new(DELIVERIES),
-            pushed: Arc::default(),
+            news: broadcast::Sender::new(NEWS),
         }));
         let service = control::router(wire.clone()).into_make_service_with_connect_info::<Peer>();
         let server = tokio::spawn(async move {
@@ -146,10 +161,10 @@ impl Wire {
         }
     }
 
-    /// Notified where the registry says that an image was pushed.
+    /// What happens from now on.
     #[must_use]
-    pub fn pushed(&self) -> Arc<Notify> {
-        Arc::clone(&self.0.pushed)
+    pub fn listen(&self) -> broadcast::Receiver<News> {
+        self.0.news.subscribe()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -1,0 +1,116 @@
+"""The events of ECS: `ECS Deployment State Change`, `ECS Service Action` of services that became steady, `ECS Task State Change` of tasks that stopped.
+
+Shapes: Amazon ECS developer guide, "Service deployment state change events", "Service action events" and "Task state change events"."""
+
+import functools
+import json
+
+import events
+from ministack.core.concurrency import resource_lock
+from ministack.services import ecs
+
+NAMES = {"IN_PROGRESS": "SERVICE_DEPLOYMENT_IN_PROGRESS", "COMPLETED": "SERVICE_DEPLOYMENT_COMPLETED",
+         "FAILED": "SERVICE_DEPLOYMENT_FAILED"}
+
+# The services that were steady when they were last looked at, by their ARN.
+_steady: set = set()
+
+
+def apply() -> None:
+    make, create, refresh, stop = (
+        ecs._make_deployment, ecs._create_service, ecs._refresh_service_state, ecs._mark_task_stopped)
+
+    @functools.wraps(make)
+    def making(*arguments, **named):
+        return Deployment(make(*arguments, **named))
+
+    @functools.wraps(create)
+    def creating(data):
+        answer = create(data)
+        if answer[0] < 300:
+            service = ecs._services[_key(json.loads(answer[2])["service"])]
+            for deployment in service["deployments"]:
+                _changed(deployment, "IN_PROGRESS")
+                if deployment["rolloutState"] != "IN_PROGRESS":
+                    _changed(deployment, deployment["rolloutState"])
+        return answer
+
+    @functools.wraps(refresh)
+    def refreshing(cluster, group):
+        refresh(cluster, group)
+        look_whether_steady(ecs._services.get(f"{cluster}/{group.removeprefix('service:')}"))
+
+    @functools.wraps(stop)
+    def stopping(arn, task, *arguments, **named):
+        stopped = stop(arn, task, *arguments, **named)
+        if stopped:
+            events.happened("aws.ecs", "ECS Task State Change", [arn], _of_task(arn, task))
+        return stopped
+
+    ecs._make_deployment = making
+    ecs._create_service = ecs._ACTION_MAP["CreateService"] = creating
+    ecs._refresh_service_state = refreshing
+    ecs._mark_task_stopped = stopping
+
+
+class Deployment(dict):
+    """A deployment that tells when its rollout's state changes."""
+
+    # Its service and that one's key, from its first event on: one that failed is soon not among its service's any more.
+    place = None
+
+    def __setitem__(self, field, value):
+        changed = field == "rolloutState" and value != self.get(field)
+        super().__setitem__(field, value)
+        if changed:
+            _changed(self, value)
+
+
+def _changed(deployment, state) -> None:
+    at = events.written()
+    events.happened_once_settled(lambda: _of_deployment(deployment, state, at))
+
+
+def _of_deployment(deployment, state, at):
+    if deployment.place is None:
+        deployment.place = next(((key[-1], service) for key, service in list(ecs._services._data.items())
+                                 if any(one is deployment for one in service.get("deployments") or [])), None)
+    if deployment.place is None:  # A copy of one.
+        return None
+    key, service = deployment.place
+    with resource_lock("ecs-service", key):
+        reason = deployment.get("rolloutStateReason")
+    number = deployment["id"]
+    said = {"COMPLETED": f"ECS deployment {number} completed.", "IN_PROGRESS": f"ECS deployment {number} in progress."}
+    return json.dumps(events.document(
+        "aws.ecs", "ECS Deployment State Change", [service["serviceArn"]],
+        {"eventType": "ERROR" if state == "FAILED" else "INFO", "eventName": NAMES[state], "clusterArn": service["clusterArn"],
+         "deploymentId": number, "updatedAt": at, "reason": said.get(state) or reason}))
+
+
+def look_whether_steady(service) -> None:
+    """Tells of a service that has become steady: one deployment, done, with as many tasks as are wanted."""
+    if not service:
+        return
+    deployments, arn = service.get("deployments") or [], service["serviceArn"]
+    steady = (len(deployments) == 1 and deployments[0].get("rolloutState") == "COMPLETED" and service.get("pendingCount") == 0
+              and service.get("runningCount") == service.get("desiredCount"))
+    if not steady:
+        _steady.discard(arn)
+    elif arn not in _steady:
+        _steady.add(arn)
+        events.happened("aws.ecs", "ECS Service Action", [arn], {
+            "eventType": "INFO", "eventName": "SERVICE_STEADY_STATE", "clusterArn": service["clusterArn"],
+            "createdAt": events.written()})
+
+
+def _key(service) -> str:
+    return f"{service['clusterArn'].rsplit('/', 1)[1]}/{service['serviceName']}"
+
+
+def _of_task(arn, task) -> dict:
+    shown = {field: task.get(field) for field in (
+        "clusterArn", "taskDefinitionArn", "group", "startedBy", "lastStatus", "desiredStatus", "stopCode", "stoppedReason", "version")}
+    containers = [{field: container[field] for field in ("name", "image", "lastStatus", "exitCode") if field in container}
+                  for container in task.get("containers") or []]
+    return {"taskArn": arn, **{field: value for field, value in shown.items() if value is not None}, "containers": containers}
