@@ -37,7 +37,8 @@ pub async fn handle(
         });
     };
     let table = aws.table(&config.table);
-    let captured = capture(aws, &table, &release, generation, (stage, earlier)).await?;
+    let look = Look { aws, table: &table, release: &release, generation, stage, earlier };
+    let captured = look.capture().await?;
     if let StepResult::Done(baseline) = &captured {
         tracing::info!(release.id = %release.id, %stage.name, "{} may change", stage.name);
         let round = if baseline.round > 1 { baseline.round.to_string() } else { String::new() };
@@ -70,72 +71,16 @@ fn found(baseline: &Baseline) -> String {
     format!("{}{quiet}{loud}", runs.collect::<Vec<_>>().join("; "))
 }
 
-async fn capture(
-    aws: &Aws,
-    table: &Table,
-    release: &Release,
+/// A stage that is to change, and what it is looked at for.
+#[derive(Clone, Copy)]
+struct Look<'a> {
+    aws: &'a Aws,
+    table: &'a Table,
+    release: &'a Release,
     generation: u64,
-    (stage, earlier): (&Stage, &[Stage]),
-) -> Result<StepResult<Baseline>, StepError> {
-    let wanted = stage.bake.as_ref().map(|bake| bake.alarms.as_slice()).unwrap_or_default();
-    let (ecs, all_alarms) = (aws.ecs(), aws.alarms());
-    let names: Vec<_> = stage.services.iter().map(|service| service.service.as_str()).collect();
-    let known = known(table, release, generation, stage, earlier);
-    let views = async { Ok(ecs.services(stage.cluster(), &names).await?) };
-    let alarms =
-        async { if wanted.is_empty() { Ok(Vec::new()) } else { Ok(all_alarms.read(wanted).await?) } };
-    // At once, and one call to each service of AWS: each further one would open a connection of its own.
-    let (known, image, views, alarms) = try_join!(known, image_of(aws, release), views, alarms)?;
-    let Known { unproved, round, recorded, interrupted } = known;
-    if let Some(reason) = unproved {
-        return blocked(reason);
-    }
-    // A second run may look at a stage that the first one's successors have changed: what the first one saw counts.
-    if let Some(recorded) = recorded {
-        return Ok(StepResult::Done(recorded));
-    }
-    if let Some(end) = interrupted {
-        return Ok(StepResult::End(end));
-    }
-    if let Err(gone) = image {
-        return Ok(StepResult::End(gone));
-    }
-    let services = try_join_all(
-        stage.services.iter().map(|service| service_of(aws, table, release, (stage, round), service, &views)),
-    )
-    .await?;
-    let services = match services.into_iter().collect::<Result<Vec<_>, _>>() {
-        Ok(services) => services,
-        Err(reason) => return blocked(reason),
-    };
-    let mut not_quiet = Vec::new();
-    if let Some(reason) = alarm::disquiet(wanted, &alarms) {
-        if !stage.approval.as_ref().is_some_and(|policy| policy.override_alarms) {
-            return blocked(reason);
-        }
-        not_quiet = alarm::unquiet(wanted, &alarms);
-        tracing::warn!(release.id = %release.id, %stage.name, "{} changes only where an approver overrides it: {reason}", stage.name);
-    }
-    let baseline = Baseline { services, alarms, not_quiet, round };
-    let gone = baseline
-        .services
-        .iter()
-        .filter(|service| service.image_gone)
-        .filter_map(ServiceBaseline::not_restorable);
-    for (index, why) in gone.enumerate() {
-        tracing::warn!(release.id = %release.id, %stage.name, "{} cannot be rolled back: {why}", stage.name);
-        let note = format!(
-            "{} could not have been rolled back: {why}. Keep images for as long as they run (the repository's lifecycle rules).",
-            stage.name
-        );
-        table.put(&Key::note(&release.id, &format!("NO_WAY_BACK#{}#{index}", stage.name)), &note).await?;
-    }
-    let key = Key::baseline(&release.id, &stage.name, round);
-    if table.put_new(&key, &baseline).await? {
-        return Ok(StepResult::Done(baseline));
-    }
-    let first = table.get(&key).await?.map_or(baseline, |recorded| recorded.document);
-    Ok(StepResult::Done(first))
+    stage: &'a Stage,
+    /// The stages before it.
+    earlier: &'a [Stage],
 }
 
 /// What the table has of the stage.
@@ -150,96 +95,147 @@ struct Known {
     interrupted: Option<End>,
 }
 
-async fn known(
-    table: &Table,
-    release: &Release,
-    generation: u64,
-    stage: &Stage,
-    earlier: &[Stage],
-) -> Result<Known, StepError> {
-    let unproved = unproved(table, release, earlier).await?;
-    let round =
-        table.get::<u32>(&Key::round(&release.id, &stage.name)).await?.map_or(1, |stored| stored.document);
-    let recorded = table
-        .get::<Baseline>(&Key::baseline(&release.id, &stage.name, round))
-        .await?
-        .map(|stored| stored.document);
-    let interrupted = interrupted(table, release, generation).await?;
-    Ok(Known { unproved, round, recorded, interrupted })
-}
+impl Look<'_> {
+    async fn capture(&self) -> Result<StepResult<Baseline>, StepError> {
+        let Self { aws, release, stage, .. } = *self;
+        let wanted = stage.bake.as_ref().map(|bake| bake.alarms.as_slice()).unwrap_or_default();
+        let (ecs, all_alarms) = (aws.ecs(), aws.alarms());
+        let names: Vec<_> = stage.services.iter().map(|service| service.service.as_str()).collect();
+        let views = async { Ok(ecs.services(stage.cluster(), &names).await?) };
+        let alarms =
+            async { if wanted.is_empty() { Ok(Vec::new()) } else { Ok(all_alarms.read(wanted).await?) } };
+        // At once, and one call to each service of AWS: each further one would open a connection of its own.
+        let (known, image, views, alarms) = try_join!(self.known(), image_of(aws, release), views, alarms)?;
+        let Known { unproved, round, recorded, interrupted } = known;
+        if let Some(reason) = unproved {
+            return blocked(reason);
+        }
+        // A second run may look at a stage that the first one's successors have changed: what the first one saw counts.
+        if let Some(recorded) = recorded {
+            return Ok(StepResult::Done(recorded));
+        }
+        if let Some(end) = interrupted {
+            return Ok(StepResult::End(end));
+        }
+        if let Err(gone) = image {
+            return Ok(StepResult::End(gone));
+        }
+        let services = stage.services.iter().map(|service| self.service(round, service, &views));
+        let services = match try_join_all(services).await?.into_iter().collect::<Result<Vec<_>, _>>() {
+            Ok(services) => services,
+            Err(reason) => return blocked(reason),
+        };
+        let mut not_quiet = Vec::new();
+        if let Some(reason) = alarm::disquiet(wanted, &alarms) {
+            if !stage.approval.as_ref().is_some_and(|policy| policy.override_alarms) {
+                return blocked(reason);
+            }
+            not_quiet = alarm::unquiet(wanted, &alarms);
+            tracing::warn!(release.id = %release.id, %stage.name, "{} changes only where an approver overrides it: {reason}", stage.name);
+        }
+        self.record(Baseline { services, alarms, not_quiet, round }).await
+    }
 
-/// Why the stage may not change yet: a service of a stage before was not verified.
-async fn unproved(table: &Table, release: &Release, earlier: &[Stage]) -> Result<Option<String>, StepError> {
-    for before in earlier {
-        for service in &before.services {
-            if table
-                .get::<Verified>(&Key::verified(&release.id, &before.name, &service.service))
-                .await?
-                .is_none()
-            {
-                return Ok(Some(format!(
-                    "{} of the stage {} before was not verified",
-                    service.service, before.name
-                )));
+    async fn known(&self) -> Result<Known, StepError> {
+        let Self { table, release, stage, .. } = *self;
+        let unproved = self.unproved().await?;
+        let round = table.get::<u32>(&Key::round(&release.id, &stage.name)).await?;
+        let round = round.map_or(1, |stored| stored.document);
+        let recorded = table.get::<Baseline>(&Key::baseline(&release.id, &stage.name, round)).await?;
+        let recorded = recorded.map(|stored| stored.document);
+        let interrupted = interrupted(table, release, self.generation).await?;
+        Ok(Known { unproved, round, recorded, interrupted })
+    }
+
+    /// Why the stage may not change yet: a service of a stage before was not verified.
+    async fn unproved(&self) -> Result<Option<String>, StepError> {
+        for before in self.earlier {
+            for service in &before.services {
+                let verified = Key::verified(&self.release.id, &before.name, &service.service);
+                if self.table.get::<Verified>(&verified).await?.is_none() {
+                    return Ok(Some(format!(
+                        "{} of the stage {} before was not verified",
+                        service.service, before.name
+                    )));
+                }
             }
         }
+        Ok(None)
     }
-    Ok(None)
-}
 
-/// What a service runs; else what keeps it from being deployed to.
-async fn service_of(
-    aws: &Aws,
-    table: &Table,
-    release: &Release,
-    (stage, round): (&Stage, u32),
-    service: &StageService,
-    views: &[ServiceView],
-) -> Result<Result<ServiceBaseline, String>, StepError> {
-    let name = &service.service;
-    let Some(view) = views.iter().find(|view| view.arn.as_str().ends_with(&format!("/{name}"))) else {
-        return Ok(Err(format!("ECS has no active service {name} in the cluster {}", stage.cluster())));
-    };
-    if let Some(lack) = stage.strategy.as_ref().and_then(|strategy| strategy.lacks(name, view)) {
-        return Ok(Err(lack));
-    }
-    let families = stage.families(name);
-    let ecs = aws.ecs();
-    let (template, running) = try_join!(
-        ecs.task_definition(&families.template),
-        ecs.task_definition(view.task_definition.as_str())
-    )?;
-    if let Err(reason) = usable_template(release, service, &families.template, template) {
-        return Ok(Err(reason));
-    }
-    let Some(running) = running else {
-        return Ok(Err(format!(
-            "ECS has no task definition {} any more, which {name} runs",
-            view.task_definition
-        )));
-    };
-    let image = running.images.iter().find(|image| release.image.in_place_of(image).is_some());
-    let image = image.cloned().unwrap_or_default();
-    let repositories = aws.repositories();
-    let image_gone = async {
-        match digest_of(&image) {
-            Some(digest) => {
-                Ok(repositories.find(&Image { digest, ..release.image.clone() }).await?.is_none())
-            }
-            None => Ok(false),
+    /// What a service runs; else what keeps it from being deployed to.
+    async fn service(
+        &self,
+        round: u32,
+        service: &StageService,
+        views: &[ServiceView],
+    ) -> Result<Result<ServiceBaseline, String>, StepError> {
+        let Self { aws, table, release, stage, .. } = *self;
+        let name = &service.service;
+        let Some(view) = views.iter().find(|view| view.arn.as_str().ends_with(&format!("/{name}"))) else {
+            return Ok(Err(format!("ECS has no active service {name} in the cluster {}", stage.cluster())));
+        };
+        if let Some(lack) = stage.strategy.as_ref().and_then(|strategy| strategy.lacks(name, view)) {
+            return Ok(Err(lack));
         }
-    };
-    // Kept before the baseline that names it: a rollback that finds the revision gone registers it again.
-    let definition = Key::definition(&release.id, &stage.name, name, round);
-    let (image_gone, _) = try_join!(image_gone, table.put_new(&definition, &running.document))?;
-    Ok(Ok(ServiceBaseline {
-        service: name.clone(),
-        arn: view.arn.clone(),
-        task_definition: view.task_definition.clone(),
-        image,
-        desired_count: view.desired_count,
-        image_gone,
-    }))
+        let families = stage.families(name);
+        let ecs = aws.ecs();
+        let (template, running) = try_join!(
+            ecs.task_definition(&families.template),
+            ecs.task_definition(view.task_definition.as_str())
+        )?;
+        if let Err(reason) = usable_template(release, service, &families.template, template) {
+            return Ok(Err(reason));
+        }
+        let Some(running) = running else {
+            return Ok(Err(format!(
+                "ECS has no task definition {} any more, which {name} runs",
+                view.task_definition
+            )));
+        };
+        let image = running.images.iter().find(|image| release.image.in_place_of(image).is_some());
+        let image = image.cloned().unwrap_or_default();
+        let repositories = aws.repositories();
+        let image_gone = async {
+            match digest_of(&image) {
+                Some(digest) => {
+                    Ok(repositories.find(&Image { digest, ..release.image.clone() }).await?.is_none())
+                }
+                None => Ok(false),
+            }
+        };
+        // Kept before the baseline that names it: a rollback that finds the revision gone registers it again.
+        let definition = Key::definition(&release.id, &stage.name, name, round);
+        let (image_gone, _) = try_join!(image_gone, table.put_new(&definition, &running.document))?;
+        Ok(Ok(ServiceBaseline {
+            service: name.clone(),
+            arn: view.arn.clone(),
+            task_definition: view.task_definition.clone(),
+            image,
+            desired_count: view.desired_count,
+            image_gone,
+        }))
+    }
+
+    /// Records the baseline, and what people are to know of it; the first run's counts.
+    async fn record(&self, baseline: Baseline) -> Result<StepResult<Baseline>, StepError> {
+        let Self { table, release, stage, .. } = *self;
+        let gone = baseline.services.iter().filter(|service| service.image_gone);
+        for (index, why) in gone.filter_map(ServiceBaseline::not_restorable).enumerate() {
+            tracing::warn!(release.id = %release.id, %stage.name, "{} cannot be rolled back: {why}", stage.name);
+            let note = format!(
+                "{} could not have been rolled back: {why}. Keep images for as long as they run (the repository's lifecycle rules).",
+                stage.name
+            );
+            table.put(&Key::note(&release.id, &format!("IMAGE_GONE#{}#{index}", stage.name)), &note).await?;
+        }
+        let key = Key::baseline(&release.id, &stage.name, baseline.round);
+        if table.put_new(&key, &baseline).await? {
+            return Ok(StepResult::Done(baseline));
+        }
+        let first = table.get(&key).await?.map_or(baseline, |recorded| recorded.document);
+        Ok(StepResult::Done(first))
+    }
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "it ends a function that may fail")]

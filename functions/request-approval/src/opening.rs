@@ -1,0 +1,222 @@
+//! Opening an approval: whether people can be asked at all, and what they are shown.
+
+use serde_json::Value;
+use slipway_aws::{Aws, Key, Table};
+use slipway_core::application::ApprovalPolicy;
+use slipway_core::approval::{Approval, ApprovalId, Evidence, Verified};
+use slipway_core::audit::{NewEntry, What};
+use slipway_core::definition;
+use slipway_core::migration::{Kind, LABEL};
+use slipway_core::name::EmailAddress;
+use slipway_core::protocol::End;
+use slipway_core::release::{Outcome, Started};
+use slipway_core::scan::Checked;
+use slipway_core::step::StageInput;
+use slipway_release::{StepError, close_approval, count, interrupted, next_entry, now};
+
+use crate::Config;
+
+/// How often a write is tried while others write the same.
+const ROUNDS: usize = 20;
+
+/// What is asked for, of whom, and where it is looked at.
+#[derive(Clone, Copy)]
+pub(crate) struct Opening<'a> {
+    pub(crate) aws: &'a Aws,
+    pub(crate) config: &'a Config,
+    pub(crate) table: &'a Table,
+    pub(crate) input: &'a StageInput,
+    pub(crate) policy: &'a ApprovalPolicy,
+}
+
+/// What people are shown of the stage's gates.
+struct Gates {
+    evidence: Vec<Evidence>,
+    migration: Option<Kind>,
+}
+
+impl Opening<'_> {
+    /// Opens the approval; else why nobody is asked.
+    pub(crate) async fn open(&self) -> Result<Result<Approval, End>, StepError> {
+        let Self { aws, config, table, policy, .. } = *self;
+        let StageInput { release, generation, stage, baseline, .. } = self.input;
+        let no = |reason: String| Ok(Err(End::unchanged(Outcome::Failed, reason)));
+        if let Some(end) = interrupted(table, release, *generation).await? {
+            return Ok(Err(end));
+        }
+        if let Some(reason) = cannot_decide(policy, &aws.topic(&config.approval_topic_arn).confirmed().await?)
+        {
+            tracing::warn!(release.id = %release.id, stage = %stage.name, "nobody can approve {} for {}: {reason}", release.id, stage.name);
+            count("ApprovalImpossible", &[("Application", release.application.as_str())]);
+            return no(reason);
+        }
+        let gates = match self.gates().await? {
+            Ok(gates) => gates,
+            Err(reason) => return no(reason),
+        };
+        let id = ApprovalId::of(release, &stage.name, baseline.round);
+        table.put(&Key::asked(&release.id, &stage.name), &id).await?;
+        for earlier in 1..baseline.round {
+            // Whoever gave it agreed to replace something else.
+            let because = format!("{}, or what is known of the image, has changed meanwhile", stage.name);
+            close_approval(table, &ApprovalId::of(release, &stage.name, earlier), |approval| {
+                approval.voided(&because)
+            })
+            .await?;
+        }
+        Ok(Ok(self.write(self.filled_in(gates).await?).await?))
+    }
+
+    /// What the stage's gates found, and what they will do before it changes; or why nobody needs to be asked.
+    async fn gates(&self) -> Result<Result<Gates, String>, StepError> {
+        let StageInput { release, stage, .. } = self.input;
+        let mut evidence = Vec::new();
+        let mut shown = |gate: &str, words: String| evidence.push(Evidence { gate: gate.to_owned(), words });
+        let checked = Key::gate(&release.id, &stage.name, "IMAGE");
+        if stage.image_check.is_some()
+            && let Some(checked) = self.table.get::<Checked>(&checked).await?
+        {
+            shown(
+                "Image check",
+                format!("{}. It is checked again before the change.", checked.document.words),
+            );
+        }
+        if let Some(policy) = &stage.snapshot
+            && let Some(database) = policy.database()
+        {
+            let name = database.name();
+            let words = format!(
+                "One of {name} is taken before the change. It is not a rollback of the schema: a rollback restores images only."
+            );
+            shown("Database snapshot", words);
+        }
+        let mut migration = None;
+        if let Some(policy) = &stage.migration {
+            let kind = match Kind::of(self.aws.repositories().label(&release.image, LABEL).await?.as_deref())
+            {
+                Ok(kind) => kind,
+                Err(reason) => return Ok(Err(reason)),
+            };
+            let command = if kind == Kind::None {
+                String::new()
+            } else {
+                format!("{} runs before the change. ", policy.command.join(" "))
+            };
+            shown("Migration", format!("{}: {command}{}.", kind.as_str(), sentence(kind.in_words())));
+            migration = Some(kind);
+        }
+        Ok(Ok(Gates { evidence, migration }))
+    }
+
+    /// A new approval with all that people are shown.
+    async fn filled_in(&self, gates: Gates) -> Result<Approval, StepError> {
+        let Self { aws, table, policy, .. } = *self;
+        let StageInput { release, stage, baseline, .. } = self.input;
+        let (partition, prefix) = Key::verifications(&release.id);
+        let verified: Vec<Verified> =
+            table.list(&partition, &prefix).await?.into_iter().map(|(_, stored)| stored.document).collect();
+        let mut opened =
+            Approval::open(release.clone(), stage.name.clone(), policy, baseline.clone(), verified, now());
+        (opened.evidence, opened.migration) = (gates.evidence, gates.migration);
+        opened.changes = self.changes().await?;
+        opened.revision = aws.repositories().revision(&release.image).await?;
+        let started = table.get::<Started>(&Key::release(&release.id)).await?;
+        opened.asked = started.and_then(|started| started.document.asked);
+        opened.pushed_at = aws.repositories().find(&release.image).await?.map(|found| found.pushed_at);
+        Ok(opened)
+    }
+
+    /// What changes besides the image, line by line, for each service: what it runs now against the template of what is
+    /// next.
+    async fn changes(&self) -> Result<Vec<String>, StepError> {
+        let StageInput { release, stage, baseline, .. } = self.input;
+        let mut lines = Vec::new();
+        for service in &baseline.services {
+            let name = &service.service;
+            let recorded = Key::definition(&release.id, &stage.name, name, baseline.round);
+            let recorded = self.table.get::<Value>(&recorded).await?;
+            let template = self.aws.ecs().task_definition(&stage.families(name).template).await?;
+            if let Some((before, after)) = recorded.zip(template) {
+                let changes = definition::changes(&before.document, &after.document);
+                lines.extend(changes.into_iter().map(|line| format!("{name}: {line}")));
+            }
+        }
+        Ok(lines)
+    }
+
+    /// The approval as it is open, or this new one, written together with its entry of the audit.
+    async fn write(&self, opened: Approval) -> Result<Approval, StepError> {
+        let key = Key::approval(&opened.id);
+        let people: Vec<_> = opened.approvers.iter().map(EmailAddress::as_str).collect();
+        let entry = NewEntry {
+            at: opened.requested_at,
+            what: What::Requested,
+            person: None,
+            words: people.join(", "),
+        };
+        // Each round that fails is one in which someone else wrote the approval, or the next entry of the audit.
+        for _ in 0..ROUNDS {
+            if let Some(open) = self.table.get::<Approval>(&key).await? {
+                return Ok(open.document);
+            }
+            let (entry, sealed) = next_entry(self.table, &opened, &entry).await?;
+            let both = [(&key, serde_json::to_value(&opened)), (&entry, serde_json::to_value(&sealed))];
+            if self.table.put_all_new(&both).await? {
+                tracing::info!(release.id = %opened.release.id, stage = %opened.stage, approvers = opened.approvers.len(), quorum = opened.quorum, "people are asked to approve {} for {}", opened.release.id, opened.stage);
+                count("ApprovalRequested", &[("Application", opened.release.application.as_str())]);
+                return Ok(opened);
+            }
+        }
+        Err(StepError::busy(&key.pk))
+    }
+}
+
+/// Why too few people can answer, where that is so: SNS sends nothing to an address that has not confirmed.
+fn cannot_decide(policy: &ApprovalPolicy, confirmed: &[String]) -> Option<String> {
+    let (can, cannot): (Vec<_>, Vec<_>) = policy.approvers.iter().partition(|approver| {
+        confirmed.iter().any(|address| address.eq_ignore_ascii_case(approver.as_str()))
+    });
+    (can.len() < usize::from(policy.quorum)).then(|| {
+        let cannot: Vec<_> = cannot.iter().map(|approver| approver.as_str()).collect();
+        format!(
+            "nobody can approve: {} of {} approvers have confirmed their subscription, and {} must approve. {} must confirm it by the link \
+             in the mail that SNS sent them, or subscribe again",
+            can.len(),
+            policy.approvers.len(),
+            policy.quorum,
+            cannot.join(" and ")
+        )
+    })
+}
+
+/// With a capital letter.
+fn sentence(words: &str) -> String {
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_few_confirmed_subscriptions_are_reported_with_the_names() {
+        let policy: ApprovalPolicy = serde_json::from_value(serde_json::json!({
+            "approvers": ["ana@example.com", "bo@example.com", "cy@example.com"], "quorum": 2, "expires_after": "1h",
+        }))
+        .expect("it fits");
+        let confirmed = |addresses: &[&str]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>();
+
+        assert_eq!(
+            cannot_decide(&policy, &confirmed(&["ana@example.com", "Bo@Example.com", "eve@example.com"])),
+            None
+        );
+        let reason = cannot_decide(&policy, &confirmed(&["cy@example.com", "eve@example.com"]))
+            .expect("one is not two");
+        assert!(
+            reason.contains("1 of 3 approvers")
+                && reason.contains("ana@example.com and bo@example.com must confirm"),
+            "{reason}"
+        );
+    }
+}
