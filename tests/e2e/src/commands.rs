@@ -16,7 +16,7 @@ use crate::play::Stand;
 use crate::points::{Point, kept as kept_points, points};
 use crate::record::Record;
 use crate::report::{Part, Report, Run, minutes};
-use crate::schedule::{Schedule, Story};
+use crate::schedule::{Schedule, Story, Subject};
 use crate::seeds;
 
 /// Releases on the local cloud while calls fail, functions die and events are lost. Start one with
@@ -30,7 +30,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Fail every call of a release once before and once after its effect, and run every function twice.
+    /// Fail every call of a release once before and once after its effect, refuse every operation of every function to
+    /// the end, and run every function twice.
     Matrix(MatrixArguments),
     /// Play random runs of two pushes and three faults.
     Seeds(SeedsArguments),
@@ -38,6 +39,9 @@ enum Command {
     Seed {
         /// The seed.
         seed: u64,
+        /// Its application.
+        #[arg(long, default_value = "web")]
+        subject: Subject,
     },
     /// Write down the calls that random runs break.
     Calls,
@@ -73,6 +77,9 @@ struct SeedsArguments {
     /// The first.
     #[arg(long, default_value_t = 1)]
     from: u64,
+    /// The application.
+    #[arg(long, default_value = "web")]
+    subject: Subject,
     /// Do not play: show what is done and broken in each.
     #[arg(long)]
     list: bool,
@@ -86,7 +93,7 @@ pub async fn run() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Matrix(arguments) => matrix(&arguments).await,
         Command::Seeds(arguments) => many_seeds(&arguments).await,
-        Command::Seed { seed } => one_seed(seed).await,
+        Command::Seed { seed, subject } => one_seed(subject, seed).await,
         Command::Calls => calls().await,
         Command::Trace { story } => trace(story).await,
     };
@@ -102,8 +109,8 @@ pub async fn run() -> ExitCode {
 
 async fn matrix(arguments: &MatrixArguments) -> anyhow::Result<bool> {
     let kept = Kept::find()?;
-    let stand = Stand::set_up().await?;
     let stories = if arguments.story.is_empty() { Story::ALL.to_vec() } else { arguments.story.clone() };
+    let stand = Stand::set_up(&stories.iter().map(|story| story.subject()).collect()).await?;
     let mut cells = cells(&stand, &stories).await?;
     if let Some(only) = &arguments.only {
         cells.retain(|cell| cell.to_string().contains(only.as_str()));
@@ -150,24 +157,25 @@ fn place(name: &str) -> String {
 }
 
 async fn many_seeds(arguments: &SeedsArguments) -> anyhow::Result<bool> {
+    let subject = arguments.subject;
     let kept = Kept::find()?;
-    let points = kept_points()?;
+    let points = kept_points(subject)?;
     let earlier = if arguments.resume { kept.read().seeds.held() } else { BTreeSet::new() };
     let all = (arguments.from..arguments.from + arguments.count)
-        .filter(|seed| !earlier.contains(&seed_name(*seed)));
+        .filter(|seed| !earlier.contains(&seed_name(subject, *seed)));
     let all: Vec<u64> = all.collect();
     if arguments.list {
         for seed in all {
-            println!("{}\n{}", seed_name(seed), seeds::schedule(seed, &points));
+            println!("{}\n{}", seed_name(subject, seed), seeds::schedule(subject, seed, &points));
         }
         return Ok(true);
     }
-    let stand = Stand::set_up().await?;
+    let stand = Stand::set_up(&BTreeSet::from([subject])).await?;
     let mut progress = Progress::of(all.len());
     let mut part = Part::default();
     for seed in all {
-        progress.begin(&seed_name(seed));
-        let run = play_seed(&stand, seed, &points).await?;
+        progress.begin(&seed_name(subject, seed));
+        let run = play_seed(&stand, subject, seed, &points).await?;
         progress.end(&run);
         kept.keep(&run, "cargo faults seeds", |report| &mut report.seeds)?;
         part.runs.push(run);
@@ -175,17 +183,17 @@ async fn many_seeds(arguments: &SeedsArguments) -> anyhow::Result<bool> {
     Ok(progress.summary(&part))
 }
 
-async fn one_seed(seed: u64) -> anyhow::Result<bool> {
-    let points = kept_points()?;
-    let stand = Stand::set_up().await?;
-    print!("{}", seeds::schedule(seed, &points));
-    let run = play_seed(&stand, seed, &points).await?;
-    println!("seed {seed}: {}", run.outcomes.join(", "));
+async fn one_seed(subject: Subject, seed: u64) -> anyhow::Result<bool> {
+    let points = kept_points(subject)?;
+    let stand = Stand::set_up(&BTreeSet::from([subject])).await?;
+    print!("{}", seeds::schedule(subject, seed, &points));
+    let run = play_seed(&stand, subject, seed, &points).await?;
+    println!("{}: {}", run.name, run.outcomes.join(", "));
     Ok(run.violations.is_empty())
 }
 
 async fn trace(story: Story) -> anyhow::Result<bool> {
-    let stand = Stand::set_up().await?;
+    let stand = Stand::set_up(&BTreeSet::from([story.subject()])).await?;
     let record = stand.play(&story.schedule()).await?;
     for entry in &record.trace {
         println!("{entry}");
@@ -198,29 +206,38 @@ async fn trace(story: Story) -> anyhow::Result<bool> {
     Ok(violations.is_empty())
 }
 
-/// Writes down the calls of a good release, of one that ECS rolls back, and of one that is aborted.
+/// Writes down the calls of each application's good release, of one that is rolled back, and of one that is aborted.
 async fn calls() -> anyhow::Result<bool> {
-    let stand = Stand::set_up().await?;
-    let mut all = BTreeSet::new();
-    for story in [Story::Good, Story::Bad, Story::Aborted] {
-        all.extend(points(&stand.play(&story.schedule()).await?.trace));
+    let stand = Stand::set_up(&BTreeSet::from(Subject::ALL)).await?;
+    for subject in Subject::ALL {
+        let mut all = BTreeSet::new();
+        for story in [Story::Good, Story::Bad, Story::Aborted, Story::Gates, Story::BadGates] {
+            if story.subject() == subject {
+                all.extend(points(&stand.play(&story.schedule()).await?.trace));
+            }
+        }
+        // Which call comes third is not the same in every run of a story.
+        let lines: Vec<_> =
+            all.iter().filter(|point| point.nth <= 2).map(|point| format!("{point}\n")).collect();
+        let folder = Settings::discover(None)?.repository.join("tests/e2e/src/calls");
+        let file = folder.join(format!("{}.txt", subject.name()));
+        std::fs::write(&file, lines.concat())
+            .with_context(|| format!("{} cannot be written", file.display()))?;
+        println!("{} calls in {}", lines.len(), file.display());
     }
-    // Which call comes third is not the same in every run of a story.
-    let lines: Vec<_> = all.iter().filter(|point| point.nth <= 2).map(|point| format!("{point}\n")).collect();
-    let file = Settings::discover(None)?.repository.join("tests/e2e/src/calls.txt");
-    std::fs::write(&file, lines.concat()).with_context(|| format!("{} cannot be written", file.display()))?;
-    println!("{} calls in {}", lines.len(), file.display());
     Ok(true)
 }
 
-fn seed_name(seed: u64) -> String {
-    format!("seed {seed}")
+fn seed_name(subject: Subject, seed: u64) -> String {
+    match subject {
+        Subject::Web => format!("seed {seed}"),
+        Subject::Shop => format!("seed {seed} of {}", subject.name()),
+    }
 }
 
-async fn play_seed(stand: &Stand, seed: u64, points: &[Point]) -> anyhow::Result<Run> {
-    let name = seed_name(seed);
+async fn play_seed(stand: &Stand, subject: Subject, seed: u64, points: &[Point]) -> anyhow::Result<Run> {
     let run = Run {
-        name,
+        name: seed_name(subject, seed),
         function: String::new(),
         operation: String::new(),
         fault: "seed".to_owned(),
@@ -229,7 +246,8 @@ async fn play_seed(stand: &Stand, seed: u64, points: &[Point]) -> anyhow::Result
         took: 0,
         violations: vec![],
     };
-    play(stand, &seeds::schedule(seed, points), run, &format!("cargo faults seed {seed}")).await
+    let replay = format!("cargo faults seed {seed} --subject {}", subject.name());
+    play(stand, &seeds::schedule(subject, seed, points), run, &replay).await
 }
 
 /// Plays a run and judges it. One that did not hold shows its trace and how to play it again, and is cleaned up after.
@@ -251,8 +269,9 @@ async fn play(stand: &Stand, schedule: &Schedule, mut run: Run, replay: &str) ->
             show(&run, schedule, &[], replay);
         }
     }
-    if !run.violations.is_empty() {
-        stand.clean().await.context("the cloud could not be returned to a good release")?;
+    // What a person is asked to repair is no beginning for the next run.
+    if !run.violations.is_empty() || run.outcomes.iter().any(|outcome| outcome == "STUCK") {
+        stand.clean(schedule.subject).await.context("the cloud could not be returned to a good release")?;
     }
     Ok(run)
 }
@@ -342,6 +361,9 @@ impl Kept {
 
     /// Writes the report with one more run. What an earlier command ran stays in it.
     fn keep(&self, run: &Run, command: &str, part: impl Fn(&mut Report) -> &mut Part) -> anyhow::Result<()> {
+        // Two commands may run at once, each on a cloud of its own.
+        let lock = std::fs::File::create(self.runs.with_extension("lock"))?;
+        lock.lock()?;
         let mut report = self.read();
         let part = part(&mut report);
         part.take(std::slice::from_ref(run));

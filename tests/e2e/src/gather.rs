@@ -9,27 +9,33 @@ use jiff::Timestamp;
 use slipway_core::application::Application;
 use slipway_core::audit::Sealed;
 use slipway_local::Cloud;
-use slipway_local::cloud::APPLICATION;
 use slipway_local::releases::{self, Execution};
 
 use crate::record::{Item, ReleaseRecord, Revision, Stage, tail};
+use crate::schedule::Subject;
 
 const TABLE: &str = "slipway";
 
 /// Reads the cloud that a run plays on.
 #[derive(Clone, Debug)]
 pub struct Reader {
+    application: &'static str,
     sdk: aws_config::SdkConfig,
     dynamodb: aws_sdk_dynamodb::Client,
     ecs: aws_sdk_ecs::Client,
 }
 
 impl Reader {
-    /// Reads this cloud.
+    /// Reads this application's releases.
     #[must_use]
-    pub fn of(cloud: &Cloud) -> Self {
+    pub fn of(cloud: &Cloud, subject: Subject) -> Self {
         let sdk = cloud.sdk().clone();
-        Self { dynamodb: aws_sdk_dynamodb::Client::new(&sdk), ecs: aws_sdk_ecs::Client::new(&sdk), sdk }
+        Self {
+            application: subject.name(),
+            dynamodb: aws_sdk_dynamodb::Client::new(&sdk),
+            ecs: aws_sdk_ecs::Client::new(&sdk),
+            sdk,
+        }
     }
 
     /// The stages of the application, as they are configured now.
@@ -39,7 +45,8 @@ impl Reader {
     /// When SSM does not answer, or the configuration does not parse.
     pub async fn stages(&self) -> anyhow::Result<Vec<Stage>> {
         let ssm = aws_sdk_ssm::Client::new(&self.sdk);
-        let answer = ssm.get_parameter().name(format!("/slipway/applications/{APPLICATION}")).send().await?;
+        let answer =
+            ssm.get_parameter().name(format!("/slipway/applications/{}", self.application)).send().await?;
         let text = answer
             .parameter()
             .and_then(|parameter| parameter.value())
@@ -52,6 +59,7 @@ impl Reader {
                 .map(|service| format!("{}/{}", stage.name, service.service))
                 .collect(),
             asks: stage.approval.is_some(),
+            cluster: stage.cluster().to_string(),
             name: stage.name.to_string(),
         };
         Ok(application.stages.into_iter().map(stage).collect())
@@ -69,7 +77,7 @@ impl Reader {
             let answer = self
                 .ecs
                 .describe_services()
-                .cluster(&stage.name)
+                .cluster(&stage.cluster)
                 .set_services(Some(names.collect()))
                 .send()
                 .await?;
@@ -113,7 +121,8 @@ impl Reader {
     ///
     /// When DynamoDB does not answer.
     pub async fn releases_since(&self, since: Timestamp) -> anyhow::Result<BTreeSet<String>> {
-        let items = self.query(&format!("APPLICATION#{APPLICATION}"), Some(&format!("{since:.3}"))).await?;
+        let items =
+            self.query(&format!("APPLICATION#{}", self.application), Some(&format!("{since:.3}"))).await?;
         Ok(items
             .iter()
             .filter_map(|item| item.sk.trim_end_matches('#').rsplit('#').next())
@@ -129,7 +138,7 @@ impl Reader {
     pub async fn release(&self, id: &str, stages: &[Stage]) -> anyhow::Result<ReleaseRecord> {
         let mut items = self.query(&format!("RELEASE#{id}"), None).await?;
         items.extend(self.query(&format!("CALLBACK#{id}"), None).await?);
-        items.extend(self.item("OPEN", &format!("{APPLICATION}#{id}#")).await?);
+        items.extend(self.item("OPEN", &format!("{}#{id}#", self.application)).await?);
         for stage in stages.iter().filter(|stage| stage.asks) {
             let first = format!("APPROVAL#{id}/{}", stage.name);
             items.extend(self.query(&first, None).await?);
@@ -155,7 +164,7 @@ impl Reader {
     ///
     /// When DynamoDB does not answer, or an entry does not parse.
     pub async fn audit(&self) -> anyhow::Result<Vec<Sealed>> {
-        let items = self.query(&format!("AUDIT#{APPLICATION}"), None).await?;
+        let items = self.query(&format!("AUDIT#{}", self.application), None).await?;
         items.iter().map(Item::document).collect()
     }
 
@@ -166,7 +175,7 @@ impl Reader {
     /// When AWS does not answer.
     pub async fn has_begun(&self, id: &str) -> anyhow::Result<bool> {
         Ok(self.item(&format!("RELEASE#{id}"), "RELEASE").await?.is_some()
-            || self.item("OPEN", &format!("{APPLICATION}#{id}#")).await?.is_some())
+            || self.item("OPEN", &format!("{}#{id}#", self.application)).await?.is_some())
     }
 
     /// Whether a release is over: its outcome recorded, people notified, and its execution ended.
@@ -176,7 +185,7 @@ impl Reader {
     /// When AWS does not answer.
     pub async fn is_over(&self, id: &str) -> anyhow::Result<bool> {
         let closed = self.item(&format!("RELEASE#{id}"), "ENDING").await?.is_some()
-            && self.item("OPEN", &format!("{APPLICATION}#{id}#")).await?.is_none();
+            && self.item("OPEN", &format!("{}#{id}#", self.application)).await?.is_none();
         Ok(closed && self.execution(id).await?.is_some_and(|execution| !execution.is_running()))
     }
 
@@ -186,7 +195,7 @@ impl Reader {
     ///
     /// When DynamoDB does not answer, or the item does not parse.
     pub async fn lock(&self) -> anyhow::Result<slipway_core::lock::Lock> {
-        let item = self.item(&format!("LOCK#{APPLICATION}"), "LOCK").await?;
+        let item = self.item(&format!("LOCK#{}", self.application), "LOCK").await?;
         item.map_or_else(
             || Ok(slipway_core::lock::Lock::default()),
             |item| Ok(serde_json::from_str(&item.document)?),

@@ -17,4 +17,5 @@ pub mod record;
 pub mod report;
 pub mod schedule;
 pub mod seeds;
+pub mod setting;
 pub mod story;

@@ -1,11 +1,11 @@
-//! Every call of a release, failed once before and once after its effect, each in a run of its own; and every function
-//! run twice.
+//! Every call of a release, failed once before and once after its effect, each in a run of its own; every operation of
+//! every function, refused until the execution has ended; and every function run twice.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use anyhow::Context as _;
-use slipway_local::wire::Fault;
+use slipway_local::wire::{CallRule, Fault};
 
 use crate::play::Stand;
 use crate::points::{Point, points};
@@ -33,6 +33,13 @@ pub enum Breaks {
         /// How.
         fault: Fault,
     },
+    /// A function's calls of an operation, each of them, until the execution has ended.
+    Lasting {
+        /// The function.
+        function: String,
+        /// The operation.
+        operation: String,
+    },
     /// Nothing: a function runs twice each time.
     Twice {
         /// Which; `*` for all.
@@ -46,6 +53,10 @@ impl Cell {
     pub fn schedule(&self) -> Schedule {
         match &self.breaks {
             Breaks::Call { point, fault } => self.story.schedule().breaking(point.rule(*fault)),
+            Breaks::Lasting { function, operation } => {
+                let rule = CallRule::new(operation, Fault::RefuseBefore).of(function).times(u32::MAX);
+                self.story.schedule().breaking(rule).lasting()
+            }
             Breaks::Twice { function } => self.story.schedule().twice(&[function]),
         }
     }
@@ -55,6 +66,7 @@ impl Cell {
     pub fn row(&self) -> (String, String) {
         match &self.breaks {
             Breaks::Call { point, .. } => (point.caller.clone(), point.operation.clone()),
+            Breaks::Lasting { function, operation } => (function.clone(), operation.clone()),
             Breaks::Twice { function } if function == ALL_TWICE => {
                 ("every function".to_owned(), "the whole function".to_owned())
             }
@@ -67,6 +79,7 @@ impl Cell {
     pub fn fault(&self) -> String {
         match &self.breaks {
             Breaks::Call { fault, .. } => fault.to_string(),
+            Breaks::Lasting { .. } => "lasting".to_owned(),
             Breaks::Twice { .. } => "twice".to_owned(),
         }
     }
@@ -77,6 +90,9 @@ impl fmt::Display for Cell {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.breaks {
             Breaks::Call { point, fault } => write!(formatter, "{}: {fault} at {point}", self.story),
+            Breaks::Lasting { function, operation } => {
+                write!(formatter, "{}: lasting at {function} {operation}", self.story)
+            }
             Breaks::Twice { function } => write!(formatter, "{}: twice {function}", self.story),
         }
     }
@@ -91,6 +107,7 @@ impl fmt::Display for Cell {
 pub async fn cells(stand: &Stand, stories: &[Story]) -> anyhow::Result<Vec<Cell>> {
     let mut cells = Vec::new();
     let (mut known, mut operations, mut run) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    let mut lasting = BTreeSet::new();
     for &story in stories {
         let record = stand
             .play(&story.schedule())
@@ -99,6 +116,7 @@ pub async fn cells(stand: &Stand, stories: &[Story]) -> anyhow::Result<Vec<Cell>
         let new: Vec<_> =
             points(&record.trace).into_iter().filter(|point| known.insert(point.clone())).collect();
         cells.extend(of_points(story, &new, &mut operations));
+        cells.extend(of_operations(story, &new, &mut lasting));
         let functions: BTreeSet<_> = new
             .into_iter()
             .map(|point| point.caller)
@@ -128,6 +146,15 @@ fn of_points(story: Story, points: &[Point], operations: &mut BTreeSet<String>) 
     cells
 }
 
+/// Each operation of each function, refused until the execution has ended, in the first story that makes such a call.
+fn of_operations(story: Story, points: &[Point], known: &mut BTreeSet<(String, String)>) -> Vec<Cell> {
+    let new = points.iter().map(|point| (point.caller.clone(), point.operation.clone()));
+    let new: BTreeSet<_> = new.filter(|operation| known.insert(operation.clone())).collect();
+    new.into_iter()
+        .map(|(function, operation)| Cell { story, breaks: Breaks::Lasting { function, operation } })
+        .collect()
+}
+
 /// Each function twice in the first story that it has a part in, and in each story all of them.
 fn of_functions(story: Story, functions: BTreeSet<String>) -> Vec<Cell> {
     functions
@@ -148,6 +175,28 @@ mod tests {
             shape: "LOCK#web LOCK".to_owned(),
             nth,
         }
+    }
+
+    #[test]
+    fn every_operation_of_a_function_is_refused_to_the_end_once() {
+        let mut known = BTreeSet::new();
+        let first = of_operations(
+            Story::Good,
+            &[point("acquire-lock", 1), point("acquire-lock", 2), point("finish-release", 1)],
+            &mut known,
+        );
+        let second = of_operations(Story::Bad, &[point("acquire-lock", 1)], &mut known);
+
+        let names: Vec<_> = first.iter().chain(&second).map(ToString::to_string).collect();
+        assert_eq!(
+            names,
+            [
+                "good: lasting at acquire-lock dynamodb:GetItem",
+                "good: lasting at finish-release dynamodb:GetItem"
+            ]
+        );
+        let schedule = first[0].schedule();
+        assert!(schedule.lasts && schedule.plan.calls[0].times == u32::MAX, "{schedule}");
     }
 
     #[test]

@@ -19,7 +19,10 @@ pub fn shape(subject: &str) -> String {
             rest = &rest[word.len()..];
         }
     }
-    shape
+    // A list of alike things is as long as it happens to be.
+    let mut parts: Vec<_> = shape.split(", ").collect();
+    parts.dedup();
+    parts.join(", ")
 }
 
 /// The longest part of a shape that is the same in every run; nothing where all of it varies.
@@ -37,7 +40,8 @@ fn is_separator(character: char) -> bool {
 }
 
 fn plain(word: &str) -> String {
-    if is_digest(word) || is_release(word) || is_time(word) || is_identifier(word) || is_version(word) {
+    let varies = [is_digest, is_release, is_time, is_identifier, is_version, is_sequence];
+    if varies.iter().any(|is| is(word)) {
         return VARIABLE.to_string();
     }
     // A revision of a task definition: `staging-web:7`.
@@ -80,6 +84,11 @@ fn is_identifier(word: &str) -> bool {
     is_uuid || is_random
 }
 
+/// The number of an entry of the audit.
+fn is_sequence(word: &str) -> bool {
+    word.len() == 12 && is_number(word)
+}
+
 /// The tag of an image: `v`, digits and more.
 fn is_version(word: &str) -> bool {
     word.strip_prefix('v').is_some_and(|rest| rest.starts_with(|character: char| character.is_ascii_digit()))
@@ -102,6 +111,12 @@ mod tests {
             (format!("LINK#{} LINK", "ab12".repeat(16)), "LINK#* LINK"),
             ("web-staging/key8ppmyhptmxu7t".to_owned(), "web-staging/*"),
             ("staging/f3d0b434-f672-47e5-9d96-7d6cb57a5697".to_owned(), "staging/*"),
+            (
+                "staging/f3d0b434-f672-47e5-9d96-7d6cb57a5697, staging/03d0b434-f672-47e5-9d96-7d6cb57a5697"
+                    .to_owned(),
+                "staging/*",
+            ),
+            ("AUDIT#web 000000000527".to_owned(), "AUDIT#web *"),
             (
                 "slipway-approvals Approve web v2.1 for production?".to_owned(),
                 "slipway-approvals Approve web * for production?",

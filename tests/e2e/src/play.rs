@@ -8,15 +8,15 @@ use anyhow::{Context as _, bail, ensure};
 use aws_sdk_ecr::types::ImageIdentifier;
 use serde_json::Value;
 use slipway_core::lock::LEASE_SECONDS;
-use slipway_local::cloud::APPLICATION;
 use slipway_local::wire::{EventFault, Fault};
-use slipway_local::{Cloud, Pace, PushOptions};
+use slipway_local::{Cloud, Pace, PushOptions, ScanResult};
 
 use crate::gather::Reader;
-use crate::meanwhile::{self, Alarm};
+use crate::meanwhile;
 use crate::people::{self, Inbox};
-use crate::record::{Record, Stage};
-use crate::schedule::{Schedule, Story};
+use crate::record::Record;
+use crate::schedule::{Schedule, Story, Subject};
+use crate::setting::Setting;
 
 /// The time between two looks at whether the releases are over.
 const LOOK: Duration = Duration::from_millis(100);
@@ -29,6 +29,10 @@ const STALLED_WITH_DELAYS: Duration = Duration::from_secs(6);
 const CALM: Duration = Duration::from_millis(300);
 /// How long a run may take: a lock's lease is waited for where an execution died.
 const PATIENCE: Duration = Duration::from_secs(LEASE_SECONDS.unsigned_abs() + 60);
+/// How long a run may take under a fault that lasts: a deployment's and a rollback's time-outs, and what is tried meanwhile.
+const UNDER_FAULTS: Duration = Duration::from_secs(240);
+/// How long nothing passes the wire when the workflow has given up: longer than the pause between two of its tries.
+const GIVEN_UP: Duration = Duration::from_secs(20);
 /// How often the reconciler runs while things are still broken.
 const RECONCILES_UNDER_FAULTS: u32 = 2;
 
@@ -38,18 +42,16 @@ static VERSION: AtomicU32 = AtomicU32::new(0);
 #[derive(Debug)]
 pub struct Stand {
     cloud: Cloud,
-    reader: Reader,
-    stages: Vec<Stage>,
 }
 
 impl Stand {
-    /// Finds the cloud, and makes sure that both stages run something good.
+    /// Finds the cloud, and makes sure that every stage of these applications runs something good.
     ///
     /// # Errors
     ///
     /// When there is no cloud, or a release without any fault does not end well on it.
-    pub async fn set_up() -> anyhow::Result<Self> {
-        Self::on(Cloud::find().await?).await
+    pub async fn set_up(subjects: &BTreeSet<Subject>) -> anyhow::Result<Self> {
+        Self::on(Cloud::find().await?, subjects).await
     }
 
     /// The same on a cloud that was found.
@@ -57,23 +59,27 @@ impl Stand {
     /// # Errors
     ///
     /// When a release without any fault does not end well on it.
-    pub async fn on(cloud: Cloud) -> anyhow::Result<Self> {
-        let reader = Reader::of(&cloud);
-        let stages = reader.stages().await?;
-        let stand = Self { cloud, reader, stages };
-        stand.clean().await?;
+    pub async fn on(cloud: Cloud, subjects: &BTreeSet<Subject>) -> anyhow::Result<Self> {
+        let stand = Self { cloud };
+        for &subject in subjects {
+            stand.clean(subject).await?;
+        }
         Ok(stand)
     }
 
-    /// Makes sure that the next run begins with two stages that run the same good image.
+    /// Makes sure that the next run of an application begins with stages that all run the same good image.
     ///
     /// # Errors
     ///
     /// When a release without any fault does not end well.
-    pub async fn clean(&self) -> anyhow::Result<()> {
-        let record = self.play(&Story::Good.schedule()).await?;
+    pub async fn clean(&self, subject: Subject) -> anyhow::Result<()> {
+        let story = match subject {
+            Subject::Web => Story::Good,
+            Subject::Shop => Story::Gates,
+        };
+        let record = self.play(&story.schedule()).await?;
         let outcome = record.releases.first().map_or("NONE", |release| release.outcome());
-        ensure!(outcome == "RELEASED", "a release without any fault ended {outcome}");
+        ensure!(outcome == "RELEASED", "a release of {} without any fault ended {outcome}", subject.name());
         Ok(())
     }
 
@@ -84,12 +90,14 @@ impl Stand {
     /// When the cloud does not answer, or it does not come to an end.
     pub async fn play(&self, schedule: &Schedule) -> anyhow::Result<Record> {
         self.mend().await?;
-        let alarm = if schedule.bakes() { Some(Alarm::watched(&self.cloud).await?) } else { None };
-        if alarm.is_some() {
+        let setting = Setting::made(&self.cloud, schedule).await?;
+        if setting.is_some() {
             self.wait_until_calm().await?;
         }
+        let reader = Reader::of(&self.cloud, schedule.subject);
+        let stages = reader.stages().await?;
         let since = slipway_local::clock::now();
-        let before = self.reader.services(&self.stages).await?;
+        let before = reader.services(&stages).await?;
         let inbox = Inbox::from_now(&self.cloud);
         let entry = self.cloud.wire().last().await?;
 
@@ -100,15 +108,15 @@ impl Stand {
         self.cloud.wire().follow(&schedule.plan).await?;
         let played = async {
             let pushed = self.push(schedule, &versions, entry).await?;
-            self.wait_until_over(schedule, pushed).await
+            self.wait_until_over(schedule, &reader, pushed).await
         };
         let outcome = tokio::select! {
             outcome = played => outcome,
             () = people::answer_mails(&self.cloud, &inbox, &replies) => bail!("people do not stop looking"),
         };
         self.mend().await?;
-        if let Some(alarm) = alarm {
-            alarm.forget(&self.cloud).await?;
+        if let Some(setting) = setting {
+            setting.undone(&self.cloud).await?;
         }
         let pushed = outcome?;
         self.wait_until_calm().await?;
@@ -120,34 +128,34 @@ impl Stand {
             self.wait_until_calm().await?;
         }
 
-        let mut ids = self.reader.releases_since(since).await?;
+        let mut ids = reader.releases_since(since).await?;
         ids.extend(pushed);
         let mut record = Record {
             trace: self.cloud.wire().trace(entry).await?,
-            stages: self.stages.clone(),
-            lock: self.reader.lock().await?,
+            lock: reader.lock().await?,
             before,
-            services: self.reader.services(&self.stages).await?,
+            services: reader.services(&stages).await?,
             mails: inbox.mails()?,
-            audit: self.reader.audit().await?,
+            audit: reader.audit().await?,
             found,
             ..Record::default()
         };
         for id in ids {
-            record.releases.push(self.reader.release(&id, &self.stages).await?);
+            record.releases.push(reader.release(&id, &stages).await?);
         }
+        record.stages = stages;
         let named: BTreeSet<_> = record
             .changes()
             .map(|change| change.revision.to_owned())
             .chain(record.services.values().chain(record.before.values()).cloned())
             .collect();
-        record.revisions = self.reader.revisions(named).await?;
-        self.forget_images(&record).await?;
+        record.revisions = reader.revisions(named).await?;
+        self.forget_images(schedule.subject, &record).await?;
         Ok(record)
     }
 
     /// Deletes the images of the run that no service runs: the reconciler reads every image of a repository.
-    async fn forget_images(&self, record: &Record) -> anyhow::Result<()> {
+    async fn forget_images(&self, subject: Subject, record: &Record) -> anyhow::Result<()> {
         let runs = |digest: &str| {
             let images = record
                 .services
@@ -175,7 +183,7 @@ impl Stand {
         let ids = digests.into_iter().map(|digest| ImageIdentifier::builder().image_digest(digest).build());
         let ecr = aws_sdk_ecr::Client::new(self.cloud.sdk());
         ecr.batch_delete_image()
-            .repository_name(APPLICATION)
+            .repository_name(subject.name())
             .set_image_ids(Some(ids.collect()))
             .send()
             .await?;
@@ -192,9 +200,19 @@ impl Stand {
         let mut ids = Vec::new();
         for (pushing, version) in schedule.pushes.iter().zip(versions) {
             tokio::time::sleep(pushing.after).await;
-            let pushed = self.cloud.push(&PushOptions::light(version).behaving(pushing.behaviour)).await?;
+            let name = schedule.subject.name();
+            let gates = schedule.subject == Subject::Shop;
+            let options = PushOptions {
+                migration: gates.then(|| "expand".to_owned()),
+                ..PushOptions::light(version).behaving(pushing.behaviour)
+            };
+            let pushed = self.cloud.push_to(name, &options).await?;
+            if gates {
+                let nothing = ScanResult::complete(&[]);
+                self.cloud.set_gates(|gates| _ = gates.scans.insert(pushed.digest.clone(), nothing))?;
+            }
             let digits = pushed.digest.trim_start_matches("sha256:");
-            let id = format!("{APPLICATION}-{}", digits.get(..32).context("a digest is longer")?);
+            let id = format!("{name}-{}", digits.get(..32).context("a digest is longer")?);
             if let Some(meanwhile) = pushing.meanwhile {
                 meanwhile::happens(&self.cloud, meanwhile, &id, entry).await?;
             }
@@ -210,8 +228,13 @@ impl Stand {
     async fn wait_until_over(
         &self,
         schedule: &Schedule,
+        reader: &Reader,
         mut ids: Vec<String>,
     ) -> anyhow::Result<Vec<String>> {
+        if schedule.lasts {
+            self.wait_until_it_ended(reader, &ids).await?;
+            self.mend().await?;
+        }
         let stalled = match (delays(schedule), self.cloud.pace()) {
             (true, _) => STALLED_WITH_DELAYS,
             (false, Pace::Quick) => STALLED[0],
@@ -222,7 +245,7 @@ impl Stand {
         let mut reconciles = 0;
         let (mut last, mut since) = (self.cloud.wire().last().await?, Instant::now());
         while let Some(id) = open.first().cloned() {
-            if self.reader.is_over(&id).await? {
+            if reader.is_over(&id).await? {
                 open.remove(&id);
                 continue;
             }
@@ -246,7 +269,7 @@ impl Stand {
                 since = Instant::now();
                 if reconciles > RECONCILES_UNDER_FAULTS
                     && ids.last() != Some(&id)
-                    && !self.reader.has_begun(&id).await?
+                    && !reader.has_begun(&id).await?
                 {
                     open.remove(&id);
                     ids.retain(|begun| *begun != id);
@@ -255,6 +278,27 @@ impl Stand {
             tokio::time::sleep(LOOK).await;
         }
         Ok(ids)
+    }
+
+    /// Waits until the executions have ended under their faults, or nothing is tried any more.
+    async fn wait_until_it_ended(&self, reader: &Reader, ids: &[String]) -> anyhow::Result<()> {
+        let began = Instant::now();
+        let (mut last, mut since) = (self.cloud.wire().last().await?, Instant::now());
+        while began.elapsed() < UNDER_FAULTS && since.elapsed() < GIVEN_UP {
+            let mut running = ids.len();
+            for id in ids {
+                running -= usize::from(reader.execution(id).await?.is_some_and(|one| !one.is_running()));
+            }
+            if running == 0 {
+                return Ok(());
+            }
+            let now = self.cloud.wire().last().await?;
+            if now != last {
+                (last, since) = (now, Instant::now());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(())
     }
 
     async fn wait_until_calm(&self) -> anyhow::Result<()> {

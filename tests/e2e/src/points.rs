@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use slipway_local::wire::{Call, CallRule, Entry, Fault};
 
 use crate::names;
+use crate::schedule::Subject;
 
 /// How often the SDK tries a call: a fault that lasts so long reaches the function itself.
 pub const TRIES: u32 = 3;
@@ -55,14 +56,18 @@ impl fmt::Display for Point {
     }
 }
 
-/// The calls that random runs break, kept so that a seed is the same run for everybody: `cargo faults calls` writes
-/// them.
+/// The calls that random runs of an application break, kept so that a seed is the same run for everybody:
+/// `cargo faults calls` writes them.
 ///
 /// # Errors
 ///
 /// When a line is not a call.
-pub fn kept() -> anyhow::Result<Vec<Point>> {
-    include_str!("calls.txt").lines().map(str::parse).collect()
+pub fn kept(subject: Subject) -> anyhow::Result<Vec<Point>> {
+    let calls = match subject {
+        Subject::Web => include_str!("calls/web.txt"),
+        Subject::Shop => include_str!("calls/shop.txt"),
+    };
+    calls.lines().map(str::parse).collect()
 }
 
 impl FromStr for Point {
@@ -146,11 +151,15 @@ mod tests {
 
     #[test]
     fn the_kept_calls_are_read_as_they_are_written() {
-        let kept = kept().expect("every line is a call");
+        for (subject, text) in
+            [(Subject::Web, include_str!("calls/web.txt")), (Subject::Shop, include_str!("calls/shop.txt"))]
+        {
+            let kept = kept(subject).expect("every line is a call");
 
-        assert!(kept.len() > 100, "{}", kept.len());
-        let written: String = kept.iter().map(|point| format!("{point}\n")).collect::<Vec<_>>().concat();
-        assert_eq!(written, include_str!("calls.txt"));
+            assert!(kept.len() > 100, "{}", kept.len());
+            let written: String = kept.iter().map(|point| format!("{point}\n")).collect::<Vec<_>>().concat();
+            assert_eq!(written, text);
+        }
     }
 
     #[test]

@@ -38,11 +38,13 @@ pub struct Record {
     pub found: Vec<String>,
 }
 
-/// A stage, as it is configured. Its cluster has its name.
+/// A stage, as it is configured.
 #[derive(Clone, Debug)]
 pub struct Stage {
     /// Its name.
     pub name: String,
+    /// Its cluster's name.
+    pub cluster: String,
     /// Its services, such as `staging/web`.
     pub services: Vec<String>,
     /// Whether people are asked before it changes.
@@ -183,9 +185,17 @@ impl Record {
             if call.operation != "ecs:UpdateService" || !happened {
                 return None;
             }
-            let (service, revision) = call.subject.split_once(' ').unwrap_or((&call.subject, ""));
-            Some(Change { at: entry.at, by: &call.caller, service, revision })
+            let (place, revision) = call.subject.split_once(' ').unwrap_or((&call.subject, ""));
+            Some(Change { at: entry.at, by: &call.caller, service: self.service(place), revision })
         })
+    }
+
+    /// The service of a place, such as `staging/web` of the cluster `shop-staging`'s `shop-staging/web`.
+    fn service<'a>(&'a self, place: &'a str) -> &'a str {
+        let (cluster, name) = place.split_once('/').unwrap_or((place, ""));
+        let of_cluster = self.stages.iter().filter(|stage| stage.cluster == cluster);
+        let mut services = of_cluster.flat_map(|stage| &stage.services);
+        services.find(|service| tail(service) == name).map_or(place, String::as_str)
     }
 
     /// The release of this id.

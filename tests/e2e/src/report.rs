@@ -130,8 +130,16 @@ impl Report {
 
     /// Function and operation by fault; a cell is the number of runs and the outcomes of their releases.
     fn table(&self) -> String {
-        const FAULTS: [&str; 7] =
-            ["kill-before", "refuse-before", "kill-after", "lose-answer", "throttle", "delay", "twice"];
+        const FAULTS: [&str; 8] = [
+            "kill-before",
+            "refuse-before",
+            "kill-after",
+            "lose-answer",
+            "throttle",
+            "delay",
+            "lasting",
+            "twice",
+        ];
         let mut cells: BTreeMap<(&str, &str), BTreeMap<&str, Vec<&Run>>> = BTreeMap::new();
         for run in &self.matrix.runs {
             cells
@@ -237,7 +245,7 @@ mod tests {
 
         assert!(document.contains("did not hold in 1**"), "{document}");
         assert!(
-            document.contains("| acquire-lock | dynamodb:GetItem | 2 FR |  |  |  |  | 1 X ✗ |  |"),
+            document.contains("| acquire-lock | dynamodb:GetItem | 2 FR |  |  |  |  | 1 X ✗ |  |  |"),
             "{document}"
         );
         assert!(document.contains("* `good: delay at acquire-lock`: the lock is free: no"), "{document}");

@@ -4,20 +4,49 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use slipway_local::cloud::{APPLICATION, SHOP};
 use slipway_local::image::Behaviour;
 use slipway_local::wire::{CallRule, EventRule, Plan};
 
 use crate::people::Reply;
 
+/// The application whose releases are played.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub enum Subject {
+    /// Two stages with a service each; the second one asks people.
+    #[default]
+    Web,
+    /// One stage with two services and every gate.
+    Shop,
+}
+
+impl Subject {
+    /// Both of them.
+    pub const ALL: [Self; 2] = [Self::Web, Self::Shop];
+
+    /// The application's name, which is its repository's too.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Web => APPLICATION,
+            Self::Shop => SHOP,
+        }
+    }
+}
+
 /// A run: pushes, what people answer, and what is broken meanwhile.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Schedule {
+    /// The application.
+    pub subject: Subject,
     /// What is pushed, in order.
     pub pushes: Vec<Pushing>,
     /// What is broken.
     pub plan: Plan,
     /// The functions that run twice each time.
     pub twice: Vec<String>,
+    /// Whether what is broken stays so until the execution has ended.
+    pub lasts: bool,
 }
 
 /// A push within a run.
@@ -56,11 +85,25 @@ pub enum Story {
     Aborted,
     /// A good image; an alarm fires while the first stage bakes.
     Alarm,
+    /// A good image through every gate, approved, to two services.
+    Gates,
+    /// An image that answers 500, through every gate: its migration has run, and both services are rolled back.
+    BadGates,
 }
 
 impl Story {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Good, Self::Bad, Self::Lost, Self::Aborted, Self::Alarm];
+    pub const ALL: [Self; 7] =
+        [Self::Good, Self::Bad, Self::Lost, Self::Aborted, Self::Alarm, Self::Gates, Self::BadGates];
+
+    /// The application that it is about.
+    #[must_use]
+    pub fn subject(self) -> Subject {
+        match self {
+            Self::Good | Self::Bad | Self::Lost | Self::Aborted | Self::Alarm => Subject::Web,
+            Self::Gates | Self::BadGates => Subject::Shop,
+        }
+    }
 
     /// The story with nothing broken but what makes it.
     #[must_use]
@@ -68,20 +111,21 @@ impl Story {
         use slipway_local::wire::EventFault;
 
         let behaviour = match self {
-            Self::Good | Self::Lost | Self::Alarm => Behaviour::Good,
-            Self::Bad => Behaviour::Answer500,
+            Self::Good | Self::Lost | Self::Alarm | Self::Gates => Behaviour::Good,
+            Self::Bad | Self::BadGates => Behaviour::Answer500,
             Self::Aborted => Behaviour::Hang,
         };
         let meanwhile = match self {
             Self::Aborted => Some(Meanwhile::Abort),
             Self::Alarm => Some(Meanwhile::Alarm),
-            Self::Good | Self::Bad | Self::Lost => None,
+            Self::Good | Self::Bad | Self::Lost | Self::Gates | Self::BadGates => None,
         };
         let lost = EventRule::new("ECR Image Action", EventFault::Drop);
         Schedule {
+            subject: self.subject(),
             pushes: vec![Pushing { after: Duration::ZERO, behaviour, reply: Reply::Approve, meanwhile }],
             plan: Plan { calls: vec![], events: (self == Self::Lost).then_some(lost).into_iter().collect() },
-            twice: vec![],
+            ..Schedule::default()
         }
     }
 }
@@ -94,6 +138,8 @@ impl fmt::Display for Story {
             Self::Lost => "lost",
             Self::Aborted => "aborted",
             Self::Alarm => "alarm",
+            Self::Gates => "gates",
+            Self::BadGates => "bad-gates",
         })
     }
 }
@@ -110,6 +156,12 @@ impl Schedule {
     pub fn breaking(mut self, rule: CallRule) -> Self {
         self.plan.calls.push(rule);
         self
+    }
+
+    /// The same, broken until the execution has ended.
+    #[must_use]
+    pub fn lasting(self) -> Self {
+        Self { lasts: true, ..self }
     }
 
     /// The same with functions that run twice.

@@ -8,19 +8,28 @@ use slipway_local::wire::{EventFault, EventRule, Fault, Plan};
 
 use crate::people::Reply;
 use crate::points::Point;
-use crate::schedule::{Meanwhile, Pushing, Schedule};
+use crate::schedule::{Meanwhile, Pushing, Schedule, Subject};
 
 /// How many things are broken in a run.
 const FAULTS: usize = 3;
 /// The longest time between the two pushes, in milliseconds: a whole release takes about as long.
 const APART: u64 = 5_000;
-/// The events that AWS sends by itself in a release.
+/// The events that AWS sends by itself in a release, and how many of each.
 const EVENTS: [(&str, u32); 3] =
     [("ECR Image Action", 2), ("ECS Deployment State Change", 8), ("ECS Service Action", 4)];
+/// The same in one with gates.
+const EVENTS_WITH_GATES: [(&str, u32); 6] = [
+    ("ECR Image Action", 2),
+    ("ECR Image Scan", 2),
+    ("ECS Deployment State Change", 8),
+    ("ECS Service Action", 4),
+    ("ECS Task State Change", 4),
+    ("RDS DB Snapshot Event", 2),
+];
 
 /// The run of a seed, with its faults at these calls.
 #[must_use]
-pub fn schedule(seed: u64, points: &[Point]) -> Schedule {
+pub fn schedule(subject: Subject, seed: u64, points: &[Point]) -> Schedule {
     let mut random = Rng::with_seed(seed);
     let first = Pushing {
         after: Duration::ZERO,
@@ -35,7 +44,7 @@ pub fn schedule(seed: u64, points: &[Point]) -> Schedule {
     let mut plan = Plan::default();
     for _ in 0..FAULTS {
         if points.is_empty() || random.u8(0..4) == 0 {
-            plan.events.push(event(&mut random));
+            plan.events.push(event(subject, &mut random));
         } else {
             let point = &points[random.usize(0..points.len())];
             let fault = fault(&mut random);
@@ -48,7 +57,7 @@ pub fn schedule(seed: u64, points: &[Point]) -> Schedule {
             plan.calls.push(rule);
         }
     }
-    Schedule { pushes: vec![first, second], plan, twice: vec![] }
+    Schedule { subject, pushes: vec![first, second], plan, ..Schedule::default() }
 }
 
 fn behaviour(random: &mut Rng) -> Behaviour {
@@ -79,8 +88,12 @@ fn fault(random: &mut Rng) -> Fault {
     }
 }
 
-fn event(random: &mut Rng) -> EventRule {
-    let (detail_type, most) = EVENTS[random.usize(0..EVENTS.len())];
+fn event(subject: Subject, random: &mut Rng) -> EventRule {
+    let events = match subject {
+        Subject::Web => EVENTS.as_slice(),
+        Subject::Shop => EVENTS_WITH_GATES.as_slice(),
+    };
+    let (detail_type, most) = events[random.usize(0..events.len())];
     let fault = EventFault::ALL[random.usize(0..EventFault::ALL.len())];
     EventRule::new(detail_type, fault).from(random.u32(1..=most)).times(random.u32(1..=2))
 }
@@ -101,14 +114,16 @@ mod tests {
 
     #[test]
     fn a_seed_is_always_the_same_run_and_another_seed_is_another_one() {
-        assert_eq!(schedule(7, &points()), schedule(7, &points()));
-        assert_ne!(schedule(7, &points()), schedule(8, &points()));
+        assert_eq!(schedule(Subject::Web, 7, &points()), schedule(Subject::Web, 7, &points()));
+        assert_ne!(schedule(Subject::Web, 7, &points()), schedule(Subject::Web, 8, &points()));
     }
 
     #[test]
     fn every_run_pushes_twice_and_breaks_three_things() {
-        for seed in 0..200 {
-            let Schedule { pushes, plan, .. } = schedule(seed, &points());
+        for (subject, seed) in
+            Subject::ALL.into_iter().flat_map(|subject| (0..200).map(move |seed| (subject, seed)))
+        {
+            let Schedule { pushes, plan, .. } = schedule(subject, seed, &points());
             assert_eq!((pushes.len(), plan.calls.len() + plan.events.len()), (2, FAULTS), "seed {seed}");
         }
     }

@@ -11,6 +11,7 @@ use slipway_local::wire::{Call, Entry, What};
 use crate::gather::Reader;
 use crate::names;
 use crate::record::{Revision, tail};
+use crate::schedule::Subject;
 
 /// The calls that change or send something.
 const EFFECTS: [&str; 4] = ["states:StartExecution", REGISTER, "ecs:UpdateService", "sns:Publish"];
@@ -44,7 +45,7 @@ struct Visit {
 /// When the cloud does not answer.
 pub async fn write(cloud: &Cloud, entry: u64, parts: &[Part]) -> anyhow::Result<String> {
     let trace = cloud.wire().trace(entry).await?;
-    let reader = Reader::of(cloud);
+    let reader = Reader::of(cloud, Subject::Web);
     let named = trace.iter().filter_map(Entry::call).filter(|call| call.operation == "ecs:UpdateService");
     let named = named
         .filter_map(|call| call.subject.split_once(' '))

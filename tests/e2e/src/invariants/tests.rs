@@ -136,6 +136,7 @@ fn good() -> Record {
         stages: ["staging", "production"]
             .map(|name| Stage {
                 name: name.to_owned(),
+                cluster: name.to_owned(),
                 services: vec![format!("{name}/web")],
                 asks: name == "production",
             })

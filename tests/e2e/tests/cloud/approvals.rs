@@ -58,6 +58,8 @@ impl World {
         let known = self.cloud.inbox().expect("the inbox").len();
         self.invoke("request-approval", &event).await.expect("it asks");
         self.takes_the_lock_back().await;
+        // No push ends it: it is no release's.
+        self.forget("WAKE#PUSH#web", &format!("{id}#production#RequestApproval")).await;
         let id = format!("{id}/production");
         assert_eq!(self.approval(&id).await["status"], "PENDING");
         self.until("everybody has a mail", async || {

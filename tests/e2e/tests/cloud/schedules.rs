@@ -1,9 +1,11 @@
 //! A fixed few of what `cargo faults` plays by the hundred.
 
+use std::collections::BTreeSet;
+
 use slipway_e2e::invariants::broken;
 use slipway_e2e::play::Stand;
 use slipway_e2e::points::{self, Point};
-use slipway_e2e::schedule::{Schedule, Story};
+use slipway_e2e::schedule::{Schedule, Story, Subject};
 use slipway_e2e::seeds;
 use slipway_local::wire::{CallRule, EventFault, EventRule, Fault};
 
@@ -11,7 +13,9 @@ use crate::world::World;
 
 /// Plays these, and says what each of them broke.
 async fn play(world: &World, schedules: Vec<(String, Schedule)>) {
-    let stand = Stand::on(world.cloud.clone()).await.expect("both stages run something good");
+    let stand = Stand::on(world.cloud.clone(), &BTreeSet::from([Subject::Web]))
+        .await
+        .expect("both stages run something good");
     for (name, schedule) in schedules {
         let record = stand.play(&schedule).await.expect("it comes to an end");
         let violations = broken(&record);
@@ -25,7 +29,10 @@ async fn after_a_call_that_failed_before_or_after_its_effect_everything_holds() 
     let world = World::enter().await;
     let breaking = |line: &str, fault: Fault| {
         let point: Point = line.parse().expect("a call");
-        assert!(points::kept().expect("the calls").contains(&point), "`{line}` is a call of a release");
+        assert!(
+            points::kept(Subject::Web).expect("the calls").contains(&point),
+            "`{line}` is a call of a release"
+        );
         (format!("{fault} at {line}"), Story::Good.schedule().breaking(point.rule(fault)))
     };
 
@@ -58,8 +65,13 @@ fn one_event_whose_callback_keeps_its_token() -> (String, Schedule) {
 #[tokio::test]
 async fn after_two_pushes_that_race_under_three_faults_everything_holds() {
     let world = World::enter().await;
-    let points = points::kept().expect("the calls");
+    let points = points::kept(Subject::Web).expect("the calls");
 
-    play(&world, [3, 5, 14].map(|seed| (format!("seed {seed}"), seeds::schedule(seed, &points))).to_vec())
-        .await;
+    play(
+        &world,
+        [3, 5, 14]
+            .map(|seed| (format!("seed {seed}"), seeds::schedule(Subject::Web, seed, &points)))
+            .to_vec(),
+    )
+    .await;
 }

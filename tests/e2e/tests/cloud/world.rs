@@ -310,6 +310,36 @@ impl World {
         assert!(lost.is_empty(), "{lost:#?}");
     }
 
+    /// How often functions have failed in the last six hours: the metric that the alarms on their errors watch.
+    pub(crate) async fn failures_of_functions(&self) -> u64 {
+        use aws_sdk_cloudwatch::primitives::DateTime;
+        use aws_sdk_cloudwatch::types::Statistic;
+        let cloudwatch = aws_sdk_cloudwatch::Client::new(self.cloud.sdk());
+        let errors = cloudwatch.list_metrics().namespace("AWS/Lambda").metric_name("Errors").send().await;
+        let errors = errors.expect("CloudWatch answers").metrics.unwrap_or_default();
+        assert!(errors.len() > 8, "the functions' errors are counted: {errors:?}");
+        let now = slipway_local::clock::now().as_second();
+        let mut failures = 0.0;
+        for metric in errors {
+            let answer = cloudwatch
+                .get_metric_statistics()
+                .namespace("AWS/Lambda")
+                .metric_name("Errors")
+                .set_dimensions(metric.dimensions)
+                .statistics(Statistic::Sum)
+                .period(60)
+                .start_time(DateTime::from_secs(now - 6 * 3_600))
+                .end_time(DateTime::from_secs(now + 60))
+                .send()
+                .await
+                .expect("CloudWatch answers");
+            failures += answer.datapoints().iter().filter_map(|point| point.sum()).sum::<f64>();
+        }
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is a small count")]
+        let failures = failures as u64;
+        failures
+    }
+
     /// How many messages a queue holds.
     pub(crate) async fn messages(&self, queue: &str) -> u32 {
         use aws_sdk_sqs::types::QueueAttributeName::ApproximateNumberOfMessages;
