@@ -70,7 +70,7 @@ locals {
   # The deployments of services that shift traffic.
   service_deployment_arns = [for place in local.places : "arn:${local.partition}:ecs:${local.region}:${local.account}:service-deployment/${place.cluster}/${place.service}/*"]
   list_deployments        = { sid = "ListDeployments", actions = ["ecs:ListServiceDeployments"], resources = local.service_arns }
-  stop_deployments        = { sid = "StopDeployments", actions = ["ecs:StopServiceDeployment"], resources = local.service_deployment_arns }
+  stop_deployments        = { sid = "StopDeployments", actions = ["ecs:StopServiceDeployment"], resources = concat(local.service_deployment_arns, local.service_arns) }
 
   # What a function may do that runs one-off tasks, for the services that have some.
   run_tasks = {
@@ -96,7 +96,13 @@ locals {
   # Whether the holder of a lock, or a release without an outcome, still runs.
   describe_releases = { sid = "DescribeReleases", actions = ["states:DescribeExecution"], resources = ["${replace(local.state_machine_arn, ":stateMachine:", ":execution:")}:*"] }
 
-  register_revisions = { sid = "RegisterRevisions", actions = ["ecs:RegisterTaskDefinition"], resources = local.family_arns }
+  # AWS's reference names the family as its resource, its own minimal policies and every denial name none.
+  register_revisions = {
+    sid        = "RegisterRevisions"
+    actions    = ["ecs:RegisterTaskDefinition"]
+    resources  = ["*"]
+    conditions = [{ test = "StringLike", variable = "aws:RequestTag/slipway:release", values = ["*"] }]
+  }
 
   tag_revisions = {
     sid        = "TagRevisions"

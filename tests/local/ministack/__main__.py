@@ -29,6 +29,7 @@ def main() -> None:
     import events
     import flow_logs
     import gates
+    import limits
     import load_balancer
     import mail
     import network
@@ -45,7 +46,7 @@ def main() -> None:
     import twice
     import zones
 
-    for correction in (events, pace, permissions, step_functions, load_balancer, deployments, services, mail, network, zones, database, flow_logs, gates, alarms,
+    for correction in (events, pace, permissions, step_functions, load_balancer, deployments, services, mail, network, zones, database, flow_logs, gates, limits, alarms,
                        scaling, registry, runtime_api, streams, targets, twice, provider):
         correction.apply()
     serve()

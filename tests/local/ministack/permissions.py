@@ -72,9 +72,12 @@ def _ecs_resources(action, request, region, account) -> list:
         return [in_cluster("task", name) for name in request.get("tasks", [])]
     if action == "StopTask":
         return [in_cluster("task", request.get("task", ""))]
-    if action == "RegisterTaskDefinition":
-        return [_arn(region, account, "task-definition", f"{request.get('family', '')}:*")]
-    if action in ("DescribeTaskDefinition", "DeregisterTaskDefinition", "ListTaskDefinitions", "ListTasks",
+    if action == "StopServiceDeployment":
+        deployment = request.get("serviceDeploymentArn", "")
+        service = "/".join(deployment.replace(":service-deployment/", ":service/").split("/")[:3])
+        return [deployment, service]
+    # The reference names the family; AWS's own minimal policies, and every denial that people report, say `*`.
+    if action in ("RegisterTaskDefinition", "DescribeTaskDefinition", "DeregisterTaskDefinition", "ListTaskDefinitions", "ListTasks",
                   "ListServices", "ListClusters"):
         return ["*"]
     if action == "TagResource":
@@ -111,7 +114,8 @@ def _beside(service, action, request, resource) -> list:
         passed = [request[role] for role in ("executionRoleArn", "taskRoleArn") if request.get(role)]
         needed = [("iam:PassRole", role, {"iam:PassedToService": "ecs-tasks.amazonaws.com"}) for role in passed]
         if request.get("tags"):
-            needed.append(("ecs:TagResource", resource, {"ecs:CreateAction": "RegisterTaskDefinition"}))
+            family = _arn(get_region(), get_account_id(), "task-definition", f"{request.get('family', '')}:*")
+            needed.append(("ecs:TagResource", family, {"ecs:CreateAction": "RegisterTaskDefinition"}))
         return needed
     if service == "ecs" and action == "RunTask":
         definition = ecs._task_defs.get(ecs._resolve_td_key(request.get("taskDefinition", ""))) or {}

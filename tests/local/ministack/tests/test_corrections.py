@@ -157,7 +157,7 @@ def test_targets_are_checked(cloud, status, state):
 def test_what_a_call_needs_is_what_aws_asks_for(cloud):
     account = "arn:aws:ecs:us-east-1:000000000000"
     task_role = cloud.role
-    tokens = {"ecs:UpdateService": f"{account}:service/staging/web", "ecs:RegisterTaskDefinition": f"{account}:task-definition/web:*",
+    tokens = {"ecs:UpdateService": f"{account}:service/staging/web", "ecs:RegisterTaskDefinition": "*",
               "iam:PassRole": task_role}
 
     def with_permissions(name, actions):
@@ -178,6 +178,48 @@ def test_what_a_call_needs_is_what_aws_asks_for(cloud):
         with_permissions("staging-only", tokens).update_service(cluster="staging", service="web")
     with pytest.raises(botocore.exceptions.ClientError, match="AccessDenied.*ecs:UpdateService"):
         with_permissions("not-production", tokens).update_service(cluster="production", service="web")
+    tokens["ecs:RegisterTaskDefinition"] = f"{account}:task-definition/web:*"
+    with pytest.raises(botocore.exceptions.ClientError, match="AccessDenied.*ecs:RegisterTaskDefinition"):
+        with_permissions("the-family-alone", tokens).register_task_definition(**definition)
+
+
+def user_of(cloud, name, *statements):
+    """ECS, called by a user who has these statements."""
+    cloud.iam.create_user(UserName=name)
+    cloud.iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=json.dumps(
+        {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement} for statement in statements]}))
+    key = cloud.iam.create_access_key(UserName=name)["AccessKey"]
+    return botocore.session.get_session().create_client(
+        "ecs", endpoint_url=cloud.endpoint, region_name="us-east-1",
+        aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"])
+
+
+def test_a_revision_is_registered_by_whoever_tags_it_as_its_permission_asks(cloud):
+    tagged = {"Action": "ecs:RegisterTaskDefinition", "Resource": "*",
+              "Condition": {"StringLike": {"aws:RequestTag/slipway:release": "*"}}}
+    tags = {"Action": "ecs:TagResource", "Resource": "arn:aws:ecs:us-east-1:000000000000:task-definition/web:*",
+            "Condition": {"StringEquals": {"ecs:CreateAction": "RegisterTaskDefinition"}}}
+    ecs = user_of(cloud, "tags-revisions", tagged, tags)
+    register = lambda family, *tags: ecs.register_task_definition(  # noqa: E731
+        family=family, containerDefinitions=[{"name": "web", "image": "web"}], tags=[{"key": key, "value": "1"} for key in tags])
+
+    register("web", "slipway:release")
+    for others in ([], ["owner"]):
+        with pytest.raises(botocore.exceptions.ClientError, match="AccessDenied.*ecs:RegisterTaskDefinition"):
+            register("web", *others)
+    with pytest.raises(botocore.exceptions.ClientError, match="AccessDenied.*ecs:TagResource"):
+        register("other", "slipway:release")
+
+
+def test_a_deployment_is_stopped_by_whoever_may_do_that_to_the_service_too(cloud):
+    place = "arn:aws:ecs:us-east-1:000000000000"
+    deployment = f"{place}:service-deployment/staging/web/abc"
+    for name, resources in {"both": [deployment, f"{place}:service/staging/web"], "service": [f"{place}:service/staging/web"],
+                            "deployment": [deployment]}.items():
+        ecs = user_of(cloud, f"stops-{name}", {"Action": "ecs:StopServiceDeployment", "Resource": resources})
+        with pytest.raises(botocore.exceptions.ClientError) as error:
+            ecs.stop_service_deployment(serviceDeploymentArn=deployment)
+        assert ("AccessDenied" in str(error.value)) == (name != "both"), (name, error.value)
 
 
 def test_events_are_put_by_whoever_may_put_all_of_them(cloud):

@@ -2,6 +2,7 @@
 
 use std::{
     net::TcpListener,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -32,11 +33,29 @@ struct Ended {
     outcome: anyhow::Result<()>,
 }
 
+/// A group that needs neither a cloud nor a quiet machine: it runs while Terraform's provider waits for the cloud.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Early {
+    Format,
+    Lint,
+    Build,
+}
+
+impl Early {
+    const ALL: [Self; 3] = [Self::Format, Self::Lint, Self::Build];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Format => "cargo fmt --check",
+            Self::Lint => "tests/lint/run",
+            Self::Build => "cargo test --no-run",
+        }
+    }
+}
+
 /// A group of tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Group {
-    Format,
-    Lint,
     Application,
     Corrections,
     TerraformFormat,
@@ -50,9 +69,7 @@ enum Group {
 
 impl Group {
     /// In their order: what is quick to fail comes first; the cloud is first seen to work as a person would.
-    const ALL: [Self; 11] = [
-        Self::Format,
-        Self::Lint,
+    const ALL: [Self; 9] = [
         Self::Application,
         Self::Corrections,
         Self::TerraformFormat,
@@ -66,8 +83,6 @@ impl Group {
 
     const fn name(self) -> &'static str {
         match self {
-            Self::Format => "cargo fmt --check",
-            Self::Lint => "tests/lint/run",
             Self::Application => "pytest tests/app",
             Self::Corrections => "pytest tests/local",
             Self::TerraformFormat => "terraform fmt -check",
@@ -84,23 +99,39 @@ impl Group {
 pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<()> {
     let state = settings.shared().join(format!("test-{}", std::process::id()));
     let settings = settings.with_state(state);
-    heading("Starting a cloud for the tests");
+    heading("Starting a cloud for the tests; meanwhile, what needs none runs");
+    let wanted = |name: &str| arguments.only.as_ref().is_none_or(|only| name.contains(only));
     // Of a hundred releases most of the time would be pauses between tries.
-    let cloud = bring_up(&settings, free_port()?, Pace::Quick).await?;
+    let cloud = bring_up(&settings, free_port()?, Pace::Quick);
+    let early = async {
+        let mut ended = Vec::new();
+        for group in Early::ALL.into_iter().filter(|group| wanted(group.name())) {
+            let group = tokio::select! {
+                group = run_early(group, &settings) => group,
+                () = process::interrupted() => bail!("interrupted"),
+            };
+            ended.push(group);
+        }
+        Ok(ended)
+    };
+    let (cloud, mut ended) = match tokio::try_join!(cloud, early) {
+        Ok(both) => both,
+        Err(error) => {
+            take_down(&settings).await?;
+            return Err(error);
+        }
+    };
 
     let tests = async {
-        let mut ended = Vec::new();
-        for group in Group::ALL {
-            let wanted = arguments.only.as_ref().is_none_or(|only| group.name().contains(only));
-            if !wanted {
-                continue;
-            }
+        for group in ended.iter().filter(|group| group.outcome.is_err()) {
+            heading(group.name);
+            show(&group.outcome);
+        }
+        for group in Group::ALL.into_iter().filter(|group| wanted(group.name())) {
             heading(group.name());
             let started = Instant::now();
             let outcome = run_group(group, &settings, &cloud).await;
-            if let Err(error) = &outcome {
-                eprintln!("{error:#}");
-            }
+            show(&outcome);
             ended.push(Ended { name: group.name(), took: started.elapsed(), outcome });
         }
         ended
@@ -113,20 +144,47 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
     summarize(&ended?)
 }
 
+fn show(outcome: &anyhow::Result<()>) {
+    if let Err(error) = outcome {
+        eprintln!("{error:#}");
+    }
+}
+
+/// Runs a group without showing its output, which stands in the error where it fails.
+async fn run_early(group: Early, settings: &Settings) -> Ended {
+    let started = Instant::now();
+    let log = settings.shared().join(format!(
+        "{}-{}.log",
+        group.name().replace([' ', '/'], "-"),
+        std::process::id()
+    ));
+    let outcome = match group {
+        Early::Format if settings.program("rustfmt").is_none() => {
+            println!("rustfmt is not installed: `{}` is left out", group.name());
+            Ok(())
+        }
+        Early::Format => logged(settings, &log, "cargo", &["fmt", "--all", "--check"]).await,
+        Early::Lint => logged(settings, &log, "bash", &["tests/lint/run"]).await,
+        Early::Build => logged(settings, &log, "cargo", &["test", "--workspace", "--no-run"]).await,
+    };
+    if outcome.is_ok() {
+        let _ = std::fs::remove_file(&log);
+    }
+    Ended { name: group.name(), took: started.elapsed(), outcome }
+}
+
+async fn logged(settings: &Settings, log: &Path, program: &str, arguments: &[&str]) -> anyhow::Result<()> {
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(&settings.repository);
+    process::run(&mut command, log).await
+}
+
 fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
 async fn run_group(group: Group, settings: &Settings, cloud: &Cloud) -> anyhow::Result<()> {
     match group {
-        Group::Format => {
-            if settings.program("rustfmt").is_none() {
-                println!("rustfmt is not installed: left out");
-                return Ok(());
-            }
-            shown(settings, "cargo", &["fmt", "--all", "--check"]).await
-        }
-        Group::Lint => shown(settings, "bash", &["tests/lint/run"]).await,
         Group::Application => pytest(settings, "tests/app").await,
         Group::Corrections => pytest(settings, "tests/local/ministack/tests").await,
         Group::TerraformFormat => {
@@ -181,12 +239,6 @@ fn pytest_command(settings: &Settings, folder: &str) -> Command {
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .current_dir(settings.repository.join(folder));
     pytest
-}
-
-async fn shown(settings: &Settings, program: &str, arguments: &[&str]) -> anyhow::Result<()> {
-    let mut command = Command::new(program);
-    command.args(arguments).current_dir(&settings.repository);
-    process::run_shown(&mut command).await
 }
 
 fn summarize(ended: &[Ended]) -> anyhow::Result<()> {
