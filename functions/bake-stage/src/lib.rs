@@ -1,10 +1,11 @@
 //! Watches a stage's alarms for the stage's time after it serves: one that fires undoes the release.
 //!
 //! An alarm counts that fires now, or has fired since the stage began to change and may be OK again: its event may be
-//! lost, and may have come before the bake.
+//! lost, and may have come before the bake. One that is deleted, or knows too little at the end, undoes it too: it
+//! would have kept the stage from changing.
 
 use slipway_aws::{Aws, Key, Table};
-use slipway_core::alarm::{Fired, firing};
+use slipway_core::alarm::{AlarmReading, Fired, disquiet, firing};
 use slipway_core::protocol::{StepResult, WakeKey};
 use slipway_core::rollback::Change;
 use slipway_core::step::{Baked, StageInput};
@@ -35,7 +36,12 @@ pub async fn handle(aws: &Aws, config: &Config, input: StageInput) -> Result<Ste
     let deadline = deadline(&table, &Key::gate(&release.id, &stage.name, "BAKE"), policy.seconds()).await?;
     let over = now() >= deadline;
     let change = change_of(&table, &release.id, &stage.name).await?;
-    let (result, words) = match fired(aws, &table, &alarms, change.as_ref()).await? {
+    let readings = aws.alarms().read(&alarms).await?;
+    let reason = match fired(aws, &table, &alarms, &readings, change.as_ref()).await? {
+        Some(reason) => Some(reason),
+        None => blind(&alarms, &readings, over),
+    };
+    let (result, words) = match reason {
         Some(reason) => (StepResult::roll_back(reason.clone()), reason),
         None if over => (StepResult::Done(Baked { alarms }), "No alarm fired".to_owned()),
         None => {
@@ -51,10 +57,10 @@ async fn fired(
     aws: &Aws,
     table: &Table,
     alarms: &[String],
+    readings: &[AlarmReading],
     change: Option<&Change>,
 ) -> Result<Option<String>, StepError> {
-    let readings = aws.alarms().read(alarms).await?;
-    if let Some(alarm) = firing(alarms, &readings) {
+    if let Some(alarm) = firing(alarms, readings) {
         return Ok(Some(format!("the alarm {} is in ALARM: {}", alarm.name, alarm.reason)));
     }
     let Some(Change { at: since, .. }) = change else { return Ok(None) };
@@ -74,4 +80,35 @@ async fn fired(
         }
     }
     Ok(None)
+}
+
+/// Why the alarms prove nothing, where that is so: one that is gone, at any look; one that knows too little once the
+/// time is over. Until then it may have had no measurement since the tasks were replaced.
+fn blind(alarms: &[String], readings: &[AlarmReading], over: bool) -> Option<String> {
+    let is_there = |name: &String| readings.iter().any(|reading| reading.name == *name);
+    let judged: Vec<_> = alarms.iter().filter(|name| over || !is_there(name)).cloned().collect();
+    disquiet(&judged, readings)
+}
+
+#[cfg(test)]
+mod tests {
+    use slipway_core::alarm::AlarmState;
+
+    use super::*;
+
+    #[test]
+    fn an_alarm_that_is_gone_proves_nothing_and_one_without_data_nothing_at_the_end() {
+        let reading = |name: &str, state| AlarmReading { name: name.into(), state, reason: String::new() };
+        let readings = [reading("ok", AlarmState::Ok), reading("blind", AlarmState::InsufficientData)];
+        let why = |name: &str, over| blind(&["ok".to_owned(), name.to_owned()], &readings, over);
+
+        assert_eq!((why("ok", false), why("ok", true), why("blind", false)), (None, None, None));
+        assert_eq!(
+            why("blind", true).as_deref(),
+            Some("the alarm blind has too little data to be called quiet")
+        );
+        for over in [false, true] {
+            assert_eq!(why("gone", over).as_deref(), Some("the alarm gone does not exist"));
+        }
+    }
 }

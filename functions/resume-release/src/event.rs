@@ -46,6 +46,8 @@ impl Event {
             problem: "missing".to_owned(),
         };
         match kind.as_str() {
+            // Inspector scans instances and functions too.
+            "Inspector2 Scan" if detail.image_digest.is_none() => Ok(vec![]),
             "ECR Image Scan" | "Inspector2 Scan" => {
                 let digest = detail.image_digest.ok_or_else(|| missing("image-digest"))?;
                 let digest = Digest::new(digest).map_err(|error| StepError::InvalidInput {
@@ -187,6 +189,7 @@ mod tests {
             std::slice::from_ref(&scanned)
         );
         assert_eq!(about("Inspector2 Scan", "image-digest", &digest).expect("it fits"), [scanned]);
+        assert_eq!(about("Inspector2 Scan", "instance-id", "i-1").expect("it is no error"), []);
         for kind in ["RDS DB Snapshot Event", "RDS DB Cluster Snapshot Event", "RDS DB Instance Event"] {
             assert_eq!(
                 about(kind, "SourceIdentifier", "orders").expect("it fits"),

@@ -63,7 +63,8 @@ locals {
       }
     }
 
-    # Of the images that stages check; what is waited for is looked up by the digest.
+    # Of the images that stages check; what is waited for is looked up by the digest. Inspector scans instances, functions
+    # and machine images too, which have none.
     image-scan = {
       description = "ECR or Inspector ended the scan of an image"
       function    = "resume-release"
@@ -71,6 +72,7 @@ locals {
         source        = ["aws.ecr", "aws.inspector2"]
         account       = [local.account]
         "detail-type" = ["ECR Image Scan", "Inspector2 Scan"]
+        detail        = { "image-digest" = [{ exists = true }] }
       }
     }
 

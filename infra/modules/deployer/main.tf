@@ -177,18 +177,6 @@ data "aws_iam_policy_document" "key" {
       values   = ["arn:${local.partition}:cloudwatch:${local.region}:${local.account}:alarm:*"]
     }
   }
-
-  # EventBridge does not say for whom it asks: with those two conditions its messages are lost.
-  statement {
-    sid       = "LetRulesPublish"
-    actions   = ["kms:Decrypt", "kms:GenerateDataKey*"]
-    resources = ["*"]
-
-    principals {
-      type        = "Service"
-      identifiers = ["events.amazonaws.com"]
-    }
-  }
 }
 
 resource "aws_kms_key" "messages" {
@@ -214,7 +202,7 @@ resource "aws_sns_topic" "chats" {
   kms_master_key_id = aws_kms_key.messages.arn
 }
 
-# Functions publish by their roles; alarms and rules have none.
+# Functions publish by their roles; alarms have none.
 data "aws_iam_policy_document" "notifications" {
   statement {
     sid       = "LetAlarmsPublish"
@@ -236,19 +224,6 @@ data "aws_iam_policy_document" "notifications" {
       test     = "ArnLike"
       variable = "aws:SourceArn"
       values   = ["arn:${local.partition}:cloudwatch:${local.region}:${local.account}:alarm:*"]
-    }
-  }
-
-  # "You can't use Condition blocks in Amazon SNS topic policies for EventBridge" (EventBridge user guide): with one, a
-  # rule reports success and nothing arrives.
-  statement {
-    sid       = "LetRulesPublish"
-    actions   = ["sns:Publish"]
-    resources = [aws_sns_topic.notifications.arn]
-
-    principals {
-      type        = "Service"
-      identifiers = ["events.amazonaws.com"]
     }
   }
 }

@@ -43,11 +43,12 @@ def main() -> None:
     import step_functions
     import streams
     import targets
+    import topics
     import twice
     import zones
 
     for correction in (events, pace, permissions, step_functions, load_balancer, deployments, services, mail, network, zones, database, flow_logs, gates, limits, alarms,
-                       scaling, registry, runtime_api, streams, targets, twice, provider):
+                       scaling, registry, runtime_api, streams, targets, topics, twice, provider):
         correction.apply()
     serve()
 

@@ -2,8 +2,10 @@
 
 Shapes: Amazon ECS developer guide, "Service deployment state change events", "Service action events" and "Task state change events"."""
 
+import copy
 import functools
 import json
+import time
 
 import events
 from ministack.core.concurrency import resource_lock
@@ -11,6 +13,9 @@ from ministack.services import ecs
 
 NAMES = {"IN_PROGRESS": "SERVICE_DEPLOYMENT_IN_PROGRESS", "COMPLETED": "SERVICE_DEPLOYMENT_COMPLETED",
          "FAILED": "SERVICE_DEPLOYMENT_FAILED"}
+
+# How long a deployment that was made may be without a service, in seconds.
+PATIENCE = 2
 
 # The services that were steady when they were last looked at, by their ARN.
 _steady: set = set()
@@ -59,6 +64,10 @@ class Deployment(dict):
     # Its service and that one's key, from its first event on: one that failed is soon not among its service's any more.
     place = None
 
+    def __deepcopy__(self, memo):
+        """What is shown of it tells nothing."""
+        return copy.deepcopy(dict(self), memo)
+
     def __setitem__(self, field, value):
         changed = field == "rolloutState" and value != self.get(field)
         super().__setitem__(field, value)
@@ -72,10 +81,14 @@ def _changed(deployment, state) -> None:
 
 
 def _of_deployment(deployment, state, at):
-    if deployment.place is None:
+    deadline = time.monotonic() + PATIENCE
+    # Its service gets it just after it is made.
+    while deployment.place is None and time.monotonic() < deadline:
         deployment.place = next(((key[-1], service) for key, service in list(ecs._services._data.items())
                                  if any(one is deployment for one in service.get("deployments") or [])), None)
-    if deployment.place is None:  # A copy of one.
+        if deployment.place is None:
+            time.sleep(0.001)
+    if deployment.place is None:
         return None
     key, service = deployment.place
     with resource_lock("ecs-service", key):

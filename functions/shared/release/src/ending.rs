@@ -9,7 +9,7 @@ use slipway_core::protocol::Callback;
 use slipway_core::quarantine::Quarantine;
 use slipway_core::release::{Ended, Ending, Outcome, Release, Started};
 use slipway_core::rollback::Baseline;
-use slipway_core::timeline::{Step, restored_after, waited_for_people};
+use slipway_core::timeline::{Step, TimelineEvent, restored_after, waited_for_people};
 
 use crate::{Notifier, StepError, Timeline, count, now, seconds};
 
@@ -23,10 +23,9 @@ pub async fn finish(notifier: Notifier<'_>, release: &Release, ending: Ending) -
     let table = notifier.table;
     let key = Key::ending(&release.id);
     let mut ended = Ended { ending, at: now() };
-    if table.put_new(&key, &ended).await? {
-        log(release, &ended.ending);
-        measure(table, release, &ended).await?;
-    } else if let Some(first) = table.get::<Ended>(&key).await? {
+    if !table.put_new(&key, &ended).await?
+        && let Some(first) = table.get::<Ended>(&key).await?
+    {
         ended = first.document;
     }
     quarantine(table, release, &ended).await?;
@@ -34,9 +33,14 @@ pub async fn finish(notifier: Notifier<'_>, release: &Release, ending: Ending) -
     give_lock_back(table, release).await?;
     remove_callbacks(table, release).await?;
     let Ended { ending: Ending { outcome, stage, reason }, .. } = &ended;
-    Timeline::of(table, &release.id)
-        .record(Step::Ended, format!("The release ended {outcome}: {reason}"))
-        .await?;
+    let timeline = Timeline::of(table, &release.id);
+    let events = timeline.events().await?;
+    // Until that is written down, which comes last: a run that was killed in between must not keep an alarm from firing.
+    if !events.iter().any(|event| event.step == Step::Ended) {
+        log(release, &ended.ending);
+        measure(table, release, &ended, &events).await?;
+        timeline.record(Step::Ended, format!("The release ended {outcome}: {reason}")).await?;
+    }
     let (pk, prefix) = Key::notes(&release.id);
     let notes: Vec<String> =
         table.list(&pk, &prefix).await?.into_iter().map(|(_, stored)| stored.document).collect();
@@ -50,11 +54,15 @@ pub async fn finish(notifier: Notifier<'_>, release: &Release, ending: Ending) -
 }
 
 /// The figures of a release that has ended.
-async fn measure(table: &Table, release: &Release, ended: &Ended) -> Result<(), StepError> {
+async fn measure(
+    table: &Table,
+    release: &Release,
+    ended: &Ended,
+    events: &[TimelineEvent],
+) -> Result<(), StepError> {
     let application = ("Application", release.application.as_str());
     let Ending { outcome, stage, .. } = &ended.ending;
     count("ReleaseEnded", &[application, ("Outcome", outcome.as_str())]);
-    let events = Timeline::of(table, &release.id).events().await?;
     // From the push to production: what a person asked for again had no push.
     if let (Outcome::Released, Some(started)) =
         (outcome, table.get::<Started>(&Key::release(&release.id)).await?)
@@ -62,11 +70,10 @@ async fn measure(table: &Table, release: &Release, ended: &Ended) -> Result<(), 
     {
         seconds("LeadTime", ended.at.duration_since(started.document.pushed_at), &[application]);
     }
-    if let Some(waited) = waited_for_people(&events, ended.at) {
+    if let Some(waited) = waited_for_people(events, ended.at) {
         seconds("ApprovalTime", waited, &[application]);
     }
-    if let (Outcome::RolledBack, Some(restored)) =
-        (outcome, restored_after(&events, stage.as_ref(), ended.at))
+    if let (Outcome::RolledBack, Some(restored)) = (outcome, restored_after(events, stage.as_ref(), ended.at))
     {
         seconds("RestoreTime", restored, &[application]);
     }

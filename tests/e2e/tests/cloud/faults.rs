@@ -100,6 +100,26 @@ async fn answers_that_are_lost_leave_one_revision_one_deployment_and_one_approva
 }
 
 #[tokio::test]
+async fn an_outcome_is_counted_though_the_function_was_killed_once_it_had_recorded_it() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let recorded = CallRule::new("dynamodb:PutItem", Fault::KillAfter).of("finish-release").about(" ENDING");
+    world.break_calls(recorded).await;
+
+    let release = world.push(&PushOptions::light(&world.version()).behaving(Behaviour::Answer500)).await;
+    let ended = world.ended(&release).await;
+    world.mend().await;
+
+    assert_eq!(ended.outcome(), Some("ROLLED_BACK"), "{ended:?}");
+    world
+        .until("the outcome is counted", async || {
+            let logs = world.function_logs().await;
+            logs.iter().any(|line| line.contains("ReleaseEnded") && line.contains("ROLLED_BACK"))
+        })
+        .await;
+}
+
+#[tokio::test]
 async fn throttling_is_tried_again_and_never_counts_against_the_image() {
     let world = World::enter().await;
     world.has_a_good_release().await;

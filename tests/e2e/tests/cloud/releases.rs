@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use serde_json::json;
+use slipway_local::events::Delivery;
+use slipway_local::events::deliver::Outcome;
 use slipway_local::image::Behaviour;
 use slipway_local::{Answer, PushOptions};
 
@@ -29,7 +31,7 @@ async fn a_good_image_is_released_and_the_digest_that_was_approved_runs_in_produ
         "one approver gets one mail"
     );
     assert!(mails.iter().any(|mail| mail.subject.contains("RELEASED")), "people are notified");
-    world.nothing_was_lost();
+    world.nothing_was_lost().await;
 }
 
 #[tokio::test]
@@ -230,6 +232,20 @@ async fn an_event_that_does_not_parse_names_the_field_and_goes_to_the_dead_lette
             world.messages("slipway-receive-push-dead-letters").await > dead_letters
         })
         .await;
+}
+
+#[tokio::test]
+async fn a_scan_of_something_else_than_an_image_wakes_no_function() {
+    let world = World::enter().await;
+    let delivered =
+        async |file: &str| world.cloud.deliver(&world.event(file)).await.expect("the rules are read");
+
+    assert_eq!(delivered("inspector-scan-instance.json").await, []);
+    let of_image = delivered("inspector-scan.json").await;
+    assert!(
+        matches!(of_image.as_slice(), [Delivery { rule, outcome: Outcome::Invoked, .. }] if rule == "slipway-image-scan"),
+        "{of_image:?}"
+    );
 }
 
 #[tokio::test]

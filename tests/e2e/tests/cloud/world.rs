@@ -30,7 +30,8 @@ static LEFT_BEHIND: AtomicBool = AtomicBool::new(false);
 /// The cloud, to one test at a time.
 pub(crate) struct World {
     pub(crate) cloud: Cloud,
-    /// How much the cloud had logged when the test began.
+    /// When the test began, and how much the cloud had logged by then.
+    began: jiff::Timestamp,
     logged_before: usize,
     _lock: MutexGuard<'static, ()>,
 }
@@ -79,7 +80,8 @@ impl World {
             .expect("a local cloud runs: `cargo local test` starts one, or `cargo local up`");
         cloud.wire().reset().await.expect("the wire answers");
         let logged_before = fs::read(cloud.state().log("ministack")).expect("the cloud logs").len();
-        let world = Self { cloud, logged_before, _lock: lock };
+        let began = slipway_local::clock::now();
+        let world = Self { cloud, began, logged_before, _lock: lock };
         if LEFT_BEHIND.swap(false, Ordering::Relaxed) {
             world.clean_up().await;
         }
@@ -300,43 +302,54 @@ impl World {
     }
 
     /// No function was refused anything, or failed to notify people, since the test began.
-    pub(crate) fn nothing_was_lost(&self) {
+    pub(crate) async fn nothing_was_lost(&self) {
         let log = fs::read(self.cloud.state().log("ministack")).expect("the cloud logs");
         let log = String::from_utf8_lossy(&log[self.logged_before..]).into_owned();
-        let lost: Vec<_> = log
-            .lines()
+        let lines = log.lines().map(ToOwned::to_owned).chain(self.function_logs().await);
+        let lost: Vec<_> = lines
             .filter(|line| line.contains("was refused") || line.contains("NotificationFailed"))
             .collect();
         assert!(lost.is_empty(), "{lost:#?}");
     }
 
-    /// How often functions have failed in the last six hours: the metric that the alarms on their errors watch.
-    pub(crate) async fn failures_of_functions(&self) -> u64 {
-        use aws_sdk_cloudwatch::primitives::DateTime;
-        use aws_sdk_cloudwatch::types::Statistic;
-        let cloudwatch = aws_sdk_cloudwatch::Client::new(self.cloud.sdk());
-        let errors = cloudwatch.list_metrics().namespace("AWS/Lambda").metric_name("Errors").send().await;
-        let errors = errors.expect("CloudWatch answers").metrics.unwrap_or_default();
-        assert!(errors.len() > 8, "the functions' errors are counted: {errors:?}");
-        let now = slipway_local::clock::now().as_second();
-        let mut failures = 0.0;
-        for metric in errors {
-            let answer = cloudwatch
-                .get_metric_statistics()
-                .namespace("AWS/Lambda")
-                .metric_name("Errors")
-                .set_dimensions(metric.dimensions)
-                .statistics(Statistic::Sum)
-                .period(60)
-                .start_time(DateTime::from_secs(now - 6 * 3_600))
-                .end_time(DateTime::from_secs(now + 60))
-                .send()
-                .await
-                .expect("CloudWatch answers");
-            failures += answer.datapoints().iter().filter_map(|point| point.sum()).sum::<f64>();
+    /// What the functions have logged since the test began, with the metrics in it.
+    pub(crate) async fn function_logs(&self) -> Vec<String> {
+        let logs = aws_sdk_cloudwatchlogs::Client::new(self.cloud.sdk());
+        let groups = logs.describe_log_groups().log_group_name_prefix("/aws/lambda/slipway-").send().await;
+        let groups = groups.expect("CloudWatch Logs answers").log_groups.unwrap_or_default();
+        assert!(groups.len() > 8, "every function has its log: {groups:?}");
+        let mut lines = Vec::new();
+        for group in groups {
+            let request = logs
+                .filter_log_events()
+                .set_log_group_name(group.log_group_name)
+                .start_time(self.began.as_millisecond());
+            let mut pages = request.into_paginator().send();
+            while let Some(page) = pages.next().await {
+                let events = page.expect("CloudWatch Logs answers").events.unwrap_or_default();
+                lines.extend(events.into_iter().filter_map(|event| event.message));
+            }
         }
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is a small count")]
-        let failures = failures as u64;
+        lines
+    }
+
+    /// The errors by which functions have failed in a release, which the alarms on their errors would count: a step that
+    /// ends its task has not failed, whatever the task came to.
+    pub(crate) async fn failures_of_functions(&self, push: &Push) -> Vec<String> {
+        let execution = self.cloud.wait_for_release(&push.digest, PATIENCE).await.expect("it began");
+        let states = aws_sdk_sfn::Client::new(self.cloud.sdk());
+        let mut pages = states.get_execution_history().execution_arn(execution.arn).into_paginator().send();
+        let mut failures = Vec::new();
+        while let Some(page) = pages.next().await {
+            for event in page.expect("Step Functions answers").events() {
+                let Some(failed) = event.task_failed_event_details() else { continue };
+                let cause = failed.cause().unwrap_or_default();
+                // What Lambda answers for a function that failed.
+                if cause.contains("\"errorMessage\"") || cause.contains("\"errorType\"") {
+                    failures.push(format!("{}: {cause}", failed.error().unwrap_or_default()));
+                }
+            }
+        }
         failures
     }
 
@@ -634,6 +647,20 @@ impl World {
             .state_value(StateValue::from(state))
             .state_reason("a test says so");
         set.send().await.expect("it is set");
+    }
+
+    /// Deletes an alarm.
+    pub(crate) async fn delete_alarm(&self, name: &str) {
+        let cloudwatch = aws_sdk_cloudwatch::Client::new(self.cloud.sdk());
+        cloudwatch.delete_alarms().alarm_names(name).send().await.expect("it is deleted");
+    }
+
+    /// Whether a release is in this state.
+    pub(crate) async fn is_in(&self, push: &Push, state: &str) -> bool {
+        let execution = self.cloud.wait_for_release(&push.digest, PATIENCE).await.expect("it began");
+        let steps = slipway_local::releases::steps(self.cloud.sdk(), &execution.arn).await;
+        let steps = steps.expect("Step Functions answers");
+        steps.iter().rfind(|step| step.entered && !step.is_map).is_some_and(|step| step.state == state)
     }
 
     /// Whether a release waits in this state: its token is parked, or its deadline is near and it looks again.

@@ -56,7 +56,7 @@ fn no_count_stands_outside_of_retries_and_time_outs() {
 
 /// How many characters of a cause an expression keeps, between what stands before and after that.
 fn room_for_a_cause(expression: &str) -> Option<(&str, usize, &str)> {
-    let (before, rest) = expression.split_once("$substring($states.errorOutput.Cause, 0, ")?;
+    let (before, rest) = expression.split_once("$substring($string($states.errorOutput.Cause), 0, ")?;
     let (room, after) = rest.split_once(')')?;
     Some((before, room.parse().ok()?, after))
 }

@@ -33,22 +33,31 @@ struct Ended {
     outcome: anyhow::Result<()>,
 }
 
-/// A group that needs neither a cloud nor a quiet machine: it runs while Terraform's provider waits for the cloud.
+/// A group whose output is shown only where it fails, because it runs beside another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Early {
+enum Quiet {
     Format,
     Lint,
+    Opinions,
     Build,
+    Application,
+    Corrections,
 }
 
-impl Early {
-    const ALL: [Self; 3] = [Self::Format, Self::Lint, Self::Build];
+impl Quiet {
+    /// Those that need neither a cloud nor a quiet machine: they run while Terraform's provider waits for the cloud.
+    const EARLY: [Self; 4] = [Self::Format, Self::Lint, Self::Opinions, Self::Build];
+    /// Those that mostly wait: they run beside Terraform's tests.
+    const BESIDE_TERRAFORM: [Self; 2] = [Self::Application, Self::Corrections];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Format => "cargo fmt --check",
             Self::Lint => "tests/lint/run",
+            Self::Opinions => "tests/opinions/run",
             Self::Build => "cargo test --no-run",
+            Self::Application => "pytest tests/app",
+            Self::Corrections => "pytest tests/local",
         }
     }
 }
@@ -56,8 +65,6 @@ impl Early {
 /// A group of tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Group {
-    Application,
-    Corrections,
     TerraformFormat,
     TerraformValidate,
     TerraformTest,
@@ -68,23 +75,13 @@ enum Group {
 }
 
 impl Group {
-    /// In their order: what is quick to fail comes first; the cloud is first seen to work as a person would.
-    const ALL: [Self; 9] = [
-        Self::Application,
-        Self::Corrections,
-        Self::TerraformFormat,
-        Self::TerraformValidate,
-        Self::TerraformTest,
-        Self::TerraformRules,
-        Self::Demo,
-        Self::Unchanged,
-        Self::Workspace,
-    ];
+    const TERRAFORM: [Self; 4] =
+        [Self::TerraformFormat, Self::TerraformValidate, Self::TerraformTest, Self::TerraformRules];
+    /// The cloud is first seen to work as a person would.
+    const ON_THE_CLOUD: [Self; 3] = [Self::Demo, Self::Unchanged, Self::Workspace];
 
     const fn name(self) -> &'static str {
         match self {
-            Self::Application => "pytest tests/app",
-            Self::Corrections => "pytest tests/local",
             Self::TerraformFormat => "terraform fmt -check",
             Self::TerraformValidate => "terraform validate",
             Self::TerraformTest => "terraform test",
@@ -104,15 +101,10 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
     // Of a hundred releases most of the time would be pauses between tries.
     let cloud = bring_up(&settings, free_port()?, Pace::Quick);
     let early = async {
-        let mut ended = Vec::new();
-        for group in Early::ALL.into_iter().filter(|group| wanted(group.name())) {
-            let group = tokio::select! {
-                group = run_early(group, &settings) => group,
-                () = process::interrupted() => bail!("interrupted"),
-            };
-            ended.push(group);
+        tokio::select! {
+            ended = quietly(&Quiet::EARLY, &settings, wanted) => Ok(ended),
+            () = process::interrupted() => bail!("interrupted"),
         }
-        Ok(ended)
     };
     let (cloud, mut ended) = match tokio::try_join!(cloud, early) {
         Ok(both) => both,
@@ -121,19 +113,17 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
             return Err(error);
         }
     };
+    show(&ended);
 
     let tests = async {
-        for group in ended.iter().filter(|group| group.outcome.is_err()) {
-            heading(group.name);
-            show(&group.outcome);
-        }
-        for group in Group::ALL.into_iter().filter(|group| wanted(group.name())) {
-            heading(group.name());
-            let started = Instant::now();
-            let outcome = run_group(group, &settings, &cloud).await;
-            show(&outcome);
-            ended.push(Ended { name: group.name(), took: started.elapsed(), outcome });
-        }
+        let (terraform, quiet) = tokio::join!(
+            openly(&Group::TERRAFORM, &settings, &cloud, wanted),
+            quietly(&Quiet::BESIDE_TERRAFORM, &settings, wanted),
+        );
+        show(&quiet);
+        ended.extend(quiet);
+        ended.extend(terraform);
+        ended.extend(openly(&Group::ON_THE_CLOUD, &settings, &cloud, wanted).await);
         ended
     };
     let ended = tokio::select! {
@@ -144,33 +134,64 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
     summarize(&ended?)
 }
 
-fn show(outcome: &anyhow::Result<()>) {
-    if let Err(error) = outcome {
-        eprintln!("{error:#}");
+/// Shows what failed beside something else.
+fn show(ended: &[Ended]) {
+    for Ended { name, outcome, .. } in ended {
+        if let Err(error) = outcome {
+            heading(name);
+            eprintln!("{error:#}");
+        }
     }
 }
 
-/// Runs a group without showing its output, which stands in the error where it fails.
-async fn run_early(group: Early, settings: &Settings) -> Ended {
-    let started = Instant::now();
-    let log = settings.shared().join(format!(
-        "{}-{}.log",
-        group.name().replace([' ', '/'], "-"),
-        std::process::id()
-    ));
-    let outcome = match group {
-        Early::Format if settings.program("rustfmt").is_none() => {
-            println!("rustfmt is not installed: `{}` is left out", group.name());
-            Ok(())
+/// Runs groups one after the other, and shows what they write.
+async fn openly(
+    groups: &[Group],
+    settings: &Settings,
+    cloud: &Cloud,
+    wanted: impl Fn(&str) -> bool,
+) -> Vec<Ended> {
+    let mut ended = Vec::new();
+    for group in groups.iter().filter(|group| wanted(group.name())) {
+        heading(group.name());
+        let started = Instant::now();
+        let outcome = run_group(*group, settings, cloud).await;
+        if let Err(error) = &outcome {
+            eprintln!("{error:#}");
         }
-        Early::Format => logged(settings, &log, "cargo", &["fmt", "--all", "--check"]).await,
-        Early::Lint => logged(settings, &log, "bash", &["tests/lint/run"]).await,
-        Early::Build => logged(settings, &log, "cargo", &["test", "--workspace", "--no-run"]).await,
-    };
-    if outcome.is_ok() {
-        let _ = std::fs::remove_file(&log);
+        ended.push(Ended { name: group.name(), took: started.elapsed(), outcome });
     }
-    Ended { name: group.name(), took: started.elapsed(), outcome }
+    ended
+}
+
+/// Runs groups one after the other. What one writes stands in its error, where it fails.
+async fn quietly(groups: &[Quiet], settings: &Settings, wanted: impl Fn(&str) -> bool) -> Vec<Ended> {
+    let mut ended = Vec::new();
+    for group in groups.iter().filter(|group| wanted(group.name())) {
+        let started = Instant::now();
+        let name = group.name();
+        let log =
+            settings.shared().join(format!("{}-{}.log", name.replace([' ', '/'], "-"), std::process::id()));
+        let outcome = match group {
+            Quiet::Format if settings.program("rustfmt").is_none() => {
+                println!("rustfmt is not installed: `{name}` is left out");
+                Ok(())
+            }
+            Quiet::Format => logged(settings, &log, "cargo", &["fmt", "--all", "--check"]).await,
+            Quiet::Lint => logged(settings, &log, "bash", &["tests/lint/run"]).await,
+            Quiet::Opinions => logged(settings, &log, "bash", &["tests/opinions/run"]).await,
+            Quiet::Build => logged(settings, &log, "cargo", &["test", "--workspace", "--no-run"]).await,
+            Quiet::Application => process::run(&mut pytest_command(settings, "tests/app"), &log).await,
+            Quiet::Corrections => {
+                process::run(&mut pytest_command(settings, "tests/local/ministack/tests"), &log).await
+            }
+        };
+        if outcome.is_ok() {
+            let _ = std::fs::remove_file(&log);
+        }
+        ended.push(Ended { name, took: started.elapsed(), outcome });
+    }
+    ended
 }
 
 async fn logged(settings: &Settings, log: &Path, program: &str, arguments: &[&str]) -> anyhow::Result<()> {
@@ -185,8 +206,6 @@ fn free_port() -> anyhow::Result<u16> {
 
 async fn run_group(group: Group, settings: &Settings, cloud: &Cloud) -> anyhow::Result<()> {
     match group {
-        Group::Application => pytest(settings, "tests/app").await,
-        Group::Corrections => pytest(settings, "tests/local/ministack/tests").await,
         Group::TerraformFormat => {
             let terraform = Terraform::prepare(settings, cloud.endpoint()).await?;
             let mut command = Command::new(terraform.program());
@@ -226,10 +245,6 @@ async fn run_group(group: Group, settings: &Settings, cloud: &Cloud) -> anyhow::
             process::run_shown(&mut cargo).await
         }
     }
-}
-
-async fn pytest(settings: &Settings, folder: &str) -> anyhow::Result<()> {
-    process::run_shown(&mut pytest_command(settings, folder)).await
 }
 
 fn pytest_command(settings: &Settings, folder: &str) -> Command {

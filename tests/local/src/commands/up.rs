@@ -100,9 +100,12 @@ fn met_itself(error: &anyhow::Error) -> bool {
 async fn set_up(settings: &Settings, port: u16, pace: Pace) -> anyhow::Result<Cloud> {
     let state = StateFolder::new(&settings.state);
     let endpoint = ministack::endpoint(port);
-    step("Python environment", Environment::prepare(settings)).await?;
+    // Where neither is there yet, the one mostly waits for the network while the other builds.
+    tokio::try_join!(
+        long_step("Python environment", Environment::prepare(settings)),
+        long_step("Functions, built for this machine", functions::build(settings)),
+    )?;
     let terraform = step("Terraform", Terraform::prepare(settings, &endpoint)).await?;
-    long_step("Functions, built for this machine", functions::build(settings)).await?;
     let packing = {
         let settings = settings.clone();
         tokio::task::spawn_blocking(move || functions::pack(&settings))
