@@ -22,8 +22,8 @@ _steady: set = set()
 
 
 def apply() -> None:
-    make, create, refresh, stop = (
-        ecs._make_deployment, ecs._create_service, ecs._refresh_service_state, ecs._mark_task_stopped)
+    make, create, update, refresh, stop = (ecs._make_deployment, ecs._create_service, ecs._update_service,
+                                           ecs._refresh_service_state, ecs._mark_task_stopped)
 
     @functools.wraps(make)
     def making(*arguments, **named):
@@ -33,11 +33,17 @@ def apply() -> None:
     def creating(data):
         answer = create(data)
         if answer[0] < 300:
-            service = ecs._services[_key(json.loads(answer[2])["service"])]
-            for deployment in service["deployments"]:
+            for deployment in _placed(answer):
                 _changed(deployment, "IN_PROGRESS")
                 if deployment["rolloutState"] != "IN_PROGRESS":
                     _changed(deployment, deployment["rolloutState"])
+        return answer
+
+    @functools.wraps(update)
+    def updating(data):
+        answer = update(data)
+        if answer[0] < 300:
+            _placed(answer)
         return answer
 
     @functools.wraps(refresh)
@@ -54,6 +60,7 @@ def apply() -> None:
 
     ecs._make_deployment = making
     ecs._create_service = ecs._ACTION_MAP["CreateService"] = creating
+    ecs._update_service = ecs._ACTION_MAP["UpdateService"] = updating
     ecs._refresh_service_state = refreshing
     ecs._mark_task_stopped = stopping
 
@@ -61,7 +68,7 @@ def apply() -> None:
 class Deployment(dict):
     """A deployment that tells when its rollout's state changes."""
 
-    # Its service and that one's key, from its first event on: one that failed is soon not among its service's any more.
+    # Its service and that one's key: it is soon not among its service's any more.
     place = None
 
     def __deepcopy__(self, memo):
@@ -73,6 +80,15 @@ class Deployment(dict):
         super().__setitem__(field, value)
         if changed:
             _changed(self, value)
+
+
+def _placed(answer) -> list:
+    """The deployments of a service that was just made or updated; from now on they know whose they are."""
+    key = _key(json.loads(answer[2])["service"])
+    service = ecs._services[key]
+    for deployment in service["deployments"]:
+        deployment.place = deployment.place or (key, service)
+    return service["deployments"]
 
 
 def _changed(deployment, state) -> None:
