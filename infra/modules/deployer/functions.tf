@@ -13,10 +13,15 @@ locals {
   one_offs   = { run-migration = local.migrations, verify-services = local.checks }
 
   # The databases whose snapshots are taken, and what Slipway calls its snapshots.
-  snapshots     = flatten([for application in local.applications : [for stage in application.stages : [for snapshot in [stage.snapshot] : snapshot if snapshot != null]]])
-  rds_prefix    = "arn:${local.partition}:rds:${local.region}:${local.account}"
-  database_arns = distinct([for snapshot in local.snapshots : snapshot.database == null ? "${local.rds_prefix}:cluster:${snapshot.cluster}" : "${local.rds_prefix}:db:${snapshot.database}"])
-  snapshot_arns = length(local.snapshots) == 0 ? [] : ["${local.rds_prefix}:snapshot:slipway-*", "${local.rds_prefix}:cluster-snapshot:slipway-*"]
+  snapshots  = flatten([for application in local.applications : [for stage in application.stages : [for snapshot in [stage.snapshot] : snapshot if snapshot != null]]])
+  rds_prefix = "arn:${local.partition}:rds:${local.region}:${local.account}"
+  # Of an instance and of a cluster, each with the actions that take it.
+  instance_arns         = distinct([for snapshot in local.snapshots : "${local.rds_prefix}:db:${snapshot.database}" if snapshot.database != null])
+  database_cluster_arns = distinct([for snapshot in local.snapshots : "${local.rds_prefix}:cluster:${snapshot.cluster}" if snapshot.database == null])
+  snapshot_arns         = length(local.instance_arns) == 0 ? [] : ["${local.rds_prefix}:snapshot:slipway-*"]
+  cluster_snapshot_arns = length(local.database_cluster_arns) == 0 ? [] : ["${local.rds_prefix}:cluster-snapshot:slipway-*"]
+
+  own_snapshots = [{ test = "StringLike", variable = "aws:ResourceTag/slipway:release", values = ["*"] }]
 
   applications_arns = [
     "arn:${local.partition}:ssm:${local.region}:${local.account}:parameter${local.applications_path}",
@@ -182,14 +187,12 @@ locals {
 
     snapshot-database = [
       local.describe_databases,
-      { sid = "TakeSnapshots", actions = ["rds:AddTagsToResource", "rds:CreateDBClusterSnapshot", "rds:CreateDBSnapshot"], resources = concat(local.database_arns, local.snapshot_arns) },
+      { sid = "TakeSnapshots", actions = ["rds:CreateDBSnapshot"], resources = concat(local.instance_arns, local.snapshot_arns) },
+      { sid = "TakeClusterSnapshots", actions = ["rds:CreateDBClusterSnapshot"], resources = concat(local.database_cluster_arns, local.cluster_snapshot_arns) },
+      { sid = "TagSnapshots", actions = ["rds:AddTagsToResource"], resources = concat(local.snapshot_arns, local.cluster_snapshot_arns) },
       # Its own: only those have the tag.
-      {
-        sid        = "RemoveOwnSnapshots"
-        actions    = ["rds:DeleteDBClusterSnapshot", "rds:DeleteDBSnapshot"]
-        resources  = local.snapshot_arns
-        conditions = [{ test = "StringLike", variable = "aws:ResourceTag/slipway:release", values = ["*"] }]
-      },
+      { sid = "RemoveOwnSnapshots", actions = ["rds:DeleteDBSnapshot"], resources = local.snapshot_arns, conditions = local.own_snapshots },
+      { sid = "RemoveOwnClusterSnapshots", actions = ["rds:DeleteDBClusterSnapshot"], resources = local.cluster_snapshot_arns, conditions = local.own_snapshots },
     ]
 
     run-migration = concat(local.run_tasks["run-migration"], [

@@ -140,6 +140,9 @@ def _key(service) -> str:
 def _of_task(arn, task) -> dict:
     shown = {field: task.get(field) for field in (
         "clusterArn", "taskDefinitionArn", "group", "startedBy", "lastStatus", "desiredStatus", "stopCode", "stoppedReason", "version")}
-    containers = [{field: container[field] for field in ("name", "image", "lastStatus", "exitCode") if field in container}
-                  for container in task.get("containers") or []]
-    return {"taskArn": arn, **{field: value for field, value in shown.items() if value is not None}, "containers": containers}
+    created, at = task.get("createdAt"), events.written()
+    containers = [{"taskArn": arn, **{field: container[field] for field in ("containerArn", "name", "image", "lastStatus", "exitCode")
+                                      if container.get(field) is not None}} for container in task.get("containers") or []]
+    overrides = task.get("overrides") or {}
+    return {"taskArn": arn, "createdAt": events.written(created) if isinstance(created, (int, float)) else at, "updatedAt": at, **{field: value for field, value in shown.items() if value is not None},
+            "overrides": {**overrides, "containerOverrides": overrides.get("containerOverrides") or []}, "containers": containers}

@@ -24,7 +24,7 @@ def apply() -> None:
 
 
 def happened(source, detail_type, resources, detail) -> None:
-    """Something happened that AWS tells of. It is told after the call that caused it, with its `detail` as it is now."""
+    """Something happened that AWS tells of, with its `detail` as it is now."""
     happened_once_settled(lambda event=json.dumps(document(source, detail_type, resources, detail)): event)
 
 

@@ -10,7 +10,7 @@ from ministack.core.responses import error_response_json
 from ministack.services import eventbridge, iam, lambda_svc, sns
 
 INLINE_POLICIES, MANAGED_POLICY = 10_240, 6_144
-EVENT_PATTERN, ENVIRONMENT, FILTER_POLICIES = 2_048, 4_096, 200
+EVENT_PATTERN, ENVIRONMENT, FILTER_POLICIES, SUBJECT = 2_048, 4_096, 200, 100
 
 
 def apply() -> None:
@@ -20,6 +20,7 @@ def apply() -> None:
     before(eventbridge, "_put_rule", of_event_pattern)
     before(lambda_svc, "_create_function", of_environment)
     before(lambda_svc, "_update_config", lambda name, data: of_environment(data))
+    before(sns, "_publish", of_subject)
     before(sns, "_subscribe", of_filter_policies)
     before(sns, "_set_subscription_attributes", of_filter_policies)
 
@@ -69,6 +70,15 @@ def of_environment(data):
         return error_response_json(
             "InvalidParameterValueException", "Lambda was unable to configure your environment variables because the environment "
             f"variables you have provided exceeded the 4KB limit. String measured: {text}", 400)
+    return None
+
+
+def of_subject(parameters):
+    """"Subjects must be ASCII text that begins with a letter, number, or punctuation mark; must not include line breaks or control
+    characters; and must be less than 100 characters long" (SNS API reference, Publish)."""
+    subject = sns._p(parameters, "Subject")
+    if subject and (len(subject) >= SUBJECT or not subject.isascii() or not subject.isprintable() or subject[0] == " "):
+        return sns._error("InvalidParameter", "Invalid parameter: Subject", 400)
     return None
 
 

@@ -76,3 +76,14 @@ def test_a_topic_has_200_filter_policies(cloud):
     refused("FilterPolicyLimitExceeded", sns.set_subscription_attributes, SubscriptionArn=without, AttributeName="FilterPolicy",
             AttributeValue=filters)
     sns.set_subscription_attributes(SubscriptionArn=subscriptions[0], AttributeName="FilterPolicy", AttributeValue=filters)
+
+
+@pytest.mark.parametrize("subject, taken", [
+    ("Approve web v1 for production?", True), ("x" * 99, True), ("x" * 100, False), ("two\nlines", False), ("Größe", False), (" a space", False)])
+def test_a_subject_is_one_short_line_of_ascii(cloud, subject, taken):
+    sns = cloud.client("sns")
+    topic = sns.create_topic(Name="subjects")["TopicArn"]
+    if taken:
+        sns.publish(TopicArn=topic, Subject=subject, Message="x")
+    else:
+        assert "Subject" in refused("InvalidParameter", sns.publish, TopicArn=topic, Subject=subject, Message="x")

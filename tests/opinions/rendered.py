@@ -1,0 +1,127 @@
+"""What Slipway's Terraform says for given applications, without a provider: the locals of the modules deployer, applications and observability are
+copied into a root of their own, in which each resource is a stub with the name that it would have, and `terraform console` evaluates them.
+
+    resolve(fleet(applications=3, stages=2, services=1))["statements"]["deploy-services"]
+"""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import tempfile
+
+MAIN = pathlib.Path(__file__).resolve().parents[2]
+INFRA = MAIN / "infra"
+ACCOUNT, REGION, NAME = "111122223333", "eu-central-1", "slipway"
+
+# Resources and data sources, as the locals name them.
+STUBS = [
+    (r"data\.aws_partition\.current\.partition", '"aws"'),
+    (r"data\.aws_region\.current\.(name|region)", f'"{REGION}"'),
+    (r"data\.aws_caller_identity\.current\.account_id", f'"{ACCOUNT}"'),
+    (r"aws_dynamodb_table\.this\.stream_arn", f'"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{NAME}/stream/2026-01-01T00:00:00.000"'),
+    (r"aws_dynamodb_table\.this\.arn", f'"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{NAME}"'),
+    (r"aws_kms_key\.messages\.arn", f'"arn:aws:kms:{REGION}:{ACCOUNT}:key/12345678-1234-1234-1234-123456789012"'),
+    (r"aws_sns_topic\.(\w+)\.arn", rf'"arn:aws:sns:{REGION}:{ACCOUNT}:{NAME}-\1"'),
+    (r"module\.approval\.topic_arn", f'"arn:aws:sns:{REGION}:{ACCOUNT}:{NAME}-approvals"'),
+    (r"module\.approval\.url", '"https://abcdefghij.execute-api.eu-central-1.amazonaws.com"'),
+]
+
+
+def locals_of(file):
+    """Every locals block of a file, with the stubs in it."""
+    text = file.read_text()
+    blocks = re.findall(r"^locals \{\n.*?^\}", text, re.S | re.M)
+    joined = "\n".join(blocks)
+    for pattern, replacement in STUBS:
+        joined = re.sub(pattern, replacement, joined)
+    joined = joined.replace("path.module", json.dumps(str(file.parent)))
+    return joined.replace("var.name", f'"{NAME}"').replace("var.task_role_arns", "local.task_role_arns_given")
+
+
+def fleet(applications, stages=2, services=1, rich=True, name=lambda i: f"app-{i:03}", databases=False, workers=0):
+    """Applications as people write them. `rich`: with an approval, a bake, a snapshot and a migration where they usually are."""
+    made = {}
+    for i in range(applications):
+        app = name(i)
+        made[app] = {"repository": app, "tags": ["v*"], "stages": []}
+        for s in range(stages):
+            stage_name = ["staging", "production", "third", "fourth"][s] if stages <= 2 else ["testing", "staging", "production", "fourth"][s]
+            cluster = f"{stage_name}"
+            names = [app if k == 0 else f"{app}-{k}" for k in range(services)]
+            stage = {"name": stage_name, "cluster": cluster, "services": [
+                {"service": n, "steady": {"for": "30s", "command": ["check"]}} if services - k <= workers else {"service": n, "health": {"path": "/health"}}
+                for k, n in enumerate(names)]}
+            if rich and s == stages - 1:
+                stage["approval"] = {"approvers": [f"ana@{app}.example.com", f"bo@{app}.example.com"], "expires_after": "24h", "remind_before": "4h"}
+                stage["bake"] = {"for": "15m", "alarms": [f"{n}-{stage_name}-{kind}" for n in names for kind in ("5xx", "latency")]}
+            if rich and databases:
+                stage["snapshot"] = {"database": f"{app}-{stage_name}"}
+                stage["migration"] = {"service": names[0], "command": ["migrate"]}
+            made[app]["stages"].append(stage)
+    return made
+
+
+EXPRESSIONS = {
+    "statements": "local.rights",
+    "functions": "local.functions",
+    "environments": 'merge({for f in keys(local.functions) : f => {}}, local.environments)',
+    "rules": "{for name, rule in local.rules : name => rule.pattern}",
+    "configurations": "local.configurations",
+    "places": "local.places",
+    "clusters": "local.clusters",
+    "approvers": "local.approvers",
+    "one_offs": "local.one_offs",
+    "snapshots": "length(local.snapshots)",
+    "alarms": "local.alarms",
+    "dashboards": "local.dashboards",
+}
+
+
+def resolve(applications, only=None):
+    deployer = INFRA / "modules/deployer"
+    root = ["variable \"applications\" {\n  type = any\n}", f'module "applications" {{\n  source = "{INFRA}/modules/applications"\n  applications = var.applications\n}}']
+    for file in ("main.tf", "events.tf", "functions.tf"):
+        root.append(locals_of(deployer / file))
+    # The root names the roles itself (infra/main.tf, task_role_arns).
+    root.append('''locals {
+  task_role_arns_given = flatten([for place in local.places : [for role in ["execution", "task"] : "arn:aws:iam::%s:role/%s-${place.cluster}-${place.service}-${role}"]])
+  observed_services = merge([for application, it in local.applications : merge([for stage in it.stages : { for service in stage.services : "${application}/${stage.name}/${service.service}" => {
+    application = application
+    balanced    = service.health != null
+    dimensions  = { cluster = stage.cluster, service = service.service, load_balancer = "app/${service.service}-${stage.cluster}/0123456789abcdef", target_group = "targetgroup/${service.service}-${stage.cluster}/0123456789abcdef" }
+  } }]...)]...)
+}''' % (ACCOUNT, NAME))
+    observed = "\n".join(locals_of(INFRA / "modules/observability" / file) for file in ("main.tf", "alarms.tf"))
+    observed = re.sub(r"^  region = .*$", "", observed, flags=re.M)
+    observed = (observed.replace("var.services", "local.observed_services").replace("var.databases", "{}")
+                .replace("var.thresholds.", "local.thresholds.").replace("var.deployer.", "local.observed_deployer."))
+    root.append(observed)
+    root.append('''locals {
+  thresholds = { errors_percent = 1, latency_seconds = 2, cpu_percent = 85, memory_percent = 85, database_connections = 70 }
+  observed_deployer = {
+    applications      = keys(local.applications)
+    state_machine_arn = local.state_machine_arn
+    function_names    = { for f in keys(local.functions) : f => "%(n)s-${f}" }
+    dead_letter_names = merge({ for f in keys(local.functions) : f => "%(n)s-${f}-dead-letters" }, { for r in keys(local.rules) : r => "%(n)s-${r}-dead-letters" }, { schedule = "%(n)s-schedule-dead-letters" })
+    topic_names       = { approvals = "%(n)s-approvals", notifications = "%(n)s-notifications", chats = "%(n)s-chats" }
+    reconcile_minutes = 5
+  }
+}''' % {"n": NAME})
+    wanted = {k: v for k, v in EXPRESSIONS.items() if only is None or k in only}
+    with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", "/tmp")) as folder:
+        folder = pathlib.Path(folder)
+        (folder / "main.tf").write_text("\n\n".join(root))
+        (folder / "a.auto.tfvars.json").write_text(json.dumps({"applications": applications}))
+        environment = {**os.environ, "TF_CLI_CONFIG_FILE": str(folder / "rc"), "CHECKPOINT_DISABLE": "1"}
+        (folder / "rc").write_text("")
+        run = lambda *command, given=None: subprocess.run([os.environ.get("TERRAFORM", "terraform"), *command], cwd=folder, env=environment, input=given, capture_output=True, text=True)
+        made = run("init", "-no-color")
+        if made.returncode:
+            raise SystemExit(made.stdout + made.stderr)
+        expression = "jsonencode({" + ", ".join(f"{k} = {v}" for k, v in wanted.items()) + "})"
+        answer = run("console", "-no-color", given=expression.replace("\n", " ") + "\n")
+        if answer.returncode or not answer.stdout.strip().startswith('"'):
+            raise SystemExit(answer.stdout[:3000] + answer.stderr[:3000])
+        return json.loads(json.loads(answer.stdout))
