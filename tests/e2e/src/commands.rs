@@ -116,7 +116,7 @@ async fn matrix(arguments: &MatrixArguments) -> anyhow::Result<bool> {
         cells.retain(|cell| cell.to_string().contains(only.as_str()));
     }
     if arguments.resume {
-        let earlier: BTreeSet<_> = kept.read().matrix.held().iter().map(|name| place(name)).collect();
+        let earlier: BTreeSet<_> = kept.read()?.matrix.held().iter().map(|name| place(name)).collect();
         cells.retain(|cell| !earlier.contains(&place(&cell.to_string())));
     }
     if arguments.list {
@@ -133,6 +133,7 @@ async fn matrix(arguments: &MatrixArguments) -> anyhow::Result<bool> {
         let replay = format!("cargo faults matrix --only '{name}'");
         let (function, operation) = cell.row();
         let run = Run {
+            on: today(),
             name,
             function,
             operation,
@@ -144,7 +145,7 @@ async fn matrix(arguments: &MatrixArguments) -> anyhow::Result<bool> {
         };
         let run = play(&stand, &cell.schedule(), run, &replay).await?;
         progress.end(&run);
-        kept.keep(&run, "cargo faults matrix", |report| &mut report.matrix)?;
+        kept.keep(&run, |report| &mut report.matrix)?;
         part.runs.push(run);
     }
     Ok(progress.summary(&part))
@@ -160,7 +161,7 @@ async fn many_seeds(arguments: &SeedsArguments) -> anyhow::Result<bool> {
     let subject = arguments.subject;
     let kept = Kept::find()?;
     let points = kept_points(subject)?;
-    let earlier = if arguments.resume { kept.read().seeds.held() } else { BTreeSet::new() };
+    let earlier = if arguments.resume { kept.read()?.seeds.held() } else { BTreeSet::new() };
     let all = (arguments.from..arguments.from + arguments.count)
         .filter(|seed| !earlier.contains(&seed_name(subject, *seed)));
     let all: Vec<u64> = all.collect();
@@ -177,7 +178,7 @@ async fn many_seeds(arguments: &SeedsArguments) -> anyhow::Result<bool> {
         progress.begin(&seed_name(subject, seed));
         let run = play_seed(&stand, subject, seed, &points).await?;
         progress.end(&run);
-        kept.keep(&run, "cargo faults seeds", |report| &mut report.seeds)?;
+        kept.keep(&run, |report| &mut report.seeds)?;
         part.runs.push(run);
     }
     Ok(progress.summary(&part))
@@ -237,6 +238,7 @@ fn seed_name(subject: Subject, seed: u64) -> String {
 
 async fn play_seed(stand: &Stand, subject: Subject, seed: u64, points: &[Point]) -> anyhow::Result<Run> {
     let run = Run {
+        on: today(),
         name: seed_name(subject, seed),
         function: String::new(),
         operation: String::new(),
@@ -347,30 +349,39 @@ struct Kept {
 impl Kept {
     fn find() -> anyhow::Result<Self> {
         let settings = Settings::discover(None)?;
-        std::fs::create_dir_all(settings.shared())?;
-        Ok(Self {
-            runs: settings.shared().join("faults.json"),
-            report: settings.repository.join("tests/e2e/faults.md"),
-        })
+        let folder = settings.repository.join("tests/e2e");
+        Ok(Self { runs: folder.join("faults.jsonl"), report: folder.join("faults.md") })
     }
 
     /// What earlier commands ran.
-    fn read(&self) -> Report {
-        std::fs::read(&self.runs).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
+    fn read(&self) -> anyhow::Result<Report> {
+        let file = self.open()?;
+        file.lock_shared()?;
+        self.parse()
     }
 
     /// Writes the report with one more run. What an earlier command ran stays in it.
-    fn keep(&self, run: &Run, command: &str, part: impl Fn(&mut Report) -> &mut Part) -> anyhow::Result<()> {
+    fn keep(&self, run: &Run, part: impl Fn(&mut Report) -> &mut Part) -> anyhow::Result<()> {
         // Two commands may run at once, each on a cloud of its own.
-        let lock = std::fs::File::create(self.runs.with_extension("lock"))?;
-        lock.lock()?;
-        let mut report = self.read();
-        let part = part(&mut report);
-        part.take(std::slice::from_ref(run));
-        part.on = slipway_local::clock::now().strftime("%Y-%m-%d").to_string();
-        command.clone_into(&mut part.command);
-        std::fs::write(&self.runs, serde_json::to_vec(&report)?)?;
+        let file = self.open()?;
+        file.lock()?;
+        let mut report = self.parse()?;
+        part(&mut report).take(std::slice::from_ref(run));
+        std::fs::write(&self.runs, report.kept()?)?;
         std::fs::write(&self.report, report.document())
             .with_context(|| format!("{} cannot be written", self.report.display()))
     }
+
+    fn open(&self) -> anyhow::Result<std::fs::File> {
+        std::fs::File::open(&self.runs).with_context(|| format!("{} cannot be read", self.runs.display()))
+    }
+
+    fn parse(&self) -> anyhow::Result<Report> {
+        Report::read(&std::fs::read_to_string(&self.runs)?)
+            .with_context(|| format!("{} is not what was kept", self.runs.display()))
+    }
+}
+
+fn today() -> String {
+    slipway_local::clock::now().strftime("%Y-%m-%d").to_string()
 }

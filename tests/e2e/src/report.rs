@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Everything that was ever run, as it is kept beside the report.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Everything that was ever run, as it is kept beside the report: a line for each run, so that a command goes on where
+/// one of another day has stopped.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// The matrix.
     pub matrix: Part,
@@ -16,19 +17,26 @@ pub struct Report {
 }
 
 /// The runs of one command.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Part {
-    /// The day of the last of them.
-    pub on: String,
-    /// How they are called.
-    pub command: String,
     /// The runs.
     pub runs: Vec<Run>,
+}
+
+/// The line of a run in the file.
+#[derive(Deserialize, Serialize)]
+struct Line {
+    /// `matrix` or `seeds`.
+    part: String,
+    #[serde(flatten)]
+    run: Run,
 }
 
 /// One run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
+    /// The day on which it was played.
+    pub on: String,
     /// Its name, by which it is played again.
     pub name: String,
     /// What it broke: the function.
@@ -80,7 +88,10 @@ impl Part {
                 "In all but {missed} of them a fault came about (the others did not make that call a second time)"
             ),
         };
-        format!("`{}` on {}: {runs} runs in {time}; {held}. {missed}.", self.command, self.on)
+        let days: BTreeSet<&str> = self.runs.iter().map(|run| run.on.as_str()).collect();
+        let (first, last) = (days.first().unwrap_or(&""), days.last().unwrap_or(&""));
+        let days = if first == last { format!("on {first}") } else { format!("from {first} to {last}") };
+        format!("{runs} runs {days}, in {time}; {held}. {missed}.")
     }
 
     fn outcomes(&self) -> String {
@@ -93,6 +104,41 @@ impl Part {
 }
 
 impl Report {
+    const MATRIX: &str = "matrix";
+    const SEEDS: &str = "seeds";
+
+    /// Reads what was kept.
+    ///
+    /// # Errors
+    ///
+    /// When a line is no run.
+    pub fn read(text: &str) -> serde_json::Result<Self> {
+        let mut report = Self::default();
+        for line in text.lines() {
+            let Line { part, run } = serde_json::from_str(line)?;
+            let part = if part == Self::SEEDS { &mut report.seeds } else { &mut report.matrix };
+            part.runs.push(run);
+        }
+        Ok(report)
+    }
+
+    /// What is kept, in the order of the runs' names.
+    ///
+    /// # Errors
+    ///
+    /// None that are known.
+    pub fn kept(&self) -> serde_json::Result<String> {
+        let mut lines = Vec::new();
+        for (part, runs) in [(Self::MATRIX, &self.matrix.runs), (Self::SEEDS, &self.seeds.runs)] {
+            let mut runs = runs.clone();
+            runs.sort_by(|a, b| a.name.cmp(&b.name));
+            for run in runs {
+                lines.push(serde_json::to_string(&Line { part: part.to_owned(), run })? + "\n");
+            }
+        }
+        Ok(lines.concat())
+    }
+
     /// The document.
     #[must_use]
     pub fn document(&self) -> String {
@@ -211,6 +257,7 @@ mod tests {
 
     fn run(fault: &str, outcome: &str, violations: &[&str]) -> Run {
         Run {
+            on: "2026-11-26".to_owned(),
             name: format!("good: {fault} at acquire-lock"),
             function: "acquire-lock".to_owned(),
             operation: "dynamodb:GetItem".to_owned(),
@@ -233,13 +280,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_is_read_again() {
+        let matrix = Part { runs: vec![run("delay", "RELEASED", &[]), run("twice", "STUCK", &["no"])] };
+        let seeds = Part { runs: vec![run("seed", "RELEASED", &[])] };
+        let report = Report { matrix, seeds };
+
+        let kept = report.kept().expect("JSON");
+
+        assert_eq!(kept.lines().count(), 3);
+        assert_eq!(Report::read(&kept).expect("it was written"), report);
+    }
+
+    #[test]
     fn what_did_not_hold_is_in_the_summary_the_cell_and_the_list() {
         let runs = vec![
             run("kill-before", "RELEASED", &[]),
             run("kill-before", "FAILED", &[]),
             run("delay", "STUCK", &["the lock is free: no"]),
         ];
-        let report = Report { matrix: Part { runs, ..Part::default() }, ..Report::default() };
+        let report = Report { matrix: Part { runs }, ..Report::default() };
 
         let document = report.document();
 

@@ -1,6 +1,11 @@
 //! The README's own `cargo lambda` commands, on the local cloud that `SLIPWAY_LOCAL` names. Its other commands,
 //! `cargo local demo` and `cargo local test`, are what runs this.
+//!
+//! What `cargo lambda watch` builds by itself is left out: it is the functions alone, for which cargo chooses other
+//! features of the dependencies, and so minutes of building what is built. The functions run as they are built for the
+//! cloud, and `cargo lambda watch` gives them their invocations.
 
+use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -57,7 +62,7 @@ async fn watching(environment: &[(String, String)], port: u16) -> Child {
     let mut watch = cargo_lambda(environment);
     // A process group of its own, which ends with it.
     watch
-        .args(["watch", "--invoke-port", &port.to_string()])
+        .args(["watch", "--only-lambda-apis", "--invoke-port", &port.to_string()])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .process_group(0);
@@ -69,6 +74,19 @@ async fn watching(environment: &[(String, String)], port: u16) -> Child {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     panic!("cargo lambda watch does not listen on {port}");
+}
+
+/// A function as it is built, which asks `cargo lambda watch` for its invocations.
+fn function(settings: &Settings, environment: &[(String, String)], name: &str, port: u16) -> Child {
+    Command::new(settings.target.join("debug").join(name))
+        .envs(environment.iter().cloned())
+        .env("AWS_LAMBDA_RUNTIME_API", format!("http://127.0.0.1:{port}/.rt/{name}"))
+        .env("AWS_LAMBDA_FUNCTION_NAME", name)
+        .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
+        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
+        .kill_on_drop(true)
+        .spawn()
+        .expect("the functions are built")
 }
 
 #[tokio::test]
@@ -87,6 +105,9 @@ async fn the_readmes_cargo_lambda_commands_answer_what_it_shows() {
     let mut watch = watching(&environment, port).await;
 
     let mut answers = Vec::new();
+    let names: BTreeSet<&str> = commands.iter().map(|(arguments, _)| arguments[0].as_str()).collect();
+    let _functions: Vec<_> =
+        names.into_iter().map(|name| function(&settings, &environment, name, port)).collect();
     for (arguments, _) in &commands {
         let file = arguments.last().expect("a file");
         assert!(Path::new(&repository().join(file)).is_file(), "{file} is there");
