@@ -70,6 +70,15 @@ impl Terraform {
         Ok(Self { program, root: state.terraform().join("root"), log: state.log("terraform"), environment })
     }
 
+    /// Finds Terraform, or fetches the pinned release.
+    ///
+    /// # Errors
+    ///
+    /// When there is no fitting one and it cannot be fetched.
+    pub async fn find(settings: &Settings) -> anyhow::Result<PathBuf> {
+        install::program(settings).await
+    }
+
     /// Copies what Terraform reads, and downloads the provider.
     ///
     /// # Errors

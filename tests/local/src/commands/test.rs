@@ -45,10 +45,9 @@ enum Quiet {
 }
 
 impl Quiet {
-    /// Those that need neither a cloud nor a quiet machine: they run while Terraform's provider waits for the cloud.
-    const EARLY: [Self; 4] = [Self::Format, Self::Lint, Self::Opinions, Self::Build];
-    /// Those that mostly wait: they run beside Terraform's tests.
-    const BESIDE_TERRAFORM: [Self; 2] = [Self::Application, Self::Corrections];
+    /// None needs a cloud. The last ones mostly wait, and are not for a machine that builds: they come once it has built.
+    const ALL: [Self; 6] =
+        [Self::Format, Self::Lint, Self::Opinions, Self::Build, Self::Application, Self::Corrections];
 
     const fn name(self) -> &'static str {
         match self {
@@ -98,15 +97,19 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
     let settings = settings.with_state(state);
     heading("Starting a cloud for the tests; meanwhile, what needs none runs");
     let wanted = |name: &str| arguments.only.as_ref().is_none_or(|only| name.contains(only));
-    // Of a hundred releases most of the time would be pauses between tries.
-    let cloud = bring_up(&settings, free_port()?, Pace::Quick);
-    let early = async {
+    let cloud = Box::pin(async {
+        // Of a hundred releases most of the time would be pauses between tries.
+        let cloud = bring_up(&settings, free_port()?, Pace::Quick).await?;
+        let ended = openly(&Group::TERRAFORM, &settings, &cloud, wanted).await;
+        Ok((cloud, ended))
+    });
+    let beside = Box::pin(async {
         tokio::select! {
-            ended = quietly(&Quiet::EARLY, &settings, wanted) => Ok(ended),
+            ended = quietly(&Quiet::ALL, &settings, wanted) => Ok(ended),
             () = process::interrupted() => bail!("interrupted"),
         }
-    };
-    let (cloud, mut ended) = match tokio::try_join!(cloud, early) {
+    });
+    let ((cloud, terraform), mut ended) = match tokio::try_join!(cloud, beside) {
         Ok(both) => both,
         Err(error) => {
             take_down(&settings).await?;
@@ -114,15 +117,9 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
         }
     };
     show(&ended);
+    ended.extend(terraform);
 
     let tests = async {
-        let (terraform, quiet) = tokio::join!(
-            openly(&Group::TERRAFORM, &settings, &cloud, wanted),
-            quietly(&Quiet::BESIDE_TERRAFORM, &settings, wanted),
-        );
-        show(&quiet);
-        ended.extend(quiet);
-        ended.extend(terraform);
         ended.extend(openly(&Group::ON_THE_CLOUD, &settings, &cloud, wanted).await);
         ended
     };
@@ -179,7 +176,7 @@ async fn quietly(groups: &[Quiet], settings: &Settings, wanted: impl Fn(&str) ->
             }
             Quiet::Format => logged(settings, &log, "cargo", &["fmt", "--all", "--check"]).await,
             Quiet::Lint => logged(settings, &log, "bash", &["tests/lint/run"]).await,
-            Quiet::Opinions => logged(settings, &log, "bash", &["tests/opinions/run"]).await,
+            Quiet::Opinions => opinions(settings, &log).await,
             Quiet::Build => logged(settings, &log, "cargo", &["test", "--workspace", "--no-run"]).await,
             Quiet::Application => process::run(&mut pytest_command(settings, "tests/app"), &log).await,
             Quiet::Corrections => {
@@ -192,6 +189,12 @@ async fn quietly(groups: &[Quiet], settings: &Settings, wanted: impl Fn(&str) ->
         ended.push(Ended { name, took: started.elapsed(), outcome });
     }
     ended
+}
+
+async fn opinions(settings: &Settings, log: &Path) -> anyhow::Result<()> {
+    let mut command = Command::new("bash");
+    command.arg("tests/opinions/run").current_dir(&settings.repository);
+    process::run(command.env("TERRAFORM", Terraform::find(settings).await?), log).await
 }
 
 async fn logged(settings: &Settings, log: &Path, program: &str, arguments: &[&str]) -> anyhow::Result<()> {

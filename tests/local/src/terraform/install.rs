@@ -12,6 +12,7 @@ use std::{
 use anyhow::{Context as _, bail, ensure};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::Mutex;
 
 use crate::Settings;
 
@@ -40,6 +41,9 @@ pub(super) fn platform() -> Option<&'static str> {
 
 /// Terraform on the person's PATH, or one that an earlier run fetched, or a freshly fetched one.
 pub(super) async fn program(settings: &Settings) -> anyhow::Result<PathBuf> {
+    // Who comes second finds what the first one fetched.
+    static FETCHING: Mutex<()> = Mutex::const_new(());
+    let _fetching = FETCHING.lock().await;
     let mut too_old = None;
     if let Some(found) = settings.program("terraform") {
         match version(&found) {
