@@ -1,5 +1,5 @@
-"""What Slipway's Terraform says for given applications, without a provider: the locals of the modules deployer, applications and observability are
-copied into a root of their own, in which each resource is a stub with the name that it would have, and `terraform console` evaluates them.
+"""What Slipway's Terraform says for given applications, without a provider: the locals of the modules deployer and applications are copied into a
+root of their own, in which each resource is a stub with the name that it would have, and `terraform console` evaluates them.
 
     resolve(fleet(applications=3, stages=2, services=1))["statements"]["deploy-services"]
 """
@@ -63,20 +63,7 @@ def fleet(applications, stages=2, services=1, rich=True, name=lambda i: f"app-{i
     return made
 
 
-EXPRESSIONS = {
-    "statements": "local.rights",
-    "functions": "local.functions",
-    "environments": 'merge({for f in keys(local.functions) : f => {}}, local.environments)',
-    "rules": "{for name, rule in local.rules : name => rule.pattern}",
-    "configurations": "local.configurations",
-    "places": "local.places",
-    "clusters": "local.clusters",
-    "approvers": "local.approvers",
-    "one_offs": "local.one_offs",
-    "snapshots": "length(local.snapshots)",
-    "alarms": "local.alarms",
-    "dashboards": "local.dashboards",
-}
+EXPRESSIONS = {"statements": "local.rights", "rules": "{for name, rule in local.rules : name => rule.pattern}"}
 
 
 def resolve(applications, only=None):
@@ -87,28 +74,7 @@ def resolve(applications, only=None):
     # The root names the roles itself (infra/main.tf, task_role_arns).
     root.append('''locals {
   task_role_arns_given = flatten([for place in local.places : [for role in ["execution", "task"] : "arn:aws:iam::%s:role/%s-${place.cluster}-${place.service}-${role}"]])
-  observed_services = merge([for application, it in local.applications : merge([for stage in it.stages : { for service in stage.services : "${application}/${stage.name}/${service.service}" => {
-    application = application
-    balanced    = service.health != null
-    dimensions  = { cluster = stage.cluster, service = service.service, load_balancer = "app/${service.service}-${stage.cluster}/0123456789abcdef", target_group = "targetgroup/${service.service}-${stage.cluster}/0123456789abcdef" }
-  } }]...)]...)
 }''' % (ACCOUNT, NAME))
-    observed = "\n".join(locals_of(INFRA / "modules/observability" / file) for file in ("main.tf", "alarms.tf"))
-    observed = re.sub(r"^  region = .*$", "", observed, flags=re.M)
-    observed = (observed.replace("var.services", "local.observed_services").replace("var.databases", "{}")
-                .replace("var.thresholds.", "local.thresholds.").replace("var.deployer.", "local.observed_deployer."))
-    root.append(observed)
-    root.append('''locals {
-  thresholds = { errors_percent = 1, latency_seconds = 2, cpu_percent = 85, memory_percent = 85, database_connections = 70 }
-  observed_deployer = {
-    applications      = keys(local.applications)
-    state_machine_arn = local.state_machine_arn
-    function_names    = { for f in keys(local.functions) : f => "%(n)s-${f}" }
-    dead_letter_names = merge({ for f in keys(local.functions) : f => "%(n)s-${f}-dead-letters" }, { for r in keys(local.rules) : r => "%(n)s-${r}-dead-letters" }, { schedule = "%(n)s-schedule-dead-letters" })
-    topic_names       = { approvals = "%(n)s-approvals", notifications = "%(n)s-notifications", chats = "%(n)s-chats" }
-    reconcile_minutes = 5
-  }
-}''' % {"n": NAME})
     wanted = {k: v for k, v in EXPRESSIONS.items() if only is None or k in only}
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", "/tmp")) as folder:
         folder = pathlib.Path(folder)

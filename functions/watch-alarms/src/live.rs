@@ -109,13 +109,14 @@ pub(crate) async fn offer(
     let Some(digest) = digest_of(&service.image).filter(|digest| *digest != bad.image.digest) else {
         return not(format!("{} ran the same image before", stage.name));
     };
-    if is_newer(table, application, &digest, &bad.image.digest).await? {
+    let history: Vec<(Key, Stored<Started>)> = table.list(&Key::histories(&application.name), "").await?;
+    if is_newer(&history, &digest, &bad.image.digest) {
         return not(format!("{} was released again in the place of a newer image", bad.image.tag));
     }
     let offered = Key::offered(&bad.id, &stage.name);
     let request = ReleaseRequested {
         application: application.name.clone(),
-        tag: tag_of(table, application, &digest).await?,
+        tag: tag_of(&history, &digest),
         digest,
         stage: Some(stage.name.clone()),
         by: format!("the alarm {}", change.alarm_name),
@@ -145,27 +146,16 @@ pub(crate) async fn offer(
 }
 
 /// Whether an image was first released after another one: then the other one has taken its place, and it is nothing to go back to.
-async fn is_newer(
-    table: &Table,
-    application: &Application,
-    image: &Digest,
-    other: &Digest,
-) -> Result<bool, StepError> {
-    let history: Vec<(Key, Stored<Started>)> = table.list(&Key::histories(&application.name), "").await?;
+fn is_newer(history: &[(Key, Stored<Started>)], image: &Digest, other: &Digest) -> bool {
     let first = |digest: &Digest| {
         let of_it = history.iter().map(|(_, stored)| &stored.document);
         of_it.filter(|started| started.release.image.digest == *digest).map(|started| started.pushed_at).min()
     };
-    Ok(first(image).zip(first(other)).is_some_and(|(image, other)| image > other))
+    first(image).zip(first(other)).is_some_and(|(image, other)| image > other)
 }
 
 /// The tag under which an image was released before.
-async fn tag_of(
-    table: &Table,
-    application: &Application,
-    digest: &Digest,
-) -> Result<Option<String>, StepError> {
-    let history: Vec<(Key, Stored<Started>)> = table.list(&Key::histories(&application.name), "").await?;
-    let found = history.into_iter().rev().find(|(_, stored)| stored.document.release.image.digest == *digest);
-    Ok(found.map(|(_, stored)| stored.document.release.image.tag))
+fn tag_of(history: &[(Key, Stored<Started>)], digest: &Digest) -> Option<String> {
+    let found = history.iter().rev().find(|(_, stored)| stored.document.release.image.digest == *digest);
+    found.map(|(_, stored)| stored.document.release.image.tag.clone())
 }

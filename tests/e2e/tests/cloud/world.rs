@@ -685,12 +685,8 @@ impl World {
         if its.into_iter().any(|item| item["document"].as_s().is_ok_and(|document| is_parked(document))) {
             return true;
         }
-        let steps = slipway_local::releases::steps(self.cloud.sdk(), &execution.arn)
-            .await
-            .expect("Step Functions answers");
-        let last = steps.iter().rfind(|step| step.entered && !step.is_map).map(|step| step.state.as_str());
         // For these the callback proves that their effect has begun.
-        !["AcquireLock", "DeployServices", "RollBack"].contains(&state) && last == Some(state)
+        !["AcquireLock", "DeployServices", "RollBack"].contains(&state) && self.is_in(push, state).await
     }
 
     /// What a person asks for by an event, and what `receive-push` answers to it.

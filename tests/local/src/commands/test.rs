@@ -178,10 +178,8 @@ async fn quietly(groups: &[Quiet], settings: &Settings, wanted: impl Fn(&str) ->
             Quiet::Lint => logged(settings, &log, "bash", &["tests/lint/run"]).await,
             Quiet::Opinions => opinions(settings, &log).await,
             Quiet::Build => logged(settings, &log, "cargo", &["test", "--workspace", "--no-run"]).await,
-            Quiet::Application => process::run(&mut pytest_command(settings, "tests/app"), &log).await,
-            Quiet::Corrections => {
-                process::run(&mut pytest_command(settings, "tests/local/ministack/tests"), &log).await
-            }
+            Quiet::Application => pytest(settings, "tests/app", &log).await,
+            Quiet::Corrections => pytest(settings, "tests/local/ministack/tests", &log).await,
         };
         if outcome.is_ok() {
             let _ = std::fs::remove_file(&log);
@@ -189,6 +187,12 @@ async fn quietly(groups: &[Quiet], settings: &Settings, wanted: impl Fn(&str) ->
         ended.push(Ended { name, took: started.elapsed(), outcome });
     }
     ended
+}
+
+/// The environment may not be made yet: the cloud makes it meanwhile.
+async fn pytest(settings: &Settings, folder: &str, log: &Path) -> anyhow::Result<()> {
+    Environment::prepare(settings).await?;
+    process::run(&mut pytest_command(settings, folder), log).await
 }
 
 async fn opinions(settings: &Settings, log: &Path) -> anyhow::Result<()> {
