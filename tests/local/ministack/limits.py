@@ -1,7 +1,8 @@
 """AWS's limits on the size of things. MiniStack takes whatever is written.
 
 From AWS's pages of quotas: IAM ("Quotas for IAM and AWS STS"; white space is not counted), EventBridge ("Event pattern size"), Lambda
-("Environment variables", in all), SNS ("Filter policies per topic", "per account"). The words are those that people report."""
+("Environment variables", in all), SNS ("Filter policies per topic", "per account"). The words are those that
+people report; which error EventBridge has for a pattern that is too long is not known here."""
 
 import functools
 import json
