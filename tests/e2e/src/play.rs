@@ -243,7 +243,7 @@ impl Stand {
         let began = Instant::now();
         let mut open: BTreeSet<String> = ids.iter().cloned().collect();
         let mut reconciles = 0;
-        let (mut last, mut since) = (self.cloud.wire().last().await?, Instant::now());
+        let mut silence = Silence::begin(&self.cloud).await?;
         while let Some(id) = open.first().cloned() {
             if reader.is_over(&id).await? {
                 open.remove(&id);
@@ -252,10 +252,7 @@ impl Stand {
             if began.elapsed() > PATIENCE {
                 bail!("{id} does not come to an end; the last that passed:\n{}", self.last_entries().await?);
             }
-            let now = self.cloud.wire().last().await?;
-            if now != last {
-                (last, since) = (now, Instant::now());
-            } else if since.elapsed() > stalled {
+            if silence.lasts(&self.cloud).await? > stalled {
                 if reconciles == RECONCILES_UNDER_FAULTS {
                     self.mend().await?;
                 }
@@ -266,7 +263,7 @@ impl Stand {
                 {
                     return Err(error);
                 }
-                since = Instant::now();
+                silence = Silence::begin(&self.cloud).await?;
                 if reconciles > RECONCILES_UNDER_FAULTS
                     && ids.last() != Some(&id)
                     && !reader.has_begun(&id).await?
@@ -283,18 +280,14 @@ impl Stand {
     /// Waits until the executions have ended under their faults, or nothing is tried any more.
     async fn wait_until_it_ended(&self, reader: &Reader, ids: &[String]) -> anyhow::Result<()> {
         let began = Instant::now();
-        let (mut last, mut since) = (self.cloud.wire().last().await?, Instant::now());
-        while began.elapsed() < UNDER_FAULTS && since.elapsed() < GIVEN_UP {
+        let mut silence = Silence::begin(&self.cloud).await?;
+        while began.elapsed() < UNDER_FAULTS && silence.lasts(&self.cloud).await? < GIVEN_UP {
             let mut running = ids.len();
             for id in ids {
                 running -= usize::from(reader.execution(id).await?.is_some_and(|one| !one.is_running()));
             }
             if running == 0 {
                 return Ok(());
-            }
-            let now = self.cloud.wire().last().await?;
-            if now != last {
-                (last, since) = (now, Instant::now());
             }
             tokio::time::sleep(LOOK).await;
         }
@@ -303,18 +296,14 @@ impl Stand {
 
     async fn wait_until_calm(&self) -> anyhow::Result<()> {
         let began = Instant::now();
-        let (mut last, mut since) = (self.cloud.wire().last().await?, Instant::now());
-        while since.elapsed() < CALM {
+        let mut silence = Silence::begin(&self.cloud).await?;
+        while silence.lasts(&self.cloud).await? < CALM {
             ensure!(
                 began.elapsed() < PATIENCE,
                 "the functions do not come to rest:\n{}",
                 self.last_entries().await?
             );
             tokio::time::sleep(LOOK).await;
-            let now = self.cloud.wire().last().await?;
-            if now != last {
-                (last, since) = (now, Instant::now());
-            }
         }
         Ok(())
     }
@@ -342,6 +331,26 @@ impl Stand {
         let last = self.cloud.wire().last().await?;
         let entries = self.cloud.wire().trace(last.saturating_sub(25)).await?;
         Ok(entries.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    }
+}
+
+/// How long nothing has passed the wire.
+struct Silence {
+    last: u64,
+    since: Instant,
+}
+
+impl Silence {
+    async fn begin(cloud: &Cloud) -> anyhow::Result<Self> {
+        Ok(Self { last: cloud.wire().last().await?, since: Instant::now() })
+    }
+
+    /// Looks again, and returns how long it has lasted.
+    async fn lasts(&mut self, cloud: &Cloud) -> anyhow::Result<Duration> {
+        if cloud.wire().last().await? != self.last {
+            *self = Self::begin(cloud).await?;
+        }
+        Ok(self.since.elapsed())
     }
 }
 
