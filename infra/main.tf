@@ -47,14 +47,8 @@ locals {
   # made.
   databases = { for place, service in local.services : place => "${service.application}/${service.stage}" if contains(keys(var.databases), "${service.application}/${service.stage}") }
 
-  # Written out as module.service names them: taken from the module they would make every function wait until the
-  # load balancers are there, which takes a minute.
-  task_role_arns = flatten([
-    for service in local.services : [
-      for role in ["execution", "task"] :
-      "arn:${data.aws_partition.current.partition}:iam::${data.aws_caller_identity.current.account_id}:role/${var.name}-${service.cluster}-${service.service}-${role}"
-    ]
-  ])
+  # The path of all roles that module.service makes: an ARN each would outgrow what a function's role has room for.
+  task_role_arns = ["arn:${data.aws_partition.current.partition}:iam::${data.aws_caller_identity.current.account_id}:role/${var.name}/*"]
 }
 
 module "network" {
@@ -81,6 +75,7 @@ module "registry" {
   for_each = local.applications
 
   name         = each.value.repository
+  deployer     = var.name
   force_delete = !var.deletion_protection
 }
 

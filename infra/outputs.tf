@@ -72,3 +72,8 @@ output "traffic_shifts" {
   description = "What the load balancers of services with traffic_shift are given once, by hand, by application/stage/service"
   value       = { for place, service in module.service : place => service.traffic_shift if service.traffic_shift != null }
 }
+
+output "quotas" {
+  description = "How much is needed of what AWS limits and raises for whoever asks, and AWS's default: quotas.tf"
+  value       = { for what, quota in local.quotas : what => "${quota.needed} of ${quota.default}" }
+}

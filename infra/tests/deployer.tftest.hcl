@@ -274,6 +274,36 @@ run "only_steps_resume_release_and_the_reconciler_see_task_tokens" {
   }
 }
 
+run "what_a_release_may_change_has_the_deployers_tag" {
+  command = plan
+
+  module {
+    source = "./modules/deployer"
+  }
+
+  assert {
+    condition = alltrue(flatten([
+      for function, statements in local.rights : [
+        for statement in statements : anytrue([
+          for condition in try(statement.conditions, []) :
+          condition.variable == "aws:ResourceTag/slipway:deployer" && join(", ", condition.values) == "slipway"
+        ]) if length(setintersection(statement.actions, ["ecr:BatchGetImage", "ecr:DescribeImages", "ecr:GetDownloadUrlForLayer", "ecs:UpdateService", "logs:GetLogEvents"])) > 0
+      ]
+    ]))
+    error_message = "A service, an image or a log that nobody let Slipway touch is none of its business."
+  }
+
+  assert {
+    condition = alltrue(flatten([
+      for function, statements in local.rights : [
+        for statement in statements : anytrue([for condition in try(statement.conditions, []) : condition.variable == "aws:ResourceTag/slipway:release"])
+        if length(setintersection(statement.actions, ["ecs:RunTask", "ecs:StopTask", "rds:DeleteDBClusterSnapshot", "rds:DeleteDBSnapshot"])) > 0
+      ]
+    ]))
+    error_message = "It runs and removes only what a release made."
+  }
+}
+
 run "the_page_writes_decisions_and_nothing_else" {
   command = plan
 

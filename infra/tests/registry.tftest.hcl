@@ -3,7 +3,8 @@
 mock_provider "aws" {}
 
 variables {
-  name = "web"
+  name     = "web"
+  deployer = "slipway"
 }
 
 run "tags_stay_and_tagged_images_are_never_removed" {
@@ -16,6 +17,11 @@ run "tags_stay_and_tagged_images_are_never_removed" {
   assert {
     condition     = aws_ecr_repository.this.image_tag_mutability == "IMMUTABLE" && one(aws_ecr_repository.this.image_scanning_configuration).scan_on_push
     error_message = "Tags cannot be moved, and each push is scanned."
+  }
+
+  assert {
+    condition     = aws_ecr_repository.this.tags["slipway:deployer"] == "slipway"
+    error_message = "The functions may read the images of repositories with their deployer's tag, and no others."
   }
 
   assert {

@@ -59,6 +59,27 @@ variables {
   }
 }
 
+run "more_than_aws_defaults_is_warned_about" {
+  command = plan
+
+  variables {
+    applications = {
+      for number in range(26) : "app-${number}" => {
+        repository = "app-${number}"
+        tags       = ["v*"]
+        stages     = [for stage in ["staging", "production"] : { name = stage, services = [{ service = "app-${number}", health = { path = "/health" } }] }]
+      }
+    }
+  }
+
+  expect_failures = [check.quotas]
+
+  assert {
+    condition     = output.quotas["load balancers of a region"] == "52 of 50" && output.quotas["roles of an account"] == "124 of 1000"
+    error_message = "How near each is, is an output."
+  }
+}
+
 run "every_stage_has_its_services" {
   command = plan
 

@@ -61,8 +61,13 @@ run "tasks_are_private_and_releases_own_what_they_change" {
 
   # The root writes these names out for the deployer's policies.
   assert {
-    condition     = aws_iam_role.execution.name == "slipway-production-web-execution" && aws_iam_role.task.name == "slipway-production-web-task"
-    error_message = "The roles are named as the root names them in task_role_arns."
+    condition     = aws_iam_role.execution.path == "/slipway/" && aws_iam_role.task.path == "/slipway/"
+    error_message = "The roles lie where the root's task_role_arns lets a release pass them on."
+  }
+
+  assert {
+    condition     = aws_ecs_service.this.tags["slipway:deployer"] == "slipway" && aws_cloudwatch_log_group.this.tags["slipway:deployer"] == "slipway"
+    error_message = "The functions may change services and read logs with their deployer's tag, and no others."
   }
 
   # Every rule but the load balancer's own door names a group or a prefix list.

@@ -40,7 +40,7 @@ def locals_of(file):
     return joined.replace("var.name", f'"{NAME}"').replace("var.task_role_arns", "local.task_role_arns_given")
 
 
-def fleet(applications, stages=2, services=1, rich=True, name=lambda i: f"app-{i:03}", databases=False, workers=0):
+def fleet(applications, stages=2, services=1, rich=True, name=lambda i: f"app-{i:03}", databases=False, workers=0, clusters=lambda app, stage: stage):
     """Applications as people write them. `rich`: with an approval, a bake, a snapshot and a migration where they usually are."""
     made = {}
     for i in range(applications):
@@ -48,7 +48,7 @@ def fleet(applications, stages=2, services=1, rich=True, name=lambda i: f"app-{i
         made[app] = {"repository": app, "tags": ["v*"], "stages": []}
         for s in range(stages):
             stage_name = ["staging", "production", "third", "fourth"][s] if stages <= 2 else ["testing", "staging", "production", "fourth"][s]
-            cluster = f"{stage_name}"
+            cluster = clusters(app, stage_name)
             names = [app if k == 0 else f"{app}-{k}" for k in range(services)]
             stage = {"name": stage_name, "cluster": cluster, "services": [
                 {"service": n, "steady": {"for": "30s", "command": ["check"]}} if services - k <= workers else {"service": n, "health": {"path": "/health"}}
@@ -63,7 +63,12 @@ def fleet(applications, stages=2, services=1, rich=True, name=lambda i: f"app-{i
     return made
 
 
-EXPRESSIONS = {"statements": "local.rights", "rules": "{for name, rule in local.rules : name => rule.pattern}"}
+EXPRESSIONS = {
+    "statements": "local.rights",
+    "rules": "{for name, rule in local.rules : name => rule.pattern}",
+    "environments": "{for name, function in local.functions : name => merge({ SLIPWAY_TABLE = local.state_machine_name, RUST_LOG = \"info\" }, lookup(local.environments, name, {}))}",
+    "configurations": "local.configurations",
+}
 
 
 def resolve(applications, only=None):
@@ -71,10 +76,8 @@ def resolve(applications, only=None):
     root = ["variable \"applications\" {\n  type = any\n}", f'module "applications" {{\n  source = "{INFRA}/modules/applications"\n  applications = var.applications\n}}']
     for file in ("main.tf", "events.tf", "functions.tf"):
         root.append(locals_of(deployer / file))
-    # The root names the roles itself (infra/main.tf, task_role_arns).
-    root.append('''locals {
-  task_role_arns_given = flatten([for place in local.places : [for role in ["execution", "task"] : "arn:aws:iam::%s:role/%s-${place.cluster}-${place.service}-${role}"]])
-}''' % (ACCOUNT, NAME))
+    # As the root names the path of the roles (infra/main.tf).
+    root.append(f'locals {{\n  task_role_arns_given = ["arn:aws:iam::{ACCOUNT}:role/{NAME}/*"]\n}}')
     wanted = {k: v for k, v in EXPRESSIONS.items() if only is None or k in only}
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", "/tmp")) as folder:
         folder = pathlib.Path(folder)
@@ -91,3 +94,24 @@ def resolve(applications, only=None):
         if answer.returncode or not answer.stdout.strip().startswith('"'):
             raise SystemExit(answer.stdout[:3000] + answer.stderr[:3000])
         return json.loads(json.loads(answer.stdout))
+
+
+def policy(name, statements):
+    """The policy that Terraform writes for a function, with the statements that modules/function adds itself."""
+    own = [
+        {"sid": "WriteLogs", "actions": ["logs:CreateLogStream", "logs:PutLogEvents"], "resources": [f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/lambda/{NAME}-{name}:*"]},
+        {"sid": "KeepDeadLetters", "actions": ["sqs:SendMessage"], "resources": [f"arn:aws:sqs:{REGION}:{ACCOUNT}:{NAME}-{name}-dead-letters"]},
+    ]
+
+    def one(values):
+        values = sorted(set(values))
+        return values[0] if len(values) == 1 else values
+
+    made = []
+    for statement in own + statements:
+        conditions = {}
+        for condition in statement.get("conditions") or []:
+            conditions.setdefault(condition["test"], {})[condition["variable"]] = one(condition["values"])
+        made.append({"Sid": statement["sid"], "Effect": "Allow", "Action": one(statement["actions"]), "Resource": one(statement["resources"]),
+                     **({"Condition": conditions} if conditions else {})})
+    return {"Version": "2012-10-17", "Statement": made}

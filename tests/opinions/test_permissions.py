@@ -7,7 +7,7 @@ WITHOUT_A_RESOURCE = {
     "cloudwatch:DescribeAlarms": "CloudWatch leaves composite alarms out where less than all is allowed",
     "cloudwatch:DescribeAlarmHistory": "as above",
     "ecs:RegisterTaskDefinition": "the reference names the family, its own minimal policies and every denial name none",
-    "ecs:ListTasks": "it is asked for the cluster, by a condition",
+    "ecs:ListTasks": "it would be the clusters by a condition, a list that grows with the applications",
     "rds:DescribeDBClusterSnapshots": "one is asked for like all", "rds:DescribeDBClusters": "as above",
     "rds:DescribeDBInstances": "as above", "rds:DescribeDBSnapshots": "as above",
     # In a policy of a resource or of trust `*` is the resource itself.

@@ -106,7 +106,8 @@ resource "aws_db_instance" "this" {
   enabled_cloudwatch_logs_exports = local.logs
   deletion_protection             = var.deletion_protection
 
-  tags = { Name = var.name }
+  # The second is what lets the deployer of this name take snapshots.
+  tags = { Name = var.name, "slipway:deployer" = var.prefix }
 
   depends_on = [aws_cloudwatch_log_group.this]
 }

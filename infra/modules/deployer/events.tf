@@ -115,6 +115,13 @@ resource "aws_cloudwatch_event_rule" "this" {
   name          = "${var.name}-${each.key}"
   description   = each.value.description
   event_pattern = jsonencode(each.value.pattern)
+
+  lifecycle {
+    precondition {
+      condition     = length(jsonencode(each.value.pattern)) <= 2048
+      error_message = "The pattern of the rule ${each.key} has ${length(jsonencode(each.value.pattern))} characters, and EventBridge takes 2,048."
+    }
+  }
 }
 
 resource "aws_cloudwatch_event_target" "this" {

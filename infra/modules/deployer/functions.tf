@@ -1,27 +1,32 @@
 # The functions: what each may do, and nothing else. functions/README.md says what wakes them.
 
 locals {
-  repository_arns = [for application in local.applications : "arn:${local.partition}:ecr:${local.region}:${local.account}:repository/${application.repository}"]
-  cluster_arns    = [for cluster in local.clusters : "arn:${local.partition}:ecs:${local.region}:${local.account}:cluster/${cluster}"]
-  task_arns       = [for cluster in local.clusters : "arn:${local.partition}:ecs:${local.region}:${local.account}:task/${cluster}/*"]
-  service_arns    = [for place in local.places : "arn:${local.partition}:ecs:${local.region}:${local.account}:service/${place.cluster}/${place.service}"]
-  family_arns     = [for place in local.places : "arn:${local.partition}:ecs:${local.region}:${local.account}:task-definition/${place.cluster}-${place.service}:*"]
+  # A role has room for 10,240 characters of policies, and no more can be asked for. So rights name tags, not a resource
+  # for each application: slipway:deployer is on what people let Slipway change, slipway:release on what a release made.
+  tagged_as_ours = [{ test = "StringEquals", variable = "aws:ResourceTag/slipway:deployer", values = [var.name] }]
+  made_by_us     = [{ test = "StringLike", variable = "aws:ResourceTag/slipway:release", values = ["*"] }]
 
-  # Where one-off tasks run: migrations, and the commands of services without a load balancer.
-  migrations = flatten([for application in local.applications : [for stage in application.stages : [for migration in [stage.migration] : { cluster = stage.cluster, service = migration.service } if migration != null]]])
-  checks     = flatten([for application in local.applications : [for stage in application.stages : [for service in stage.services : { cluster = stage.cluster, service = service.service } if try(service.steady.command, null) != null]]])
-  one_offs   = { run-migration = local.migrations, verify-services = local.checks }
+  ecs_prefix     = "arn:${local.partition}:ecs:${local.region}:${local.account}"
+  repositories   = ["arn:${local.partition}:ecr:${local.region}:${local.account}:repository/*"]
+  services       = ["${local.ecs_prefix}:service/*"]
+  tasks          = ["${local.ecs_prefix}:task/*"]
+  definitions    = ["${local.ecs_prefix}:task-definition/*:*"]
+  service_shifts = ["${local.ecs_prefix}:service-deployment/*"]
 
-  # The databases whose snapshots are taken, and what Slipway calls its snapshots.
-  snapshots  = flatten([for application in local.applications : [for stage in application.stages : [for snapshot in [stage.snapshot] : snapshot if snapshot != null]]])
-  rds_prefix = "arn:${local.partition}:rds:${local.region}:${local.account}"
-  # Of an instance and of a cluster, each with the actions that take it.
-  instance_arns         = distinct([for snapshot in local.snapshots : "${local.rds_prefix}:db:${snapshot.database}" if snapshot.database != null])
-  database_cluster_arns = distinct([for snapshot in local.snapshots : "${local.rds_prefix}:cluster:${snapshot.cluster}" if snapshot.database == null])
-  snapshot_arns         = length(local.instance_arns) == 0 ? [] : ["${local.rds_prefix}:snapshot:slipway-*"]
-  cluster_snapshot_arns = length(local.database_cluster_arns) == 0 ? [] : ["${local.rds_prefix}:cluster-snapshot:slipway-*"]
+  # Which functions run one-off tasks, if any stage has some: migrations, and the commands of services without a load
+  # balancer.
+  one_offs = {
+    run-migration   = anytrue(flatten([for application in local.applications : [for stage in application.stages : stage.migration != null]]))
+    verify-services = anytrue(flatten([for application in local.applications : [for stage in application.stages : [for service in stage.services : try(service.steady.command, null) != null]]]))
+  }
 
-  own_snapshots = [{ test = "StringLike", variable = "aws:ResourceTag/slipway:release", values = ["*"] }]
+  # Whether snapshots of instances and of clusters are taken, and what Slipway calls its snapshots.
+  snapshots             = flatten([for application in local.applications : [for stage in application.stages : [for snapshot in [stage.snapshot] : snapshot if snapshot != null]]])
+  rds_prefix            = "arn:${local.partition}:rds:${local.region}:${local.account}"
+  of_instances          = anytrue([for snapshot in local.snapshots : snapshot.database != null])
+  of_clusters           = anytrue([for snapshot in local.snapshots : snapshot.database == null])
+  snapshot_arns         = local.of_instances ? ["${local.rds_prefix}:snapshot:slipway-*"] : []
+  cluster_snapshot_arns = local.of_clusters ? ["${local.rds_prefix}:cluster-snapshot:slipway-*"] : []
 
   applications_arns = [
     "arn:${local.partition}:ssm:${local.region}:${local.account}:parameter${local.applications_path}",
@@ -30,13 +35,17 @@ locals {
 
   # Statements that more than one function has.
   read_applications = { sid = "ReadApplications", actions = ["ssm:GetParametersByPath"], resources = local.applications_arns }
-  describe_services = { sid = "DescribeServices", actions = ["ecs:DescribeServices"], resources = local.service_arns }
+  use_images        = { resources = local.repositories, conditions = local.tagged_as_ours }
   use_topic_key     = { sid = "UseTheTopicsKey", actions = ["kms:Decrypt", "kms:GenerateDataKey"], resources = [aws_kms_key.messages.arn] }
   notify            = { sid = "Notify", actions = ["sns:Publish"], resources = [aws_sns_topic.notifications.arn, aws_sns_topic.chats.arn] }
   put_notifications = { sid = "PutNotifications", actions = ["events:PutEvents"], resources = [local.default_bus_arn], conditions = local.as_notifications }
 
   # CloudWatch leaves composite alarms out of its answer where less than all is allowed.
   read_alarms = { sid = "ReadAlarms", actions = ["cloudwatch:DescribeAlarms", "cloudwatch:DescribeAlarmHistory"], resources = ["*"] }
+
+  # One that lacks the tag, or is not there, is described too: people read what to write before a stage changes.
+  describe_services = { sid = "DescribeServices", actions = ["ecs:DescribeServices"], resources = local.services }
+  update_services   = { sid = "UpdateServices", actions = ["ecs:UpdateService"], resources = local.services, conditions = local.tagged_as_ours }
 
   # ECS has no permission for one task definition's description: all or none.
   describe_task_definitions = { sid = "DescribeTaskDefinitions", actions = ["ecs:DescribeTaskDefinition"], resources = ["*"] }
@@ -48,19 +57,15 @@ locals {
     conditions = [{ test = "StringEquals", variable = "iam:PassedToService", values = ["ecs-tasks.amazonaws.com"] }]
   }
 
-  list_tasks = {
-    sid        = "ListTasks"
-    actions    = ["ecs:ListTasks"]
-    resources  = ["*"]
-    conditions = [{ test = "ArnEquals", variable = "ecs:cluster", values = local.cluster_arns }]
-  }
+  list_tasks     = { sid = "ListTasks", actions = ["ecs:ListTasks"], resources = ["*"] }
+  describe_tasks = { sid = "DescribeTasks", actions = ["ecs:DescribeTasks"], resources = local.tasks }
 
-  find_images    = { sid = "FindImages", actions = ["ecr:DescribeImages"], resources = local.repository_arns }
-  read_manifests = { sid = "ReadManifests", actions = ["ecr:BatchGetImage"], resources = local.repository_arns }
+  find_images    = merge(local.use_images, { sid = "FindImages", actions = ["ecr:DescribeImages"] })
+  read_manifests = merge(local.use_images, { sid = "ReadManifests", actions = ["ecr:BatchGetImage"] })
 
   # The configuration of an image, which has its labels, is one of its layers to ECR.
-  read_labels = { sid = "ReadLabels", actions = ["ecr:GetDownloadUrlForLayer"], resources = local.repository_arns }
-  read_scans  = { sid = "ReadScans", actions = ["ecr:DescribeImageScanFindings"], resources = local.repository_arns }
+  read_labels = merge(local.use_images, { sid = "ReadLabels", actions = ["ecr:GetDownloadUrlForLayer"] })
+  read_scans  = merge(local.use_images, { sid = "ReadScans", actions = ["ecr:DescribeImageScanFindings"] })
 
   # Where a registry has enhanced scanning, ECR asks Inspector for whoever asks it, and Inspector has no resources.
   read_findings = { sid = "ReadFindings", actions = ["inspector2:ListCoverage", "inspector2:ListFindings"], resources = ["*"] }
@@ -72,29 +77,27 @@ locals {
     resources = ["*"]
   }
 
-  # The deployments of services that shift traffic.
-  service_deployment_arns = [for place in local.places : "arn:${local.partition}:ecs:${local.region}:${local.account}:service-deployment/${place.cluster}/${place.service}/*"]
-  list_deployments        = { sid = "ListDeployments", actions = ["ecs:ListServiceDeployments"], resources = local.service_arns }
-  stop_deployments        = { sid = "StopDeployments", actions = ["ecs:StopServiceDeployment"], resources = concat(local.service_deployment_arns, local.service_arns) }
+  # The deployments of services that shift traffic. ECS asks for the deployment and for its service.
+  read_deployments = [
+    { sid = "ListDeployments", actions = ["ecs:DescribeServiceRevisions", "ecs:ListServiceDeployments"], resources = local.services, conditions = local.tagged_as_ours },
+    { sid = "ReadRevisions", actions = ["ecs:DescribeServiceRevisions"], resources = ["${local.ecs_prefix}:service-revision/*"], conditions = [] },
+  ]
+  stop_deployments = [
+    { sid = "StopDeployments", actions = ["ecs:StopServiceDeployment"], resources = local.service_shifts, conditions = [] },
+    { sid = "StopDeploymentsOfServices", actions = ["ecs:StopServiceDeployment"], resources = local.services, conditions = local.tagged_as_ours },
+  ]
 
-  # What a function may do that runs one-off tasks, for the services that have some.
+  # What a function may do that runs one-off tasks, where a stage has some: of revisions that a release registered.
   run_tasks = {
-    for function, places in local.one_offs : function => [
-      {
-        sid        = "RunTasks"
-        actions    = ["ecs:RunTask"]
-        resources  = distinct([for place in places : "arn:${local.partition}:ecs:${local.region}:${local.account}:task-definition/${place.cluster}-${place.service}:*"])
-        conditions = [{ test = "ArnEquals", variable = "ecs:cluster", values = local.cluster_arns }]
-      },
-      { sid = "StopTasks", actions = ["ecs:StopTask"], resources = distinct([for place in places : "arn:${local.partition}:ecs:${local.region}:${local.account}:task/${place.cluster}/*"]) },
-      {
-        sid        = "TagTasks"
-        actions    = ["ecs:TagResource"]
-        resources  = distinct([for place in places : "arn:${local.partition}:ecs:${local.region}:${local.account}:task/${place.cluster}/*"])
-        conditions = [{ test = "StringEquals", variable = "ecs:CreateAction", values = ["RunTask"] }]
-      },
-      { sid = "ReadTaskLogs", actions = ["logs:GetLogEvents"], resources = distinct([for place in places : "arn:${local.partition}:logs:${local.region}:${local.account}:log-group:/ecs/${place.cluster}/${place.service}:log-stream:*"]) },
-      merge(local.pass_task_roles, { resources = length(places) == 0 ? [] : local.pass_task_roles.resources }),
+    for function, any in local.one_offs : function => [
+      for statement in [
+        { sid = "RunTasks", actions = ["ecs:RunTask"], resources = local.definitions, conditions = local.made_by_us },
+        { sid = "StopTasks", actions = ["ecs:StopTask"], resources = local.tasks, conditions = local.made_by_us },
+        { sid = "TagTasks", actions = ["ecs:TagResource"], resources = local.tasks, conditions = [{ test = "StringEquals", variable = "ecs:CreateAction", values = ["RunTask"] }] },
+        # A stream has no tags: its group's count.
+        { sid = "ReadTaskLogs", actions = ["logs:GetLogEvents"], resources = ["arn:${local.partition}:logs:${local.region}:${local.account}:log-group:*:log-stream:*"], conditions = local.tagged_as_ours },
+        local.pass_task_roles,
+      ] : statement if any
     ]
   }
 
@@ -112,11 +115,9 @@ locals {
   tag_revisions = {
     sid        = "TagRevisions"
     actions    = ["ecs:TagResource"]
-    resources  = local.family_arns
+    resources  = local.definitions
     conditions = [{ test = "StringEquals", variable = "ecs:CreateAction", values = ["RegisterTaskDefinition"] }]
   }
-
-  describe_tasks = { sid = "DescribeTasks", actions = ["ecs:DescribeTasks"], resources = local.task_arns }
 
   # The table of functions, and those of the workflow: they park task tokens, and end their tasks by them.
   functions = yamldecode(file("${path.module}/functions.yaml"))
@@ -187,12 +188,15 @@ locals {
 
     snapshot-database = [
       local.describe_databases,
-      { sid = "TakeSnapshots", actions = ["rds:CreateDBSnapshot"], resources = concat(local.instance_arns, local.snapshot_arns) },
-      { sid = "TakeClusterSnapshots", actions = ["rds:CreateDBClusterSnapshot"], resources = concat(local.database_cluster_arns, local.cluster_snapshot_arns) },
+      # RDS asks for the database and for the snapshot.
+      { sid = "TakeSnapshotsOfInstances", actions = ["rds:CreateDBSnapshot"], resources = local.of_instances ? ["${local.rds_prefix}:db:*"] : [], conditions = local.tagged_as_ours },
+      { sid = "TakeSnapshots", actions = ["rds:CreateDBSnapshot"], resources = local.snapshot_arns },
+      { sid = "TakeSnapshotsOfClusters", actions = ["rds:CreateDBClusterSnapshot"], resources = local.of_clusters ? ["${local.rds_prefix}:cluster:*"] : [], conditions = local.tagged_as_ours },
+      { sid = "TakeClusterSnapshots", actions = ["rds:CreateDBClusterSnapshot"], resources = local.cluster_snapshot_arns },
       { sid = "TagSnapshots", actions = ["rds:AddTagsToResource"], resources = concat(local.snapshot_arns, local.cluster_snapshot_arns) },
-      # Its own: only those have the tag.
-      { sid = "RemoveOwnSnapshots", actions = ["rds:DeleteDBSnapshot"], resources = local.snapshot_arns, conditions = local.own_snapshots },
-      { sid = "RemoveOwnClusterSnapshots", actions = ["rds:DeleteDBClusterSnapshot"], resources = local.cluster_snapshot_arns, conditions = local.own_snapshots },
+      # Its own: only those have that tag.
+      { sid = "RemoveOwnSnapshots", actions = ["rds:DeleteDBSnapshot"], resources = local.snapshot_arns, conditions = local.made_by_us },
+      { sid = "RemoveOwnClusterSnapshots", actions = ["rds:DeleteDBClusterSnapshot"], resources = local.cluster_snapshot_arns, conditions = local.made_by_us },
     ]
 
     run-migration = concat(local.run_tasks["run-migration"], [
@@ -200,10 +204,10 @@ locals {
       local.read_labels, local.read_alarms, local.register_revisions, local.tag_revisions,
     ])
 
-    deploy-services = [
-      local.list_tasks, local.describe_tasks, local.list_deployments, local.describe_task_definitions, local.pass_task_roles, local.find_images, local.read_alarms, local.register_revisions, local.tag_revisions,
-      { sid = "UpdateServices", actions = ["ecs:DescribeServices", "ecs:UpdateService"], resources = local.service_arns },
-    ]
+    deploy-services = concat(local.read_deployments, [
+      local.list_tasks, local.describe_tasks, local.describe_task_definitions, local.pass_task_roles, local.find_images, local.read_alarms, local.register_revisions, local.tag_revisions,
+      local.describe_services, local.update_services,
+    ])
 
     verify-services = concat(local.run_tasks["verify-services"], [
       local.describe_services, local.describe_task_definitions, local.list_tasks, local.describe_tasks,
@@ -216,11 +220,10 @@ locals {
 
     bake-stage = [local.read_alarms]
 
-    roll-back = [
-      local.list_tasks, local.describe_tasks, local.describe_task_definitions, local.pass_task_roles, local.register_revisions, local.tag_revisions, local.list_deployments,
-      local.stop_deployments,
-      { sid = "UpdateServices", actions = ["ecs:DescribeServices", "ecs:UpdateService"], resources = local.service_arns },
-    ]
+    roll-back = concat(local.read_deployments, local.stop_deployments, [
+      local.list_tasks, local.describe_tasks, local.describe_task_definitions, local.pass_task_roles, local.register_revisions, local.tag_revisions,
+      local.describe_services, local.update_services,
+    ])
 
     finish-release = [local.notify, local.put_notifications, local.use_topic_key]
 

@@ -29,15 +29,6 @@ locals {
   applications      = module.applications.applications
   applications_path = "/${var.name}/applications"
 
-  places = flatten([
-    for application in local.applications : [
-      for stage in application.stages : [
-        for service in stage.services : { cluster = stage.cluster, service = service.service }
-      ]
-    ]
-  ])
-
-  clusters  = distinct(local.places[*].cluster)
   approvers = distinct(flatten([for application in local.applications : [for stage in application.stages : stage.approval == null ? [] : stage.approval.approvers]]))
 }
 

@@ -40,7 +40,7 @@ variable "definition_path" {
 }
 
 variable "task_role_arns" {
-  description = "The execution and task roles of all services, which a release passes on to ECS with the task definition"
+  description = "The execution and task roles of all services, which a release passes on to ECS with the task definition: ARNs, or a path of roles such as arn:aws:iam::123456789012:role/services/*"
   type        = list(string)
 }
 

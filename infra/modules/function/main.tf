@@ -68,6 +68,13 @@ resource "aws_iam_role_policy" "this" {
   name   = "function"
   role   = aws_iam_role.this.id
   policy = data.aws_iam_policy_document.this.json
+
+  lifecycle {
+    precondition {
+      condition     = length(data.aws_iam_policy_document.this.minified_json) <= 10240
+      error_message = "The policy of ${var.name} has ${length(data.aws_iam_policy_document.this.minified_json)} characters, and a role has room for 10,240: name fewer resources, or a path of them (task_role_arns)."
+    }
+  }
 }
 
 resource "aws_lambda_function" "this" {
@@ -104,4 +111,11 @@ resource "aws_lambda_function" "this" {
 
   # Lambda tries the dead-letter queue when it makes the function, so the role must have its rights by then.
   depends_on = [aws_iam_role_policy.this]
+
+  lifecycle {
+    precondition {
+      condition     = length(jsonencode(var.environment)) <= 4096
+      error_message = "The environment of ${var.name} has ${length(jsonencode(var.environment))} characters, and Lambda takes 4,096: write shorter names."
+    }
+  }
 }

@@ -4,6 +4,9 @@ resource "aws_ecr_repository" "this" {
   name         = var.name
   force_delete = var.force_delete
 
+  # What lets the deployer of this name read the images.
+  tags = { "slipway:deployer" = var.deployer }
+
   # A release deploys a digest; the tag beside it must go on meaning that digest.
   image_tag_mutability = "IMMUTABLE"
 

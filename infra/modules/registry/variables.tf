@@ -3,6 +3,11 @@ variable "name" {
   type        = string
 }
 
+variable "deployer" {
+  description = "The name of the deployer that reads the images"
+  type        = string
+}
+
 variable "force_delete" {
   description = "Whether destroying the repository removes the images in it; otherwise one with images stays"
   type        = bool

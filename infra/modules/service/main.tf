@@ -5,6 +5,9 @@ locals {
   # How ECS tells services apart, so also load balancers, target groups, families and roles.
   place = "${var.cluster}-${var.name}"
 
+  # What lets the deployer of this name change the service and read its log.
+  deployer = { "slipway:deployer" = var.prefix }
+
   # Volumes by name, such as tmp for /tmp and var-cache for /var/cache.
   volumes = { for path in var.writable_paths : replace(trimprefix(path, "/"), "/[^A-Za-z0-9]+/", "-") => path }
 
@@ -53,6 +56,7 @@ resource "aws_cloudwatch_log_group" "this" {
 
   name              = "/ecs/${var.cluster}/${var.name}"
   retention_in_days = var.log_retention_days
+  tags              = local.deployer
 }
 
 data "aws_iam_policy_document" "trust" {
@@ -98,6 +102,7 @@ data "aws_iam_policy_document" "execution" {
 
 resource "aws_iam_role" "execution" {
   name               = "${var.prefix}-${local.place}-execution"
+  path               = "/${var.prefix}/"
   description        = "What ECS may do to start a task of ${var.name} in ${var.cluster}"
   assume_role_policy = data.aws_iam_policy_document.trust.json
 }
@@ -111,6 +116,7 @@ resource "aws_iam_role_policy" "execution" {
 # The application itself may do nothing in AWS until it is given a policy.
 resource "aws_iam_role" "task" {
   name               = "${var.prefix}-${local.place}-task"
+  path               = "/${var.prefix}/"
   description        = "What a task of ${var.name} in ${var.cluster} may do"
   assume_role_policy = data.aws_iam_policy_document.trust.json
 }
@@ -445,6 +451,7 @@ resource "aws_ecs_service" "this" {
   desired_count                     = 0
   enable_execute_command            = false
   health_check_grace_period_seconds = length(local.balanced) == 0 ? null : var.health_check_grace_period_seconds
+  tags                              = local.deployer
 
   deployment_circuit_breaker {
     enable   = true

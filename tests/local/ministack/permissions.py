@@ -11,10 +11,13 @@ import json
 
 from ministack.core import iam_actions, iam_evaluator
 from ministack.core.responses import get_account_id, get_region
-from ministack.services import dynamodb, ecs, rds, sns
+from ministack.services import cloudwatch_logs as logs
+from ministack.services import dynamodb, ecr, ecs, rds, sns
 
 # What the request in hand must be allowed beside its first resource: (action, resource, condition keys).
 _more = contextvars.ContextVar("slipway_more_permissions", default=())
+# Whose key it is signed with.
+_caller = contextvars.ContextVar("slipway_caller", default="")
 # What was denied of it.
 _denied = contextvars.ContextVar("slipway_denied", default=None)
 
@@ -184,10 +187,6 @@ def condition_keys_are_known() -> None:
             return {**keys, "dynamodb:LeadingKeys": leading}
         if service == "events" and iam_action.endswith(":PutEvents"):
             return {**keys, **_of_entry((_parsed(body).get("Entries") or [{}])[0])}
-        if service == "rds" and iam_action.endswith(":DeleteDBSnapshot"):
-            name = params.get("DBSnapshotIdentifier") or ""
-            snapshot = rds._snapshots.get(name[0] if isinstance(name, list) else name) or {"TagList": []}
-            return {**keys, **{f"aws:ResourceTag/{tag['Key']}": tag["Value"] for tag in snapshot["TagList"]}}
         if service != "ecs":
             return keys
         request, region, account = _parsed(body), get_region(), get_account_id()
@@ -201,18 +200,44 @@ def condition_keys_are_known() -> None:
     iam_actions.request_tag_context = corrected
 
 
+def called_by_a_role() -> bool:
+    """Whether the call in hand is a function's: those of Terraform, tests and people are root's."""
+    return _caller.get().startswith("ASIA")
+
+
+def _tags_of(resource) -> dict:
+    """The keys of what a resource is tagged with, for the services whose permissions Slipway ties to tags. A resource that is
+    not there has none."""
+    kind = resource.split(":")[2] if resource.count(":") >= 5 else ""
+    if kind == "ecs":
+        tags = ecs._tags.get(resource) or []
+    elif kind == "ecr":
+        tags = (ecr._repositories.get(resource.split(":repository/")[-1]) or {}).get("tags") or []
+    elif kind == "rds":
+        tags = rds._tags.get(resource) or []
+    elif kind == "logs":
+        # A stream has its group's.
+        group = logs._log_groups.get(resource.split(":log-group:")[-1].split(":")[0]) or {}
+        tags = [{"key": key, "value": value} for key, value in (group.get("tags") or {}).items()]
+    else:
+        tags = []
+    return {f"aws:ResourceTag/{tag.get('key', tag.get('Key'))}".lower(): tag.get("value", tag.get("Value", "")) for tag in tags}
+
+
 def every_needed_permission_is_asked_for() -> None:
     enforce, answer = iam_evaluator.enforce, iam_actions.access_denied_response
 
     @functools.wraps(enforce)
     def corrected(access_key, iam_action, service, region, resource_arn="*", service_context=None):
-        denied = enforce(access_key, iam_action, service, region, resource_arn, service_context)
+        _caller.set(access_key)
+        context = service_context or {}
+        denied = enforce(access_key, iam_action, service, region, resource_arn, {**context, **_tags_of(resource_arn)})
         more, _ = _more.get(), _more.set(())
         for action, resource, keys in more:
             if denied:
                 break
             kind = action.split(":", 1)[0]
-            denied = enforce(access_key, action, kind, region, resource, {**(service_context or {}), **keys})
+            denied = enforce(access_key, action, kind, region, resource, {**context, **_tags_of(resource), **keys})
             if denied:
                 _denied.set((action, resource))
         return denied

@@ -79,6 +79,17 @@ impl Terraform {
         install::program(settings).await
     }
 
+    /// The configuration file with which Terraform gets its provider on this machine, when it needs one.
+    ///
+    /// # Errors
+    ///
+    /// When no provider can be had.
+    pub async fn configuration(settings: &Settings) -> anyhow::Result<Option<PathBuf>> {
+        // In a folder of its own: a cloud that starts meanwhile writes the same file.
+        let folder = StateFolder::new(&settings.state).terraform().join("opinions");
+        mirror::configuration(settings, &folder).await
+    }
+
     /// Copies what Terraform reads, and downloads the provider.
     ///
     /// # Errors

@@ -198,7 +198,11 @@ async fn pytest(settings: &Settings, folder: &str, log: &Path) -> anyhow::Result
 async fn opinions(settings: &Settings, log: &Path) -> anyhow::Result<()> {
     let mut command = Command::new("bash");
     command.arg("tests/opinions/run").current_dir(&settings.repository);
-    process::run(command.env("TERRAFORM", Terraform::find(settings).await?), log).await
+    command.env("TERRAFORM", Terraform::find(settings).await?);
+    if let Some(file) = Terraform::configuration(settings).await? {
+        command.env("TF_CLI_CONFIG_FILE", file);
+    }
+    process::run(&mut command, log).await
 }
 
 async fn logged(settings: &Settings, log: &Path, program: &str, arguments: &[&str]) -> anyhow::Result<()> {
