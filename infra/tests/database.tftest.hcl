@@ -11,6 +11,19 @@ variables {
   deletion_protection = true
 }
 
+run "what_needs_a_restart_is_written_as_rds_has_it" {
+  command = plan
+
+  module {
+    source = "./modules/database"
+  }
+
+  assert {
+    condition     = alltrue([for parameter in aws_db_parameter_group.this.parameter : parameter.apply_method == "pending-reboot" if parameter.name == "rds.force_ssl"])
+    error_message = "Otherwise every plan after the apply shows a difference."
+  }
+}
+
 run "it_is_private_encrypted_and_kept" {
   command = plan
 

@@ -59,7 +59,16 @@ pub async fn handle(
         lock.as_ref().and_then(|stored| stored.document.holder.as_ref()).map(|holder| holder.release.clone());
     let life = match &holder {
         Some(holder) if *holder != release.id => {
-            aws.executions().life(&config.state_machine_arn, holder.as_str()).await?.unwrap_or(Life::Ended)
+            match aws.executions().life(&config.state_machine_arn, holder.as_str()).await? {
+                Some(life) => life,
+                // DescribeExecution lags behind: an execution that it does not know yet runs.
+                None if lock.as_ref().is_some_and(|stored| stored.document.is_new(now())) => {
+                    let reason =
+                        format!("Step Functions does not show the release {holder} yet, which has the lock");
+                    return Ok(StepResult::LookAgain { reason });
+                }
+                None => Life::Ended,
+            }
         }
         _ => Life::Ended,
     };

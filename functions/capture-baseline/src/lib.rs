@@ -9,6 +9,7 @@ use slipway_aws::{Aws, Key, Table};
 use slipway_core::alarm;
 use slipway_core::application::{Stage, StageService};
 use slipway_core::approval::Verified;
+use slipway_core::definition::own;
 use slipway_core::deployment::ServiceView;
 use slipway_core::image::{Image, digest_of};
 use slipway_core::protocol::{End, StepResult};
@@ -175,6 +176,12 @@ impl Look<'_> {
         let Some(view) = views.iter().find(|view| view.arn.as_str().ends_with(&format!("/{name}"))) else {
             return Ok(Err(format!("ECS has no active service {name} in the cluster {}", stage.cluster())));
         };
+        if view.deployer.is_none() {
+            return Ok(Err(format!(
+                "{name} in the cluster {} has no tag slipway:deployer, so Slipway may not change it: tag the service with the deployer's name",
+                stage.cluster()
+            )));
+        }
         if let Some(lack) = stage.strategy.as_ref().and_then(|strategy| strategy.lacks(name, view)) {
             return Ok(Err(lack));
         }
@@ -193,8 +200,15 @@ impl Look<'_> {
                 view.task_definition
             )));
         };
-        let image = running.images.iter().find(|image| release.image.in_place_of(image).is_some());
-        let image = image.cloned().unwrap_or_default();
+        let first = view.task_definition.family() == families.template;
+        if !first && view.desired_count == 0 {
+            return Ok(Err(format!(
+                "{name} is scaled to 0 tasks, and a release would start it: give it tasks (aws ecs update-service --cluster {} --service {name} --desired-count 1), or take it out of the stage",
+                stage.cluster()
+            )));
+        }
+        let image = own(&running.document, &release.image, name, service.container.as_deref());
+        let image = image.map_or_else(|_| String::new(), |own| own.image.to_owned());
         let repositories = aws.repositories();
         let image_gone = async {
             match digest_of(&image) {
@@ -213,6 +227,7 @@ impl Look<'_> {
             task_definition: view.task_definition.clone(),
             image,
             desired_count: view.desired_count,
+            first,
             image_gone,
         }))
     }

@@ -18,7 +18,7 @@ use slipway_core::request::Abort;
 use slipway_core::rollback::{Change, ServiceBaseline};
 use slipway_core::step::{Deployed, DeployedService, StageInput};
 use slipway_core::timeline::{Step, TimelineEvent};
-use slipway_release::{Context, StepError, abort_of, audit, count, deployed, now};
+use slipway_release::{Asked, Context, StepError, abort_of, audit, count, deployed, now};
 use slipway_runtime::Config;
 
 /// One service, what it ran, and what it runs now.
@@ -76,10 +76,13 @@ async fn judge(context: &Context<'_>, deployment: Deployed) -> Result<StepResult
     if let Some(abort) = abort_of(table, &release.id).await? {
         return Ok(StepResult::roll_back(abort.in_words()));
     }
-    let begun = context.change().await?.map_or_else(now, |Change { at, .. }| at);
+    let change = context.change().await?;
+    let asked_at = change.as_ref().and_then(|change| change.asked_at);
+    let begun = change.map_or_else(now, |Change { at, .. }| at);
     let deadline = begun + SignedDuration::from_secs(i64::from(stage.deploy_timeout_seconds()));
-    let (result, words) = match deployed(aws, &deployment.services, false, deadline).await? {
+    let (result, words) = match deployed(aws, &deployment.services, false, asked_at, deadline).await? {
         Progress::Going => return Ok(deployment.wait(deadline)),
+        Progress::Lagging { reason } => return Ok(StepResult::LookAgain { reason: reason.to_owned() }),
         Progress::Done => (StepResult::Done(deployment), "ECS runs it, and nothing else".to_owned()),
         Progress::Failed { reason } => (StepResult::roll_back(reason.clone()), reason),
     };
@@ -241,7 +244,7 @@ async fn start_change(
     subjects: Vec<Subject<'_>>,
     revisions: Vec<TaskDefinitionArn>,
 ) -> Result<Vec<DeployedService>, StepError> {
-    context.begin_change().await?;
+    let asked = context.ask_for_change().await?;
     if let Some(approval) = approval {
         use_up(context, approval, &revisions).await?;
     }
@@ -250,7 +253,7 @@ async fn start_change(
     let words = format!("Changing to {}", names.join(", "));
     let timeline = context.timeline();
     let recorded = async { Ok(timeline.record(Step::Deploying, words).await?) };
-    let ((), services) = try_join!(recorded, change(context, subjects, revisions))?;
+    let ((), services) = try_join!(recorded, change(context, asked, subjects, revisions))?;
     Ok(services)
 }
 
@@ -273,6 +276,7 @@ async fn use_up(
 /// Has ECS run the revisions, where it was not asked to yet.
 async fn change(
     context: &Context<'_>,
+    asked: Asked,
     subjects: Vec<Subject<'_>>,
     revisions: Vec<TaskDefinitionArn>,
 ) -> Result<Vec<DeployedService>, StepError> {
@@ -285,17 +289,22 @@ async fn change(
     for (subject, task_definition) in subjects.into_iter().zip(revisions) {
         let was_updated = subject.was_updated();
         let Subject { configured, baseline, view, .. } = subject;
-        let first = baseline.ran_nothing().then(|| u32::from(configured.desired_count.unwrap_or(1)));
+        // Scaling may have lifted a service to its minimum before its first release.
+        let first = baseline
+            .ran_nothing()
+            .then(|| view.desired_count.max(u32::from(configured.desired_count.unwrap_or(1))));
         if !was_updated {
-            aws.ecs()
-                .update(
-                    stage.cluster(),
-                    &configured.service,
-                    &task_definition,
-                    first,
-                    stage.strategy.as_ref(),
-                )
-                .await?;
+            let strategy = stage.strategy.as_ref();
+            let ecs = aws.ecs();
+            let updated =
+                ecs.update(stage.cluster(), &configured.service, &task_definition, first, strategy).await;
+            if let Err(error) = updated {
+                // Nothing comes of a refusal, so a rollback need not wait for it to be shown.
+                if !error.may_be_tried_again() && services.is_empty() && asked == Asked::First {
+                    context.change_was_refused().await?;
+                }
+                return Err(error.into());
+            }
         }
         services.push(DeployedService {
             cluster: cluster.clone(),
@@ -303,6 +312,7 @@ async fn change(
             arn: view.arn,
             task_definition,
             desired_count: first.unwrap_or(view.desired_count),
+            container: configured.container.clone(),
             strategy: stage.strategy.clone(),
             health: configured.health.clone(),
             steady: configured.steady.clone(),

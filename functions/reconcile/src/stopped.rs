@@ -49,8 +49,8 @@ async fn look_at(
         let ours = table.get::<TaskDefinitionArn>(&Key::deployed(&release.id, &stage.name, name)).await?;
         let is_ours = ours.is_some_and(|ours| ours.document == view.task_definition);
         let running = aws.ecs().task_definition(view.task_definition.as_str()).await?;
-        let images =
-            running.map_or_else(|| view.task_definition.to_string(), |running| running.images.join(" and "));
+        let images = running
+            .map_or_else(|| view.task_definition.to_string(), |running| running.images().join(" and "));
         let whose = if is_ours { ", which this release deployed" } else { "" };
         runs.push(format!("{}/{name} runs {images}{whose}", stage.cluster()));
     }

@@ -183,6 +183,7 @@ mod tests {
             .expect("an ARN"),
             image: format!("host/web@sha256:{}", "b".repeat(64)),
             desired_count: 1,
+            first: false,
             image_gone: false,
         };
         let policy = ApprovalPolicy {

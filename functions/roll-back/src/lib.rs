@@ -3,21 +3,22 @@
 //! Only the release's own change is undone. Where ECS's circuit breaker was first, nothing is left to do; where there
 //! was an external change meanwhile, nothing is touched.
 
+use jiff::SignedDuration;
 use serde_json::Value;
-use slipway_aws::{Aws, Key};
+use slipway_aws::{Aws, Key, Registration};
 use slipway_core::application::Stage;
-use slipway_core::deployment::Progress;
+use slipway_core::deployment::{Progress, ServiceView};
 use slipway_core::lock::Fenced;
-use slipway_core::migration::not_crossed;
-use slipway_core::name::{ClusterName, TaskDefinitionArn};
+use slipway_core::migration::{Migration, not_crossed};
+use slipway_core::name::{ClusterName, ServiceName, TaskDefinitionArn};
 use slipway_core::protocol::{Attempt, End, StepResult};
 use slipway_core::release::Outcome;
-use slipway_core::rollback::{Restoration, ServiceBaseline, restoration};
+use slipway_core::rollback::{Known, Restoration, ServiceBaseline, restoration};
 use slipway_core::snapshot::Taken;
 use slipway_core::step::{Deployed, DeployedService, RollBackInput};
 use slipway_core::strategy::Strategy;
 use slipway_core::timeline::Step;
-use slipway_release::{Context, NOT_ALONE, StepError, deadline, deployed, deployer_after};
+use slipway_release::{Context, NOT_ALONE, StepError, deadline, deployed, deployer_after, now};
 use slipway_runtime::Config;
 
 /// Restores the baseline of the stage's services, or looks how far ECS is.
@@ -53,7 +54,15 @@ pub async fn handle(
             .await?
             .map(|stored| stored.document);
         if let Some(reason) = not_crossed(&migration, snapshot.as_ref()) {
+            // People look after it anyway, so a task that cannot be stopped keeps nobody from being told.
+            if let Err(error) = stop_migration(&context, &migration).await {
+                tracing::warn!(release.id = %input.release.id, stage = %input.stage.name, "its migration may still run: {error}");
+            }
             return Ok(StepResult::stuck(reason));
+        }
+        if restoration.is_none() && !stop_migration(&context, &migration).await? {
+            let reason = "the migration is being stopped".to_owned();
+            return Ok(StepResult::LookAgain { reason });
         }
     }
     let restoration = match restoration {
@@ -63,10 +72,23 @@ pub async fn handle(
                 table.put_new(&key, &restoration).await?;
                 restoration
             }
-            Err(end) => return Ok(StepResult::End(end)),
+            Err(not_yet) => return Ok(not_yet),
         },
     };
     judge(&context, restoration).await
+}
+
+/// Stops the migration of the stage, and says whether it has stopped: nothing is restored beside one that runs.
+async fn stop_migration(context: &Context<'_>, migration: &Migration) -> Result<bool, StepError> {
+    let Context { aws, stage, .. } = context;
+    let (Some(task), None) = (&migration.task, &migration.end) else { return Ok(true) };
+    let ecs = aws.ecs();
+    let found = ecs.one_off(stage.cluster(), task, Some(&migration.container)).await?;
+    if found.is_none_or(|found| found.stopped) {
+        return Ok(true);
+    }
+    ecs.stop(stage.cluster(), task, "Slipway: the stage is rolled back").await?;
+    Ok(false)
 }
 
 /// Looks how far ECS is.
@@ -75,8 +97,11 @@ async fn judge(context: &Context<'_>, restoration: Deployed) -> Result<StepResul
     let deadline =
         deadline(table, &Key::gate(&release.id, &stage.name, "ROLLBACK"), stage.deploy_timeout_seconds())
             .await?;
-    let (result, words) = match deployed(aws, &restoration.services, true, deadline).await? {
+    // It is looked at first just after ECS was asked for it.
+    let asked_at = deadline - SignedDuration::from_secs(i64::from(stage.deploy_timeout_seconds()));
+    let (result, words) = match deployed(aws, &restoration.services, true, Some(asked_at), deadline).await? {
         Progress::Going => return Ok(restoration.wait(deadline)),
+        Progress::Lagging { reason } => return Ok(StepResult::LookAgain { reason: reason.to_owned() }),
         Progress::Done => (StepResult::Done(restoration), "ECS runs it, and nothing else".to_owned()),
         Progress::Failed { reason } => (StepResult::stuck(reason.clone()), reason),
     };
@@ -85,15 +110,21 @@ async fn judge(context: &Context<'_>, restoration: Deployed) -> Result<StepResul
 }
 
 /// Has ECS run the baseline, where the release changed it.
-async fn restore_baseline(context: &Context<'_>) -> Result<Result<Deployed, End>, StepError> {
+async fn restore_baseline(
+    context: &Context<'_>,
+) -> Result<Result<Deployed, StepResult<Deployed>>, StepError> {
     let Context { table, release, stage, .. } = context;
-    let stuck = |reason: String| Ok(Err(End::changed(Outcome::Stuck, reason)));
+    let stuck = |reason: String| Ok(Err(StepResult::stuck(reason)));
     if let Err(lost) = context.begin_writing().await? {
         return stuck(lost.to_string());
     }
     let restored = restore(context).await;
     context.stop_writing().await?;
-    let Restored { services, problems, superseded, touched } = restored?;
+    let Restored { services, problems, superseded, touched, unshown } = restored?;
+    if let Some(name) = unshown {
+        let reason = format!("ECS was asked to deploy {name} just now, and does not show it yet");
+        return Ok(Err(StepResult::LookAgain { reason }));
+    }
     if touched && !services.is_empty() {
         let words = services.iter().map(|service| {
             format!(
@@ -113,10 +144,10 @@ async fn restore_baseline(context: &Context<'_>) -> Result<Result<Deployed, End>
         && table.get::<Deployed>(&Key::deployment(&release.id, &stage.name)).await?.is_none()
         && context.migration().await?.is_none()
     {
-        return Ok(Err(End::unchanged(Outcome::Failed, format!("no service of {} was changed", stage.name))));
+        return Ok(Err(StepResult::failed(format!("no service of {} was changed", stage.name))));
     }
     match superseded {
-        Some(reason) => Ok(Err(End::changed(Outcome::Superseded, reason))),
+        Some(reason) => Ok(Err(StepResult::End(End::changed(Outcome::Superseded, reason)))),
         None => Ok(Ok(Deployed { services })),
     }
 }
@@ -130,6 +161,8 @@ struct Restored {
     superseded: Option<String>,
     /// Whether the release had reached any of them.
     touched: bool,
+    /// The service of which ECS does not show yet what it was asked for.
+    unshown: Option<ServiceName>,
 }
 
 async fn restore(context: &Context<'_>) -> Result<Restored, StepError> {
@@ -146,7 +179,9 @@ async fn restore(context: &Context<'_>) -> Result<Restored, StepError> {
         problems: Vec::new(),
         superseded: None,
         touched: false,
+        unshown: None,
     };
+    let asked_at = context.change().await?.and_then(|change| change.asked_at);
     for before in &baseline.services {
         let name = &before.service;
         let Some(view) = views.iter().find(|view| view.arn == before.arn) else {
@@ -157,13 +192,18 @@ async fn restore(context: &Context<'_>) -> Result<Restored, StepError> {
             table.get(&Key::deployed(&release.id, &stage.name, name)).await?.map(|stored| stored.document);
         let copy: Option<TaskDefinitionArn> =
             table.get(&Key::restored(&release.id, &stage.name, name)).await?.map(|stored| stored.document);
-        let restoration = restoration(before, ours.as_ref(), copy.as_ref(), view);
+        let known = Known { registered: ours.as_ref(), copy: copy.as_ref(), asked_at };
+        let restoration = restoration(before, known, view, now());
         restored.touched |= restoration != Restoration::AlreadyBack
             || view.deployments.iter().any(|deployment| Some(&deployment.task_definition) == ours.as_ref());
         let target = match restoration {
             Restoration::AlreadyBack => {
                 tracing::info!(release.id = %release.id, %stage.name, ecs.service = %name, "{name} of {} runs its baseline already", stage.name);
                 view.task_definition.clone()
+            }
+            Restoration::NotShownYet => {
+                restored.unshown = Some(name.clone());
+                continue;
             }
             Restoration::Restore => match runnable(context, before, copy).await? {
                 Ok(target) => {
@@ -175,7 +215,7 @@ async fn restore(context: &Context<'_>) -> Result<Restored, StepError> {
                             &Deployed { services: Vec::new() },
                         )
                         .await?;
-                    restore_service(aws, stage, before, &target).await?;
+                    restore_service(aws, stage, before, view, &target).await?;
                     target
                 }
                 Err(problem) => {
@@ -200,6 +240,7 @@ async fn restore(context: &Context<'_>) -> Result<Restored, StepError> {
             arn: before.arn.clone(),
             task_definition: target,
             desired_count: if before.ran_nothing() { 0 } else { view.desired_count },
+            container: configured.container.clone(),
             strategy: stage.strategy.clone(),
             health: configured.health.clone(),
             steady: configured.steady.clone(),
@@ -214,10 +255,11 @@ async fn restore_service(
     aws: &Aws,
     stage: &Stage,
     before: &ServiceBaseline,
+    view: &ServiceView,
     target: &TaskDefinitionArn,
 ) -> Result<(), StepError> {
     let shifts = stage.strategy.as_ref().is_some_and(Strategy::shifts_traffic);
-    if shifts
+    if (shifts || view.traffic.shifts())
         && target == &before.task_definition
         && let Some(deployment) = aws.ecs().newest_deployment(stage.cluster(), &before.service).await?
         && deployment.is_in_flight()
@@ -256,7 +298,17 @@ async fn runnable(
         )));
     };
     let family = stage.families(name).release;
-    let copy = aws.ecs().register(&document.document, &family, &release.id, *generation, |_| None).await?;
+    // ECS describes a revision that was deregistered, with its tags.
+    let tags = aws.ecs().task_definition(before.task_definition.as_str()).await?;
+    let tags = tags.map(|found| found.tags).unwrap_or_default();
+    let registration = Registration {
+        document: &document.document,
+        tags: &tags,
+        family: &family,
+        release: &release.id,
+        generation: *generation,
+    };
+    let copy = aws.ecs().register(&registration, |_| None).await?;
     table.put(&Key::restored(&release.id, &stage.name, name), &copy).await?;
     tracing::warn!(release.id = %release.id, %stage.name, ecs.service = %name, ecs.task_definition = %copy, "{} cannot be run any more: it was registered again as {copy}", before.task_definition);
     Ok(Ok(copy))

@@ -6,6 +6,7 @@
 
 use sha2::{Digest as _, Sha256};
 use slipway_aws::{Aws, Key, OneOff, Update};
+use slipway_core::definition::own;
 use slipway_core::deployment::external_change;
 use slipway_core::migration::{Kind, LABEL, Migration, MigrationPolicy, TaskEnd, not_crossed};
 use slipway_core::name::TaskDefinitionArn;
@@ -103,15 +104,36 @@ impl Run<'_> {
             Ok(revision) => revision,
             Err(reason) => return Ok(stop(reason)),
         };
+        let container = match self.container(&task_definition).await? {
+            Ok(container) => container,
+            Err(reason) => return Ok(stop(reason)),
+        };
         if let Err(lost) = context.begin_writing().await? {
             return Ok(stop(lost.to_string()));
         }
-        let run = self
-            .begin_migration(Migration { kind, task_definition, began_at: now(), task: None, end: None })
-            .await;
+        let migration =
+            Migration { kind, task_definition, container, began_at: now(), task: None, end: None };
+        let run = self.begin_migration(migration).await;
         context.stop_writing().await?;
         // Its task is looked at once the token is parked.
         self.wait(&run?).await
+    }
+
+    /// The container that runs it: as configured, else the application's own. An `Err` says why there is none.
+    async fn container(
+        &self,
+        task_definition: &TaskDefinitionArn,
+    ) -> Result<Result<String, String>, StepError> {
+        let Context { aws, release, stage, .. } = self.context;
+        let service = &self.policy.service;
+        let configured = stage.services.iter().find(|one| one.service == *service);
+        let named = self.policy.container.as_deref();
+        let named = named.or_else(|| configured.and_then(|one| one.container.as_deref()));
+        let Some(definition) = aws.ecs().task_definition(task_definition.as_str()).await? else {
+            return Ok(Err(format!("ECS has no task definition {task_definition} any more")));
+        };
+        let own = own(&definition.document, &release.image, service, named);
+        Ok(own.map(|own| own.container.to_owned()))
     }
 
     /// Before the task is asked for: a rollback must know of it, whatever becomes of the answer.
@@ -134,8 +156,7 @@ impl Run<'_> {
     async fn task_of(&self, mut migration: Migration) -> Result<Migration, StepError> {
         let Self { context: Context { aws, release, stage, .. }, policy } = self;
         if migration.task.is_none() {
-            migration.task =
-                Some(aws.ecs().run_once(&self.one_off(&migration.task_definition, &self.name())).await?);
+            migration.task = Some(aws.ecs().run_once(&self.one_off(&migration, &self.name())).await?);
             tracing::info!(release.id = %release.id, %stage.name, ecs.service = %policy.service, "the migration of {} runs", release.image);
             self.keep(&migration).await?;
         }
@@ -148,12 +169,12 @@ impl Run<'_> {
         format!("slipway-migration-{}", &hash[..32])
     }
 
-    fn one_off<'a>(&'a self, task_definition: &'a TaskDefinitionArn, name: &'a str) -> OneOff<'a> {
+    fn one_off<'a>(&'a self, migration: &'a Migration, name: &'a str) -> OneOff<'a> {
         OneOff {
             cluster: self.context.stage.cluster(),
             service: &self.policy.service,
-            task_definition,
-            container: self.policy.container(),
+            task_definition: &migration.task_definition,
+            container: &migration.container,
             command: &self.policy.command,
             name,
             release: &self.context.release.id,
@@ -187,7 +208,7 @@ impl Run<'_> {
         let Some(task) = migration.task.clone() else { return self.verdict(&migration, &unknown()).await };
         let waiting = self.wait(&migration).await?;
         let late = matches!(&waiting, StepResult::Wait { deadline, .. } if now() >= *deadline);
-        let found = aws.ecs().one_off(stage.cluster(), &task, Some(policy.container())).await?;
+        let found = aws.ecs().one_off(stage.cluster(), &task, Some(&migration.container)).await?;
         let end = match found {
             // ECS may not know a task yet that it has just begun.
             found if !late && found.as_ref().is_none_or(|found| !found.stopped) => return Ok(waiting),
@@ -197,13 +218,13 @@ impl Run<'_> {
                 TaskEnd {
                     exit_code: None,
                     reason,
-                    log: log_tail(aws, &migration.task_definition, policy.container(), &task).await,
+                    log: log_tail(aws, &migration.task_definition, &migration.container, &task).await,
                 }
             }
             Some(found) => TaskEnd {
                 exit_code: found.exit_code,
                 reason: found.reason,
-                log: log_tail(aws, &migration.task_definition, policy.container(), &task).await,
+                log: log_tail(aws, &migration.task_definition, &migration.container, &task).await,
             },
             None => unknown(),
         };

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use slipway_aws::{Aws, Key, OneOff, Table};
+use slipway_core::definition::own;
 use slipway_core::migration::TaskEnd;
 use slipway_core::protocol::WakeKey;
 use slipway_core::step::{CHECK_SECONDS, DeployedService, VerifyServicesInput};
@@ -22,20 +23,34 @@ pub(crate) async fn run(
     let VerifyServicesInput { release, stage, .. } = input;
     let (cluster, name) = (service.cluster.as_str(), &service.service);
     let hash = hex::encode(Sha256::digest(format!("{}/{stage}/{name}", release.id).as_bytes()));
+    let Some(definition) = aws.ecs().task_definition(service.task_definition.as_str()).await? else {
+        verification.result = Health::Unhealthy;
+        verification.reason = format!("ECS has no task definition {} any more", service.task_definition);
+        return Ok(Seen::Final(verification));
+    };
+    let own = own(&definition.document, &release.image, name, service.container.as_deref());
+    let container = own.map_or(name.as_str(), |own| own.container);
     let one_off = OneOff {
         cluster,
         service: name,
         task_definition: &service.task_definition,
-        container: name.as_str(),
+        container,
         command,
         name: &format!("slipway-check-{}", &hash[..32]),
         release: &release.id,
     };
-    let task = aws.ecs().run_once(&one_off).await?;
+    let kept = Key::gate(&release.id, stage, &format!("CHECK_TASK#{name}"));
+    let task = if let Some(stored) = table.get::<String>(&kept).await? {
+        stored.document
+    } else {
+        let task = aws.ecs().run_once(&one_off).await?;
+        table.put(&kept, &task).await?;
+        task
+    };
     let until: Timestamp =
         deadline(table, &Key::gate(&release.id, stage, &format!("CHECK#{name}")), CHECK_SECONDS).await?;
     let late = now() >= until;
-    let found = aws.ecs().one_off(cluster, &task, Some(name.as_str())).await?;
+    let found = aws.ecs().one_off(cluster, &task, Some(container)).await?;
     let end = match found {
         // ECS may not know a task yet that it has just begun.
         found if !late && found.as_ref().is_none_or(|found| !found.stopped) => {
@@ -50,7 +65,7 @@ pub(crate) async fn run(
             }
         }
         Some(found) => {
-            let log = log_tail(aws, &service.task_definition, name.as_str(), &task).await;
+            let log = log_tail(aws, &service.task_definition, container, &task).await;
             TaskEnd { exit_code: found.exit_code, reason: found.reason, log }
         }
         None => TaskEnd {
@@ -60,9 +75,10 @@ pub(crate) async fn run(
         },
     };
     verification.command = Some(end.in_words());
-    if !end.is_good() {
-        verification.result = Health::Unhealthy;
-        verification.reason = format!("the command of {name} says that it is not well: {}", end.in_words());
+    if end.is_good() {
+        return Ok(Seen::Judged(verification));
     }
-    Ok(Seen::Judged(verification))
+    verification.result = Health::Unhealthy;
+    verification.reason = format!("the command of {name} says that it is not well: {}", end.in_words());
+    Ok(Seen::Final(verification))
 }

@@ -10,15 +10,13 @@ mod probe;
 use std::time::Duration;
 
 use futures::future::try_join_all;
-use jiff::{SignedDuration, Timestamp};
-use slipway_aws::{Aws, Key};
+use jiff::Timestamp;
+use slipway_aws::{Aws, Key, Table};
 use slipway_core::application::{HealthCheck, SteadyCheck};
 use slipway_core::approval::Verified;
 use slipway_core::deployment::ServiceView;
 use slipway_core::protocol::{StepResult, WakeKey};
-use slipway_core::step::{
-    DeployedService, Proof, STEADY_SLACK_SECONDS, VerifiedServices, VerifyServicesInput,
-};
+use slipway_core::step::{BAD_LOOKS, DeployedService, Proof, VerifiedServices, VerifyServicesInput};
 use slipway_core::timeline::Step;
 use slipway_core::verification::{Expected, Health, Look, PROBES, Probe, Target, Verification, judge};
 use slipway_release::{StepError, Timeline, abort_of, deadline, now};
@@ -31,8 +29,10 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What looking at one service came to.
 enum Seen {
-    /// It serves, or it does not.
+    /// It serves, or it does not: then it may be well at the next look.
     Judged(Verification),
+    /// It does not serve, and no other look changes that.
+    Final(Verification),
     /// Its command runs.
     Waits {
         /// What ends that.
@@ -66,9 +66,14 @@ pub async fn handle(
     let seen =
         try_join_all(services.iter().map(|service| look(aws, config, prober, &input, service))).await?;
     let (mut judged, mut on, mut until, mut young) = (Vec::new(), Vec::new(), None, None);
+    let mut is_final = false;
     for seen in seen {
         match seen {
             Seen::Judged(verification) => judged.push(verification),
+            Seen::Final(verification) => {
+                is_final = true;
+                judged.push(verification);
+            }
             Seen::Waits { on: key, until: its } => {
                 on.push(key);
                 until = Some(until.map_or(its, |until: Timestamp| until.min(its)));
@@ -76,13 +81,17 @@ pub async fn handle(
             Seen::TooYoung(reason) => young = Some(reason),
         }
     }
+    let bad: Vec<_> =
+        judged.iter().filter(|one| one.result == Health::Unhealthy).map(|one| one.reason.as_str()).collect();
+    let reason = bad.join("; ");
+    if !bad.is_empty() && !is_final && is_looked_at_again(&table, &input).await? {
+        tracing::warn!(release.id = %release.id, %stage, reason, "{stage} is looked at again: {reason}");
+        return Ok(StepResult::LookAgain { reason });
+    }
     for verification in &judged {
         record(aws, config, &input, verification).await?;
     }
-    let bad: Vec<_> =
-        judged.iter().filter(|one| one.result == Health::Unhealthy).map(|one| one.reason.as_str()).collect();
     if !bad.is_empty() {
-        let reason = bad.join("; ");
         return Ok(match proof {
             Proof::Release => StepResult::roll_back(reason),
             Proof::Baseline => StepResult::stuck(format!("{stage} does not serve again: {reason}")),
@@ -95,6 +104,17 @@ pub async fn handle(
         Some(deadline) => StepResult::Wait { on, deadline },
         None => StepResult::Done(VerifiedServices { services: judged }),
     })
+}
+
+/// Whether what does not serve is looked at again: one bad answer, a target that flaps or a task that ECS replaces prove
+/// nothing. It is so a few times, which are counted.
+async fn is_looked_at_again(table: &Table, input: &VerifyServicesInput) -> Result<bool, StepError> {
+    let VerifyServicesInput { release, stage, proof, .. } = input;
+    let word = if *proof == Proof::Release { "BAD_LOOKS" } else { "BAD_LOOKS#AGAIN" };
+    let key = Key::gate(&release.id, stage, word);
+    let bad = table.get::<u32>(&key).await?.map_or(0, |stored| stored.document) + 1;
+    table.put(&key, &bad).await?;
+    Ok(bad < BAD_LOOKS)
 }
 
 /// Looks at one service once.
@@ -113,14 +133,17 @@ async fn look(
     };
     let tasks = aws.ecs().running_tasks(cluster, name.as_str()).await?;
     let mut targets: Vec<Target> = Vec::new();
-    // Where ECS shifts traffic, the tasks are in the one group or in the other.
-    let alternates =
-        view.traffic.balancers.iter().filter_map(|balancer| balancer.alternate_target_group.as_ref());
-    for group in view.target_groups.iter().chain(alternates) {
-        targets.extend(aws.load_balancers().targets(group).await?);
+    for balancer in &view.traffic.balancers {
+        for group in [&balancer.target_group, &balancer.alternate_target_group].into_iter().flatten() {
+            targets.extend(aws.load_balancers().targets(group).await?);
+        }
     }
-    // Scaling may have changed the count since the deployment; that someone scaled to nothing proves nothing.
-    let desired_count = if service.desired_count == 0 { 0 } else { view.desired_count.max(1) };
+    // Scaling may have changed the count since the deployment: what it adds need not be there yet. That someone scaled to
+    // nothing proves nothing.
+    let desired_count = match service.desired_count {
+        0 => 0,
+        deployed => deployed.min(view.desired_count).max(1),
+    };
     let expected = Expected {
         service: name,
         task_definition: &service.task_definition,
@@ -138,19 +161,19 @@ async fn look(
         // That it runs again is seen at once: it has proved itself before.
         let steady = service.steady.as_ref().filter(|_| *proof == Proof::Release);
         let seconds = steady.map_or(0, |steady: &SteadyCheck| steady.duration.seconds());
-        let verification = judge(&expected, &view, &tasks, &targets, Look::Steady { seconds, now: now() });
+        let word = if *proof == Proof::Release { "STEADY" } else { "STEADY_AGAIN" };
+        let first = Key::gate(&release.id, stage, &format!("{word}#{name}"));
+        let since = deadline(&aws.table(&config.table), &first, 0).await?;
+        let ended = ended_since(aws, service, since).await?;
+        let steady = |seconds| Look::Steady { seconds, since, ended: ended.as_deref(), now: now() };
+        let verification = judge(&expected, &view, &tasks, &targets, steady(seconds));
+        if ended.is_some() && verification.result == Health::Unhealthy {
+            return Ok(Seen::Final(verification));
+        }
         if verification.result == Health::Unhealthy
-            && judge(&expected, &view, &tasks, &targets, Look::Steady { seconds: 0, now: now() }).result
-                == Health::Healthy
+            && judge(&expected, &view, &tasks, &targets, steady(0)).result == Health::Healthy
         {
-            // Only time is missing. From the first look on it may take as long as it should run on, and a while.
-            let first = Key::gate(&release.id, stage, &format!("STEADY#{name}"));
-            if now()
-                < deadline(&aws.table(&config.table), &first, seconds).await?
-                    + SignedDuration::from_secs(i64::from(STEADY_SLACK_SECONDS))
-            {
-                return Ok(Seen::TooYoung(verification.reason));
-            }
+            return Ok(Seen::TooYoung(verification.reason));
         }
         verification
     };
@@ -161,6 +184,19 @@ async fn look(
         }
         _ => Ok(Seen::Judged(verification)),
     }
+}
+
+/// Why a task of what was deployed ended by itself since then, if one did.
+async fn ended_since(
+    aws: &Aws,
+    service: &DeployedService,
+    since: Timestamp,
+) -> Result<Option<String>, StepError> {
+    let stopped = aws
+        .ecs()
+        .stopped_tasks(service.cluster.as_str(), service.service.as_str(), &service.task_definition)
+        .await?;
+    Ok(stopped.ended.filter(|(at, _)| *at >= since).map(|(_, why)| why))
 }
 
 /// Keeps how a service was seen.
@@ -196,7 +232,8 @@ async fn probes(
     health: &HealthCheck,
     view: &ServiceView,
 ) -> Result<Vec<Probe>, StepError> {
-    let base = match (&health.url, view.target_groups.first()) {
+    let group = view.traffic.balancers.iter().find_map(|balancer| balancer.target_group.as_ref());
+    let base = match (&health.url, group) {
         (Some(url), _) => Some(url.trim_end_matches('/').to_owned()),
         (None, Some(group)) => aws.load_balancers().listener(group).await?.map(|listener| listener.url()),
         (None, None) => None,

@@ -5,7 +5,7 @@ locals {
   fields = {
     application = { required = ["repository", "tags", "stages"], optional = [] }
     stage       = { required = ["name", "services"], optional = ["cluster", "deploy_timeout", "strategy", "image_check", "approval", "snapshot", "migration", "bake"] }
-    service     = { required = ["service"], optional = ["desired_count", "health", "steady"] }
+    service     = { required = ["service"], optional = ["desired_count", "container", "health", "steady"] }
     strategy    = { required = ["type"], optional = ["percent", "step_bake", "bake"] }
     health      = { required = ["path"], optional = ["url"] }
     steady      = { required = ["for"], optional = ["command"] }
@@ -156,6 +156,7 @@ locals {
   ecs_names = concat(
     [for object in local.stage_objects : { path = "${object.path}.cluster", value = try(object.value.cluster, null) }],
     [for object in local.service_objects : { path = "${object.path}.service", value = try(object.value.service, null) }],
+    [for object in local.service_objects : { path = "${object.path}.container", value = try(object.value.container, null) }],
     [for object in local.migration_objects : { path = "${object.path}.container", value = try(object.value.container, null) }],
   )
 
@@ -292,6 +293,7 @@ locals {
             for service in stage.services : {
               service       = tostring(service.service)
               desired_count = tonumber(coalesce(try(service.desired_count, null), 1))
+              container     = try(tostring(service.container), null)
               health = try(service.health, null) == null ? null : {
                 path = tostring(service.health.path)
                 url  = try(tostring(service.health.url), null)

@@ -37,6 +37,8 @@ resource "aws_db_parameter_group" "this" {
   parameter {
     name  = "rds.force_ssl"
     value = "1"
+    # RDS has it wait for a restart, and Terraform would find that changed with every plan.
+    apply_method = "pending-reboot"
   }
 
   # What changed the schema, and what took longer than a second; statements themselves can hold what people entered.

@@ -223,6 +223,7 @@ locals {
     roll-back = concat(local.read_deployments, local.stop_deployments, [
       local.list_tasks, local.describe_tasks, local.describe_task_definitions, local.pass_task_roles, local.register_revisions, local.tag_revisions,
       local.describe_services, local.update_services,
+      { sid = "StopMigrations", actions = ["ecs:StopTask"], resources = local.one_offs["run-migration"] ? local.tasks : [], conditions = local.made_by_us },
     ])
 
     finish-release = [local.notify, local.put_notifications, local.use_topic_key]

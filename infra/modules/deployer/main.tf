@@ -59,6 +59,7 @@ locals {
                 for field, value in {
                   service       = service.service
                   desired_count = service.desired_count
+                  container     = service.container
                   health        = service.health == null ? null : { for field, value in service.health : field => value if value != null }
                   steady        = service.steady == null ? null : { for field, value in service.steady : field => value if value != null }
                 } : field => value if value != null

@@ -10,7 +10,8 @@ locals {
         threshold   = var.thresholds.errors_percent
         periods     = 3
         alarm_at    = 2
-        expression  = "IF(requests > 0, 100 * (FILL(ours, 0) + FILL(theirs, 0)) / requests, 0)"
+        # A load balancer without a target that it could choose answers 503, and does not count the request.
+        expression = "IF(FILL(requests, 0) > FILL(ours, 0) + FILL(theirs, 0), 100 * (FILL(ours, 0) + FILL(theirs, 0)) / requests, IF(FILL(ours, 0) + FILL(theirs, 0) > 0, 100, 0))"
         queries = {
           requests = { namespace = "AWS/ApplicationELB", metric = "RequestCount", stat = "Sum", dimensions = { LoadBalancer = service.dimensions.load_balancer } }
           ours     = { namespace = "AWS/ApplicationELB", metric = "HTTPCode_Target_5XX_Count", stat = "Sum", dimensions = { LoadBalancer = service.dimensions.load_balancer } }

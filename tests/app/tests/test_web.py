@@ -44,6 +44,15 @@ def test_a_version_that_turns_bad_is_good_until_then(path):
     assert web.get(path).status_code == 500
 
 
+def test_a_version_that_stumbles_does_so_once_and_never_at_a_check_of_the_load_balancer():
+    web = client("stumble")
+
+    checks = {"User-Agent": "ELB-HealthChecker/2.0"}
+    answers = [web.get("/health", headers=headers).status_code for headers in (checks, checks, None, None, checks)]
+
+    assert answers == [200, 200, 500, 200, 200]
+
+
 def test_a_hanging_version_does_not_answer():
     request = threading.Thread(target=client("hang").get, args=["/health"], daemon=True)
 

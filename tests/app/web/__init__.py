@@ -4,11 +4,11 @@ import os
 import threading
 import time
 
-from flask import Flask, abort, jsonify, render_template_string
+from flask import Flask, abort, jsonify, render_template_string, request
 
 from . import database
 
-BEHAVIOURS = ("good", "answer-500", "hang", "crash", "turn-bad")
+BEHAVIOURS = ("good", "answer-500", "hang", "crash", "stumble", "turn-bad")
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -42,6 +42,7 @@ def create_app(environ=os.environ, clock=time.monotonic, ask=database.ask):
 
     app = Flask(__name__)
     started = clock()
+    asked = threading.Event()
 
     @app.before_request
     def behave():
@@ -49,6 +50,9 @@ def create_app(environ=os.environ, clock=time.monotonic, ask=database.ask):
             threading.Event().wait()
         if behaviour == "answer-500" or (behaviour == "turn-bad" and clock() - started >= good_for):
             abort(500, description=f"Version {version} is broken.")
+        if behaviour == "stumble" and "ELB-HealthChecker" not in request.user_agent.string and not asked.is_set():
+            asked.set()
+            abort(500, description=f"Version {version} stumbles once.")
 
     @app.get("/")
     def greet():

@@ -24,11 +24,13 @@ def main() -> None:
     # Behind the package's own folder, so that `ministack` stays the package.
     sys.path.append(os.path.dirname(os.path.abspath(__file__)))
     import alarms
+    import answers
     import database
     import deployments
     import events
     import flow_logs
     import gates
+    import lag
     import limits
     import load_balancer
     import mail
@@ -48,7 +50,7 @@ def main() -> None:
     import zones
 
     for correction in (events, pace, permissions, step_functions, load_balancer, deployments, services, mail, network, zones, database, flow_logs, gates, limits, alarms,
-                       scaling, registry, runtime_api, streams, targets, topics, twice, provider):
+                       scaling, registry, runtime_api, streams, targets, topics, twice, provider, lag, answers):
         correction.apply()
     serve()
 

@@ -3,6 +3,7 @@
 Shapes: Amazon ECS developer guide, "Service deployment state change events", "Service action events" and "Task state change events"."""
 
 import copy
+import datetime
 import functools
 import json
 import time
@@ -58,11 +59,20 @@ def apply() -> None:
             events.happened("aws.ecs", "ECS Task State Change", [arn], _of_task(arn, task))
         return stopped
 
+    ecs._ts_to_epoch = _with_milliseconds
     ecs._make_deployment = making
     ecs._create_service = ecs._ACTION_MAP["CreateService"] = creating
     ecs._update_service = ecs._ACTION_MAP["UpdateService"] = updating
     ecs._refresh_service_state = refreshing
     ecs._mark_task_stopped = stopping
+
+
+def _with_milliseconds(value):
+    """AWS: times are epoch seconds with a fraction. MiniStack cuts it off."""
+    try:
+        return datetime.datetime.fromisoformat(value.replace("Z", "+00:00")).timestamp()
+    except (AttributeError, TypeError, ValueError):
+        return value
 
 
 class Deployment(dict):
@@ -77,6 +87,9 @@ class Deployment(dict):
 
     def __setitem__(self, field, value):
         changed = field == "rolloutState" and value != self.get(field)
+        # AWS: what the circuit breaker rolls back to is a deployment of its own. MiniStack takes the old one again.
+        if field == "status" and value == "PRIMARY" and self.get(field) == "ACTIVE":
+            super().__setitem__("createdAt", ecs._iso())
         super().__setitem__(field, value)
         if changed:
             _changed(self, value)

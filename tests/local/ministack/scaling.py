@@ -1,10 +1,15 @@
-"""Application Auto Scaling, which MiniStack does not have: what Terraform registers is kept and given back. Nothing is
-scaled: the local cloud measures no processor."""
+"""Application Auto Scaling, which MiniStack does not have: what Terraform registers is kept and given back, and a service is
+lifted to its minimum. Nothing is scaled after that: the local cloud measures no processor.
+
+AWS: "If the current capacity is lower than the minimum, it scales out to the minimum" (Application Auto Scaling user guide, "Register a
+scalable target": the count of a service that is registered is brought between minimum and maximum at once).
+"""
 
 import json
 
 from ministack import app
 from ministack.core import router
+from ministack.services import ecs
 from ministack.core.responses import error_response_json, get_account_id, get_region, json_response, new_uuid
 
 NAME = "application-autoscaling"
@@ -50,6 +55,12 @@ def register_target(request):
             "DynamicScalingInSuspended", "DynamicScalingOutSuspended", "ScheduledScalingSuspended")}})
     target |= {field: request[field] for field in (*OF, "MinCapacity", "MaxCapacity") if field in request}
     _tags.setdefault(target["ScalableTargetARN"], {}).update(request.get("Tags") or {})
+    kind, cluster, service = (request.get("ResourceId", "").split("/") + ["", ""])[:3]
+    found = ecs._services.get(f"{cluster}/{service}") if kind == "service" else None
+    if found:
+        within = max(target["MinCapacity"], min(target["MaxCapacity"], found["desiredCount"]))
+        if within != found["desiredCount"]:
+            ecs._update_service({"cluster": cluster, "service": service, "desiredCount": within})
     return json_response({"ScalableTargetARN": target["ScalableTargetARN"]})
 
 

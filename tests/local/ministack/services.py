@@ -31,6 +31,7 @@ def apply() -> None:
     _forget_failed_deployments()
     _refuse_inactive_task_definitions()
     _run_a_task_once_for_its_token()
+    _take_one_filter_with_started_by()
     threading.Thread(target=_replace_forever, name="slipway-unhealthy-tasks", daemon=True).start()
 
 
@@ -73,6 +74,20 @@ def _run_a_task_once_for_its_token() -> None:
         return answers[token]
 
     ecs._run_task = ecs._ACTION_MAP["RunTask"] = corrected
+
+
+def _take_one_filter_with_started_by() -> None:
+    """AWS: "When you specify startedBy as the filter, it must be the only filter that you use" (ListTasks, Amazon ECS API
+    reference). MiniStack combines them."""
+    listing = ecs._list_tasks
+
+    @functools.wraps(listing)
+    def corrected(data):
+        if data.get("startedBy") and any(data.get(one) for one in ("family", "serviceName", "containerInstance", "desiredStatus", "launchType")):
+            return error_response_json("InvalidParameterException", "cannot specify startedBy with other arguments", 400)
+        return listing(data)
+
+    ecs._list_tasks = ecs._ACTION_MAP["ListTasks"] = corrected
 
 
 def _refuse_inactive_task_definitions() -> None:

@@ -12,13 +12,14 @@ use slipway_core::image::{Digest, digest_of};
 use url::Url;
 
 use crate::{
-    Gates, Pace, Settings, client,
+    Awkward, Gates, Pace, Settings, client,
     events::{self, Delivery},
     image::{self, Behaviour, ImageOptions, Make, Platform},
     mail::{self, Mail},
     page::{self, Answer, Page},
     releases::{self, Execution},
     state::{Running, StateFolder},
+    told,
     wire::Control,
 };
 
@@ -229,9 +230,18 @@ impl Cloud {
     /// When the file that holds it cannot be read or written.
     pub fn set_gates(&self, change: impl FnOnce(&mut Gates)) -> anyhow::Result<()> {
         let file = self.state.gates();
-        let mut gates = Gates::read(&file)?;
+        let mut gates: Gates = told::read(&file)?;
         change(&mut gates);
-        gates.write(&file)
+        told::write(&file, &gates)
+    }
+
+    /// Changes how awkward the cloud is.
+    ///
+    /// # Errors
+    ///
+    /// When the file that holds it cannot be written.
+    pub fn set_awkward(&self, awkward: &Awkward) -> anyhow::Result<()> {
+        told::write(&self.state.awkward(), awkward)
     }
 
     /// The mails, the oldest first.

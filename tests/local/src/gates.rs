@@ -2,7 +2,7 @@
 //!
 //! A file holds it. MiniStack's corrections read it for their answers, and the events are made from its changes.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -65,32 +65,5 @@ impl ScanResult {
     #[must_use]
     pub fn with_status(status: &str) -> Self {
         Self { status: status.to_owned(), findings: Vec::new() }
-    }
-}
-
-impl Gates {
-    /// Reads the file; where there is none, nothing was scanned and all databases are well.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be read.
-    pub fn read(file: &Path) -> anyhow::Result<Self> {
-        match fs::read(file) {
-            Ok(bytes) => Ok(serde_json::from_slice(&bytes)?),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Writes the file, so that a reader sees all of it or what was there before.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be written.
-    pub fn write(&self, file: &Path) -> anyhow::Result<()> {
-        let draft = file.with_extension("draft");
-        fs::write(&draft, serde_json::to_vec_pretty(self)?)?;
-        fs::rename(draft, file)?;
-        Ok(())
     }
 }

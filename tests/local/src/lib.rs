@@ -5,6 +5,7 @@
 //! ([`mail`]). Between the functions and it stands the [`wire`], which can break a call. It applies the real
 //! Terraform, and gives people commands ([`commands`]) and tests an interface ([`Cloud`]) to it.
 
+pub mod awkward;
 pub mod browser;
 pub mod client;
 pub mod clock;
@@ -30,8 +31,10 @@ pub mod serve;
 pub mod settings;
 pub mod state;
 pub mod terraform;
+pub mod told;
 pub mod wire;
 
+pub use awkward::Awkward;
 pub use cloud::{Cloud, PushOptions, Pushed};
 pub use gates::{Gates, ScanResult};
 pub use mail::Mail;

@@ -55,6 +55,7 @@ pub async fn start(
         .env("SLIPWAY_INBOX", state.inbox())
         .env("SLIPWAY_TWICE", state.twice())
         .env("SLIPWAY_GATES", state.gates())
+        .env("SLIPWAY_AWKWARD", state.awkward())
         .env("SLIPWAY_EVENTS", wire.news())
         .env("AWS_LC_SYS_NO_JITTER_ENTROPY", "1")
         .envs(pace.variables().iter().copied())

@@ -133,6 +133,18 @@ impl StateFolder {
         self.0.join("gates.json")
     }
 
+    /// How awkward AWS is: [`crate::Awkward`].
+    #[must_use]
+    pub fn awkward(&self) -> PathBuf {
+        self.0.join("awkward.json")
+    }
+
+    /// Examples of the functions' calls with their answers, one a line.
+    #[must_use]
+    pub fn calls(&self) -> PathBuf {
+        self.0.join("calls.jsonl")
+    }
+
     fn note(&self) -> PathBuf {
         self.0.join("cloud.json")
     }

@@ -8,7 +8,8 @@ use aws_sdk_ecr::operation::describe_image_scan_findings::{
 };
 use aws_sdk_ecr::operation::describe_images::DescribeImagesError;
 use aws_sdk_ecr::types::{
-    DescribeImagesFilter, EnhancedImageScanFinding, ImageDetail, ImageIdentifier, ImageScanFinding, TagStatus,
+    DescribeImagesFilter, EnhancedImageScanFinding, ImageDetail, ImageIdentifier, ImageScanFinding,
+    ImageStatus, TagStatus,
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -50,7 +51,8 @@ impl Repositories {
         Self { client }
     }
 
-    /// The image of this digest, if the registry has it.
+    /// The image of this digest, if the registry has it and ECS can pull it: one that is archived is described, and a pull
+    /// of it is answered with 404 (`imageStatus` of `ImageDetail`, Amazon ECR API reference, and "Archiving images").
     ///
     /// # Errors
     ///
@@ -60,7 +62,10 @@ impl Repositories {
         let id = ImageIdentifier::builder().image_digest(image.digest.as_str()).build();
         let request = self.client.describe_images().repository_name(image.repository.as_str()).image_ids(id);
         match Box::pin(request.send()).await {
-            Ok(answer) => answer.image_details().first().map(|detail| tagged(OPERATION, detail)).transpose(),
+            Ok(answer) => {
+                let found = answer.image_details().first().filter(|detail| is_there(detail));
+                found.map(|detail| tagged(OPERATION, detail)).transpose()
+            }
             Err(error)
                 if error
                     .as_service_error()
@@ -218,7 +223,11 @@ impl Repositories {
         let filter = DescribeImagesFilter::builder().tag_status(TagStatus::Tagged).build();
         let request = self.client.describe_images().repository_name(repository.as_str()).filter(filter);
         match request.into_paginator().items().send().try_collect().await {
-            Ok(details) => details.iter().map(|detail| tagged(OPERATION, detail)).collect(),
+            Ok(details) => details
+                .iter()
+                .filter(|detail| is_there(detail))
+                .map(|detail| tagged(OPERATION, detail))
+                .collect(),
             Err(error)
                 if error
                     .as_service_error()
@@ -229,6 +238,11 @@ impl Repositories {
             Err(error) => Err(AwsError::from_sdk(OPERATION, error)),
         }
     }
+}
+
+/// Whether an image can be pulled. A registry that says nothing of it has no archive.
+fn is_there(detail: &ImageDetail) -> bool {
+    detail.image_status().is_none_or(|status| *status == ImageStatus::Active)
 }
 
 /// What a scan without findings to read yet is; nothing where its findings are there.
@@ -477,5 +491,29 @@ mod tests {
             found,
             Tagged { digest: image().digest, tags: vec!["v1".into()], pushed_at, media_type: String::new() }
         );
+    }
+
+    #[tokio::test]
+    async fn an_archived_image_is_not_there() {
+        let described = |status: ImageStatus| {
+            let answered = mock!(aws_sdk_ecr::Client::describe_images).then_output(move || {
+                let detail = ImageDetail::builder()
+                    .image_digest(image().digest.as_str())
+                    .image_tags("v1")
+                    .image_pushed_at(aws_smithy_types::DateTime::from_secs(1_700_000_000))
+                    .image_status(status.clone());
+                DescribeImagesOutput::builder().image_details(detail.build()).build()
+            });
+            Repositories::new(answering!(aws_sdk_ecr, [&answered]))
+        };
+
+        assert!(described(ImageStatus::Active).find(&image()).await.expect("an answer").is_some());
+        for status in [ImageStatus::Archived, ImageStatus::Activating] {
+            let repositories = described(status.clone());
+            assert!(repositories.find(&image()).await.expect("an answer").is_none(), "{status:?}");
+        }
+        let repositories = described(ImageStatus::Archived);
+        let tagged = repositories.tagged(&image().repository).await.expect("an answer");
+        assert!(tagged.is_empty(), "{tagged:?}");
     }
 }

@@ -2,7 +2,8 @@
 
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::operation::stop_service_deployment::StopServiceDeploymentError;
-use aws_sdk_ecs::types::{self, DeploymentRolloutState, DesiredStatus, TaskDefinitionField};
+use aws_sdk_ecs::types::{self, DeploymentRolloutState, DesiredStatus, ServiceField, TaskDefinitionField};
+use aws_smithy_types::DateTime;
 use aws_smithy_types::body::SdkBody;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -13,11 +14,13 @@ use slipway_core::name::{ReleaseId, ServiceArn, ServiceName, TaskDefinitionArn};
 use slipway_core::span::Span;
 use slipway_core::strategy::{ServiceDeployment, Strategy, minutes};
 
-use crate::AwsError;
 use crate::answer::Answer;
+use crate::{AwsError, patiently};
 
 /// The tag on a task definition that names the release which registered it.
 const RELEASE_TAG: &str = "slipway:release";
+/// The tag on a service that names the deployer which may change it: the functions' rights ask for it.
+const DEPLOYER_TAG: &str = "slipway:deployer";
 /// The tag that names the generation it was registered in.
 const GENERATION_TAG: &str = "slipway:generation";
 /// How many of ECS's messages about a service are kept.
@@ -39,8 +42,8 @@ pub struct TaskDefinition {
     pub document: Value,
     /// Its ARN.
     pub arn: TaskDefinitionArn,
-    /// The images of its containers, in order.
-    pub images: Vec<String>,
+    /// Its tags, in order.
+    pub tags: Vec<(String, String)>,
     /// The release that registered it; none for Terraform's.
     pub release: Option<String>,
     /// Whether a service may run it: not once it was deregistered.
@@ -54,6 +57,33 @@ pub struct StoppedTasks {
     pub reasons: Vec<String>,
     /// When the first of them was created.
     pub since: Option<Timestamp>,
+    /// When the newest ended that did so by itself, and why.
+    pub ended: Option<(Timestamp, String)>,
+}
+
+/// Whether a task ended by its own doing: its container exited, it could not be started, or a health check failed. Others are
+/// replaced by ECS (scaling, zone rebalancing, Spot, retirement of hosts: "Amazon ECS stopped tasks error messages" and
+/// `stopCode` of `Task`, Amazon ECS API reference).
+fn ended_by_itself(task: &types::Task) -> bool {
+    matches!(
+        task.stop_code(),
+        Some(types::TaskStopCode::EssentialContainerExited | types::TaskStopCode::TaskFailedToStart)
+    ) || task.stopped_reason().is_some_and(|reason| reason.contains("health check"))
+}
+
+/// A revision that is to be registered.
+#[derive(Clone, Copy, Debug)]
+pub struct Registration<'a> {
+    /// The document that it is made from.
+    pub document: &'a Value,
+    /// That document's tags. AWS's and Slipway's own are not taken along.
+    pub tags: &'a [(String, String)],
+    /// Its family.
+    pub family: &'a str,
+    /// The release that registers it.
+    pub release: &'a ReleaseId,
+    /// The generation of that release's lock.
+    pub generation: u64,
 }
 
 /// A task that runs once, with what a service of the stage runs with.
@@ -97,6 +127,13 @@ pub struct LogStream {
 }
 
 impl TaskDefinition {
+    /// The images of its containers, in order.
+    #[must_use]
+    pub fn images(&self) -> Vec<&str> {
+        let containers = self.document["containerDefinitions"].as_array().into_iter().flatten();
+        containers.filter_map(|container| container["image"].as_str()).collect()
+    }
+
     /// Where the log of a container of a task is; nothing where its driver is another one.
     #[must_use]
     pub fn log_of(&self, container: &str, task_arn: &str) -> Option<LogStream> {
@@ -134,6 +171,7 @@ impl Ecs {
                 .client
                 .describe_services()
                 .cluster(cluster)
+                .include(ServiceField::Tags)
                 .set_services(Some(some.iter().map(ToString::to_string).collect()));
             let answer =
                 Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
@@ -172,53 +210,46 @@ impl Ecs {
             }
             Err(error) => return Err(AwsError::from_sdk(OPERATION, error)),
         };
-        let release = answer
-            .tags()
-            .iter()
-            .find(|tag| tag.key() == Some(RELEASE_TAG))
-            .and_then(|tag| tag.value().map(ToOwned::to_owned));
+        let release = tag(answer.tags(), RELEASE_TAG);
         let found =
             answer.task_definition().ok_or_else(|| AwsError::unusable(OPERATION, "no task definition"))?;
         let document = json.field(OPERATION, "taskDefinition")?;
         Ok(Some(TaskDefinition {
             document,
             arn: arn_of(found.task_definition_arn(), OPERATION)?,
-            images: found
-                .container_definitions()
+            tags: answer
+                .tags()
                 .iter()
-                .filter_map(|container| container.image().map(ToOwned::to_owned))
+                .filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())))
                 .collect(),
             release,
             active: found.status() == Some(&types::TaskDefinitionStatus::Active),
         }))
     }
 
-    /// Registers a revision of `family`: the document with its images replaced where `image_for` gives another one,
-    /// tagged with the release and its generation. A client token does not exist for this call: look for the tag
-    /// before calling it again.
+    /// Registers a revision: the document with its images replaced where `image_for` gives another one, with the
+    /// document's tags, and tagged with the release and its generation. A client token does not exist for this call: look
+    /// for the tag before calling it again.
     ///
     /// # Errors
     ///
     /// When ECS cannot be asked, or refuses.
     pub async fn register(
         &self,
-        document: &Value,
-        family: &str,
-        release: &ReleaseId,
-        generation: u64,
+        registration: &Registration<'_>,
         image_for: impl Fn(&str) -> Option<String>,
     ) -> Result<TaskDefinitionArn, AwsError> {
         const OPERATION: &str = "ecs:RegisterTaskDefinition";
-        let registration = registration(document, family, release, generation, image_for);
+        let family = registration.family;
+        let registration = registration.document(image_for);
         let body = serde_json::to_vec(&registration)
             .map_err(|error| AwsError::unusable(OPERATION, error.to_string()))?;
         // The SDK's own types would drop what they do not know of the document, so the request's body is the document.
-        let request = self.client.register_task_definition().family(family).customize().mutate_request(
-            move |request| {
-                request.headers_mut().insert("content-length", body.len().to_string());
-                *request.body_mut() = SdkBody::from(body.clone());
-            },
-        );
+        let request = patiently!(aws_sdk_ecs, self.client.register_task_definition().family(family));
+        let request = request.mutate_request(move |request| {
+            request.headers_mut().insert("content-length", body.len().to_string());
+            *request.body_mut() = SdkBody::from(body.clone());
+        });
         let answer = Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
         arn_of(answer.task_definition().and_then(types::TaskDefinition::task_definition_arn), OPERATION)
     }
@@ -250,6 +281,7 @@ impl Ecs {
             .task_definition(task_definition.as_str())
             .set_desired_count(desired_count.map(|count| i32::try_from(count).unwrap_or(i32::MAX)))
             .set_deployment_configuration(configuration);
+        let request = patiently!(aws_sdk_ecs, request);
         Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
         Ok(())
     }
@@ -271,6 +303,14 @@ impl Ecs {
             .unwrap_or_else(|| types::DeploymentConfiguration::builder().build());
         let in_minutes = |span: &Span| i32::try_from(minutes(span)).unwrap_or(i32::MAX);
         configuration.strategy = Some(types::DeploymentStrategy::from(strategy.as_str()));
+        // "The deployment circuit breaker can only be used for services using the rolling update (ECS) deployment type"
+        // (DeploymentConfiguration, Amazon ECS API reference). A rolling update has it again after one that shifted traffic.
+        configuration.deployment_circuit_breaker = if strategy.shifts_traffic() {
+            None
+        } else {
+            let on = || types::DeploymentCircuitBreaker::builder().enable(true).rollback(true).build();
+            Some(configuration.deployment_circuit_breaker.take().unwrap_or_else(on))
+        };
         (configuration.canary_configuration, configuration.linear_configuration) = (None, None);
         configuration.bake_time_in_minutes = match strategy {
             Strategy::Rolling {} => None,
@@ -312,11 +352,29 @@ impl Ecs {
             .map_err(|error| AwsError::from_sdk("ecs:ListServiceDeployments", error))?;
         let newest =
             answer.service_deployments().iter().max_by_key(|one| one.created_at().map_or(0, |at| at.secs()));
-        Ok(newest.map(|one| ServiceDeployment {
-            arn: one.service_deployment_arn().unwrap_or_default().to_owned(),
-            status: one.status().map_or("", types::ServiceDeploymentStatus::as_str).to_owned(),
-            reason: one.status_reason().unwrap_or_default().to_owned(),
+        let Some(newest) = newest else { return Ok(None) };
+        let target = match newest.target_service_revision_arn() {
+            Some(revision) if newest.status() == Some(&types::ServiceDeploymentStatus::Successful) => {
+                self.revision(revision).await?
+            }
+            _ => None,
+        };
+        Ok(Some(ServiceDeployment {
+            arn: newest.service_deployment_arn().unwrap_or_default().to_owned(),
+            status: newest.status().map_or("", types::ServiceDeploymentStatus::as_str).to_owned(),
+            reason: newest.status_reason().unwrap_or_default().to_owned(),
+            created_at: newest.created_at().and_then(timestamp),
+            target,
         }))
+    }
+
+    /// What a service revision runs.
+    async fn revision(&self, arn: &str) -> Result<Option<TaskDefinitionArn>, AwsError> {
+        const OPERATION: &str = "ecs:DescribeServiceRevisions";
+        let request = self.client.describe_service_revisions().service_revision_arns(arn);
+        let answer = Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
+        let found = answer.service_revisions().first().and_then(types::ServiceRevision::task_definition);
+        found.map(|found| arn_of(Some(found), OPERATION)).transpose()
     }
 
     /// Stops a deployment that is in flight, so that ECS shifts the traffic back to what ran before. One that has
@@ -331,7 +389,7 @@ impl Ecs {
             .stop_service_deployment()
             .service_deployment_arn(arn)
             .stop_type(types::StopServiceDeploymentStopType::Rollback);
-        match Box::pin(request.send()).await {
+        match Box::pin(patiently!(aws_sdk_ecs, request).send()).await {
             Ok(_) => Ok(()),
             Err(error)
                 if error
@@ -394,6 +452,10 @@ impl Ecs {
             }
             let created_at = task.created_at().and_then(|at| Timestamp::from_second(at.secs()).ok());
             stopped.since = [stopped.since, created_at].into_iter().flatten().min();
+            if stopped.ended.is_none() && ended_by_itself(&task) {
+                let at = task.stopping_at().or(task.stopped_at()).and_then(timestamp);
+                stopped.ended = at.zip(view.stopped_reason.clone());
+            }
             if let Some(reason) = view.stopped_reason.filter(|reason| !stopped.reasons.contains(reason)) {
                 stopped.reasons.push(reason);
             }
@@ -402,9 +464,9 @@ impl Ecs {
         Ok(stopped)
     }
 
-    /// Runs a task once, in the network and with the launch type of a service, and answers its ARN. A task of the
-    /// same name that is there already is answered instead: the client token covers lost answers for a day, its name
-    /// what is looked for later.
+    /// Runs a task once, in the network and with the launch type of a service, and answers its ARN, which is to be kept.
+    /// A task of the same name that runs already is answered instead, and for a day, by the client token, one that has
+    /// stopped within the last hour.
     ///
     /// # Errors
     ///
@@ -412,13 +474,13 @@ impl Ecs {
     pub async fn run_once(&self, one_off: &OneOff<'_>) -> Result<String, AwsError> {
         const OPERATION: &str = "ecs:RunTask";
         let OneOff { cluster, service, task_definition, container, command, name, release } = one_off;
-        for status in [DesiredStatus::Running, DesiredStatus::Stopped] {
-            let request = self.client.list_tasks().cluster(*cluster).started_by(*name).desired_status(status);
-            let answer =
-                Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk("ecs:ListTasks", error))?;
-            if let Some(arn) = answer.task_arns().first() {
-                return Ok(arn.clone());
-            }
+        // "startedBy must be the only filter" (ListTasks, Amazon ECS API reference): without a status it finds a task that
+        // runs, and the client token one that has stopped.
+        let request = self.client.list_tasks().cluster(*cluster).started_by(*name);
+        let answer =
+            Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk("ecs:ListTasks", error))?;
+        if let Some(arn) = answer.task_arns().first() {
+            return Ok(arn.clone());
         }
         let answer =
             self.client.describe_services().cluster(*cluster).services(service.as_str()).send().await;
@@ -429,7 +491,12 @@ impl Ecs {
             .ok_or_else(|| AwsError::unusable("ecs:DescribeServices", format!("no service {service}")))?;
         let overridden =
             types::ContainerOverride::builder().name(*container).set_command(Some(command.to_vec())).build();
-        let tag = types::Tag::builder().key(RELEASE_TAG).value(release.as_str()).build();
+        let definition = self.task_definition(task_definition.as_str()).await?;
+        let tags = definition.map(|definition| definition.tags).unwrap_or_default();
+        let tags = others(&tags)
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+            .chain([(RELEASE_TAG, release.as_str())])
+            .map(|(key, value)| types::Tag::builder().key(key).value(value).build());
         let request = self
             .client
             .run_task()
@@ -440,7 +507,7 @@ impl Ecs {
             .overrides(types::TaskOverride::builder().container_overrides(overridden).build())
             .started_by(*name)
             .client_token(*name)
-            .tags(tag);
+            .set_tags(Some(tags.collect()));
         // "If a capacityProviderStrategy is specified, the launchType parameter must be omitted" (RunTask, Amazon ECS
         // API reference).
         let request = if like.capacity_provider_strategy().is_empty() {
@@ -448,12 +515,21 @@ impl Ecs {
         } else {
             request.set_capacity_provider_strategy(Some(like.capacity_provider_strategy().to_vec()))
         };
-        let answer = Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
+        let answer = Box::pin(patiently!(aws_sdk_ecs, request).send()).await;
+        let answer = answer.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
         if let Some(arn) = answer.tasks().first().and_then(types::Task::task_arn) {
             return Ok(arn.to_owned());
         }
         let failures = answer.failures().iter().map(|failure| failure.reason().unwrap_or("no reason given"));
-        Err(AwsError::unusable(OPERATION, format!("no task: {}", failures.collect::<Vec<_>>().join("; "))))
+        let reasons = format!("no task: {}", failures.collect::<Vec<_>>().join("; "));
+        // A cluster that is full, or a zone without capacity, has room again by itself ("API failure reasons", Amazon
+        // ECS developer guide).
+        let is_full = ["RESOURCE:", "apacity"].iter().any(|word| reasons.contains(word));
+        Err(if is_full {
+            AwsError::transient(OPERATION, "failures", &reasons)
+        } else {
+            AwsError::unusable(OPERATION, reasons)
+        })
     }
 
     /// A one-off task as it is now; nothing once ECS has forgotten it, an hour after its end.
@@ -509,35 +585,45 @@ fn is_missing(message: Option<&str>) -> bool {
     message.is_some_and(|message| message.contains("Unable to describe task definition"))
 }
 
-/// What is registered: the document without what ECS says of its revision.
-fn registration(
-    document: &Value,
-    family: &str,
-    release: &ReleaseId,
-    generation: u64,
-    image_for: impl Fn(&str) -> Option<String>,
-) -> Map<String, Value> {
-    let mut registration = document.as_object().cloned().unwrap_or_default();
-    registration.retain(|field, value| !value.is_null() && !OF_THE_REVISION.contains(&field.as_str()));
-    for container in
-        registration.get_mut("containerDefinitions").and_then(Value::as_array_mut).into_iter().flatten()
-    {
-        if let Some(image) = container["image"].as_str().and_then(&image_for) {
-            container["image"] = Value::String(image);
+impl Registration<'_> {
+    /// What is registered: the document without what ECS says of its revision.
+    fn document(&self, image_for: impl Fn(&str) -> Option<String>) -> Map<String, Value> {
+        let mut registration = self.document.as_object().cloned().unwrap_or_default();
+        registration.retain(|field, value| !value.is_null() && !OF_THE_REVISION.contains(&field.as_str()));
+        for container in
+            registration.get_mut("containerDefinitions").and_then(Value::as_array_mut).into_iter().flatten()
+        {
+            if let Some(image) = container["image"].as_str().and_then(&image_for) {
+                container["image"] = Value::String(image);
+            }
         }
+        registration.insert("family".into(), json!(self.family));
+        let tags: Vec<_> = others(self.tags)
+            .map(|(key, value)| (key.as_str(), value.clone()))
+            .chain([(RELEASE_TAG, self.release.to_string()), (GENERATION_TAG, self.generation.to_string())])
+            .map(|(key, value)| json!({ "key": key, "value": value }))
+            .collect();
+        registration.insert("tags".into(), json!(tags));
+        registration
     }
-    registration.insert("family".into(), json!(family));
-    let tag = |key: &str, value: &str| json!({ "key": key, "value": value });
-    registration.insert(
-        "tags".into(),
-        json!([tag(RELEASE_TAG, release.as_str()), tag(GENERATION_TAG, &generation.to_string())]),
-    );
-    registration
+}
+
+/// The tags that are people's: AWS refuses its own in a request, and Slipway's say what made a thing.
+fn others(tags: &[(String, String)]) -> impl Iterator<Item = &(String, String)> {
+    tags.iter().filter(|(key, _)| !key.starts_with("aws:") && !key.starts_with("slipway:"))
 }
 
 fn arn_of(arn: Option<&str>, operation: &'static str) -> Result<TaskDefinitionArn, AwsError> {
     TaskDefinitionArn::new(arn.unwrap_or_default())
         .map_err(|error| AwsError::unusable(operation, error.to_string()))
+}
+
+fn tag(tags: &[types::Tag], key: &str) -> Option<String> {
+    tags.iter().find(|tag| tag.key() == Some(key)).and_then(|tag| tag.value().map(ToOwned::to_owned))
+}
+
+fn timestamp(at: &DateTime) -> Option<Timestamp> {
+    Timestamp::new(at.secs(), i32::try_from(at.subsec_nanos()).ok()?).ok()
 }
 
 fn count(number: i32) -> u32 {
@@ -548,19 +634,19 @@ fn service_view(service: &types::Service) -> Option<ServiceView> {
     let deployments = service.deployments().iter().filter_map(deployment).collect();
     Some(ServiceView {
         arn: ServiceArn::new(service.service_arn()?).ok()?,
+        deployer: tag(service.tags(), DEPLOYER_TAG),
         task_definition: TaskDefinitionArn::new(service.task_definition()?).ok()?,
         desired_count: count(service.desired_count()),
         running_count: count(service.running_count()),
         deployments,
-        target_groups: service
-            .load_balancers()
-            .iter()
-            .filter_map(|balancer| balancer.target_group_arn().map(ToOwned::to_owned))
-            .collect(),
         traffic: Traffic {
             controller: service
                 .deployment_controller()
                 .map(|controller| controller.r#type().as_str().to_owned()),
+            strategy: service
+                .deployment_configuration()
+                .and_then(types::DeploymentConfiguration::strategy)
+                .map(|strategy| strategy.as_str().to_owned()),
             balancers: service.load_balancers().iter().map(balancer).collect(),
         },
         events: service.events().iter().take(EVENTS).filter_map(service_event).collect(),
@@ -570,6 +656,7 @@ fn service_view(service: &types::Service) -> Option<ServiceView> {
 fn balancer(balancer: &types::LoadBalancer) -> Balancer {
     let advanced = balancer.advanced_configuration();
     Balancer {
+        target_group: balancer.target_group_arn().map(ToOwned::to_owned),
         alternate_target_group: advanced
             .and_then(|advanced| advanced.alternate_target_group_arn().map(ToOwned::to_owned)),
         has_production_rule: advanced.is_some_and(|advanced| advanced.production_listener_rule().is_some()),
@@ -594,6 +681,7 @@ fn deployment(deployment: &types::Deployment) -> Option<Deployment> {
         },
         reason: deployment.rollout_state_reason().unwrap_or_default().to_owned(),
         running_count: count(deployment.running_count()),
+        created_at: deployment.created_at().and_then(timestamp),
     })
 }
 
@@ -656,7 +744,7 @@ mod tests {
             {"name": "web", "image": "host/web:template", "environment": [{"name": "LEVEL", "value": "info"}]},
             {"name": "proxy", "image": "envoyproxy/envoy:v1"}
         ]
-    }, "tags": []}"#;
+    }, "tags": [{"key": "cost-center", "value": "4711"}, {"key": "aws:cloudformation:stack", "value": "s"}, {"key": "slipway:generation", "value": "1"}]}"#;
 
     #[tokio::test]
     async fn a_revision_is_the_template_with_only_our_image_replaced() {
@@ -668,12 +756,18 @@ mod tests {
         let template =
             ecs.task_definition("staging-web-template").await.expect("ECS answers").expect("it exists");
         let release = ReleaseId::new("web-a1").expect("an id");
-        let registration = registration(&template.document, "staging-web", &release, 7, |image| {
-            (image == "host/web:template").then(|| "host/web@new".to_owned())
-        });
+        let registration = Registration {
+            document: &template.document,
+            tags: &template.tags,
+            family: "staging-web",
+            release: &release,
+            generation: 7,
+        };
+        let registration =
+            registration.document(|image| (image == "host/web:template").then(|| "host/web@new".to_owned()));
 
-        assert_eq!((template.active, template.release), (true, None));
-        assert_eq!(template.images, ["host/web:template", "envoyproxy/envoy:v1"]);
+        assert_eq!((template.active, template.release.as_ref()), (true, None));
+        assert_eq!(template.images(), ["host/web:template", "envoyproxy/envoy:v1"]);
         assert_eq!(
             Value::Object(registration),
             json!({
@@ -684,7 +778,7 @@ mod tests {
                     { "name": "web", "image": "host/web@new", "environment": [{ "name": "LEVEL", "value": "info" }] },
                     { "name": "proxy", "image": "envoyproxy/envoy:v1" },
                 ],
-                "tags": [{ "key": "slipway:release", "value": "web-a1" }, { "key": "slipway:generation", "value": "7" }],
+                "tags": [{ "key": "cost-center", "value": "4711" }, { "key": "slipway:release", "value": "web-a1" }, { "key": "slipway:generation", "value": "7" }],
             })
         );
     }
@@ -700,7 +794,15 @@ mod tests {
         let ecs = Ecs::new(answering!(aws_sdk_ecs, [&registered]));
 
         let release = ReleaseId::new("web-a1").expect("an id");
-        let arn = ecs.register(&json!({}), "staging-web", &release, 1, |_| None).await;
+        let document = json!({});
+        let registration = Registration {
+            document: &document,
+            tags: &[],
+            family: "staging-web",
+            release: &release,
+            generation: 1,
+        };
+        let arn = ecs.register(&registration, |_| None).await;
 
         assert_eq!(arn.expect("ECS accepts it").as_str(), REVISION);
     }
@@ -917,17 +1019,23 @@ mod tests {
         let service = ecs.services("production", &["web"]).await.expect("ECS answers").remove(0);
 
         let balancer = Balancer {
+            target_group: Some("one".into()),
             alternate_target_group: Some("other".into()),
             has_production_rule: false,
             has_role: true,
         };
-        assert_eq!(service.traffic, Traffic { controller: Some("ECS".into()), balancers: vec![balancer] });
+        assert_eq!(
+            service.traffic,
+            Traffic { controller: Some("ECS".into()), balancers: vec![balancer], strategy: None }
+        );
     }
 
     #[tokio::test]
     async fn a_one_off_task_runs_as_the_service_does_and_is_not_run_twice() {
         let none = mock!(aws_sdk_ecs::Client::list_tasks)
-            .match_requests(|request| request.started_by() == Some("slipway-migration-1"))
+            .match_requests(|request| {
+                request.started_by() == Some("slipway-migration-1") && request.desired_status().is_none()
+            })
             .then_output(|| aws_sdk_ecs::operation::list_tasks::ListTasksOutput::builder().build());
         let described = mock!(aws_sdk_ecs::Client::describe_services).then_output(|| {
             let service = types::Service::builder().launch_type(types::LaunchType::Fargate);
@@ -942,6 +1050,11 @@ mod tests {
                 request.client_token() == Some("slipway-migration-1")
                     && request.started_by() == Some("slipway-migration-1")
                     && request.launch_type() == Some(&types::LaunchType::Fargate)
+                    && request
+                        .tags()
+                        .iter()
+                        .filter_map(types::Tag::key)
+                        .eq(["cost-center", "slipway:release"])
                     && overridden.len() == 1
                     && overridden[0].command() == ["migrate"]
             })
@@ -949,7 +1062,10 @@ mod tests {
                 let task = types::Task::builder().task_arn("arn:task/1").build();
                 aws_sdk_ecs::operation::run_task::RunTaskOutput::builder().tasks(task).build()
             });
-        let ecs = Ecs::new(answering!(aws_sdk_ecs, [&none, &described, &run]));
+        let revision = mock!(aws_sdk_ecs::Client::describe_task_definition).then_http_response(|| {
+            HttpResponse::new(StatusCode::try_from(200).expect("a status"), SdkBody::from(TEMPLATE))
+        });
+        let ecs = Ecs::new(answering!(aws_sdk_ecs, [&none, &described, &revision, &run]));
         let (service, release) =
             (ServiceName::new("web").expect("a name"), ReleaseId::new("web-a1").expect("an id"));
         let task_definition =
@@ -967,14 +1083,23 @@ mod tests {
         assert_eq!(ecs.run_once(&one_off).await.expect("it runs"), "arn:task/1");
 
         let there = mock!(aws_sdk_ecs::Client::list_tasks)
-            .match_requests(|request| request.desired_status() == Some(&DesiredStatus::Stopped))
+            .match_requests(|request| request.desired_status().is_none())
             .then_output(|| {
                 aws_sdk_ecs::operation::list_tasks::ListTasksOutput::builder().task_arns("arn:task/1").build()
             });
-        let not_running = mock!(aws_sdk_ecs::Client::list_tasks)
-            .match_requests(|request| request.desired_status() == Some(&DesiredStatus::Running))
-            .then_output(|| aws_sdk_ecs::operation::list_tasks::ListTasksOutput::builder().build());
-        let ecs = Ecs::new(answering!(aws_sdk_ecs, [&there, &not_running]));
+        let ecs = Ecs::new(answering!(aws_sdk_ecs, [&there]));
         assert_eq!(ecs.run_once(&one_off).await.expect("it ran"), "arn:task/1");
+
+        for (reason, again) in
+            [("RESOURCE:MEMORY", true), ("Capacity is unavailable at this time", true), ("MISSING", false)]
+        {
+            let failed = mock!(aws_sdk_ecs::Client::run_task).then_output(move || {
+                let failure = types::Failure::builder().reason(reason).build();
+                aws_sdk_ecs::operation::run_task::RunTaskOutput::builder().failures(failure).build()
+            });
+            let ecs = Ecs::new(answering!(aws_sdk_ecs, [&none, &described, &revision, &failed]));
+            let error = ecs.run_once(&one_off).await.expect_err("no task");
+            assert_eq!(error.may_be_tried_again(), again, "{error:?}");
+        }
     }
 }

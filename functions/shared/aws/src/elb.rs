@@ -55,6 +55,7 @@ impl LoadBalancers {
         let targets = answer.target_health_descriptions().iter().filter_map(|described| {
             let health = described.target_health()?;
             Some(Target {
+                group: target_group.to_owned(),
                 address: described.target()?.id()?.to_owned(),
                 healthy: health.state() == Some(&TargetHealthStateEnum::Healthy),
                 reason: health

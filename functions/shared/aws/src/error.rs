@@ -92,6 +92,20 @@ const PASSING: [&str; 7] = [
     "RequestTimeoutException",
 ];
 
+/// What the functions' roles allow for resources that people tagged, and for no others (infra/modules/deployer).
+const BY_TAG: [&str; 10] = [
+    "ecr:BatchGetImage",
+    "ecr:DescribeImages",
+    "ecr:DescribeImageScanFindings",
+    "ecr:GetDownloadUrlForLayer",
+    "ecs:ListServiceDeployments",
+    "ecs:StopServiceDeployment",
+    "ecs:UpdateService",
+    "logs:GetLogEvents",
+    "rds:CreateDBClusterSnapshot",
+    "rds:CreateDBSnapshot",
+];
+
 impl AwsError {
     /// Whether the same call may succeed when it is made again.
     #[must_use]
@@ -136,7 +150,11 @@ impl AwsError {
         if rate || THROTTLING.contains(&code) {
             Self::throttled(operation, code, message)
         } else if concurrent || PASSING.contains(&code) {
-            Self::Transient { operation, source: Answer::of(code, message) }
+            Self::transient(operation, code, message)
+        } else if code.contains("AccessDenied") && BY_TAG.contains(&operation) {
+            let hint =
+                "The functions' rights name resources with the tag slipway:deployer and the deployer's name";
+            Self::Refused { operation, source: Answer::of(code, &format!("{message}. {hint}.")) }
         } else {
             Self::Refused { operation, source: Answer::of(code, message) }
         }
@@ -145,6 +163,11 @@ impl AwsError {
     /// That AWS throttled a call, in its words.
     pub(crate) fn throttled(operation: &'static str, code: &str, message: &str) -> Self {
         Self::Throttled { operation, source: Answer::of(code, message) }
+    }
+
+    /// What passes by itself, in AWS's words.
+    pub(crate) fn transient(operation: &'static str, code: &str, message: &str) -> Self {
+        Self::Transient { operation, source: Answer::of(code, message) }
     }
 
     /// An answer that lacks what it should have.
@@ -196,6 +219,18 @@ mod tests {
             chain(&error),
             "ecs:DescribeServices was refused: AccessDeniedException: User is not authorized"
         );
+    }
+
+    #[test]
+    fn what_is_denied_for_want_of_a_tag_names_the_tag() {
+        let denied = |operation| {
+            chain(&AwsError::from_words(operation, "AccessDeniedException", "User is not authorized"))
+        };
+
+        assert!(denied("ecs:UpdateService").ends_with(
+            "not authorized. The functions' rights name resources with the tag slipway:deployer and the deployer's name."
+        ));
+        assert!(denied("ecs:RegisterTaskDefinition").ends_with("not authorized"));
     }
 
     #[tokio::test]

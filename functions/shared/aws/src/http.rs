@@ -35,6 +35,8 @@ mod tests {
     /// A server that answers every request with an empty JSON object and keeps the connection open.
     #[derive(Clone, Default)]
     struct Server {
+        /// How long an answer takes, in milliseconds.
+        delay: u64,
         connections: Arc<AtomicUsize>,
         requests: Arc<AtomicUsize>,
     }
@@ -72,6 +74,7 @@ mod tests {
                 }
                 stream.read_exact(&mut vec![0; length]).await.expect("the body");
                 self.requests.fetch_add(1, Ordering::SeqCst);
+                tokio::time::sleep(std::time::Duration::from_millis(self.delay)).await;
                 let answer = "HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.1\r\ncontent-length: 2\r\n\r\n{}";
                 stream.write_all(answer.as_bytes()).await.expect("the answer is taken");
             }
@@ -110,5 +113,22 @@ mod tests {
         assert!((1..=2).contains(&opened), "init opened {opened}");
         assert_eq!(server.connections(), opened, "the invocations opened none");
         assert_eq!(server.requests.load(Ordering::SeqCst), 2 + 2 * 5, "and all were answered");
+    }
+
+    #[tokio::test]
+    async fn a_call_that_changes_something_is_waited_for() {
+        let server = Server { delay: 5_000, ..Server::default() };
+        let loader = crate::loader("test").endpoint_url(server.start().await);
+        let credentials = Credentials::new("id", "secret", None, None, "test");
+        let aws =
+            Aws::load(loader.region(Region::new("eu-central-1")).credentials_provider(credentials)).await;
+        let service = slipway_core::name::ServiceName::new("web").expect("a name");
+        let revision = "arn:aws:ecs:eu-central-1:111122223333:task-definition/staging-web:2";
+        let revision = slipway_core::name::TaskDefinitionArn::new(revision).expect("an ARN");
+
+        let updated = aws.ecs().update("staging", &service, &revision, None, None).await;
+
+        updated.expect("it is not given up");
+        assert_eq!(server.requests.load(Ordering::SeqCst), 1, "and asked for once");
     }
 }

@@ -31,7 +31,7 @@ use aws_config::{
 
 pub use alarms::Alarms;
 pub use ecr::{Repositories, Tagged};
-pub use ecs::{Ecs, LogStream, OneOff, OneOffTask, TaskDefinition};
+pub use ecs::{Ecs, LogStream, OneOff, OneOffTask, Registration, TaskDefinition};
 pub use elb::{Listener, LoadBalancers};
 pub use error::AwsError;
 pub use events::Events;
@@ -44,10 +44,12 @@ pub use snapshots::{Requested, Snapshots};
 pub use table::{Stored, Table, Update};
 pub use topics::{Mail, Topic};
 
-/// How long one try of a call may take. Every function's own time-out is above [`OPERATION_SECONDS`].
-const ATTEMPT_SECONDS: u64 = 3;
-/// How long a call may take with all its tries; the shortest function time-out is 10 seconds.
-const OPERATION_SECONDS: u64 = 8;
+/// How long one try of a call that looks may take, and the call with all its tries. The shortest time-out of a function
+/// is 10 seconds.
+const LOOKING: (u64, u64) = (3, 8);
+/// The same of a call that changes something: AWS may take a while over it, and one that is given up has its effect all
+/// the same. The functions that make such calls have 30 seconds and more.
+const CHANGING: (u64, u64) = (10, 20);
 /// How often a call is tried.
 const ATTEMPTS: u32 = 3;
 
@@ -224,17 +226,32 @@ impl Aws {
     }
 }
 
+/// The time-outs of a try and of a call, in seconds. Those of the connection are the same for all, because the HTTP
+/// client has a pool for each set of them.
+fn timeouts((attempt, operation): (u64, u64)) -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(2))
+        .read_timeout(Duration::from_secs(CHANGING.0))
+        .operation_attempt_timeout(Duration::from_secs(attempt))
+        .operation_timeout(Duration::from_secs(operation))
+        .build()
+}
+
+/// Gives a request of an SDK's client the time of a call that changes something.
+macro_rules! patiently {
+    ($sdk:ident, $request:expr) => {
+        $request
+            .customize()
+            .config_override($sdk::config::Config::builder().timeout_config(crate::timeouts(crate::CHANGING)))
+    };
+}
+pub(crate) use patiently;
+
 /// How all clients are set up.
 fn loader(function: &str) -> ConfigLoader {
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(2))
-        .read_timeout(Duration::from_secs(ATTEMPT_SECONDS))
-        .operation_attempt_timeout(Duration::from_secs(ATTEMPT_SECONDS))
-        .operation_timeout(Duration::from_secs(OPERATION_SECONDS))
-        .build();
     let loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http::client())
-        .timeout_config(timeouts)
+        .timeout_config(timeouts(LOOKING))
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS));
     match AppName::new(format!("slipway-{function}")) {
         Ok(name) => loader.app_name(name),

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use slipway_core::release::Release;
 use slipway_core::snapshot::{Database, Snapshot};
 
-use crate::AwsError;
+use crate::{AwsError, patiently};
 
 /// The tag that names the release.
 const RELEASE_TAG: &str = "slipway:release";
@@ -181,7 +181,7 @@ impl Snapshots {
                     .db_instance_identifier(name)
                     .db_snapshot_identifier(identifier)
                     .set_tags(Some(tags));
-                match request.send().await {
+                match patiently!(aws_sdk_rds, request).send().await {
                     Ok(_) => Ok(Requested::Begun),
                     Err(error) => match error.as_service_error() {
                         Some(CreateDBSnapshotError::DbSnapshotAlreadyExistsFault(_)) => {
@@ -204,7 +204,7 @@ impl Snapshots {
                     .db_cluster_identifier(name)
                     .db_cluster_snapshot_identifier(identifier)
                     .set_tags(Some(tags));
-                match request.send().await {
+                match patiently!(aws_sdk_rds, request).send().await {
                     Ok(_) => Ok(Requested::Begun),
                     Err(error) => match error.as_service_error() {
                         Some(CreateDBClusterSnapshotError::DbClusterSnapshotAlreadyExistsFault(_)) => {

@@ -5,8 +5,8 @@ use aws_sdk_sns::types::MessageAttributeValue;
 
 use crate::AwsError;
 
-/// SNS takes subjects of 100 characters at the most.
-const LONGEST_SUBJECT: usize = 100;
+/// "Subjects must be … less than 100 characters long" (Publish, Amazon SNS API reference).
+const LONGEST_SUBJECT: usize = 99;
 
 /// An SNS topic.
 #[derive(Clone, Debug)]
@@ -125,6 +125,6 @@ mod tests {
     #[test]
     fn a_subject_is_one_line_of_ascii() {
         assert_eq!(subject("v1\r\nBcc: eve@example.com"), "v1??Bcc: eve@example.com");
-        assert_eq!(subject(&"ä".repeat(200)), "?".repeat(100));
+        assert_eq!(subject(&"ä".repeat(200)), "?".repeat(99));
     }
 }

@@ -71,6 +71,10 @@ pub struct StageService {
     /// releases leave the service's own count alone, because scaling may have changed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub desired_count: Option<u16>,
+    /// The container that runs the application's image; found by the repository, or by the service's name, when it is not
+    /// given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
     /// How the service is looked at through its load balancer; this or `steady`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<HealthCheck>,
@@ -87,8 +91,8 @@ pub struct SteadyCheck {
     /// How long every task must have run without being replaced.
     #[serde(rename = "for")]
     pub duration: Span,
-    /// A command that is run once, as a task of its own with the service's new task definition, in the container that
-    /// has the service's name; 0 is well. None when it is not given.
+    /// A command that is run once, as a task of its own with the service's new task definition, in the application's own
+    /// container; 0 is well. None when it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<Vec<String>>,
 }

@@ -1,8 +1,67 @@
-//! What changes in a task definition besides the image.
+//! What is read of a task definition: the application's own container, and what changes besides its image.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+
+use crate::image::Image;
+use crate::name::ServiceName;
+
+/// The application's own container of a task definition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Own<'a> {
+    /// Its name.
+    pub container: &'a str,
+    /// Its image. What another container has the same of is the application's, too; another image of the same repository
+    /// is not (a sidecar that is built along).
+    pub image: &'a str,
+}
+
+/// The application's own container of a task definition: the named one, else the one that is called as the service, else
+/// the one image of the repository that there is. An `Err` says why it is none, and what to write.
+///
+/// # Errors
+///
+/// The reason, in words.
+pub fn own<'a>(
+    document: &'a Value,
+    image: &Image,
+    service: &ServiceName,
+    named: Option<&str>,
+) -> Result<Own<'a>, String> {
+    let family = document["family"].as_str().unwrap_or("the task definition");
+    let containers: Vec<Own<'a>> = document["containerDefinitions"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|one| Some(Own { container: one["name"].as_str()?, image: one["image"].as_str()? }))
+        .filter(|one| image.in_place_of(one.image).is_some())
+        .collect();
+    let called = |name: &str| containers.iter().find(|one| one.container == name).copied();
+    if let Some(named) = named {
+        return called(named).ok_or_else(|| {
+            format!(
+                "{family} has no container {named} with an image of the repository {}: write another container for {service}",
+                image.repository
+            )
+        });
+    }
+    let Some(first) = containers.first().copied() else {
+        return Err(format!("no container of {family} has an image of the repository {}", image.repository));
+    };
+    if containers.iter().all(|one| one.image == first.image) {
+        return Ok(called(service.as_str()).unwrap_or(first));
+    }
+    called(service.as_str()).ok_or_else(|| {
+        let names: Vec<_> = containers.iter().map(|one| one.container).collect();
+        format!(
+            "{family} has several images of the repository {}, in the containers {}: write container = \"{}\" for {service} where that one is the application",
+            image.repository,
+            names.join(", "),
+            first.container
+        )
+    })
+}
 
 /// What ECS says of a revision and does not take back in a registration.
 pub const OF_THE_REVISION: [&str; 9] = [
@@ -148,5 +207,44 @@ mod tests {
             (0..30).map(|number| (format!("field{number}"), json!(number))).collect();
         let lines = changes(&json!({}), &Value::Object(many));
         assert_eq!((lines.len(), lines.last().map(String::as_str)), (LINES + 1, Some("and 10 more")));
+    }
+
+    #[test]
+    fn the_applications_own_container_is_found_by_its_image_or_named() {
+        let image = Image {
+            repository: crate::name::RepositoryName::new("web").expect("a name"),
+            digest: crate::image::Digest::new(format!("sha256:{}", "a".repeat(64))).expect("a digest"),
+            tag: "v2".into(),
+        };
+        let service = ServiceName::new("web").expect("a name");
+        let found = |containers: &[(&str, &str)], named: Option<&str>| {
+            let containers: Vec<_> =
+                containers.iter().map(|(name, image)| json!({ "name": name, "image": image })).collect();
+            let document = json!({ "family": "staging-web-template", "containerDefinitions": containers });
+            own(&document, &image, &service, named)
+                .map(|own| (own.container.to_owned(), own.image.to_owned()))
+        };
+        let ours = |name: &str, image: &str| Ok((name.to_owned(), image.to_owned()));
+
+        assert_eq!(
+            found(&[("log-router", "public.ecr.aws/fluent-bit:2"), ("app", "h.test/web:template")], None),
+            ours("app", "h.test/web:template")
+        );
+        let sidecar = [("nginx", "h.test/web:nginx-1.27"), ("web", "h.test/web:template")];
+        assert_eq!(found(&sidecar, None), ours("web", "h.test/web:template"));
+        assert_eq!(found(&sidecar, Some("nginx")), ours("nginx", "h.test/web:nginx-1.27"));
+        let twice = [("api", "h.test/web:template"), ("queue", "h.test/web:template")];
+        assert_eq!(found(&twice, None), ours("api", "h.test/web:template"));
+
+        let ambiguous = [("api", "h.test/web:template"), ("nginx", "h.test/web:nginx-1.27")];
+        let words = found(&ambiguous, None).expect_err("it could be either");
+        assert!(words.contains("in the containers api, nginx: write container = \"api\" for web"), "{words}");
+        let words = found(&sidecar, Some("app")).expect_err("there is none");
+        assert!(words.contains("staging-web-template has no container app"), "{words}");
+        let words = found(&[("web", "h.test/other:1")], None).expect_err("there is none");
+        assert!(
+            words.contains("no container of staging-web-template has an image of the repository web"),
+            "{words}"
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! What ECS says of a service, and whether that is what a release wanted.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::image::Digest;
 use crate::name::{ServiceArn, ServiceName, TaskDefinitionArn};
@@ -10,6 +10,8 @@ use crate::name::{ServiceArn, ServiceName, TaskDefinitionArn};
 pub struct ServiceView {
     /// The service.
     pub arn: ServiceArn,
+    /// The deployer that may change it, as its tag `slipway:deployer` says.
+    pub deployer: Option<String>,
     /// What its primary deployment runs.
     pub task_definition: TaskDefinitionArn,
     /// How many tasks it should run.
@@ -18,8 +20,6 @@ pub struct ServiceView {
     pub running_count: u32,
     /// Its deployments, the primary one first.
     pub deployments: Vec<Deployment>,
-    /// The target groups that its tasks are registered with.
-    pub target_groups: Vec<String>,
     /// What ECS shifts its traffic with.
     pub traffic: Traffic,
     /// ECS's newest messages about the service, newest first.
@@ -31,14 +31,26 @@ pub struct ServiceView {
 pub struct Traffic {
     /// The type of its deployment controller.
     pub controller: Option<String>,
+    /// The strategy that it deploys with, in ECS's word.
+    pub strategy: Option<String>,
     /// Its load balancers.
     pub balancers: Vec<Balancer>,
 }
 
-/// A load balancer of a service, as far as traffic is shifted there.
-#[derive(Clone, Debug, PartialEq, Eq)]
+impl Traffic {
+    /// Whether ECS shifts its traffic from one target group to another.
+    #[must_use]
+    pub fn shifts(&self) -> bool {
+        self.strategy.as_deref().is_some_and(|strategy| strategy != "ROLLING")
+    }
+}
+
+/// A load balancer of a service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Balancer {
-    /// The ARN of the target group that the new tasks are registered with.
+    /// The ARN of the target group that its tasks are registered with.
+    pub target_group: Option<String>,
+    /// The ARN of the target group that the new tasks are registered with, where traffic is shifted.
     pub alternate_target_group: Option<String>,
     /// Whether it names the listener rule whose weights ECS changes.
     pub has_production_rule: bool,
@@ -81,6 +93,8 @@ pub struct Deployment {
     pub reason: String,
     /// How many it runs.
     pub running_count: u32,
+    /// When ECS made it.
+    pub created_at: Option<Timestamp>,
 }
 
 /// How far a deployment is, as ECS reports it in `rolloutState`.
@@ -127,6 +141,11 @@ pub fn external_change(
 pub enum Progress {
     /// ECS is at it.
     Going,
+    /// ECS's answer may lag behind the event that told of it, and no further event comes: it is looked at again.
+    Lagging {
+        /// What it does not show yet.
+        reason: &'static str,
+    },
     /// The service runs the wanted task definition, and nothing else.
     Done,
     /// ECS gave it up, or the service runs something else: an external change, or ECS's circuit breaker has restored
@@ -137,12 +156,45 @@ pub enum Progress {
     },
 }
 
-/// Judges whether the service runs the wanted task definition.
+/// For how long an answer of ECS may be older than what it was asked to do: its API is eventually consistent ("Consider
+/// eventual consistency", Amazon ECS API reference), and how late it is AWS does not say.
+pub const LAG: SignedDuration = SignedDuration::from_secs(60);
+
+/// That a deployment which ECS was asked for is not shown.
+pub const NOT_SHOWN_YET: &str = "ECS does not show yet what it was asked for";
+/// That its tasks run and nothing else does, and `rolloutState` says otherwise.
+const NOT_COMPLETE_YET: &str = "all tasks run, and ECS has not called the deployment complete yet";
+
+/// Whether ECS's answer may be older than what it was asked at that time: so it is for a while, unless it shows a
+/// deployment that is newer.
 #[must_use]
-pub fn judge(service: &ServiceView, wanted: &TaskDefinitionArn) -> Progress {
+pub fn may_lag(service: &ServiceView, asked_at: Option<Timestamp>, now: Timestamp) -> bool {
+    asked_at.is_some_and(|asked_at| {
+        let primary = service.deployments.iter().filter(|one| one.task_definition == service.task_definition);
+        let newest = primary.filter_map(|deployment| deployment.created_at).max();
+        now < asked_at + LAG && newest.is_none_or(|newest| newest <= asked_at)
+    })
+}
+
+/// Judges whether the service runs the wanted task definition, which ECS was asked for at that time. What ECS does not
+/// show yet is not somebody else's.
+#[must_use]
+pub fn judge(
+    service: &ServiceView,
+    wanted: &TaskDefinitionArn,
+    asked_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Progress {
+    let replaced = || {
+        if may_lag(service, asked_at, now) {
+            Progress::Lagging { reason: NOT_SHOWN_YET }
+        } else {
+            replaced(service)
+        }
+    };
     let Some(ours) = service.deployments.iter().find(|deployment| deployment.task_definition == *wanted)
     else {
-        return replaced(service);
+        return replaced();
     };
     if service.desired_count == 0 && service.task_definition == *wanted {
         // A service that should run nothing is where it should be once nothing runs; ECS may still call its last
@@ -151,7 +203,14 @@ pub fn judge(service: &ServiceView, wanted: &TaskDefinitionArn) -> Progress {
     }
     match ours.rollout {
         Rollout::Failed => Progress::Failed { reason: ours.reason.clone() },
-        _ if service.task_definition != *wanted => replaced(service),
+        _ if service.task_definition != *wanted => replaced(),
+        Rollout::InProgress
+            if service.deployments.len() == 1
+                && ours.running_count > 0
+                && ours.running_count >= service.desired_count =>
+        {
+            Progress::Lagging { reason: NOT_COMPLETE_YET }
+        }
         Rollout::InProgress => Progress::Going,
         // ECS reports COMPLETED once the new tasks are up, even while an old deployment still drains. Nothing may
         // follow before that is gone. A failed deployment with no tasks left is only history.
@@ -179,7 +238,8 @@ pub fn together(progress: impl IntoIterator<Item = Progress>) -> Progress {
         match one {
             Progress::Failed { .. } => return one,
             Progress::Going => whole = Progress::Going,
-            Progress::Done => {}
+            lagging @ Progress::Lagging { .. } if whole == Progress::Done => whole = lagging,
+            Progress::Lagging { .. } | Progress::Done => {}
         }
     }
     whole
@@ -196,6 +256,15 @@ mod tests {
         .expect("an ARN")
     }
 
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("in range")
+    }
+
+    /// Long after ECS was asked.
+    fn judged(service: &ServiceView, wanted: &TaskDefinitionArn) -> Progress {
+        judge(service, wanted, Some(at(1)), at(1000))
+    }
+
     fn deployment(revision: u32, rollout: Rollout, running_count: u32) -> Deployment {
         Deployment {
             id: format!("ecs-svc/{revision}"),
@@ -203,6 +272,7 @@ mod tests {
             rollout,
             reason: format!("reason {revision}"),
             running_count,
+            created_at: Some(at(i64::from(revision))),
         }
     }
 
@@ -210,11 +280,11 @@ mod tests {
         ServiceView {
             arn: ServiceArn::new("arn:aws:ecs:eu-central-1:111122223333:service/staging/web")
                 .expect("an ARN"),
+            deployer: None,
             task_definition: td(primary),
             desired_count: 1,
             running_count: deployments.iter().map(|d| d.running_count).sum(),
             deployments,
-            target_groups: vec![],
             traffic: Traffic::default(),
             events: vec![],
         }
@@ -224,23 +294,23 @@ mod tests {
     fn a_completed_deployment_counts_once_the_old_one_is_gone() {
         let draining =
             service(2, vec![deployment(2, Rollout::Completed, 1), deployment(1, Rollout::Completed, 1)]);
-        assert_eq!(judge(&draining, &td(2)), Progress::Going);
+        assert_eq!(judged(&draining, &td(2)), Progress::Going);
 
         let alone = service(2, vec![deployment(2, Rollout::Completed, 1)]);
-        assert_eq!(judge(&alone, &td(2)), Progress::Done);
+        assert_eq!(judged(&alone, &td(2)), Progress::Done);
     }
 
     #[test]
     fn a_failed_deployment_without_tasks_does_not_keep_the_next_one_waiting() {
         let after = service(3, vec![deployment(3, Rollout::Completed, 1), deployment(2, Rollout::Failed, 0)]);
-        assert_eq!(judge(&after, &td(3)), Progress::Done);
+        assert_eq!(judged(&after, &td(3)), Progress::Done);
     }
 
     #[test]
     fn the_circuit_breakers_reason_is_quoted_even_after_it_went_back() {
         let rolled_back =
             service(1, vec![deployment(1, Rollout::InProgress, 1), deployment(2, Rollout::Failed, 0)]);
-        assert_eq!(judge(&rolled_back, &td(2)), Progress::Failed { reason: "reason 2".into() });
+        assert_eq!(judged(&rolled_back, &td(2)), Progress::Failed { reason: "reason 2".into() });
     }
 
     #[test]
@@ -267,19 +337,19 @@ mod tests {
     fn stable_is_not_mine() {
         let external = service(9, vec![deployment(9, Rollout::Completed, 1)]);
         let replaced = Progress::Failed { reason: format!("the service runs {} instead", td(9)) };
-        assert_eq!(judge(&external, &td(2)), replaced);
+        assert_eq!(judged(&external, &td(2)), replaced);
         let both =
             service(9, vec![deployment(9, Rollout::InProgress, 0), deployment(2, Rollout::InProgress, 1)]);
-        assert_eq!(judge(&both, &td(2)), replaced);
+        assert_eq!(judged(&both, &td(2)), replaced);
     }
 
     #[test]
     fn a_service_that_should_run_nothing_is_done_when_nothing_runs() {
         let mut none = service(1, vec![deployment(1, Rollout::Failed, 0)]);
         none.desired_count = 0;
-        assert_eq!(judge(&none, &td(1)), Progress::Done);
+        assert_eq!(judged(&none, &td(1)), Progress::Done);
         none.running_count = 1;
-        assert_eq!(judge(&none, &td(1)), Progress::Going);
+        assert_eq!(judged(&none, &td(1)), Progress::Going);
     }
 
     #[test]
@@ -288,5 +358,43 @@ mod tests {
         assert_eq!(together([Progress::Done, Progress::Done]), Progress::Done);
         assert_eq!(together([Progress::Done, Progress::Going]), Progress::Going);
         assert_eq!(together([Progress::Going, failed.clone()]), failed);
+    }
+
+    #[test]
+    fn what_ecs_does_not_show_yet_is_on_its_way_for_a_minute() {
+        let stale = service(1, vec![deployment(1, Rollout::Completed, 1)]);
+        let seen = |asked, now| judge(&stale, &td(2), Some(at(asked)), at(now));
+
+        let unseen = Progress::Lagging { reason: NOT_SHOWN_YET };
+        assert_eq!(seen(100, 100), unseen);
+        assert_eq!(seen(100, 159), unseen);
+        assert!(matches!(seen(100, 160), Progress::Failed { .. }));
+        // A rollback: the old view still has what it restores, as one that drains.
+        let draining =
+            service(2, vec![deployment(2, Rollout::InProgress, 0), deployment(1, Rollout::Completed, 1)]);
+        assert_eq!(judge(&draining, &td(1), Some(at(100)), at(101)), unseen);
+        assert!(matches!(judge(&draining, &td(1), Some(at(100)), at(161)), Progress::Failed { .. }));
+    }
+
+    #[test]
+    fn a_deployment_whose_tasks_run_is_looked_at_again_until_ecs_calls_it_complete() {
+        let lagging = service(2, vec![deployment(2, Rollout::InProgress, 1)]);
+        assert_eq!(judged(&lagging, &td(2)), Progress::Lagging { reason: NOT_COMPLETE_YET });
+        let starting = service(2, vec![deployment(2, Rollout::InProgress, 0)]);
+        assert_eq!(judged(&starting, &td(2)), Progress::Going);
+        let draining =
+            service(2, vec![deployment(2, Rollout::InProgress, 1), deployment(1, Rollout::Completed, 1)]);
+        assert_eq!(judged(&draining, &td(2)), Progress::Going);
+        assert_eq!(
+            together([Progress::Done, Progress::Lagging { reason: NOT_COMPLETE_YET }, Progress::Done]),
+            Progress::Lagging { reason: NOT_COMPLETE_YET }
+        );
+    }
+
+    #[test]
+    fn a_deployment_that_is_newer_than_ours_is_somebody_elses_at_once() {
+        let external = service(101, vec![deployment(101, Rollout::InProgress, 0)]);
+
+        assert!(matches!(judge(&external, &td(2), Some(at(100)), at(102)), Progress::Failed { .. }));
     }
 }

@@ -34,6 +34,7 @@ pub fn ending(failure: Option<&Failure>, begun: &[StageName]) -> Ending {
             outcome: Outcome::Released,
             stage: None,
             reason: "every stage runs the image and was verified".to_owned(),
+            unjudged: false,
         };
     };
     let Ok(stage) = serde_json::from_str::<StageFailure>(&failure.cause) else {
@@ -42,9 +43,11 @@ pub fn ending(failure: Option<&Failure>, begun: &[StageName]) -> Ending {
             end.map_or_else(|| (Outcome::Failed, in_words(failure)), |end| (end.outcome, end.reason));
         // Not a stage's ending: what changed is not known, and a person has to look.
         let outcome = if begun.is_empty() { outcome } else { Outcome::Stuck };
-        return Ending { outcome, stage: None, reason: format!("{}: {reason}", failure.step) };
+        let unjudged = stated(failure).is_none();
+        return Ending { outcome, stage: None, reason: format!("{}: {reason}", failure.step), unjudged };
     };
     let StageFailure { stage, failure, rollback } = stage;
+    let unjudged = stated(&failure).is_none();
     let (outcome, reason) = match stated(&failure) {
         Some(End { outcome, reason, .. }) => (outcome, reason),
         None => (Outcome::Failed, in_words(&failure)),
@@ -68,7 +71,7 @@ pub fn ending(failure: Option<&Failure>, begun: &[StageName]) -> Ending {
             )
         }
     };
-    Ending { outcome, stage: Some(stage), reason }
+    Ending { outcome, stage: Some(stage), reason, unjudged }
 }
 
 /// The end that a step stated itself.
@@ -99,6 +102,7 @@ pub fn stopped(stage: Option<StageName>, changed: bool, runs: &[String]) -> Endi
         reason: format!(
             "the execution ended without an outcome, stopped by hand or timed out, {what}. Now {runs}"
         ),
+        unjudged: false,
     }
 }
 
@@ -161,6 +165,10 @@ mod tests {
         let with = |rollback: &Failure| ends(&unhealthy, Some(rollback), true);
 
         assert_eq!(with(&failure("VerifyBaseline", "", &"")).outcome, Outcome::RolledBack);
+        assert!(!with(&failure("VerifyBaseline", "", &"")).unjudged, "a step said so");
+        let unavailable = failure("VerifyServices", "Unavailable", &"ECS could not be asked for ten minutes");
+        let back = ends(&unavailable, Some(&failure("VerifyBaseline", "", &"")), true);
+        assert_eq!((back.outcome, back.unjudged), (Outcome::RolledBack, true));
         assert_eq!(with(&failure("VerifyBaseline", "", &"")).reason, "VerifyServices: web answered 500");
         let stuck =
             with(&failure("RollBack", "Changed", &end(Outcome::Stuck, "web runs something else", true)));

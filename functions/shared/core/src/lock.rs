@@ -8,6 +8,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::deployment::LAG;
 use crate::name::ReleaseId;
 use crate::protocol::Attempt;
 
@@ -99,6 +100,12 @@ impl Lock {
                 rests_until: None,
             }),
         }
+    }
+
+    /// Whether the lock was taken just now, or its holder wrote: Step Functions may not show that one's execution yet.
+    #[must_use]
+    pub fn is_new(&self, now: Timestamp) -> bool {
+        self.holder.as_ref().is_some_and(|holder| now < holder.lease_until + LAG)
     }
 
     /// Whether a function of the last holder, who gave the lock back, may be writing.
@@ -232,6 +239,14 @@ mod tests {
     fn a_release_that_lives_keeps_its_lock_however_old_its_lease() {
         let first = taken(&Lock::default(), "a", 0);
         assert!(matches!(first.claim(&id("b"), Life::Running, second(100_000)), Claim::Taken(_)));
+    }
+
+    #[test]
+    fn a_holder_that_took_the_lock_just_now_may_not_be_shown_yet() {
+        let first = taken(&Lock::default(), "a", 100);
+        assert!(first.is_new(second(100)) && first.is_new(second(159)));
+        assert!(!first.is_new(second(160)));
+        assert!(!Lock::default().is_new(second(100)));
     }
 
     #[test]

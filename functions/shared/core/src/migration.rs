@@ -21,7 +21,7 @@ pub const LOG_LINES: usize = 20;
 pub struct MigrationPolicy {
     /// The service of the stage whose task definition, network and roles it runs with.
     pub service: ServiceName,
-    /// The container whose command is replaced; the service's name when it is not given.
+    /// The container whose command is replaced; the application's own when it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
     /// The command.
@@ -36,12 +36,6 @@ impl MigrationPolicy {
     #[must_use]
     pub fn timeout_seconds(&self) -> u32 {
         self.timeout.as_ref().map_or(TIMEOUT_SECONDS, Span::seconds)
-    }
-
-    /// The container whose command is replaced: as configured, else the service's name.
-    #[must_use]
-    pub fn container(&self) -> &str {
-        self.container.as_deref().unwrap_or_else(|| self.service.as_str())
     }
 }
 
@@ -111,6 +105,8 @@ pub struct Migration {
     pub kind: Kind,
     /// What its task runs.
     pub task_definition: TaskDefinitionArn,
+    /// The container whose command is replaced.
+    pub container: String,
     /// When it was begun.
     pub began_at: Timestamp,
     /// Its task's ARN, once ECS has said it.
@@ -195,6 +191,7 @@ mod tests {
                 "arn:aws:ecs:eu-central-1:111122223333:task-definition/production-web:2",
             )
             .expect("an ARN"),
+            container: "web".into(),
             began_at: Timestamp::UNIX_EPOCH,
             task: None,
             end: None,

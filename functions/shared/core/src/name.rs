@@ -134,6 +134,15 @@ name!(
     |value| value.starts_with("arn:") && value.contains(":task-definition/")
 );
 
+impl TaskDefinitionArn {
+    /// The family of the revision.
+    #[must_use]
+    pub fn family(&self) -> &str {
+        let name = self.as_str().rsplit('/').next().unwrap_or_default();
+        name.rsplit_once(':').map_or(name, |(family, _)| family)
+    }
+}
+
 name!(
     /// The ARN of an ECS service, `arn:…:service/CLUSTER/SERVICE`.
     ServiceArn,

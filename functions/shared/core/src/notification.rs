@@ -259,7 +259,7 @@ impl Notification {
     /// A release ended. `before` is what the stage that ended it ran before.
     #[must_use]
     pub fn ended(release: &Release, ended: &Ended, notes: &[String], before: Option<&Baseline>) -> Self {
-        let Ending { outcome, stage, reason } = &ended.ending;
+        let Ending { outcome, stage, reason, .. } = &ended.ending;
         let at_stage = stage.as_ref().map_or_else(String::new, |stage| format!(" at {stage}"));
         let what_now = match outcome {
             Outcome::Released => "Every stage runs the image.",

@@ -34,10 +34,12 @@ pub struct Lifted {
 }
 
 impl Quarantine {
-    /// The quarantine that an ending puts its image into: that of an image which was rolled back or rejected.
+    /// The quarantine that an ending puts its image into: that of an image which was rolled back or rejected, and not one
+    /// that ended because AWS could not be asked.
     #[must_use]
     pub fn after(release: &ReleaseId, ending: &Ending, at: Timestamp) -> Option<Self> {
         match ending.outcome {
+            Outcome::RolledBack | Outcome::Stuck if ending.unjudged => None,
             Outcome::RolledBack | Outcome::Rejected | Outcome::Stuck => Some(Self {
                 release: release.clone(),
                 outcome: ending.outcome,
@@ -73,12 +75,19 @@ mod tests {
             (Outcome::Superseded, false),
             (Outcome::Failed, false),
         ] {
-            let ending = Ending { outcome, stage: None, reason: "r".into() };
+            let ending = Ending { outcome, stage: None, reason: "r".into(), unjudged: false };
             assert_eq!(
                 Quarantine::after(&release, &ending, at).is_some_and(|quarantine| quarantine.holds()),
                 quarantined,
                 "{outcome}"
             );
+        }
+        // AWS could not be asked: what people said of the image counts all the same.
+        for (outcome, quarantined) in
+            [(Outcome::RolledBack, false), (Outcome::Stuck, false), (Outcome::Rejected, true)]
+        {
+            let ending = Ending { outcome, stage: None, reason: "r".into(), unjudged: true };
+            assert_eq!(Quarantine::after(&release, &ending, at).is_some(), quarantined, "{outcome}");
         }
     }
 }

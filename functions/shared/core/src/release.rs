@@ -115,6 +115,9 @@ pub struct Ending {
     pub stage: Option<StageName>,
     /// Why, in a sentence or more that a person understands.
     pub reason: String,
+    /// Whether no step judged it: AWS could not be asked, or a function failed. The image is not to blame then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unjudged: bool,
 }
 
 /// An ending with its time, as it is kept in the table.

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::alarm::{AlarmReading, disquiet};
-use crate::deployment::{ServiceView, external_change};
+use crate::deployment::{ServiceView, external_change, may_lag};
 use crate::name::{ServiceArn, ServiceName, StageName, TaskDefinitionArn};
 
 /// What a stage ran before the release touched it.
@@ -45,6 +45,9 @@ pub struct Change {
     pub stage: StageName,
     /// When.
     pub at: Timestamp,
+    /// When ECS was asked last to change its services; nothing where it was not, or refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_at: Option<Timestamp>,
 }
 
 /// What one service ran.
@@ -61,6 +64,9 @@ pub struct ServiceBaseline {
     pub image: String,
     /// How many tasks it should run.
     pub desired_count: u32,
+    /// Whether it ran no release before: its task definition is the template.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub first: bool,
     /// Whether the registry did not have its image any more. Restoring it would find nothing to run.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub image_gone: bool,
@@ -91,7 +97,7 @@ impl ServiceBaseline {
     /// Whether the service ran nothing before: this is its first release, and a rollback can only stop it again.
     #[must_use]
     pub const fn ran_nothing(&self) -> bool {
-        self.desired_count == 0
+        self.first
     }
 }
 
@@ -103,6 +109,8 @@ pub enum Restoration {
     AlreadyBack,
     /// It runs what the release deployed: restore the baseline.
     Restore,
+    /// ECS was asked to deploy the release just now, and shows nothing of it yet.
+    NotShownYet,
     /// It runs neither: an external change, which is not ours to undo.
     Refuse {
         /// What it runs.
@@ -112,33 +120,50 @@ pub enum Restoration {
     },
 }
 
-/// Decides what a rollback does with a service, given what the release registered for it, if it got that far, and the
-/// copy of the baseline that an earlier run of the rollback registered, if it had to.
+/// What a rollback knows of a service beside its baseline and how ECS shows it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Known<'a> {
+    /// What the release registered for it, if it got that far.
+    pub registered: Option<&'a TaskDefinitionArn>,
+    /// The copy of the baseline that an earlier run of the rollback registered, if it had to.
+    pub copy: Option<&'a TaskDefinitionArn>,
+    /// When ECS was asked to deploy the release.
+    pub asked_at: Option<Timestamp>,
+}
+
+/// Decides what a rollback does with a service.
 #[must_use]
 pub fn restoration(
     baseline: &ServiceBaseline,
-    registered: Option<&TaskDefinitionArn>,
-    copy: Option<&TaskDefinitionArn>,
-    now: &ServiceView,
+    known: Known<'_>,
+    view: &ServiceView,
+    now: Timestamp,
 ) -> Restoration {
-    if copy.is_some_and(|copy| now.task_definition == *copy) {
+    let Known { registered, copy, asked_at } = known;
+    if copy.is_some_and(|copy| view.task_definition == *copy) {
         return Restoration::AlreadyBack;
     }
-    if now.task_definition == baseline.task_definition {
+    if view.task_definition == baseline.task_definition {
+        let is_shown =
+            |ours: &TaskDefinitionArn| view.deployments.iter().any(|one| one.task_definition == *ours);
+        if registered.is_some_and(|ours| !is_shown(ours)) && may_lag(view, asked_at, now) {
+            return Restoration::NotShownYet;
+        }
         // A first release raises the count as well: running the template with tasks is not the baseline.
-        let stopped = !baseline.ran_nothing() || now.desired_count == 0;
+        let stopped = !baseline.ran_nothing() || view.desired_count == 0;
         return if stopped { Restoration::AlreadyBack } else { Restoration::Restore };
     }
     let known: Vec<_> = registered.into_iter().collect();
-    match external_change(&baseline.service, &now.task_definition, &known) {
+    match external_change(&baseline.service, &view.task_definition, &known) {
         None => Restoration::Restore,
-        Some(reason) => Restoration::Refuse { running: now.task_definition.clone(), reason },
+        Some(reason) => Restoration::Refuse { running: view.task_definition.clone(), reason },
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::deployment::{Deployment, Rollout};
 
     fn td(revision: u32) -> TaskDefinitionArn {
         TaskDefinitionArn::new(format!(
@@ -147,6 +172,7 @@ mod tests {
         .expect("an ARN")
     }
 
+    /// One that ran so many tasks; none of a release where that is 0.
     fn baseline(desired_count: u32) -> ServiceBaseline {
         ServiceBaseline {
             service: ServiceName::new("web").expect("a name"),
@@ -155,6 +181,7 @@ mod tests {
             task_definition: td(1),
             image: "web@sha256:…".into(),
             desired_count,
+            first: desired_count == 0,
             image_gone: false,
         }
     }
@@ -162,28 +189,65 @@ mod tests {
     fn running(revision: u32, desired_count: u32) -> ServiceView {
         ServiceView {
             arn: baseline(1).arn,
+            deployer: None,
             task_definition: td(revision),
             desired_count,
             running_count: 0,
             deployments: vec![],
-            target_groups: vec![],
             traffic: crate::deployment::Traffic::default(),
             events: vec![],
         }
     }
 
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("in range")
+    }
+
+    /// Long after ECS was asked.
+    fn decided(
+        count: u32,
+        registered: Option<&TaskDefinitionArn>,
+        copy: Option<&TaskDefinitionArn>,
+        view: &ServiceView,
+    ) -> Restoration {
+        let known = Known { registered, copy, asked_at: Some(at(100)) };
+        restoration(&baseline(count), known, view, at(1000))
+    }
+
+    #[test]
+    fn a_deployment_that_ecs_does_not_show_yet_is_not_taken_for_one_that_never_was() {
+        let known = Known { registered: Some(&td(2)), copy: None, asked_at: Some(at(100)) };
+        let shown = |revision: u32, seconds| Deployment {
+            id: revision.to_string(),
+            task_definition: td(revision),
+            rollout: Rollout::Completed,
+            reason: String::new(),
+            running_count: 1,
+            created_at: Some(at(seconds)),
+        };
+        let view = |deployments| ServiceView { deployments, ..running(1, 1) };
+        let decided = |view: &ServiceView, now| restoration(&baseline(1), known, view, at(now));
+
+        let stale = view(vec![shown(1, 50)]);
+        assert_eq!(decided(&stale, 101), Restoration::NotShownYet);
+        assert_eq!(decided(&stale, 161), Restoration::AlreadyBack);
+        // ECS's circuit breaker has restored it, as the failed deployment or a newer one of the baseline shows.
+        assert_eq!(decided(&view(vec![shown(1, 50), shown(2, 100)]), 101), Restoration::AlreadyBack);
+        assert_eq!(decided(&view(vec![shown(1, 105)]), 106), Restoration::AlreadyBack);
+        // ECS was never asked.
+        let refused = Known { asked_at: None, ..known };
+        assert_eq!(restoration(&baseline(1), refused, &stale, at(101)), Restoration::AlreadyBack);
+    }
+
     #[test]
     fn only_our_own_change_is_undone() {
-        assert_eq!(restoration(&baseline(1), Some(&td(2)), None, &running(2, 1)), Restoration::Restore);
-        assert_eq!(restoration(&baseline(1), Some(&td(2)), None, &running(1, 1)), Restoration::AlreadyBack);
-        assert_eq!(
-            restoration(&baseline(1), Some(&td(2)), Some(&td(3)), &running(3, 1)),
-            Restoration::AlreadyBack
-        );
+        assert_eq!(decided(1, Some(&td(2)), None, &running(2, 1)), Restoration::Restore);
+        assert_eq!(decided(1, Some(&td(2)), None, &running(1, 1)), Restoration::AlreadyBack);
+        assert_eq!(decided(1, Some(&td(2)), Some(&td(3)), &running(3, 1)), Restoration::AlreadyBack);
         assert!(
-            matches!(restoration(&baseline(1), Some(&td(2)), None, &running(9, 1)), Restoration::Refuse { running, .. } if running == td(9))
+            matches!(decided(1, Some(&td(2)), None, &running(9, 1)), Restoration::Refuse { running, .. } if running == td(9))
         );
-        assert!(matches!(restoration(&baseline(1), None, None, &running(2, 1)), Restoration::Refuse { .. }));
+        assert!(matches!(decided(1, None, None, &running(2, 1)), Restoration::Refuse { .. }));
     }
 
     #[test]
@@ -196,8 +260,8 @@ mod tests {
 
     #[test]
     fn a_first_release_is_undone_by_stopping_the_service() {
-        assert_eq!(restoration(&baseline(0), Some(&td(2)), None, &running(2, 1)), Restoration::Restore);
-        assert_eq!(restoration(&baseline(0), Some(&td(2)), None, &running(1, 1)), Restoration::Restore);
-        assert_eq!(restoration(&baseline(0), Some(&td(2)), None, &running(1, 0)), Restoration::AlreadyBack);
+        assert_eq!(decided(0, Some(&td(2)), None, &running(2, 1)), Restoration::Restore);
+        assert_eq!(decided(0, Some(&td(2)), None, &running(1, 1)), Restoration::Restore);
+        assert_eq!(decided(0, Some(&td(2)), None, &running(1, 0)), Restoration::AlreadyBack);
     }
 }

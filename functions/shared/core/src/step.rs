@@ -26,8 +26,10 @@ pub const PATIENCE_SECONDS: u32 = 10 * 60;
 pub const GRACE_SECONDS: u32 = 5;
 /// How long the command of a service without a load balancer may take, in seconds.
 pub const CHECK_SECONDS: u32 = 5 * 60;
-/// How much longer than a service has to run on its tasks may take to have done so, in seconds.
-pub const STEADY_SLACK_SECONDS: u32 = 60;
+/// How many looks at services that do not serve prove that they do not: they are 15 seconds apart.
+pub const BAD_LOOKS: u32 = 6;
+/// How long such a look and the pause before it may take, in seconds.
+const BAD_LOOK_SECONDS: u32 = 30;
 
 /// The workflow's tasks and the functions that do them. A test holds this and `statemachine/release.asl.yaml` together.
 pub const TASKS: [(&str, &str); 13] = [
@@ -138,7 +140,7 @@ impl Limits {
         let steady = stage.services.iter().filter_map(|service| service.steady.as_ref());
         let steady = steady.map(|steady| {
             let command = if steady.command.is_some() { CHECK_SECONDS } else { 0 };
-            steady.duration.seconds() + STEADY_SLACK_SECONDS + command
+            steady.duration.seconds() + command
         });
         Self {
             check_image: stage.image_check.as_ref().map_or(0, ImageCheckPolicy::wait_seconds) + GRACE_SECONDS,
@@ -149,7 +151,7 @@ impl Limits {
             run_migration: stage.migration.as_ref().map_or(0, MigrationPolicy::timeout_seconds)
                 + GRACE_SECONDS,
             deploy_services: stage.deploy_timeout_seconds() + GRACE_SECONDS,
-            verify_services: steady.max().unwrap_or(0) + GRACE_SECONDS,
+            verify_services: steady.max().unwrap_or(0) + BAD_LOOKS * BAD_LOOK_SECONDS + GRACE_SECONDS,
             bake_stage: stage.bake.as_ref().map_or(0, BakePolicy::seconds) + GRACE_SECONDS,
         }
     }
@@ -226,6 +228,9 @@ pub struct DeployedService {
     pub task_definition: TaskDefinitionArn,
     /// How many tasks it should run.
     pub desired_count: u32,
+    /// The container that runs the application's image, where the configuration names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
     /// How ECS replaces what it runs; as the service has it when it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy: Option<Strategy>,

@@ -6,11 +6,12 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::deployment::{Progress, ServiceView};
-use crate::name::ServiceName;
+use crate::deployment::{LAG, NOT_SHOWN_YET, Progress, ServiceView};
+use crate::name::{ServiceName, TaskDefinitionArn};
 use crate::span::Span;
 
 /// The longest that ECS bakes, in minutes.
@@ -210,6 +211,10 @@ pub struct ServiceDeployment {
     pub status: String,
     /// ECS's reason.
     pub reason: String,
+    /// When ECS made it.
+    pub created_at: Option<Timestamp>,
+    /// What its target service revision runs, once it has ended well.
+    pub target: Option<TaskDefinitionArn>,
 }
 
 impl ServiceDeployment {
@@ -220,11 +225,28 @@ impl ServiceDeployment {
     }
 }
 
-/// Where a deployment stands that shifts traffic: what the service's own view says counts once ECS calls the newest
-/// one done.
+/// What a deployment that shifts traffic is judged for.
+#[derive(Clone, Copy, Debug)]
+pub struct Shift<'a> {
+    /// What the service is to run.
+    pub wanted: &'a TaskDefinitionArn,
+    /// Whether that is what ran before.
+    pub restores: bool,
+    /// When ECS was asked for it.
+    pub asked_at: Option<Timestamp>,
+    /// The moment of the look.
+    pub now: Timestamp,
+}
+
+/// Where a deployment stands that shifts traffic: its end is that of the newest service deployment, because `rolloutState`
+/// "is only returned for services that use the rolling update deployment type" (`Deployment`, Amazon ECS API reference).
+/// What the service's own view says counts where it runs something else.
 #[must_use]
-pub fn progress(newest: Option<&ServiceDeployment>, restores: bool, seen: Progress) -> Progress {
+pub fn progress(newest: Option<&ServiceDeployment>, shift: Shift<'_>, seen: Progress) -> Progress {
+    let Shift { wanted, restores, asked_at, now } = shift;
     let Some(newest) = newest else { return seen };
+    let is_older = asked_at.is_some_and(|at| newest.created_at.is_some_and(|created| created < at));
+    let done = || if matches!(seen, Progress::Failed { .. }) { seen.clone() } else { Progress::Done };
     match newest.status.as_str() {
         "PENDING" | "IN_PROGRESS" | "STOP_REQUESTED" | "ROLLBACK_REQUESTED" | "ROLLBACK_IN_PROGRESS" => {
             Progress::Going
@@ -233,9 +255,20 @@ pub fn progress(newest: Option<&ServiceDeployment>, restores: bool, seen: Progre
             Progress::Failed { reason: format!("ECS could not roll it back: {}", newest.reason) }
         }
         // It was to be rolled back, and was.
-        "ROLLBACK_SUCCESSFUL" | "STOPPED" if !restores => {
+        "ROLLBACK_SUCCESSFUL" | "STOPPED" if restores => done(),
+        // One that ended before ECS was asked: ours is not shown yet.
+        _ if is_older && asked_at.is_some_and(|at| now < at + LAG) => {
+            Progress::Lagging { reason: NOT_SHOWN_YET }
+        }
+        "ROLLBACK_SUCCESSFUL" | "STOPPED" => {
             Progress::Failed { reason: format!("ECS stopped it: {}", newest.reason) }
         }
+        "SUCCESSFUL" => match &newest.target {
+            Some(target) if target != wanted => {
+                Progress::Failed { reason: format!("the service runs {target} instead") }
+            }
+            _ => done(),
+        },
         _ => seen,
     }
 }
@@ -244,7 +277,7 @@ pub fn progress(newest: Option<&ServiceDeployment>, restores: bool, seen: Progre
 mod tests {
     use super::*;
     use crate::deployment::{Balancer, Traffic};
-    use crate::name::{ServiceArn, TaskDefinitionArn};
+    use crate::name::ServiceArn;
 
     fn strategy(json: serde_json::Value) -> Strategy {
         serde_json::from_value(json).expect("it fits")
@@ -254,6 +287,7 @@ mod tests {
         ServiceView {
             arn: ServiceArn::new("arn:aws:ecs:eu-central-1:111122223333:service/production/web")
                 .expect("an ARN"),
+            deployer: None,
             task_definition: TaskDefinitionArn::new(
                 "arn:aws:ecs:eu-central-1:111122223333:task-definition/production-web:1",
             )
@@ -261,7 +295,6 @@ mod tests {
             desired_count: 1,
             running_count: 1,
             deployments: vec![],
-            target_groups: vec![],
             traffic,
             events: vec![],
         }
@@ -306,57 +339,84 @@ mod tests {
         let canary = strategy(serde_json::json!({ "type": "CANARY", "percent": 10, "step_bake": "5m" }));
         let blue_green = strategy(serde_json::json!({ "type": "BLUE_GREEN" }));
         let whole = Balancer {
+            target_group: Some("group".into()),
             alternate_target_group: Some("arn".into()),
             has_production_rule: true,
             has_role: true,
         };
-        let with = |balancers: Vec<Balancer>| service(Traffic { controller: Some("ECS".into()), balancers });
+        let with = |balancers: Vec<Balancer>| {
+            service(Traffic { controller: Some("ECS".into()), balancers, ..Traffic::default() })
+        };
 
         assert_eq!(canary.lacks(&name, &with(vec![whole.clone()])), None);
         assert_eq!(strategy(serde_json::json!({ "type": "ROLLING" })).lacks(&name, &with(vec![])), None);
         assert_eq!(blue_green.lacks(&name, &with(vec![])), None);
         assert!(canary.lacks(&name, &with(vec![])).is_some_and(|words| words.contains("no load balancer")));
-        let bare = Balancer { alternate_target_group: None, has_production_rule: false, has_role: true };
+        let bare = Balancer { has_role: true, ..Balancer::default() };
         let words = blue_green.lacks(&name, &with(vec![bare])).expect("it lacks something");
         assert!(
             words.contains("an alternate target group, a production listener rule at")
                 && words.contains("traffic_shift"),
             "{words}"
         );
-        let other = service(Traffic { controller: Some("CODE_DEPLOY".into()), balancers: vec![whole] });
+        let other = service(Traffic {
+            controller: Some("CODE_DEPLOY".into()),
+            balancers: vec![whole],
+            ..Traffic::default()
+        });
         assert!(canary.lacks(&name, &other).is_some_and(|words| words.contains("CODE_DEPLOY")));
     }
 
     #[test]
-    fn a_deployment_that_shifts_traffic_is_done_when_ecs_says_so_and_the_service_runs_it() {
-        let at = |status: &str| ServiceDeployment {
+    fn a_deployment_that_shifts_traffic_is_done_when_its_service_deployment_is() {
+        let at = |second| Timestamp::from_second(second).expect("in range");
+        let td = |revision: u32| {
+            TaskDefinitionArn::new(format!(
+                "arn:aws:ecs:eu-central-1:111122223333:task-definition/production-web:{revision}"
+            ))
+            .expect("an ARN")
+        };
+        let one = |status: &str| ServiceDeployment {
             arn: "arn".into(),
             status: status.into(),
             reason: "an alarm".into(),
+            created_at: Some(at(100)),
+            target: (status == "SUCCESSFUL").then(|| td(2)),
         };
+        let judged = |newest: Option<ServiceDeployment>, restores, seen| {
+            let shift = Shift { wanted: &td(2), restores, asked_at: Some(at(100)), now: at(101) };
+            progress(newest.as_ref(), shift, seen)
+        };
+        let replaced = || Progress::Failed { reason: "the service runs another instead".into() };
 
         for status in
             ["PENDING", "IN_PROGRESS", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS", "STOP_REQUESTED"]
         {
-            assert_eq!(progress(Some(&at(status)), false, Progress::Done), Progress::Going, "{status}");
+            assert_eq!(judged(Some(one(status)), false, Progress::Going), Progress::Going, "{status}");
         }
-        assert_eq!(progress(Some(&at("SUCCESSFUL")), false, Progress::Done), Progress::Done);
-        assert_eq!(progress(Some(&at("SUCCESSFUL")), false, Progress::Going), Progress::Going);
+        // ECS gives no rolloutState, so the service's own view never says more than that it is on its way.
+        assert_eq!(judged(Some(one("SUCCESSFUL")), false, Progress::Going), Progress::Done);
+        assert_eq!(judged(Some(one("SUCCESSFUL")), false, replaced()), replaced());
+        let others = ServiceDeployment { target: Some(td(9)), ..one("SUCCESSFUL") };
+        assert!(matches!(judged(Some(others), false, Progress::Going), Progress::Failed { .. }));
+        // The deployment before is still the newest that ECS shows.
+        for status in ["SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL"] {
+            let before = ServiceDeployment { created_at: Some(at(50)), target: Some(td(1)), ..one(status) };
+            let unseen = Progress::Lagging { reason: NOT_SHOWN_YET };
+            assert_eq!(judged(Some(before), false, Progress::Going), unseen, "{status}");
+        }
         for status in ["ROLLBACK_SUCCESSFUL", "STOPPED"] {
             assert_eq!(
-                progress(Some(&at(status)), false, Progress::Done),
+                judged(Some(one(status)), false, Progress::Going),
                 Progress::Failed { reason: "ECS stopped it: an alarm".into() }
             );
-            assert_eq!(
-                progress(Some(&at(status)), true, Progress::Done),
-                Progress::Done,
-                "the baseline is back"
-            );
+            let before = ServiceDeployment { created_at: Some(at(50)), ..one(status) };
+            assert_eq!(judged(Some(before), true, Progress::Going), Progress::Done, "the baseline is back");
         }
         assert!(matches!(
-            progress(Some(&at("ROLLBACK_FAILED")), true, Progress::Done),
+            judged(Some(one("ROLLBACK_FAILED")), true, Progress::Done),
             Progress::Failed { .. }
         ));
-        assert_eq!(progress(None, false, Progress::Going), Progress::Going);
+        assert_eq!(judged(None, false, Progress::Going), Progress::Going);
     }
 }

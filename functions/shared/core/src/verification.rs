@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::deployment::{ServiceView, TaskView, external_change};
+use crate::deployment::{Balancer, ServiceView, TaskView, external_change};
 use crate::image::Digest;
 use crate::name::{ServiceName, TaskDefinitionArn};
 
@@ -20,13 +20,16 @@ pub struct Expected<'a> {
     pub task_definition: &'a TaskDefinitionArn,
     /// The only digest that the application's container may run, where it is known.
     pub digest: Option<&'a Digest>,
-    /// How many tasks should run.
+    /// How many tasks should run at least: younger ones beside them, which scaling has added, prove nothing and disprove
+    /// nothing.
     pub desired_count: u32,
 }
 
 /// A target of a target group, as ELB sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
+    /// The ARN of its target group.
+    pub group: String,
     /// The address of the task behind it.
     pub address: String,
     /// Whether ELB calls it healthy.
@@ -55,10 +58,14 @@ impl Probe {
 pub enum Look<'a> {
     /// Through its load balancer.
     Probes(&'a [Probe]),
-    /// Without one: every task must have run on for so many seconds until now.
+    /// Without one: as many tasks as are wanted must have run on for so many seconds until now.
     Steady {
         /// For how long.
         seconds: u32,
+        /// Since when it is looked at.
+        since: Timestamp,
+        /// Why a task of it ended by itself since then, if one did.
+        ended: Option<&'a str>,
         /// The moment of the look.
         now: Timestamp,
     },
@@ -145,10 +152,18 @@ pub fn judge(
     };
     let running: Vec<&TaskView> = tasks.iter().filter(ours).collect();
     let others = tasks.len() - running.len();
+    // In each load balancer's group; where ECS shifts traffic, in that one or in the other.
+    let healthy_in = |balancer: &Balancer, address: &str| {
+        let groups = [&balancer.target_group, &balancer.alternate_target_group];
+        targets
+            .iter()
+            .filter(|target| groups.into_iter().flatten().any(|group| target.group == *group))
+            .any(|target| target.address == address && target.healthy)
+    };
+    let balancers = &service.traffic.balancers;
     let healthy = |task: &&&TaskView| {
-        task.address
-            .as_ref()
-            .is_some_and(|address| targets.iter().any(|target| target.address == *address && target.healthy))
+        let address = task.address.as_deref();
+        address.is_some_and(|address| balancers.iter().all(|balancer| healthy_in(balancer, address)))
     };
     let targets_healthy = running.iter().filter(healthy).count();
     let good = probes.iter().filter(|probe| probe.is_good()).count();
@@ -169,7 +184,7 @@ pub fn judge(
         Some(format!("{} of {name} run something else than this release", count(others, "task")))
     } else if running.len() < wanted {
         Some(format!("{name} runs {} of {wanted} tasks", running.len()))
-    } else if !service.target_groups.is_empty() && targets_healthy < wanted {
+    } else if !balancers.is_empty() && targets_healthy < wanted {
         let unhealthy: Vec<_> = targets
             .iter()
             .filter(|target| !target.healthy && !target.reason.is_empty())
@@ -177,14 +192,17 @@ pub fn judge(
             .collect();
         let why = if unhealthy.is_empty() { String::new() } else { format!(": {}", unhealthy.join("; ")) };
         Some(format!("the load balancer calls {targets_healthy} of {wanted} tasks of {name} healthy{why}"))
-    } else if let Look::Steady { seconds, now } = look {
-        let youngest = running
-            .iter()
-            .map(|task| task.started_at.map_or(0, |at| now.duration_since(at).as_secs()))
-            .min()
-            .unwrap_or_default();
-        (youngest < i64::from(seconds))
-            .then(|| format!("a task of {name} has run for {youngest} s only, and should have run on for {seconds} s: it was replaced"))
+    } else if let Look::Steady { ended: Some(why), .. } = look {
+        Some(format!("a task of {name} ended by itself: {why}"))
+    } else if let Look::Steady { seconds, since, now, .. } = look {
+        let age = |at: Timestamp| now.duration_since(at).as_secs();
+        let mut ages: Vec<_> = running.iter().map(|task| task.started_at.map_or(0, age)).collect();
+        ages.sort_unstable_by(|one, other| other.cmp(one));
+        // Of as many as are wanted the youngest; ECS may replace tasks of a service that is well.
+        let youngest = ages.get(wanted - 1).copied().unwrap_or_default().max(age(since));
+        (youngest < i64::from(seconds)).then(|| {
+            format!("a task of {name} has run for {youngest} s only, and should have run on for {seconds} s")
+        })
     } else if good < probes.len() || probes.len() < PROBES {
         Some(format!(
             "{name} answered {} through the load balancer; {PROBES} answers of 2xx were asked for",
@@ -218,7 +236,7 @@ fn in_words(answers: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::deployment::{Deployment, Rollout};
+    use crate::deployment::{Deployment, Rollout, Traffic};
     use crate::name::ServiceArn;
 
     fn td(revision: u32) -> TaskDefinitionArn {
@@ -251,6 +269,7 @@ mod tests {
         let service = ServiceView {
             arn: ServiceArn::new("arn:aws:ecs:eu-central-1:111122223333:service/staging/web")
                 .expect("an ARN"),
+            deployer: None,
             task_definition: td(running),
             desired_count: 1,
             running_count: 1,
@@ -260,14 +279,15 @@ mod tests {
                 rollout: Rollout::Completed,
                 reason: String::new(),
                 running_count: 1,
+                created_at: None,
             }],
-            target_groups: vec!["arn:aws:elasticloadbalancing:…".into()],
-            traffic: crate::deployment::Traffic::default(),
+            traffic: Traffic { balancers: vec![balancer("blue", None)], ..Traffic::default() },
             events: vec![],
         };
         let targets: Vec<_> = targets
             .iter()
             .map(|(address, healthy)| Target {
+                group: "blue".into(),
                 address: (*address).into(),
                 healthy: *healthy,
                 reason: "Target.Timeout".into(),
@@ -300,12 +320,12 @@ mod tests {
         let service = ServiceView {
             arn: ServiceArn::new("arn:aws:ecs:eu-central-1:111122223333:service/staging/worker")
                 .expect("an ARN"),
+            deployer: None,
             task_definition: td(2),
             desired_count: 1,
             running_count: 1,
             deployments: vec![],
-            target_groups: vec![],
-            traffic: crate::deployment::Traffic::default(),
+            traffic: Traffic::default(),
             events: vec![],
         };
         let expected = Expected {
@@ -314,27 +334,81 @@ mod tests {
             digest: Some(&digest("a")),
             desired_count: 1,
         };
-        let seen = |started_at| {
-            let tasks = [TaskView { started_at, address: None, ..task(2, "") }];
-            judge(&expected, &service, &tasks, &[], Look::Steady { seconds: 30, now: at(100) })
+        let look = |since, ended| Look::Steady { seconds: 30, since: at(since), ended, now: at(100) };
+        let running = |started: &[i64]| -> Vec<_> {
+            let task =
+                |second: &i64| TaskView { started_at: Some(at(*second)), address: None, ..task(2, "") };
+            started.iter().map(task).collect()
         };
+        let judged = |started: &[i64], since, ended| {
+            judge(&expected, &service, &running(started), &[], look(since, ended))
+        };
+        let seen = |started| judged(&[started], 100, None);
 
-        let steady = seen(Some(at(70)));
+        let steady = seen(70);
         assert_eq!(
             (steady.result, steady.in_words().as_str()),
             (Health::Healthy, "1 of 1 tasks ran on for 30 s")
         );
-        let replaced = seen(Some(at(71)));
+        let replaced = seen(71);
         assert!(
             replaced.result == Health::Unhealthy && replaced.reason.contains("29 s only"),
             "{}",
             replaced.reason
         );
-        assert_eq!(seen(None).result, Health::Unhealthy);
-        assert_eq!(
-            judge(&expected, &service, &[], &[], Look::Steady { seconds: 30, now: at(100) }).result,
-            Health::Unhealthy
-        );
+        assert_eq!(judged(&[], 70, None).result, Health::Unhealthy);
+        // Scaling has added a task: as many as are wanted have run on.
+        assert_eq!(judged(&[95, 10], 90, None).result, Health::Healthy);
+        // ECS has replaced the task (zone rebalancing, Spot), and it has been looked at for long enough.
+        assert_eq!(judged(&[95], 70, None).result, Health::Healthy);
+        // One that exited proves the opposite.
+        let ended = judged(&[95], 70, Some("exit code 1"));
+        assert!(ended.reason.contains("ended by itself: exit code 1"), "{}", ended.reason);
+    }
+
+    fn balancer(group: &str, alternate: Option<&str>) -> Balancer {
+        Balancer {
+            target_group: Some(group.into()),
+            alternate_target_group: alternate.map(ToOwned::to_owned),
+            ..Balancer::default()
+        }
+    }
+
+    #[test]
+    fn a_task_is_healthy_in_each_group_that_takes_traffic() {
+        let name = ServiceName::new("web").expect("a name");
+        let expected = Expected { service: &name, task_definition: &td(2), digest: None, desired_count: 1 };
+        let tasks = [task(2, "10.0.0.1")];
+        let healthy = |balancers: Vec<Balancer>, groups: &[(&str, bool)]| {
+            let service = ServiceView {
+                arn: ServiceArn::new("arn:aws:ecs:eu-central-1:111122223333:service/staging/web")
+                    .expect("an ARN"),
+                deployer: None,
+                task_definition: td(2),
+                desired_count: 1,
+                running_count: 1,
+                deployments: vec![],
+                traffic: Traffic { balancers, ..Traffic::default() },
+                events: vec![],
+            };
+            let target = |(group, healthy): &(&str, bool)| Target {
+                group: (*group).into(),
+                address: "10.0.0.1".into(),
+                healthy: *healthy,
+                reason: String::new(),
+            };
+            let targets: Vec<_> = groups.iter().map(target).collect();
+            judge(&expected, &service, &tasks, &targets, Look::Probes(&good_probes())).result
+        };
+        let two = || vec![balancer("public", None), balancer("internal", None)];
+
+        assert_eq!(healthy(two(), &[("public", true), ("internal", true)]), Health::Healthy);
+        assert_eq!(healthy(two(), &[("public", true), ("internal", false)]), Health::Unhealthy);
+        assert_eq!(healthy(two(), &[("public", true)]), Health::Unhealthy);
+        // Where ECS shifts traffic, the tasks are in the one group or in the other.
+        let shifting = || vec![balancer("blue", Some("green"))];
+        assert_eq!(healthy(shifting(), &[("green", true)]), Health::Healthy);
+        assert_eq!(healthy(shifting(), &[("blue", false), ("green", false)]), Health::Unhealthy);
     }
 
     #[test]

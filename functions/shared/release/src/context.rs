@@ -51,6 +51,15 @@ impl<'a> Context<'a> {
     }
 }
 
+/// Whether ECS was asked to change the stage's services before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// It was not, or refused.
+    First,
+    /// It was, and may have done it.
+    Again,
+}
+
 /// What keeps a stage from changing.
 impl Context<'_> {
     /// The approval that covers the change of the stage to the release, where the stage asks for one; or why there is
@@ -158,9 +167,49 @@ impl Context<'_> {
     pub async fn begin_change(&self) -> Result<(), StepError> {
         let stage = &self.stage.name;
         self.table
-            .put_new(&Key::change(&self.release.id, stage), &Change { stage: stage.clone(), at: now() })
+            .put_new(
+                &Key::change(&self.release.id, stage),
+                &Change { stage: stage.clone(), at: now(), asked_at: None },
+            )
             .await?;
         Ok(())
+    }
+
+    /// Writes down that ECS is asked to change the stage's services now, and with it that the release begins to change
+    /// the stage. A rollback then waits for ECS to show it, whatever became of the answer.
+    ///
+    /// # Errors
+    ///
+    /// When the table cannot be asked.
+    pub async fn ask_for_change(&self) -> Result<Asked, StepError> {
+        let Self { table, release, stage, .. } = self;
+        let (key, at) = (Key::change(&release.id, &stage.name), now());
+        let change = Change { stage: stage.name.clone(), at, asked_at: Some(at) };
+        if table.put_new(&key, &change).await? {
+            return Ok(Asked::First);
+        }
+        let written = table.update(&key, |current: Option<Change>| {
+            let before = current.as_ref().and_then(|change| change.asked_at);
+            let begun = current.map_or(at, |change| change.at);
+            let asked = if before.is_none() { Asked::First } else { Asked::Again };
+            Update::Write(Change { at: begun, ..change.clone() }, asked)
+        });
+        Ok(written.await?)
+    }
+
+    /// Writes down that ECS refused what it was asked for first: nothing comes of it.
+    ///
+    /// # Errors
+    ///
+    /// When the table cannot be asked.
+    pub async fn change_was_refused(&self) -> Result<(), StepError> {
+        let Self { table, release, stage, .. } = self;
+        let key = Key::change(&release.id, &stage.name);
+        let written = table.update(&key, |current: Option<Change>| match current {
+            Some(change) => Update::Write(Change { asked_at: None, ..change }, ()),
+            None => Update::Leave(()),
+        });
+        Ok(written.await?)
     }
 
     /// That the release has begun to change the stage, if it has.
@@ -279,6 +328,12 @@ pub async fn migration_of(
 pub async fn image_of(aws: &Aws, release: &Release) -> Result<Result<Tagged, End>, StepError> {
     let found = aws.repositories().find(&release.image).await?;
     Ok(found.ok_or_else(|| {
-        End::unchanged(Outcome::Failed, format!("the registry has no image {}", release.image))
+        End::unchanged(
+            Outcome::Failed,
+            format!(
+                "the registry has no image {} that ECS could pull: it was deleted or archived",
+                release.image
+            ),
+        )
     }))
 }

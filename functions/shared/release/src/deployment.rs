@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use slipway_aws::Aws;
 use slipway_core::deployment::{Progress, ServiceView, judge, together};
 use slipway_core::step::DeployedService;
-use slipway_core::strategy::{Strategy, progress};
+use slipway_core::strategy::{Shift, Strategy, progress};
 
 use crate::{StepError, now};
 
@@ -19,6 +19,7 @@ pub async fn deployed(
     aws: &Aws,
     services: &[DeployedService],
     restores: bool,
+    asked_at: Option<Timestamp>,
     deadline: Timestamp,
 ) -> Result<Progress, StepError> {
     let Some(first) = services.first() else { return Ok(Progress::Done) };
@@ -29,11 +30,11 @@ pub async fn deployed(
         let view = views.iter().find(|view| view.arn == service.arn);
         let one = match view {
             None => Progress::Failed { reason: "ECS has no such active service any more".to_owned() },
-            Some(view) => match seen(aws, service, view, restores).await? {
+            Some(view) => match seen(aws, service, view, restores, asked_at).await? {
                 Progress::Failed { reason } => {
                     Progress::Failed { reason: why(aws, service, view, &reason).await? }
                 }
-                Progress::Going if now() >= deadline => {
+                Progress::Going | Progress::Lagging { .. } if now() >= deadline => {
                     Progress::Failed { reason: why(aws, service, view, "ECS did not finish in time").await? }
                 }
                 other => other,
@@ -55,13 +56,20 @@ async fn seen(
     service: &DeployedService,
     view: &ServiceView,
     restores: bool,
+    asked_at: Option<Timestamp>,
 ) -> Result<Progress, StepError> {
-    let seen = judge(view, &service.task_definition);
-    if !service.strategy.as_ref().is_some_and(Strategy::shifts_traffic) {
+    if service.desired_count == 0 && view.task_definition == service.task_definition {
+        // A service that is to run nothing, as before its first release. Scaling may lift its count again; its template has
+        // no image that could run.
+        return Ok(if view.running_count == 0 { Progress::Done } else { Progress::Going });
+    }
+    let seen = judge(view, &service.task_definition, asked_at, now());
+    if !service.strategy.as_ref().is_some_and(Strategy::shifts_traffic) && !view.traffic.shifts() {
         return Ok(seen);
     }
     let newest = aws.ecs().newest_deployment(service.cluster.as_str(), &service.service).await?;
-    Ok(progress(newest.as_ref(), restores, seen))
+    let shift = Shift { wanted: &service.task_definition, restores, asked_at, now: now() };
+    Ok(progress(newest.as_ref(), shift, seen))
 }
 
 /// ECS's reason, why its tasks stopped, and its last message about the service since they were created: an older one

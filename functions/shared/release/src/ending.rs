@@ -32,7 +32,7 @@ pub async fn finish(notifier: Notifier<'_>, release: &Release, ending: Ending) -
     // A function that was slow to claim it may have taken it again.
     give_lock_back(table, release).await?;
     remove_callbacks(table, release).await?;
-    let Ended { ending: Ending { outcome, stage, reason }, .. } = &ended;
+    let Ended { ending: Ending { outcome, stage, reason, .. }, .. } = &ended;
     let timeline = Timeline::of(table, &release.id);
     let events = timeline.events().await?;
     // Until that is written down, which comes last: a run that was killed in between must not keep an alarm from firing.

@@ -23,7 +23,7 @@ pub use applications::{Configured, applications};
 pub use audit::{audit, close_approval, next_entry};
 pub use beginning::{Begun, Open, begin};
 pub use clock::now;
-pub use context::{Context, NOT_ALONE, change_of, image_of, migration_of};
+pub use context::{Asked, Context, NOT_ALONE, change_of, image_of, migration_of};
 pub use deadline::deadline;
 pub use deployment::deployed;
 pub use ending::{finish, give_lock_back, newest_baseline};

@@ -1,8 +1,9 @@
 //! The task definition that a release deploys to a service.
 
 use futures::try_join;
-use slipway_aws::{Key, TaskDefinition};
+use slipway_aws::{Key, Registration, TaskDefinition};
 use slipway_core::application::StageService;
+use slipway_core::definition::own;
 use slipway_core::name::TaskDefinitionArn;
 use slipway_core::release::Release;
 
@@ -65,11 +66,21 @@ impl Context<'_> {
             Ok(template) => template,
             Err(reason) => return Ok(Err(reason)),
         };
-        let image_for = |image: &str| release.image.in_place_of(image);
-        Ok(Ok(aws
-            .ecs()
-            .register(&template.document, &families.release, &release.id, *generation, image_for)
-            .await?))
+        let own = own(&template.document, &release.image, &service.service, service.container.as_deref());
+        let own = match own {
+            Ok(own) => own,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let image_for =
+            |image: &str| if image == own.image { release.image.in_place_of(image) } else { None };
+        let registration = Registration {
+            document: &template.document,
+            tags: &template.tags,
+            family: &families.release,
+            release: &release.id,
+            generation: *generation,
+        };
+        Ok(Ok(aws.ecs().register(&registration, image_for).await?))
     }
 }
 
@@ -88,12 +99,6 @@ pub fn usable_template(
     let template = template.ok_or_else(|| {
         format!("there is no task definition {family}: Terraform keeps the template of {name} there")
     })?;
-    if template.images.iter().any(|image| release.image.in_place_of(image).is_some()) {
-        Ok(template)
-    } else {
-        let repository = &release.image.repository;
-        Err(format!(
-            "no container of the task definition {family} has an image of the repository {repository}"
-        ))
-    }
+    own(&template.document, &release.image, name, service.container.as_deref())?;
+    Ok(template)
 }

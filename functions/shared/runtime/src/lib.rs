@@ -45,7 +45,7 @@ impl std::fmt::Debug for Failure {
 
 impl From<Failure> for Diagnostic {
     fn from(Failure(error): Failure) -> Self {
-        Self { error_type: error.name().to_owned(), error_message: error.with_causes() }
+        Self { error_type: error.name().to_owned(), error_message: step::short(&error.with_causes()) }
     }
 }
 

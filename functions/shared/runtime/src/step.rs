@@ -200,7 +200,7 @@ impl<I: StepInput + Clone> Run<'_, I> {
 
 /// A reason that a cause has room for: as JSON within a string of JSON, below the 4,000 characters that the workflow
 /// keeps.
-fn short(reason: &str) -> String {
+pub(crate) fn short(reason: &str) -> String {
     const LONGEST: usize = 3_600;
     let mut left = LONGEST;
     let mut short = String::new();

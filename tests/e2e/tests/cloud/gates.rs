@@ -622,3 +622,30 @@ async fn a_release_that_is_aborted_while_its_migration_runs_ends_once_that_has_e
     );
     assert_eq!(now, before);
 }
+
+#[tokio::test]
+async fn a_migration_that_cannot_be_looked_at_is_stopped_before_its_stage_is_rolled_back() {
+    let shop = Shop::with(json!({ "migration": migration("import time; time.sleep(120)") })).await;
+    let blind = CallRule::new("ecs:DescribeTasks", Fault::RefuseBefore).of("run-migration").times(1_000);
+    shop.world.break_calls(blind).await;
+    let push = shop.push(Some("expand"), Behaviour::Good).await;
+    let release = shop.world.cloud.wait_for_release(&push.digest, PATIENCE).await.expect("it began").name;
+    let callback = (format!("CALLBACK#{release}"), "production#RunMigration");
+    shop.world
+        .until("the step cannot find out", async || {
+            let item = shop.world.item(&callback.0, callback.1).await;
+            item.is_some_and(|item| !item["failing_since"].is_null())
+        })
+        .await;
+    // Its patience is ten minutes.
+    shop.world.move_back(&callback.0, callback.1, "failing_since", jiff::SignedDuration::from_mins(11)).await;
+    let ended = shop.world.ended(&push).await;
+    let calls = shop.calls().await;
+    let (now, before) = (shop.now().await, shop.before.clone());
+    shop.world.mend().await;
+    shop.tidy().await;
+
+    assert_eq!(ended.outcome(), Some("ROLLED_BACK"), "{ended:?}");
+    assert!(calls.iter().any(|call| call.starts_with("roll-back ecs:StopTask")), "{calls:?}");
+    assert_eq!(now, before);
+}

@@ -4,6 +4,7 @@
 
 mod alarms;
 mod approvals;
+mod awkward;
 mod browser;
 mod economy;
 mod faults;

@@ -282,6 +282,28 @@ async fn a_function_that_lost_a_permission_ends_the_release_with_the_action_name
 }
 
 #[tokio::test]
+async fn a_service_that_nobody_let_slipway_change_stops_its_stage_and_says_which_tag_it_lacks() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let production = world.service("production").await;
+
+    world.untag("production", "slipway:deployer").await;
+    let release = world.push(&PushOptions::good(&world.version())).await;
+    let ended = world.ended(&release).await;
+    world.tag("production", "slipway:deployer", "slipway").await;
+
+    assert_eq!((ended.outcome(), ended.stage()), (Some("FAILED"), Some("production")), "{ended:?}");
+    assert!(
+        ended
+            .reason()
+            .expect("a reason")
+            .contains("web in the cluster production has no tag slipway:deployer"),
+        "{ended:?}"
+    );
+    assert_eq!(world.service("production").await, production);
+}
+
+#[tokio::test]
 async fn links_that_are_altered_unknown_or_used_change_nothing() {
     let world = World::enter().await;
     let release = world.push(&PushOptions::good(&world.version())).await;

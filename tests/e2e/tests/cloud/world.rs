@@ -56,7 +56,7 @@ pub(crate) struct Push {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Runs {
     pub(crate) task_definition: String,
-    desired_count: i32,
+    pub(crate) desired_count: i32,
     deployment: String,
 }
 
@@ -97,6 +97,7 @@ impl World {
             sfn.stop_execution().execution_arn(execution.arn).send().await.expect("it is stopped");
         }
         self.configure(|_| {}).await;
+        self.cloud.set_awkward(&slipway_local::Awkward::default()).expect("the cloud is told");
         for _ in 0..60 {
             // It records their outcomes and gives the lock back, once none of their functions may be writing.
             let _reconciled = self.invoke("reconcile", &self.event("reconcile.json")).await;
@@ -174,6 +175,32 @@ impl World {
     /// What a stage's service runs.
     pub(crate) async fn service(&self, stage: &str) -> Runs {
         self.runs(stage, "web").await
+    }
+
+    /// Takes a tag from the service web of a cluster.
+    pub(crate) async fn untag(&self, cluster: &str, key: &str) {
+        let ecs = aws_sdk_ecs::Client::new(self.cloud.sdk());
+        let arn = self.service_arn(cluster).await;
+        ecs.untag_resource().resource_arn(arn).tag_keys(key).send().await.expect("ECS takes it");
+    }
+
+    /// Tags the service web of a cluster.
+    pub(crate) async fn tag(&self, cluster: &str, key: &str, value: &str) {
+        let ecs = aws_sdk_ecs::Client::new(self.cloud.sdk());
+        let tag = aws_sdk_ecs::types::Tag::builder().key(key).value(value).build();
+        ecs.tag_resource()
+            .resource_arn(self.service_arn(cluster).await)
+            .tags(tag)
+            .send()
+            .await
+            .expect("ECS takes it");
+    }
+
+    async fn service_arn(&self, cluster: &str) -> String {
+        let ecs = aws_sdk_ecs::Client::new(self.cloud.sdk());
+        let answer =
+            ecs.describe_services().cluster(cluster).services("web").send().await.expect("ECS answers");
+        answer.services()[0].service_arn().expect("an ARN").to_owned()
     }
 
     /// What a service of a cluster runs.

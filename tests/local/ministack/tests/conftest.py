@@ -62,6 +62,7 @@ def started(folder, **more):
     told = Listener()
     environment = {
         "SLIPWAY_EVENTS": told.address, "SLIPWAY_GATES": str(folder / "gates.json"),
+        "SLIPWAY_AWKWARD": str(folder / "awkward.json"),
         "PATH": os.environ["PATH"], "HOME": str(folder), "TMPDIR": str(folder), "GATEWAY_PORT": str(port),
         "BIND_HOST": "127.0.0.1", "AUTH": "true", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "SLIPWAY_INBOX": str(folder),

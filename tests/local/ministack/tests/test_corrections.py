@@ -283,3 +283,97 @@ def test_a_task_is_run_once_for_its_token(cloud):
 
     assert run(clientToken="one") == run(clientToken="one")
     assert len({run(clientToken="one"), run(clientToken="two"), run(), run()}) == 4
+
+
+def test_what_is_tagged_is_changed_by_whoever_may_change_what_has_the_tag(cloud):
+    ours = {"Condition": {"StringEquals": {"aws:ResourceTag/slipway:deployer": ["slipway"]}}, "Resource": "*"}
+    ecs, user = cloud.client("ecs"), user_of(cloud, "by-tag", {"Action": "ecs:UpdateService", **ours})
+    ecs.create_cluster(clusterName="tags")
+    ecs.register_task_definition(family="tags", containerDefinitions=[{"name": "web", "image": "web"}])
+    for service, value in {"ours": "slipway", "theirs": "another"}.items():
+        ecs.create_service(cluster="tags", serviceName=service, taskDefinition="tags", desiredCount=0,
+                           tags=[{"key": "slipway:deployer", "value": value}])
+    ecs.create_service(cluster="tags", serviceName="nobodys", taskDefinition="tags", desiredCount=0)
+
+    user.update_service(cluster="tags", service="ours", desiredCount=0)
+    for service in ("theirs", "nobodys"):
+        with pytest.raises(botocore.exceptions.ClientError, match="AccessDenied.*ecs:UpdateService"):
+            user.update_service(cluster="tags", service=service, desiredCount=0)
+        ecs.tag_resource(resourceArn=f"arn:aws:ecs:us-east-1:000000000000:service/tags/{service}",
+                         tags=[{"key": "slipway:deployer", "value": "slipway"}])
+        user.update_service(cluster="tags", service=service, desiredCount=0)
+
+
+def test_the_tags_of_a_database_and_a_repository_count_and_those_of_a_snapshot_do_not_stand_in(cloud):
+    ours = {"StringEquals": {"aws:ResourceTag/slipway:deployer": ["slipway"]}}
+    rds, ecr, tags = cloud.client("rds"), cloud.client("ecr"), [{"Key": "slipway:deployer", "Value": "slipway"}]
+    cloud.iam.create_user(UserName="images")
+    cloud.iam.put_user_policy(UserName="images", PolicyName="own", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "ecr:DescribeImages", "Resource": "*", "Condition": ours},
+        {"Effect": "Allow", "Action": "rds:CreateDBSnapshot", "Resource": "arn:aws:rds:us-east-1:000000000000:db:*", "Condition": ours},
+        {"Effect": "Allow", "Action": ["rds:CreateDBSnapshot", "rds:AddTagsToResource"],
+         "Resource": "arn:aws:rds:us-east-1:000000000000:snapshot:slipway-*"}]}))
+    key = cloud.iam.create_access_key(UserName="images")["AccessKey"]
+    client = lambda service: botocore.session.get_session().create_client(  # noqa: E731
+        service, endpoint_url=cloud.endpoint, region_name="us-east-1",
+        aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"])
+    for name, own in {"ours": tags, "theirs": []}.items():
+        ecr.create_repository(repositoryName=name, tags=own)
+        rds.create_db_instance(DBInstanceIdentifier=name, Engine="postgres", DBInstanceClass="db.t3.micro", AllocatedStorage=20,
+                               MasterUsername="app", MasterUserPassword="not-a-secret", Tags=own)
+
+    assert client("ecr").describe_images(repositoryName="ours")["imageDetails"] == []
+    client("rds").create_db_snapshot(DBInstanceIdentifier="ours", DBSnapshotIdentifier="slipway-1")
+    with pytest.raises(botocore.exceptions.ClientError, match="AccessDenied.*ecr:DescribeImages"):
+        client("ecr").describe_images(repositoryName="theirs")
+    with pytest.raises(botocore.exceptions.ClientError, match="AccessDenied.*rds:CreateDBSnapshot"):
+        client("rds").create_db_snapshot(DBInstanceIdentifier="theirs", DBSnapshotIdentifier="slipway-2", Tags=tags)
+
+
+def test_tasks_are_listed_by_who_started_them_and_by_nothing_else_then(cloud):
+    ecs = cloud.client("ecs")
+    ecs.create_cluster(clusterName="listed")
+    assert ecs.list_tasks(cluster="listed", startedBy="slipway-1")["taskArns"] == []
+    for other in ({"desiredStatus": "STOPPED"}, {"family": "web"}, {"serviceName": "web"}, {"launchType": "FARGATE"}):
+        with pytest.raises(botocore.exceptions.ClientError, match="cannot specify startedBy with other arguments"):
+            ecs.list_tasks(cluster="listed", startedBy="slipway-1", **other)
+
+
+def test_the_tags_of_a_log_count_for_its_streams(cloud):
+    own, logs = {"StringEquals": {"aws:ResourceTag/slipway:deployer": ["slipway"]}}, cloud.client("logs")
+    cloud.iam.create_user(UserName="reads-logs")
+    cloud.iam.put_user_policy(UserName="reads-logs", PolicyName="own", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "logs:GetLogEvents", "Resource": "arn:aws:logs:us-east-1:000000000000:log-group:*:log-stream:*",
+         "Condition": own}]}))
+    key = cloud.iam.create_access_key(UserName="reads-logs")["AccessKey"]
+    client = botocore.session.get_session().create_client(
+        "logs", endpoint_url=cloud.endpoint, region_name="us-east-1",
+        aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"])
+    for group, tags in {"/ecs/staging/ours": {"slipway:deployer": "slipway"}, "/ecs/staging/theirs": {"owner": "them"}}.items():
+        logs.create_log_group(logGroupName=group, tags=tags)
+        logs.create_log_stream(logGroupName=group, logStreamName="task/web/1")
+
+    assert client.get_log_events(logGroupName="/ecs/staging/ours", logStreamName="task/web/1")["events"] == []
+    with pytest.raises(botocore.exceptions.ClientError, match="AccessDenied.*logs:GetLogEvents"):
+        client.get_log_events(logGroupName="/ecs/staging/theirs", logStreamName="task/web/1")
+
+
+def test_a_service_is_lifted_to_its_minimum_when_its_scaling_is_registered(cloud):
+    ecs, scaling = cloud.client("ecs"), cloud.client("application-autoscaling")
+    ecs.create_cluster(clusterName="lifted")
+    ecs.register_task_definition(family="lifted", containerDefinitions=[{"name": "web", "image": "web"}])
+    ecs.create_service(cluster="lifted", serviceName="web", taskDefinition="lifted", desiredCount=0)
+
+    scaling.register_scalable_target(ServiceNamespace="ecs", ResourceId="service/lifted/web", ScalableDimension="ecs:service:DesiredCount",
+                                     MinCapacity=2, MaxCapacity=6)
+
+    assert ecs.describe_services(cluster="lifted", services=["web"])["services"][0]["desiredCount"] == 2
+
+
+def test_the_circuit_breaker_rolls_back_to_a_deployment_of_its_own(cloud):
+    from deployments import Deployment
+
+    old = Deployment({"id": "ecs-svc/1", "status": "ACTIVE", "createdAt": "2026-01-01T00:00:00.000Z"})
+    old["status"] = "PRIMARY"
+
+    assert old["createdAt"] > "2026-01-02"

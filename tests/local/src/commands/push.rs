@@ -16,7 +16,7 @@ pub(super) struct Arguments {
     /// The image's tag [default: the version].
     #[arg(long)]
     tag: Option<String>,
-    /// What this version does: good, answer-500, hang, crash, turn-bad or turn-bad:SECONDS.
+    /// What this version does: good, answer-500, hang, crash, stumble, turn-bad or turn-bad:SECONDS.
     #[arg(long, default_value = "good")]
     behaviour: Behaviour,
     /// Build the application without its framework, which starts at once.

@@ -15,6 +15,7 @@ use super::envelope;
 use crate::{
     client::{ACCOUNT, REGION},
     gates::{Gates, ScanResult},
+    told,
 };
 
 /// The time between two looks at the file.
@@ -28,7 +29,7 @@ pub(super) async fn watch(sdk: SdkConfig, file: PathBuf, events: UnboundedSender
     let mut failing = false;
     loop {
         let changes = async {
-            let now = Gates::read(&file)?;
+            let now = told::read::<Gates>(&file)?;
             let mut changes = Vec::new();
             if let Some(before) = before.as_ref().filter(|before| **before != now) {
                 changes.extend(scans(&sdk, before, &now).await?);

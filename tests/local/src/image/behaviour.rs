@@ -9,7 +9,7 @@ const GOOD_FOR: Duration = Duration::from_secs(20);
 
 /// What a version of the sample application does, baked into its image.
 ///
-/// Written as people write it on the command line: `good`, `answer-500`, `hang`, `crash`, `turn-bad` (good for
+/// Written as people write it on the command line: `good`, `answer-500`, `hang`, `crash`, `stumble`, `turn-bad` (good for
 /// 20 seconds) or `turn-bad:SECONDS`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Behaviour {
@@ -22,6 +22,8 @@ pub enum Behaviour {
     Hang,
     /// Says why and exits with 1, before it listens.
     Crash,
+    /// Answers its first request with 500 and every other as it should; the load balancer's checks do not count.
+    Stumble,
     /// Good for a while after its start, then answers 500 on every path.
     TurnBad {
         /// How long it is good, in whole seconds.
@@ -45,6 +47,7 @@ impl Behaviour {
             Self::Answer500 => "answer-500",
             Self::Hang => "hang",
             Self::Crash => "crash",
+            Self::Stumble => "stumble",
             Self::TurnBad { .. } => "turn-bad",
         }
     }
@@ -68,11 +71,12 @@ impl FromStr for Behaviour {
             "answer-500" => Self::Answer500,
             "hang" => Self::Hang,
             "crash" => Self::Crash,
+            "stumble" => Self::Stumble,
             "turn-bad" => Self::TurnBad { good_for: GOOD_FOR },
             other => match other.strip_prefix("turn-bad:").map(str::parse) {
                 Some(Ok(seconds)) => Self::TurnBad { good_for: Duration::from_secs(seconds) },
                 _ => bail!(
-                    "`{other}` is not a behaviour: write good, answer-500, hang, crash, turn-bad or turn-bad:SECONDS"
+                    "`{other}` is not a behaviour: write good, answer-500, hang, crash, stumble, turn-bad or turn-bad:SECONDS"
                 ),
             },
         })
@@ -85,7 +89,7 @@ mod tests {
 
     #[test]
     fn a_behaviour_is_read_as_it_is_written() {
-        for written in ["good", "answer-500", "hang", "crash", "turn-bad:7"] {
+        for written in ["good", "answer-500", "hang", "crash", "stumble", "turn-bad:7"] {
             let behaviour: Behaviour = written.parse().expect("a known behaviour");
 
             assert_eq!(behaviour.to_string(), written);

@@ -337,7 +337,7 @@ mod tests {
     fn every_choice_gives_another_digest() {
         let folder = application();
         let mut all = vec![options("v1"), options("v2")];
-        for behaviour in ["answer-500", "hang", "crash", "turn-bad:5", "turn-bad:6"] {
+        for behaviour in ["answer-500", "hang", "crash", "stumble", "turn-bad:5", "turn-bad:6"] {
             all.push(ImageOptions { behaviour: behaviour.parse().expect("a behaviour"), ..options("v1") });
         }
         all.push(ImageOptions { platforms: vec![Platform::Arm64], ..options("v1") });

@@ -10,6 +10,8 @@ VERSION = os.environ["VERSION"]
 BEHAVIOUR = os.environ["BEHAVIOUR"]
 GOOD_FOR = float(os.environ.get("GOOD_FOR_SECONDS", "20"))
 STARTED = time.monotonic()
+# Of a version that stumbles: whether it has answered anybody but the load balancer's checks.
+asked = threading.Event()
 
 
 class Answer(http.server.BaseHTTPRequestHandler):
@@ -17,6 +19,9 @@ class Answer(http.server.BaseHTTPRequestHandler):
         if BEHAVIOUR == "hang":
             threading.Event().wait()
         bad = BEHAVIOUR == "answer-500" or (BEHAVIOUR == "turn-bad" and time.monotonic() - STARTED >= GOOD_FOR)
+        if BEHAVIOUR == "stumble" and not self.headers.get("User-Agent", "").startswith("ELB-HealthChecker") and not asked.is_set():
+            asked.set()
+            bad = True
         answers = {"/health": {"status": "ok", "version": VERSION}, "/version": {"version": VERSION}}
         status = 500 if bad else 200 if self.path in answers else 404
         body = json.dumps(answers.get(self.path)).encode() if status == 200 else f"Version {VERSION}: {status}.".encode()

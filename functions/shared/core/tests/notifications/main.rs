@@ -103,7 +103,7 @@ fn shown(notification: &Notification) -> String {
 fn ended(outcome: Outcome, stage: Option<&str>, reason: &str, notes: &[String]) -> Notification {
     let stage = stage.map(|stage| StageName::new(stage).expect("a name"));
     let ended = Ended {
-        ending: Ending { outcome, stage, reason: reason.to_owned() },
+        ending: Ending { outcome, stage, reason: reason.to_owned(), unjudged: false },
         at: at("2026-11-20T08:16:02Z"),
     };
     Notification::ended(&release(), &ended, notes, Some(&baseline()))

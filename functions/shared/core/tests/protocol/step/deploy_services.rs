@@ -72,7 +72,7 @@ async fn follow(aws: &Aws, task: &Task) -> Result<StepResult<Output>, Unknown> {
     let begun = change.map_or_else(|| aws.now(), |Change { at, .. }| at);
     let deadline = begun + SignedDuration::from_secs(DEPLOYMENT_SECONDS);
     Ok(match deployed(aws, ours(release), deadline).await? {
-        Progress::Going => wait(begun),
+        Progress::Going | Progress::Lagging { .. } => wait(begun),
         Progress::Done => StepResult::Done(Output::Nothing),
         Progress::Failed { reason } => StepResult::roll_back(reason),
     })
@@ -86,8 +86,8 @@ fn wait(begun: Timestamp) -> StepResult<Output> {
 /// Where a deployment, or its rollback, stands. What is not over at its deadline has failed.
 pub(super) async fn deployed(aws: &Aws, wanted: Revision, deadline: Timestamp) -> Result<Progress, Unknown> {
     let view = aws.ask("looks at the deployment", |world| world.service.view()).await?;
-    Ok(match judge(&view, &task_definition(wanted)) {
-        Progress::Going if aws.now() >= deadline => {
+    Ok(match judge(&view, &task_definition(wanted), None, aws.now()) {
+        Progress::Going | Progress::Lagging { .. } if aws.now() >= deadline => {
             Progress::Failed { reason: "it did not end in time".into() }
         }
         other => other,
@@ -119,7 +119,7 @@ pub(super) fn changed_from_outside(world: &World, task: &Task) -> bool {
 
 /// Writes down that the release begins to change the stage, unless it is written down.
 pub(super) async fn begin_change(aws: &Aws, task: &Task) -> Result<(), Unknown> {
-    let change = Change { stage: names::stage(), at: aws.now() };
+    let change = Change { stage: names::stage(), at: aws.now(), asked_at: None };
     let begin = |world: &mut World| {
         world.table.records[task.place.release].change.get_or_insert(change);
         world.truth.begun[task.place.release].get_or_insert(world.now);

@@ -5,7 +5,7 @@ use slipway_core::deployment::Progress;
 use slipway_core::lock::Fenced;
 use slipway_core::protocol::{End, StepResult, WakeKey};
 use slipway_core::release::Outcome;
-use slipway_core::rollback::{Restoration, restoration};
+use slipway_core::rollback::{Known, Restoration, restoration};
 
 use super::deploy_services::deployed;
 use super::lock::{begin_writing, fence_off, stop_writing};
@@ -43,7 +43,9 @@ pub(super) async fn look(aws: &Aws, task: &Task) -> Result<StepResult<Output>, U
     let deadline =
         aws.call("keeps its first look", first_look).await? + SignedDuration::from_secs(DEPLOYMENT_SECONDS);
     Ok(match deployed(aws, before(task), deadline).await? {
-        Progress::Going => StepResult::Wait { on: vec![WakeKey::Service(service_arn())], deadline },
+        Progress::Going | Progress::Lagging { .. } => {
+            StepResult::Wait { on: vec![WakeKey::Service(service_arn())], deadline }
+        }
         Progress::Done => StepResult::Done(Output::Nothing),
         Progress::Failed { reason } => StepResult::stuck(reason),
     })
@@ -79,11 +81,12 @@ async fn restore(aws: &Aws, task: &Task) -> Result<Result<bool, String>, Unknown
     let registered = aws.call("reads the revision", |world| world.table.records[release].registered).await?;
     let ours = registered.then(|| task_definition(ours(release)));
     let baseline = task.baseline.as_ref().expect("a baseline");
-    let restoration = restoration(&baseline.services[0], ours.as_ref(), None, &view);
+    let known = Known { registered: ours.as_ref(), ..Known::default() };
+    let restoration = restoration(&baseline.services[0], known, &view, aws.now());
     let touched = restoration != Restoration::AlreadyBack
         || view.deployments.iter().any(|one| Some(&one.task_definition) == ours.as_ref());
     match restoration {
-        Restoration::AlreadyBack => {}
+        Restoration::AlreadyBack | Restoration::NotShownYet => {}
         Restoration::Restore => {
             // A run that is killed after it must not be followed by one that finds nothing changed.
             if aws.keeps(Rule::RollbackRemembers) {

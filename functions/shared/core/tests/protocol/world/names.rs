@@ -100,6 +100,7 @@ pub(crate) fn baseline_of(revision: Revision, round: u32) -> Baseline {
         task_definition: task_definition(revision),
         image: String::new(),
         desired_count: 1,
+        first: false,
         image_gone: false,
     };
     Baseline { services: vec![service], round, ..Baseline::default() }

@@ -76,14 +76,15 @@ impl Service {
             rollout: *rollout,
             reason: String::new(),
             running_count: u32::from(*rollout == Rollout::Completed),
+            created_at: None,
         };
         ServiceView {
+            deployer: None,
             arn: service_arn(),
             task_definition: task_definition(self.runs()),
             desired_count: 1,
             running_count: 1,
             deployments: self.deployments.iter().map(deployment).collect(),
-            target_groups: Vec::new(),
             traffic: Traffic::default(),
             events: Vec::new(),
         }

@@ -197,8 +197,10 @@ impl World {
         let record = &self.table.records[release];
         let aborted = record.aborted.then_some("it was aborted");
         let superseded = self.is_superseded(release).then_some("a newer image was pushed");
-        let is_going =
-            |wanted: Revision| judge(&self.service.view(), &task_definition(wanted)) == Progress::Going;
+        let now = self.time();
+        let is_going = |wanted: Revision| {
+            judge(&self.service.view(), &task_definition(wanted), None, now) == Progress::Going
+        };
         match state {
             State::AcquireLock => {
                 let lock = self.table.lock();

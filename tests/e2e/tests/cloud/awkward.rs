@@ -1,0 +1,232 @@
+//! What AWS does by itself: answers that lag behind, tasks that are replaced, counts that scaling changes.
+
+use aws_sdk_ecs::types::{
+    ContainerDefinition, DeploymentCircuitBreaker, DeploymentConfiguration, LaunchType, Tag,
+};
+use serde_json::json;
+use slipway_local::image::Behaviour;
+use slipway_local::{Awkward, PushOptions};
+
+use crate::world::World;
+
+/// For how many seconds the functions' reads answer as before a write.
+const LAG: f64 = 5.0;
+
+fn ecs(world: &World) -> aws_sdk_ecs::Client {
+    aws_sdk_ecs::Client::new(world.cloud.sdk())
+}
+
+fn lag(world: &World, seconds: f64) {
+    world.cloud.set_awkward(&Awkward { lag_seconds: seconds }).expect("the cloud is told");
+}
+
+async fn scale(world: &World, cluster: &str, service: &str, count: i32) {
+    let scaled =
+        ecs(world).update_service().cluster(cluster).service(service).desired_count(count).send().await;
+    scaled.expect("ECS takes it");
+}
+
+#[tokio::test]
+async fn a_good_image_is_released_though_ecs_answers_as_before_its_update() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+
+    lag(&world, LAG);
+    let release = world.push(&PushOptions::light(&world.version())).await;
+    world.approve(&release).await;
+    let ended = world.ended(&release).await;
+    lag(&world, 0.0);
+
+    assert_eq!(ended.outcome(), Some("RELEASED"), "{ended:?}");
+    for stage in ["staging", "production"] {
+        assert_eq!(world.digest_in(stage).await, release.digest, "{stage}");
+    }
+}
+
+#[tokio::test]
+async fn a_stage_is_rolled_back_though_ecs_answers_as_before_its_update() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let before = world.digest_in("staging").await;
+    world.alarm("e2e-staging-5xx", "OK").await;
+    world
+        .configure(|application| {
+            application["stages"][0]["bake"] = json!({ "for": "10m", "alarms": ["e2e-staging-5xx"] });
+        })
+        .await;
+
+    let release = world.push(&PushOptions::light(&world.version())).await;
+    world.until("staging bakes", async || world.waits_for(&release, "BakeStage").await).await;
+    lag(&world, LAG);
+    world.alarm("e2e-staging-5xx", "ALARM").await;
+    let ended = world.ended(&release).await;
+    lag(&world, 0.0);
+    world.alarm("e2e-staging-5xx", "OK").await;
+    world.configure(|_| {}).await;
+
+    assert_eq!((ended.outcome(), ended.stage()), (Some("ROLLED_BACK"), Some("staging")), "{ended:?}");
+    assert_eq!(world.digest_in("staging").await, before);
+}
+
+#[tokio::test]
+async fn an_update_that_ecs_does_not_show_yet_is_undone_when_the_release_is_aborted_at_once() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let before = world.digest_in("staging").await;
+
+    lag(&world, LAG);
+    let entry = world.entry().await;
+    let release = world.push(&PushOptions::light(&world.version())).await;
+    world
+        .until("staging is updated", async || {
+            world.calls_since(entry, "deploy-services", "ecs:UpdateService").await > 0
+        })
+        .await;
+    let id = world.id_of(&release).await;
+    world.ask("Abort Requested", &json!({ "release": id, "reason": "the wrong image" })).await;
+    let ended = world.ended(&release).await;
+    lag(&world, 0.0);
+
+    assert_eq!((ended.outcome(), ended.stage()), (Some("ROLLED_BACK"), Some("staging")), "{ended:?}");
+    assert_eq!(world.digest_in("staging").await, before, "and not the image that ECS was asked for");
+}
+
+#[tokio::test]
+async fn one_bad_answer_costs_a_good_image_nothing() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+
+    let release = world.push(&PushOptions::light(&world.version()).behaving(Behaviour::Stumble)).await;
+    world.approve(&release).await;
+    let ended = world.ended(&release).await;
+
+    assert_eq!(ended.outcome(), Some("RELEASED"), "{ended:?}");
+    assert_eq!(world.digest_in("production").await, release.digest);
+}
+
+#[tokio::test]
+async fn a_service_that_is_scaled_to_0_on_purpose_is_not_started_unasked() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let runs = world.service("staging").await;
+
+    scale(&world, "staging", "web", 0).await;
+    let release = world.push(&PushOptions::light(&world.version())).await;
+    let ended = world.ended(&release).await;
+    let parked = world.service("staging").await;
+    scale(&world, "staging", "web", runs.desired_count).await;
+    let digest = world.digest_in("staging").await;
+    world.until("staging runs again", async || world.is_steady("staging", &digest).await).await;
+
+    assert_eq!((ended.outcome(), ended.stage()), (Some("FAILED"), Some("staging")), "{ended:?}");
+    assert!(ended.reason().expect("a reason").contains("web is scaled to 0 tasks"), "{ended:?}");
+    assert_eq!((parked.desired_count, parked.task_definition), (0, runs.task_definition));
+}
+
+#[tokio::test]
+async fn a_first_release_that_fails_after_scaling_has_lifted_its_service_is_rolled_back_and_stopped() {
+    let world = World::enter().await;
+    let ecs = ecs(&world);
+    // As after the first apply, where the registration of its scaling has lifted it to its minimum.
+    let template = ecs.describe_task_definition().task_definition("staging-web-template").send().await;
+    let template = template.expect("ECS answers").task_definition.expect("it exists");
+    let family = "staging-fresh-template";
+    let registered = ecs
+        .register_task_definition()
+        .family(family)
+        .set_container_definitions(template.container_definitions)
+        .set_cpu(template.cpu)
+        .set_memory(template.memory)
+        .set_task_role_arn(template.task_role_arn)
+        .set_execution_role_arn(template.execution_role_arn)
+        .set_network_mode(template.network_mode)
+        .set_requires_compatibilities(template.requires_compatibilities);
+    registered.send().await.expect("ECS takes it");
+    let created = ecs
+        .create_service()
+        .cluster("staging")
+        .service_name("fresh")
+        .task_definition(family)
+        .launch_type(LaunchType::Fargate)
+        .desired_count(2)
+        .deployment_configuration(
+            DeploymentConfiguration::builder()
+                .deployment_circuit_breaker(
+                    DeploymentCircuitBreaker::builder().enable(true).rollback(true).build(),
+                )
+                .build(),
+        )
+        .tags(Tag::builder().key("slipway:deployer").value("slipway").build());
+    created.send().await.expect("ECS takes it");
+    world
+        .configure(|application| {
+            let services = json!([{ "service": "fresh", "steady": { "for": "1s" } }]);
+            application["stages"] =
+                json!([{ "name": "staging", "services": services, "deploy_timeout": "1m" }]);
+        })
+        .await;
+
+    let bad = world.push(&PushOptions::light(&world.version()).behaving(Behaviour::Crash)).await;
+    let failed = world.ended(&bad).await;
+    let stopped = world.runs("staging", "fresh").await;
+    let good = world.push(&PushOptions::light(&world.version())).await;
+    let released = world.ended(&good).await;
+    let runs = world.runs("staging", "fresh").await;
+    world.configure(|_| {}).await;
+    ecs.delete_service().cluster("staging").service("fresh").force(true).send().await.expect("ECS takes it");
+
+    assert_eq!((failed.outcome(), failed.stage()), (Some("ROLLED_BACK"), Some("staging")), "{failed:?}");
+    assert!(stopped.task_definition.contains(family), "{stopped:?}");
+    assert_eq!(stopped.desired_count, 0);
+    assert_eq!(released.outcome(), Some("RELEASED"), "{released:?}");
+    assert!(!runs.task_definition.contains(family), "{runs:?}");
+}
+
+#[tokio::test]
+async fn a_sidecar_of_the_same_repository_stays_and_the_templates_tags_come_along() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let family = "staging-web-template";
+    let described = ecs(&world).describe_task_definition().task_definition(family).send().await;
+    let before = described.expect("ECS answers").task_definition.expect("it exists");
+    let image = before.container_definitions()[0].image().expect("an image").to_owned();
+    let sidecar = image.replace(":template", ":nginx-1.27");
+    let register = |containers: Vec<ContainerDefinition>, tags: Option<Vec<Tag>>| {
+        ecs(&world)
+            .register_task_definition()
+            .family(family)
+            .set_container_definitions(Some(containers))
+            .set_tags(tags)
+            .set_cpu(before.cpu.clone())
+            .set_memory(before.memory.clone())
+            .set_task_role_arn(before.task_role_arn.clone())
+            .set_execution_role_arn(before.execution_role_arn.clone())
+            .set_network_mode(before.network_mode.clone())
+            .set_requires_compatibilities(before.requires_compatibilities.clone())
+            .send()
+    };
+    let mut containers = before.container_definitions().to_vec();
+    containers.push(ContainerDefinition::builder().name("nginx").image(&sidecar).essential(false).build());
+    let tag = Tag::builder().key("cost-center").value("4711").build();
+    register(containers, Some(vec![tag])).await.expect("ECS takes it");
+
+    // The sidecar's image is not in the registry, so its tasks do not run: what is registered is looked at.
+    let release = world.push(&PushOptions::light(&world.version())).await;
+    world.ended(&release).await;
+    let found = ecs(&world)
+        .describe_task_definition()
+        .task_definition("staging-web")
+        .include(aws_sdk_ecs::types::TaskDefinitionField::Tags)
+        .send()
+        .await
+        .expect("ECS answers");
+    register(before.container_definitions().to_vec(), None).await.expect("ECS takes it");
+
+    let revision = found.task_definition().expect("a revision");
+    let images: Vec<_> = revision.container_definitions().iter().filter_map(|one| one.image()).collect();
+    assert!(images[0].ends_with(&release.digest), "{images:?}");
+    assert_eq!(images[1], sidecar);
+    let tags: Vec<_> = found.tags().iter().filter_map(|tag| tag.key().zip(tag.value())).collect();
+    assert!(tags.contains(&("cost-center", "4711")), "{tags:?}");
+    assert!(tags.iter().any(|(key, _)| *key == "slipway:release"), "{tags:?}");
+}
