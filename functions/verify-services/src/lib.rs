@@ -232,15 +232,19 @@ async fn probes(
     health: &HealthCheck,
     view: &ServiceView,
 ) -> Result<Vec<Probe>, StepError> {
-    let group = view.traffic.balancers.iter().find_map(|balancer| balancer.target_group.as_ref());
-    let base = match (&health.url, group) {
+    let balancer = view.traffic.balancers.iter().find(|balancer| balancer.target_group.is_some());
+    let base = match (&health.url, balancer) {
         (Some(url), _) => Some(url.trim_end_matches('/').to_owned()),
-        (None, Some(group)) => aws.load_balancers().listener(group).await?.map(|listener| listener.url()),
+        (None, Some(balancer)) => {
+            let groups = [&balancer.target_group, &balancer.alternate_target_group];
+            let groups: Vec<_> = groups.into_iter().flatten().map(String::as_str).collect();
+            aws.load_balancers().listener(&groups).await?.map(|listener| listener.url())
+        }
         (None, None) => None,
     };
     let Some(base) = base else {
         let answer = Err(format!(
-            "not at all: {} has no load balancer, and its configuration no health.url",
+            "not at all: no listener of a load balancer forwards to {}, and its configuration has no health.url",
             service.service
         ));
         return Ok(vec![Probe { answer, took_ms: 0 }]);

@@ -213,7 +213,7 @@ locals {
       local.describe_services, local.describe_task_definitions, local.list_tasks, local.describe_tasks,
       {
         sid       = "ReadTargets"
-        actions   = ["elasticloadbalancing:DescribeListeners", "elasticloadbalancing:DescribeLoadBalancers", "elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetHealth"]
+        actions   = ["elasticloadbalancing:DescribeListeners", "elasticloadbalancing:DescribeLoadBalancers", "elasticloadbalancing:DescribeRules", "elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetHealth"]
         resources = ["*"]
       },
     ])

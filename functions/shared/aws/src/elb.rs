@@ -1,7 +1,7 @@
 //! Elastic Load Balancing: what it thinks of targets, and where it listens.
 
 use aws_sdk_elasticloadbalancingv2::Client;
-use aws_sdk_elasticloadbalancingv2::types::{ProtocolEnum, TargetHealthStateEnum};
+use aws_sdk_elasticloadbalancingv2::types::{self, ProtocolEnum, TargetGroup, TargetHealthStateEnum};
 use slipway_core::verification::Target;
 
 use crate::AwsError;
@@ -15,7 +15,7 @@ pub struct LoadBalancers {
 /// Where a load balancer listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
-    /// The load balancer's DNS name.
+    /// The load balancer's DNS name, or the host that a rule asks for.
     pub host: String,
     /// The port.
     pub port: u16,
@@ -72,20 +72,20 @@ impl LoadBalancers {
         Ok(targets.collect())
     }
 
-    /// The listener that a target group is reached through: the first load balancer's, TLS before plain HTTP.
+    /// The listener that forwards to one of these target groups, by its default action or by a rule: TLS before plain
+    /// HTTP. Several applications may share a load balancer. Where a rule tells them apart by the host, that is the host to
+    /// ask.
     ///
     /// # Errors
     ///
-    /// When ELB cannot be asked. A target group without load balancer is nothing, and no error.
-    pub async fn listener(&self, target_group: &str) -> Result<Option<Listener>, AwsError> {
-        let groups = self.client.describe_target_groups().target_group_arns(target_group).send().await;
-        let groups =
-            groups.map_err(|error| AwsError::from_sdk("elasticloadbalancing:DescribeTargetGroups", error))?;
-        let Some(balancer) =
-            groups.target_groups().first().and_then(|group| group.load_balancer_arns().first())
-        else {
-            return Ok(None);
-        };
+    /// When ELB cannot be asked. Target groups without a load balancer that forwards to them are nothing, and no error.
+    pub async fn listener(&self, groups: &[&str]) -> Result<Option<Listener>, AwsError> {
+        let described =
+            self.client.describe_target_groups().set_target_group_arns(Some(owned(groups))).send().await;
+        let described = described
+            .map_err(|error| AwsError::from_sdk("elasticloadbalancing:DescribeTargetGroups", error))?;
+        let balancers = described.target_groups().iter().flat_map(TargetGroup::load_balancer_arns);
+        let Some(balancer) = balancers.into_iter().next() else { return Ok(None) };
 
         let balancers = self.client.describe_load_balancers().load_balancer_arns(balancer).send().await;
         let balancers = balancers
@@ -97,7 +97,7 @@ impl LoadBalancers {
         let listeners = self.client.describe_listeners().load_balancer_arn(balancer).send().await;
         let listeners =
             listeners.map_err(|error| AwsError::from_sdk("elasticloadbalancing:DescribeListeners", error))?;
-        let mut found: Vec<Listener> = listeners
+        let mut found: Vec<(&types::Listener, Listener)> = listeners
             .listeners()
             .iter()
             .filter_map(|listener| {
@@ -106,12 +106,50 @@ impl LoadBalancers {
                     ProtocolEnum::Http => false,
                     _ => return None,
                 };
-                Some(Listener { host: host.to_owned(), port: u16::try_from(listener.port()?).ok()?, tls })
+                let port = u16::try_from(listener.port()?).ok()?;
+                Some((listener, Listener { host: host.to_owned(), port, tls }))
             })
             .collect();
-        found.sort_by_key(|listener| (!listener.tls, listener.port));
-        Ok(found.into_iter().next())
+        found.sort_by_key(|(_, listener)| (!listener.tls, listener.port));
+        let by_default = found.iter().find(|(listener, _)| forwards(listener.default_actions(), groups));
+        if let Some((_, listener)) = by_default {
+            return Ok(Some(listener.clone()));
+        }
+        for (listener, place) in found {
+            let Some(arn) = listener.listener_arn() else { continue };
+            let rules = self.client.describe_rules().listener_arn(arn).send().await;
+            let rules =
+                rules.map_err(|error| AwsError::from_sdk("elasticloadbalancing:DescribeRules", error))?;
+            if let Some(rule) = rules.rules().iter().find(|rule| forwards(rule.actions(), groups)) {
+                return Ok(Some(Listener { host: host_of(rule).unwrap_or(place.host), ..place }));
+            }
+        }
+        Ok(None)
     }
+}
+
+fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(ToString::to_string).collect()
+}
+
+/// Whether requests are forwarded to one of the groups.
+fn forwards(actions: &[types::Action], groups: &[&str]) -> bool {
+    actions.iter().any(|action| {
+        let weighted = action.forward_config().map(types::ForwardActionConfig::target_groups);
+        let weighted = weighted.unwrap_or_default().iter().filter(|one| one.weight() != Some(0));
+        let named = weighted.filter_map(types::TargetGroupTuple::target_group_arn);
+        named.chain(action.target_group_arn()).any(|group| groups.contains(&group))
+    })
+}
+
+/// The first host that a rule asks for by its name.
+fn host_of(rule: &types::Rule) -> Option<String> {
+    let conditions = rule.conditions().iter().filter(|one| one.field() == Some("host-header"));
+    let hosts = conditions.flat_map(|one| {
+        let configured = one.host_header_config().map(types::HostHeaderConditionConfig::values);
+        one.values().iter().chain(configured.unwrap_or_default())
+    });
+    hosts.into_iter().find(|host| !host.contains(['*', '?'])).cloned()
 }
 
 #[cfg(test)]
@@ -167,5 +205,87 @@ mod tests {
             ["10.0.0.1"]
         );
         assert_eq!(targets[2].reason, "Target.ResponseCodeMismatch");
+    }
+
+    /// A load balancer with two HTTPS listeners that forward to other groups, and one HTTP listener that redirects.
+    async fn found(
+        groups: &[&str],
+        actions: [types::Action; 2],
+        rules: Vec<types::Rule>,
+    ) -> Option<Listener> {
+        use aws_sdk_elasticloadbalancingv2::operation as of;
+        use aws_sdk_elasticloadbalancingv2::types::ActionTypeEnum;
+
+        let described =
+            mock!(aws_sdk_elasticloadbalancingv2::Client::describe_target_groups).then_output(|| {
+                let group = TargetGroup::builder().load_balancer_arns("lb");
+                of::describe_target_groups::DescribeTargetGroupsOutput::builder()
+                    .target_groups(group.build())
+                    .build()
+            });
+        let balancer =
+            mock!(aws_sdk_elasticloadbalancingv2::Client::describe_load_balancers).then_output(|| {
+                let balancer = types::LoadBalancer::builder().dns_name("lb.example.com");
+                of::describe_load_balancers::DescribeLoadBalancersOutput::builder()
+                    .load_balancers(balancer.build())
+                    .build()
+            });
+        let listener = |protocol, port, action: types::Action| {
+            types::Listener::builder()
+                .listener_arn(format!("listener/{port}"))
+                .protocol(protocol)
+                .port(port)
+                .default_actions(action)
+                .build()
+        };
+        let redirect = types::Action::builder().r#type(ActionTypeEnum::Redirect).build();
+        let [first, second] = actions;
+        let listeners = vec![
+            listener(ProtocolEnum::Http, 80, redirect),
+            listener(ProtocolEnum::Https, 443, first),
+            listener(ProtocolEnum::Https, 8443, second),
+        ];
+        let listening =
+            mock!(aws_sdk_elasticloadbalancingv2::Client::describe_listeners).then_output(move || {
+                of::describe_listeners::DescribeListenersOutput::builder()
+                    .set_listeners(Some(listeners.clone()))
+                    .build()
+            });
+        let ruled = mock!(aws_sdk_elasticloadbalancingv2::Client::describe_rules).then_output(move || {
+            of::describe_rules::DescribeRulesOutput::builder().set_rules(Some(rules.clone())).build()
+        });
+        let client = answering!(aws_sdk_elasticloadbalancingv2, [&described, &balancer, &listening, &ruled]);
+        let balancers = LoadBalancers::new(client);
+        balancers.listener(groups).await.expect("ELB answers")
+    }
+
+    fn forward(group: &str) -> types::Action {
+        types::Action::builder().r#type(types::ActionTypeEnum::Forward).target_group_arn(group).build()
+    }
+
+    #[tokio::test]
+    async fn of_a_shared_load_balancer_the_listener_that_forwards_to_the_group_is_asked() {
+        let url = |listener: Option<Listener>| listener.map(|listener| listener.url());
+        let both = || [forward("a"), forward("b")];
+
+        assert_eq!(url(found(&["a"], both(), vec![]).await).as_deref(), Some("https://lb.example.com"));
+        assert_eq!(url(found(&["b"], both(), vec![]).await).as_deref(), Some("https://lb.example.com:8443"));
+        assert_eq!(url(found(&["c"], both(), vec![]).await), None);
+
+        let weighted = |weight| {
+            let tuple = types::TargetGroupTuple::builder().target_group_arn("c").weight(weight).build();
+            let config = types::ForwardActionConfig::builder().target_groups(tuple).build();
+            types::Action::builder().r#type(types::ActionTypeEnum::Forward).forward_config(config).build()
+        };
+        let host = types::RuleCondition::builder()
+            .field("host-header")
+            .values("*.example.com")
+            .values("shop.example.com");
+        let rule = |action| types::Rule::builder().conditions(host.clone().build()).actions(action).build();
+        assert_eq!(
+            url(found(&["c"], both(), vec![rule(weighted(100))]).await).as_deref(),
+            Some("https://shop.example.com")
+        );
+        assert_eq!(url(found(&["c"], both(), vec![rule(weighted(0))]).await), None);
     }
 }
