@@ -16,6 +16,7 @@ use crate::{
     environment::Environment,
     process,
     progress::{Seconds, heading},
+    state::StateFolder,
     terraform::Terraform,
 };
 
@@ -71,13 +72,14 @@ enum Group {
     Demo,
     Unchanged,
     Workspace,
+    Models,
 }
 
 impl Group {
     const TERRAFORM: [Self; 4] =
         [Self::TerraformFormat, Self::TerraformValidate, Self::TerraformTest, Self::TerraformRules];
-    /// The cloud is first seen to work as a person would.
-    const ON_THE_CLOUD: [Self; 3] = [Self::Demo, Self::Unchanged, Self::Workspace];
+    /// The cloud is first seen to work as a person would, and last every call that was made on it is judged.
+    const ON_THE_CLOUD: [Self; 4] = [Self::Demo, Self::Unchanged, Self::Workspace, Self::Models];
 
     const fn name(self) -> &'static str {
         match self {
@@ -88,6 +90,7 @@ impl Group {
             Self::Demo => "demo",
             Self::Unchanged => "terraform plan, no changes",
             Self::Workspace => "cargo test --workspace",
+            Self::Models => "cargo test --workspace, AWS's models",
         }
     }
 }
@@ -246,6 +249,16 @@ async fn run_group(group: Group, settings: &Settings, cloud: &Cloud) -> anyhow::
                 bail!("after `terraform apply` a plan still has changes");
             }
             Ok(())
+        }
+        Group::Models => {
+            let mut models = Command::new(Environment::made(settings).program("python"));
+            models
+                .arg("tests/opinions/models.py")
+                .arg(StateFolder::new(&settings.state).calls())
+                .arg("--whole")
+                .env("PYTHONDONTWRITEBYTECODE", "1")
+                .current_dir(&settings.repository);
+            process::run_shown(&mut models).await
         }
         Group::Workspace => {
             let mut cargo = Command::new("cargo");

@@ -8,6 +8,7 @@ mod answer;
 mod call;
 mod caller;
 mod control;
+mod examples;
 mod fault;
 mod line;
 mod pass;
@@ -19,6 +20,7 @@ mod trace;
 
 use std::{
     net::SocketAddr,
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -34,6 +36,7 @@ pub use fault::{CallRule, EventFault, EventRule, Fault, Plan};
 pub use trace::{Entry, What};
 
 use self::{
+    examples::Examples,
     line::{Lines, Peer},
     plan::Counted,
     trace::Trace,
@@ -80,6 +83,7 @@ struct Shared {
     endpoint: String,
     client: reqwest::Client,
     state: Mutex<State>,
+    examples: Mutex<Examples>,
     delivered: broadcast::Sender<String>,
     /// What happens by itself, as MiniStack tells it.
     news: broadcast::Sender<News>,
@@ -93,12 +97,13 @@ struct State {
 }
 
 impl Wire {
-    /// Listens on a port that the system chooses, and passes everything on to the endpoint, which need not answer yet.
+    /// Listens on a port that the system chooses, and passes everything on to the endpoint, which need not answer yet. Of
+    /// what passes unbroken it writes examples to a file.
     ///
     /// # Errors
     ///
-    /// When no port is free.
-    pub async fn start(endpoint: &str) -> anyhow::Result<Standing> {
+    /// When no port is free, or the file cannot be made.
+    pub async fn start(endpoint: &str, examples: &Path) -> anyhow::Result<Standing> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("the wire finds no free port")?;
         let wire = Self(Arc::new(Shared {
             address: listener.local_addr()?,
@@ -109,6 +114,7 @@ impl Wire {
                 .timeout(PATIENCE)
                 .build()?,
             state: Mutex::default(),
+            examples: Mutex::new(Examples::create(examples)?),
             delivered: broadcast::Sender::new(DELIVERIES),
             news: broadcast::Sender::new(NEWS),
         }));
@@ -170,6 +176,10 @@ impl Wire {
     fn state(&self) -> MutexGuard<'_, State> {
         // Every value in it is whole between statements.
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn examples(&self) -> MutexGuard<'_, Examples> {
+        self.0.examples.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -16,11 +16,12 @@ pub(super) const HELD: Duration = Duration::from_secs(10);
 const LARGEST: usize = 32 << 20;
 
 /// A request as it came.
-struct Incoming {
-    method: Method,
-    path: String,
-    headers: HeaderMap,
-    body: Bytes,
+pub(super) struct Incoming {
+    pub(super) method: Method,
+    /// With the query.
+    pub(super) path: String,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
 }
 
 /// Lets a call pass, or breaks it.
@@ -54,7 +55,13 @@ impl Wire {
         let answer = match fault {
             Some(Fault::RefuseBefore) => answer::internal_failure(call, protocol, content_type.as_ref()),
             Some(Fault::Throttle) => answer::throttled(call, protocol, content_type.as_ref()),
-            _ => self.forward(incoming).await,
+            _ => {
+                let answer = self.forward(&incoming).await;
+                if let (None, Ok(answer)) = (fault, &answer) {
+                    self.examples().keep(call, protocol, &incoming, answer);
+                }
+                answer.map_or_else(|_| status(StatusCode::BAD_GATEWAY), |answer| answer.map(Body::from))
+            }
         };
         self.state().trace.answer(number, answer.status().as_u16());
         match fault {
@@ -83,19 +90,18 @@ impl Wire {
         (state.trace.write(What::Call { call: call.clone(), status: None, fault, connection }), fault)
     }
 
-    async fn forward(&self, incoming: Incoming) -> Response<Body> {
-        let mut headers = incoming.headers;
+    async fn forward(&self, incoming: &Incoming) -> anyhow::Result<Response<Bytes>> {
+        let mut headers = incoming.headers.clone();
         for of_this_connection in [header::CONNECTION, header::TRANSFER_ENCODING, header::EXPECT] {
             headers.remove(of_this_connection);
         }
-        let address = format!("{}{}", self.0.endpoint, incoming.path);
         let answered = async {
             let answer = self
                 .0
                 .client
-                .request(incoming.method, address)
+                .request(incoming.method.clone(), format!("{}{}", self.0.endpoint, incoming.path))
                 .headers(headers)
-                .body(incoming.body)
+                .body(incoming.body.clone())
                 .send()
                 .await?;
             let mut response = Response::builder().status(answer.status());
@@ -104,12 +110,9 @@ impl Wire {
                     response = response.header(name, value);
                 }
             }
-            anyhow::Ok(response.body(Body::from(answer.bytes().await?))?)
+            anyhow::Ok(response.body(answer.bytes().await?)?)
         };
-        answered.await.unwrap_or_else(|error| {
-            tracing::warn!("the endpoint did not answer a call: {error:#}");
-            status(StatusCode::BAD_GATEWAY)
-        })
+        answered.await.inspect_err(|error| tracing::warn!("the endpoint did not answer a call: {error:#}"))
     }
 }
 

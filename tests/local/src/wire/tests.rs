@@ -11,6 +11,7 @@ use std::{
 
 use axum::{Router, extract::State, http::StatusCode};
 use serde_json::json;
+use tempfile::NamedTempFile;
 
 use super::*;
 
@@ -20,6 +21,7 @@ const UPDATE: &str = "ecs:UpdateService";
 struct World {
     standing: Standing,
     reached: Arc<AtomicUsize>,
+    examples: NamedTempFile,
 }
 
 impl World {
@@ -34,7 +36,9 @@ impl World {
         let endpoint = format!("http://{}", listener.local_addr().expect("its address"));
         let router = Router::new().fallback(answer).with_state(Arc::clone(&reached));
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { standing: Wire::start(&endpoint).await.expect("a wire"), reached }
+        let examples = NamedTempFile::new().expect("a file");
+        let standing = Wire::start(&endpoint, examples.path()).await.expect("a wire");
+        Self { standing, reached, examples }
     }
 
     fn endpoint(&self) -> String {
@@ -75,6 +79,11 @@ impl World {
         self.control().trace(0).await.expect("the trace").iter().map(|entry| entry.what.to_string()).collect()
     }
 
+    fn examples(&self) -> Vec<Value> {
+        let written = std::fs::read_to_string(self.examples.path()).expect("the file");
+        written.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    }
+
     fn reached(&self) -> usize {
         self.reached.load(Ordering::SeqCst)
     }
@@ -90,6 +99,43 @@ async fn a_call_passes_and_is_written_down() {
 
     assert_eq!(answer, (202, "done".to_owned()));
     assert_eq!(world.calls().await, ["deploy-services ecs:UpdateService staging/web 202"]);
+}
+
+#[tokio::test]
+async fn of_the_calls_of_one_kind_one_is_written_whole() {
+    let world = World::new().await;
+
+    for protocol in ["json", "json", "query", "json"] {
+        world.call(protocol, PATIENCE).await.expect("an answer");
+    }
+
+    let examples = world.examples();
+    assert_eq!(examples.len(), 2, "{examples:?}");
+    assert_eq!(
+        examples[0],
+        json!({
+            "caller": "deploy-services",
+            "operation": UPDATE,
+            "request": {
+                "method": "POST",
+                "path": "/",
+                "headers": {"x-amz-target": "AmazonEC2ContainerServiceV20141113.UpdateService"},
+                "body": r#"{"cluster":"staging","service":"web"}"#,
+            },
+            "answer": {"status": 202, "headers": {"content-type": "text/plain; charset=utf-8"}, "body": "done"},
+        })
+    );
+    assert_eq!(examples[1]["request"]["body"], "Action=UpdateService");
+}
+
+#[tokio::test]
+async fn a_broken_call_is_no_example() {
+    let world = World::new().await;
+    for fault in [Fault::RefuseBefore, Fault::Throttle, Fault::LoseAnswer] {
+        let _ = world.breaks(fault).await.call("json", PATIENCE).await;
+    }
+
+    assert_eq!(world.examples(), [] as [Value; 0]);
 }
 
 #[tokio::test]
