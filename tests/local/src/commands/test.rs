@@ -46,9 +46,12 @@ enum Quiet {
 }
 
 impl Quiet {
-    /// None needs a cloud. The last ones mostly wait, and are not for a machine that builds: they come once it has built.
-    const ALL: [Self; 6] =
-        [Self::Format, Self::Lint, Self::Opinions, Self::Build, Self::Application, Self::Corrections];
+    /// None needs a cloud. These build, or wait for what builds.
+    const BUILDING: [Self; 3] = [Self::Format, Self::Lint, Self::Build];
+    /// These go beside them.
+    const BESIDE: [Self; 2] = [Self::Opinions, Self::Application];
+    /// These mostly wait, and are not for a machine that builds: they come once it has built.
+    const AFTER: [Self; 1] = [Self::Corrections];
 
     const fn name(self) -> &'static str {
         match self {
@@ -108,7 +111,7 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
     });
     let beside = Box::pin(async {
         tokio::select! {
-            ended = quietly(&Quiet::ALL, &settings, wanted) => Ok(ended),
+            ended = all_quietly(&settings, wanted) => Ok(ended),
             () = process::interrupted() => bail!("interrupted"),
         }
     });
@@ -161,6 +164,15 @@ async fn openly(
         }
         ended.push(Ended { name: group.name(), took: started.elapsed(), outcome });
     }
+    ended
+}
+
+/// Runs what needs no cloud, in two lanes first.
+async fn all_quietly(settings: &Settings, wanted: impl Fn(&str) -> bool + Copy) -> Vec<Ended> {
+    let (mut ended, beside) =
+        tokio::join!(quietly(&Quiet::BUILDING, settings, wanted), quietly(&Quiet::BESIDE, settings, wanted));
+    ended.extend(beside);
+    ended.extend(quietly(&Quiet::AFTER, settings, wanted).await);
     ended
 }
 
