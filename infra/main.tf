@@ -132,6 +132,7 @@ module "service" {
   architecture                      = coalesce(try(var.services[each.key].architecture, null), var.architecture)
   environment                       = merge(contains(keys(local.databases), each.key) ? module.database[local.databases[each.key]].environment : {}, try(var.services[each.key].environment, {}))
   secrets                           = merge(contains(keys(local.databases), each.key) ? module.database[local.databases[each.key]].secrets : {}, try(var.services[each.key].secrets, {}))
+  secrets_key_arns                  = try(var.services[each.key].secrets_key_arns, null)
   database                          = contains(keys(local.databases), each.key) ? { security_group_id = module.database[local.databases[each.key]].security_group_id, port = module.database[local.databases[each.key]].port } : null
   https                             = try(var.services[each.key].certificate_arn, null) == null ? null : { certificate_arn = var.services[each.key].certificate_arn }
   scaling                           = try(var.services[each.key].scaling, null)

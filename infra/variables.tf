@@ -24,6 +24,7 @@ variable "services" {
     architecture                      = optional(string)
     environment                       = optional(map(string), {})
     secrets                           = optional(map(string), {})
+    secrets_key_arns                  = optional(list(string))
     certificate_arn                   = optional(string)
     scaling                           = optional(object({ minimum = number, maximum = number, cpu_percent = optional(number, 60) }))
     read_only_root_filesystem         = optional(bool)

@@ -180,6 +180,38 @@ run "tasks_reach_their_database_and_read_its_secret_by_reference" {
   }
 }
 
+run "secrets_under_a_customers_key_are_decrypted_for_secrets_manager_alone" {
+  command = plan
+
+  module {
+    source = "./modules/service"
+  }
+
+  variables {
+    secrets          = { TOKEN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:token-1" }
+    secrets_key_arns = ["arn:aws:kms:eu-central-1:123456789012:key/1"]
+  }
+
+  assert {
+    condition     = anytrue([for statement in data.aws_iam_policy_document.execution.statement : statement.actions == toset(["kms:Decrypt"]) && statement.resources == toset(["arn:aws:kms:eu-central-1:123456789012:key/1"]) && length(statement.condition) == 1])
+    error_message = "ECS cannot start a task whose secret it cannot decrypt."
+  }
+}
+
+run "an_alias_is_no_key" {
+  command = plan
+
+  module {
+    source = "./modules/service"
+  }
+
+  variables {
+    secrets_key_arns = ["alias/tokens"]
+  }
+
+  expect_failures = [var.secrets_key_arns]
+}
+
 run "with_nat_tasks_leave_to_https_only" {
   command = plan
 

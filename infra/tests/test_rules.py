@@ -54,6 +54,14 @@ def test_no_statement_allows_every_action():
     assert not wild
 
 
+def test_no_arn_is_of_one_partition_alone():
+    # GovCloud and China have others. What people read may show one as an example.
+    alone = [f"{file.relative_to(INFRA)}: {line.strip()}" for file in INFRA.rglob("*.tf") if ".terraform" not in file.parts
+             for line in file.read_text().splitlines()
+             if "arn:aws:" in line and not re.match(r"\s*(description|error_message)\s+=|\s*#", line)]
+    assert not alone
+
+
 def test_every_exception_from_checkov_has_a_reason():
     without = [f"{file.relative_to(INFRA)}: {line.strip()}" for file in INFRA.rglob("*.tf") if ".terraform" not in file.parts
                for line in file.read_text().splitlines()

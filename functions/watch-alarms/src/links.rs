@@ -5,7 +5,7 @@ use slipway_core::notification::Fact;
 
 /// The alarm, the dashboard, and the logs of the stage's services.
 pub(crate) fn of(region: &str, dashboard: &str, stage: &Stage, alarm: &str) -> Vec<Fact> {
-    let console = format!("https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}");
+    let console = format!("{}/cloudwatch/home?region={region}", console(region));
     let link = |name: &str, hash: String| Fact { name: name.to_owned(), value: format!("{console}#{hash}") };
     let mut links = vec![
         link("The alarm", format!("alarmsV2:alarm/{}", escaped(alarm))),
@@ -17,6 +17,15 @@ pub(crate) fn of(region: &str, dashboard: &str, stage: &Stage, alarm: &str) -> V
         link(&format!("The logs of {}", service.service), format!("logsV2:log-groups/log-group/{group}"))
     }));
     links
+}
+
+/// The console of a region. Those of China and of the US government have their own.
+fn console(region: &str) -> String {
+    match region.split('-').take(2).collect::<Vec<_>>().as_slice() {
+        ["cn", ..] => "https://console.amazonaws.cn".to_owned(),
+        ["us", "gov"] => "https://console.amazonaws-us-gov.com".to_owned(),
+        _ => format!("https://{region}.console.aws.amazon.com"),
+    }
 }
 
 /// A name as it stands in an address.
@@ -56,5 +65,17 @@ mod tests {
                 "logsV2:log-groups/log-group/$252Fecs$252Fproduction$252Fweb"
             ]
         );
+    }
+
+    #[test]
+    fn each_partition_has_its_own_console() {
+        for (region, expected) in [
+            ("eu-central-1", "https://eu-central-1.console.aws.amazon.com"),
+            ("us-east-1", "https://us-east-1.console.aws.amazon.com"),
+            ("us-gov-west-1", "https://console.amazonaws-us-gov.com"),
+            ("cn-north-1", "https://console.amazonaws.cn"),
+        ] {
+            assert_eq!(console(region), expected);
+        }
     }
 }

@@ -98,6 +98,22 @@ data "aws_iam_policy_document" "execution" {
       resources = distinct(statement.value)
     }
   }
+
+  dynamic "statement" {
+    for_each = length(var.secrets_key_arns) > 0 ? { keys = var.secrets_key_arns } : {}
+
+    content {
+      sid       = "DecryptSecrets"
+      actions   = ["kms:Decrypt"]
+      resources = statement.value
+
+      condition {
+        test     = "StringEquals"
+        variable = "kms:ViaService"
+        values   = ["secretsmanager.${data.aws_region.current.name}.${data.aws_partition.current.dns_suffix}"]
+      }
+    }
+  }
 }
 
 resource "aws_iam_role" "execution" {

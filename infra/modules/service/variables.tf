@@ -190,6 +190,18 @@ variable "secrets" {
   nullable    = false
 }
 
+variable "secrets_key_arns" {
+  description = "The customer's keys that those secrets are encrypted with; none for secrets under Secrets Manager's own key"
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.secrets_key_arns : can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", arn))])
+    error_message = "Write the ARNs of keys, such as [\"arn:aws:kms:eu-central-1:123456789012:key/12345678-1234-1234-1234-123456789012\"]: an alias is no resource of a permission."
+  }
+}
+
 variable "read_only_root_filesystem" {
   description = "Whether the container's file system cannot be written to, besides writable_paths"
   type        = bool

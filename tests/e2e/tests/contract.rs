@@ -187,8 +187,9 @@ fn the_list_of_functions_in_the_readme_is_the_table() {
 }
 
 /// The rows after the 53rd that are shown.
-const SHOWN: [u32; 24] =
-    [71, 72, 73, 74, 75, 76, 77, 78, 81, 82, 83, 84, 85, 86, 88, 89, 91, 97, 98, 103, 108, 109, 110, 112];
+const SHOWN: [u32; 26] = [
+    71, 72, 73, 74, 75, 76, 77, 78, 81, 82, 83, 84, 85, 86, 88, 89, 91, 92, 97, 98, 102, 103, 108, 109, 110, 112,
+];
 
 #[test]
 fn every_fault_has_its_test_or_says_why_not() {

@@ -91,7 +91,7 @@ def services_lag() -> None:
 def _as_it_lags(service) -> dict:
     """A service as it was before the last update; later with deployments that are not called complete yet."""
     late = seconds()
-    for deployment in service.get("deployments") or []:
+    for deployment in (service.get("deployments") or []) if late else []:
         if deployment.get("rolloutState") == "COMPLETED":
             if time.monotonic() < _completed.setdefault(deployment["id"], time.monotonic()) + late:
                 deployment["rolloutState"] = "IN_PROGRESS"
