@@ -25,6 +25,7 @@ SAMPLES = {
     "var.repository_arn": f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/web",
     "aws_cloudwatch_event_api_destination": f"arn:aws:events:{REGION}:{ACCOUNT}:api-destination/slipway-webhook/12345678-1234-1234-1234-123456789012",
     "distinct(statement.value)": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:name-AbCdEf",
+    "statement.value": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/12345678-1234-1234-1234-123456789012",
 }
 
 
