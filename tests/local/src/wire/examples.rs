@@ -7,6 +7,8 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher as _},
     io::Write as _,
     path::Path,
+    sync::mpsc,
+    thread,
 };
 
 use anyhow::Context as _;
@@ -38,6 +40,15 @@ const LARGEST: usize = 32 << 20;
 /// A text of up to so many letters may be a word of AWS's, such as a state.
 const WORD: usize = 40;
 
+/// A call that passed, with its answer.
+#[derive(Debug)]
+pub(super) struct Example {
+    pub(super) call: Call,
+    pub(super) protocol: Protocol,
+    pub(super) request: Incoming,
+    pub(super) answer: Response<Bytes>,
+}
+
 /// The file, and what is in it.
 #[derive(Debug)]
 pub(super) struct Examples {
@@ -53,17 +64,18 @@ impl Examples {
         Ok(Self { file, size: 0, of_one: HashMap::new(), kinds: HashSet::new() })
     }
 
+    /// Takes examples on a thread of its own, in their order, until nobody sends any more.
+    pub(super) fn take(mut self) -> mpsc::Sender<Example> {
+        let (sender, examples) = mpsc::channel();
+        thread::spawn(move || examples.iter().for_each(|example| self.keep(&example)));
+        sender
+    }
+
     /// Writes a call down whose request or answer has members or words that none before had.
-    pub(super) fn keep(
-        &mut self,
-        call: &Call,
-        protocol: Protocol,
-        request: &Incoming,
-        answer: &Response<Bytes>,
-    ) {
+    fn keep(&mut self, Example { call, protocol, request, answer }: &Example) {
         let status = answer.status().as_u16();
         let of = format!("{} {} {status}", call.caller, call.operation);
-        let (asks, answers) = Form::of(protocol);
+        let (asks, answers) = Form::of(*protocol);
         let asked = self.kinds.insert(hash(&(&of, "asked", kind(asks, &request.body))));
         let answered = self.kinds.insert(hash(&(&of, "answered", kind(answers, answer.body()))));
         let kept = self.of_one.entry(of).or_default();

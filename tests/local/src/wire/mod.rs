@@ -21,7 +21,7 @@ mod trace;
 use std::{
     net::SocketAddr,
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     time::Duration,
 };
 
@@ -36,7 +36,7 @@ pub use fault::{CallRule, EventFault, EventRule, Fault, Plan};
 pub use trace::{Entry, What};
 
 use self::{
-    examples::Examples,
+    examples::{Example, Examples},
     line::{Lines, Peer},
     plan::Counted,
     trace::Trace,
@@ -83,7 +83,8 @@ struct Shared {
     endpoint: String,
     client: reqwest::Client,
     state: Mutex<State>,
-    examples: Mutex<Examples>,
+    /// Takes what passed unbroken; no call waits until it is written.
+    examples: mpsc::Sender<Example>,
     delivered: broadcast::Sender<String>,
     /// What happens by itself, as MiniStack tells it.
     news: broadcast::Sender<News>,
@@ -114,7 +115,7 @@ impl Wire {
                 .timeout(PATIENCE)
                 .build()?,
             state: Mutex::default(),
-            examples: Mutex::new(Examples::create(examples)?),
+            examples: Examples::create(examples)?.take(),
             delivered: broadcast::Sender::new(DELIVERIES),
             news: broadcast::Sender::new(NEWS),
         }));
@@ -176,10 +177,6 @@ impl Wire {
     fn state(&self) -> MutexGuard<'_, State> {
         // Every value in it is whole between statements.
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn examples(&self) -> MutexGuard<'_, Examples> {
-        self.0.examples.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

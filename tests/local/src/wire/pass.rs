@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderMap, Method, Response, StatusCode, header},
 };
 
-use super::{Call, Fault, What, Wire, answer, call::Protocol, caller, line::Peer, plan};
+use super::{Call, Fault, What, Wire, answer, call::Protocol, caller, examples::Example, line::Peer, plan};
 
 /// How long a delayed answer is held; the functions wait 8 seconds for a call with all its tries.
 pub(super) const HELD: Duration = Duration::from_secs(10);
@@ -16,6 +16,7 @@ pub(super) const HELD: Duration = Duration::from_secs(10);
 const LARGEST: usize = 32 << 20;
 
 /// A request as it came.
+#[derive(Debug)]
 pub(super) struct Incoming {
     pub(super) method: Method,
     /// With the query.
@@ -58,7 +59,9 @@ impl Wire {
             _ => {
                 let answer = self.forward(&incoming).await;
                 if let (None, Ok(answer)) = (fault, &answer) {
-                    self.examples().keep(call, protocol, &incoming, answer);
+                    let (call, answer) = (call.clone(), answer.clone());
+                    // Its writer lives as long as the wire.
+                    let _taken = self.0.examples.send(Example { call, protocol, request: incoming, answer });
                 }
                 answer.map_or_else(|_| status(StatusCode::BAD_GATEWAY), |answer| answer.map(Body::from))
             }

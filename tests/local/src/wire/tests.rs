@@ -79,9 +79,16 @@ impl World {
         self.control().trace(0).await.expect("the trace").iter().map(|entry| entry.what.to_string()).collect()
     }
 
-    fn examples(&self) -> Vec<Value> {
-        let written = std::fs::read_to_string(self.examples.path()).expect("the file");
-        written.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    /// The examples, once there are so many.
+    async fn examples(&self, count: usize) -> Vec<Value> {
+        for _ in 0..200 {
+            let written = std::fs::read_to_string(self.examples.path()).expect("the file");
+            if written.ends_with('\n') && written.lines().count() >= count {
+                return written.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("there are no {count} examples");
     }
 
     fn reached(&self) -> usize {
@@ -109,7 +116,7 @@ async fn of_the_calls_of_one_kind_one_is_written_whole() {
         world.call(protocol, PATIENCE).await.expect("an answer");
     }
 
-    let examples = world.examples();
+    let examples = world.examples(2).await;
     assert_eq!(examples.len(), 2, "{examples:?}");
     assert_eq!(
         examples[0],
@@ -134,8 +141,11 @@ async fn a_broken_call_is_no_example() {
     for fault in [Fault::RefuseBefore, Fault::Throttle, Fault::LoseAnswer] {
         let _ = world.breaks(fault).await.call("json", PATIENCE).await;
     }
+    world.call("query", PATIENCE).await.expect("an answer");
 
-    assert_eq!(world.examples(), [] as [Value; 0]);
+    let examples = world.examples(1).await;
+    assert_eq!(examples.len(), 1, "{examples:?}");
+    assert_eq!(examples[0]["request"]["body"], "Action=UpdateService");
 }
 
 #[tokio::test]
