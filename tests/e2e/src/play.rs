@@ -27,8 +27,9 @@ const STALLED: [Duration; 2] = [Duration::from_millis(1_500), Duration::from_sec
 const STALLED_WITH_DELAYS: Duration = Duration::from_secs(6);
 /// How long nothing passes the wire when everything is over.
 const CALM: Duration = Duration::from_millis(300);
-/// How long a run may take: a lock's lease is waited for where an execution died.
-const PATIENCE: Duration = Duration::from_secs(LEASE_SECONDS.unsigned_abs() + 60);
+/// How long a release may take to its end. A function that is killed while it writes is waited for until its lease is over,
+/// and a fault may kill three in a row.
+const PATIENCE: Duration = Duration::from_secs(3 * LEASE_SECONDS.unsigned_abs() + 60);
 /// How long a run may take under a fault that lasts: a deployment's and a rollback's time-outs, and what is tried meanwhile.
 const UNDER_FAULTS: Duration = Duration::from_secs(240);
 /// How long nothing passes the wire when the workflow has given up: longer than the pause between two of its tries.
