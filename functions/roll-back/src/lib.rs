@@ -3,7 +3,7 @@
 //! Only the release's own change is undone. Where ECS's circuit breaker was first, nothing is left to do; where there
 //! was an external change meanwhile, nothing is touched.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use slipway_aws::{Aws, Key, Registration};
 use slipway_core::application::Stage;
@@ -45,9 +45,9 @@ pub async fn handle(
             Err(lost) => return Ok(StepResult::stuck(lost.to_string())),
         }
     }
-    if context.change().await?.is_none() {
+    let Some(change) = context.change().await? else {
         return Ok(StepResult::failed(format!("nothing of {} was changed", input.stage.name)));
-    }
+    };
     if let Some(migration) = context.migration().await? {
         let snapshot = table
             .get::<Taken>(&Key::snapshot(&input.release.id, &input.stage.name))
@@ -67,12 +67,12 @@ pub async fn handle(
     }
     let restoration = match restoration {
         Some(restoration) => restoration,
-        None => match restore_baseline(&context).await? {
+        None => match restore_baseline(&context, change.asked_at).await? {
             Ok(restoration) => {
                 table.put_new(&key, &restoration).await?;
                 restoration
             }
-            Err(not_yet) => return Ok(not_yet),
+            Err(other) => return Ok(other),
         },
     };
     judge(&context, restoration).await
@@ -112,13 +112,14 @@ async fn judge(context: &Context<'_>, restoration: Deployed) -> Result<StepResul
 /// Has ECS run the baseline, where the release changed it.
 async fn restore_baseline(
     context: &Context<'_>,
+    asked_at: Option<Timestamp>,
 ) -> Result<Result<Deployed, StepResult<Deployed>>, StepError> {
     let Context { table, release, stage, .. } = context;
     let stuck = |reason: String| Ok(Err(StepResult::stuck(reason)));
     if let Err(lost) = context.begin_writing().await? {
         return stuck(lost.to_string());
     }
-    let restored = restore(context).await;
+    let restored = restore(context, asked_at).await;
     context.stop_writing().await?;
     let Restored { services, problems, superseded, touched, unshown } = restored?;
     if let Some(name) = unshown {
@@ -165,7 +166,7 @@ struct Restored {
     unshown: Option<ServiceName>,
 }
 
-async fn restore(context: &Context<'_>) -> Result<Restored, StepError> {
+async fn restore(context: &Context<'_>, asked_at: Option<Timestamp>) -> Result<Restored, StepError> {
     let Context { aws, table, release, stage, baseline, .. } = context;
     let cluster = ClusterName::new(stage.cluster()).map_err(|error| StepError::InvalidInput {
         field: "stage.cluster".into(),
@@ -181,7 +182,6 @@ async fn restore(context: &Context<'_>) -> Result<Restored, StepError> {
         touched: false,
         unshown: None,
     };
-    let asked_at = context.change().await?.and_then(|change| change.asked_at);
     for before in &baseline.services {
         let name = &before.service;
         let Some(view) = views.iter().find(|view| view.arn == before.arn) else {
@@ -286,7 +286,9 @@ async fn runnable(
         return Ok(Ok(copy));
     }
     let name = &before.service;
-    if aws.ecs().task_definition(before.task_definition.as_str()).await?.is_some_and(|found| found.active) {
+    // ECS describes a revision that was deregistered, with its tags.
+    let found = aws.ecs().task_definition(before.task_definition.as_str()).await?;
+    if found.as_ref().is_some_and(|found| found.active) {
         return Ok(Ok(before.task_definition.clone()));
     }
     let Some(document) =
@@ -298,9 +300,7 @@ async fn runnable(
         )));
     };
     let family = stage.families(name).release;
-    // ECS describes a revision that was deregistered, with its tags.
-    let tags = aws.ecs().task_definition(before.task_definition.as_str()).await?;
-    let tags = tags.map(|found| found.tags).unwrap_or_default();
+    let tags = found.map(|found| found.tags).unwrap_or_default();
     let registration = Registration {
         document: &document.document,
         tags: &tags,

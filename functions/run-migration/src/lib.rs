@@ -156,7 +156,10 @@ impl Run<'_> {
     async fn task_of(&self, mut migration: Migration) -> Result<Migration, StepError> {
         let Self { context: Context { aws, release, stage, .. }, policy } = self;
         if migration.task.is_none() {
-            migration.task = Some(aws.ecs().run_once(&self.one_off(&migration, &self.name())).await?);
+            let ecs = aws.ecs();
+            let definition = ecs.task_definition(migration.task_definition.as_str()).await?;
+            let tags = definition.map(|definition| definition.tags).unwrap_or_default();
+            migration.task = Some(ecs.run_once(&self.one_off(&migration, &tags, &self.name())).await?);
             tracing::info!(release.id = %release.id, %stage.name, ecs.service = %policy.service, "the migration of {} runs", release.image);
             self.keep(&migration).await?;
         }
@@ -169,11 +172,17 @@ impl Run<'_> {
         format!("slipway-migration-{}", &hash[..32])
     }
 
-    fn one_off<'a>(&'a self, migration: &'a Migration, name: &'a str) -> OneOff<'a> {
+    fn one_off<'a>(
+        &'a self,
+        migration: &'a Migration,
+        tags: &'a [(String, String)],
+        name: &'a str,
+    ) -> OneOff<'a> {
         OneOff {
             cluster: self.context.stage.cluster(),
             service: &self.policy.service,
             task_definition: &migration.task_definition,
+            tags,
             container: &migration.container,
             command: &self.policy.command,
             name,

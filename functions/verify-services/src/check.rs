@@ -34,6 +34,7 @@ pub(crate) async fn run(
         cluster,
         service: name,
         task_definition: &service.task_definition,
+        tags: &definition.tags,
         container,
         command,
         name: &format!("slipway-check-{}", &hash[..32]),

@@ -134,7 +134,7 @@ async fn look(
     let tasks = aws.ecs().running_tasks(cluster, name.as_str()).await?;
     let mut targets: Vec<Target> = Vec::new();
     for balancer in &view.traffic.balancers {
-        for group in [&balancer.target_group, &balancer.alternate_target_group].into_iter().flatten() {
+        for group in balancer.target_groups() {
             targets.extend(aws.load_balancers().targets(group).await?);
         }
     }
@@ -236,8 +236,7 @@ async fn probes(
     let base = match (&health.url, balancer) {
         (Some(url), _) => Some(url.trim_end_matches('/').to_owned()),
         (None, Some(balancer)) => {
-            let groups = [&balancer.target_group, &balancer.alternate_target_group];
-            let groups: Vec<_> = groups.into_iter().flatten().map(String::as_str).collect();
+            let groups: Vec<_> = balancer.target_groups().collect();
             aws.load_balancers().listener(&groups).await?.map(|listener| listener.url())
         }
         (None, None) => None,

@@ -1,4 +1,4 @@
-"""Reads that lag behind writes, where a test or `cargo local up --awkward` asks for it. MiniStack's reads are always up to date.
+"""Reads that lag behind writes, where a test asks for it (`Cloud::set_awkward`). MiniStack's reads are always up to date.
 
 AWS: "The Amazon ECS API follows an eventual consistency model, due to the distributed nature of the system" (Amazon ECS API reference,
 `DescribeServices` and "Eventual consistency"), and `DescribeExecution` "results are best effort and may not reflect very recent updates
@@ -10,12 +10,12 @@ Only the functions see it: tests and people look at what is there.
 import copy
 import functools
 import json
-import os
 import time
 
 import permissions
 from ministack.core.responses import error_response_json, json_response
 from ministack.services import ecs, stepfunctions
+from told import told
 
 # What is shown instead, until when: of a service its description and tasks, by its key; of what is new nothing, by its ARN.
 _services: dict = {}
@@ -27,11 +27,7 @@ _completed: dict = {}
 
 def seconds() -> float:
     """How late reads are, as the file says now."""
-    try:
-        with open(os.environ["SLIPWAY_AWKWARD"]) as file:
-            return float(json.load(file).get("lag_seconds", 0))
-    except (KeyError, OSError, ValueError):
-        return 0
+    return told("SLIPWAY_AWKWARD").get("lag_seconds", 0)
 
 
 def apply() -> None:
@@ -51,8 +47,7 @@ def services_lag() -> None:
     def updating(data):
         late = seconds()
         if late:
-            name = str(data.get("service", "")).rsplit("/", 1)[-1]
-            cluster = str(data.get("cluster", "default")).rsplit("/", 1)[-1]
+            name, cluster = data.get("service", "").rsplit("/", 1)[-1], permissions.cluster_of(data)
             before = json.loads(describe({"cluster": cluster, "services": [name], "include": ["TAGS"]})[2])["services"]
             tasks = list_tasks({"cluster": cluster, "serviceName": name})
             answer = update(data)
@@ -74,7 +69,7 @@ def services_lag() -> None:
 
     @functools.wraps(list_tasks)
     def listing(data):
-        cluster = str(data.get("cluster", "default")).rsplit("/", 1)[-1]
+        cluster = permissions.cluster_of(data)
         kept = _kept(_tasks, f"{cluster}/{data.get('serviceName', '')}") if data.get("desiredStatus", "RUNNING") == "RUNNING" else None
         answer = kept or list_tasks(data)
         if answer[0] < 300 and permissions.called_by_a_role():

@@ -59,13 +59,13 @@ def _arn(region, account, kind, name) -> str:
     return name if name.startswith("arn:") else f"arn:aws:ecs:{region}:{account}:{kind}/{name}"
 
 
-def _cluster(request) -> str:
+def cluster_of(request) -> str:
     return request.get("cluster", "default").rsplit("/", 1)[-1]
 
 
 def _ecs_resources(action, request, region, account) -> list:
     def in_cluster(kind, name):
-        return _arn(region, account, kind, name if name.startswith("arn:") else f"{_cluster(request)}/{name}")
+        return _arn(region, account, kind, name if name.startswith("arn:") else f"{cluster_of(request)}/{name}")
 
     if action == "DescribeServices":
         return [in_cluster("service", name) for name in request.get("services", [])]
@@ -125,7 +125,7 @@ def _beside(service, action, request, resource) -> list:
         passed = [definition[role] for role in ("executionRoleArn", "taskRoleArn") if definition.get(role)]
         needed = [("iam:PassRole", role, {"iam:PassedToService": "ecs-tasks.amazonaws.com"}) for role in passed]
         if request.get("tags"):
-            cluster = _arn(get_region(), get_account_id(), "task", f"{_cluster(request)}/new")
+            cluster = _arn(get_region(), get_account_id(), "task", f"{cluster_of(request)}/new")
             needed.append(("ecs:TagResource", cluster, {"ecs:CreateAction": "RunTask"}))
         return needed
     if service == "rds" and action == "CreateDBSnapshot":
@@ -190,9 +190,9 @@ def condition_keys_are_known() -> None:
         if service != "ecs":
             return keys
         request, region, account = _parsed(body), get_region(), get_account_id()
-        own = {"ecs:cluster": _arn(region, account, "cluster", _cluster(request))}
+        own = {"ecs:cluster": _arn(region, account, "cluster", cluster_of(request))}
         if request.get("service"):
-            own["ecs:service"] = _arn(region, account, "service", f"{_cluster(request)}/{request['service'].rsplit('/', 1)[-1]}")
+            own["ecs:service"] = _arn(region, account, "service", f"{cluster_of(request)}/{request['service'].rsplit('/', 1)[-1]}")
         if request.get("taskDefinition"):
             own["ecs:task-definition"] = _arn(region, account, "task-definition", request["taskDefinition"])
         return {**keys, **own}

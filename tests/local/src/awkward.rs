@@ -1,4 +1,4 @@
-//! How awkward the cloud is: what AWS does at its own will, done when a test or `cargo local up --awkward` asks for it.
+//! How awkward the cloud is: what AWS does at its own will, done when a test asks for it.
 
 use serde::{Deserialize, Serialize};
 

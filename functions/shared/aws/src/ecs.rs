@@ -44,8 +44,6 @@ pub struct TaskDefinition {
     pub arn: TaskDefinitionArn,
     /// Its tags, in order.
     pub tags: Vec<(String, String)>,
-    /// The release that registered it; none for Terraform's.
-    pub release: Option<String>,
     /// Whether a service may run it: not once it was deregistered.
     pub active: bool,
 }
@@ -95,6 +93,8 @@ pub struct OneOff<'a> {
     pub service: &'a ServiceName,
     /// What it runs.
     pub task_definition: &'a TaskDefinitionArn,
+    /// That revision's tags. AWS's and Slipway's own are not taken along.
+    pub tags: &'a [(String, String)],
     /// The container whose command is replaced.
     pub container: &'a str,
     /// The command.
@@ -127,6 +127,12 @@ pub struct LogStream {
 }
 
 impl TaskDefinition {
+    /// The release that registered it; none for Terraform's.
+    #[must_use]
+    pub fn release(&self) -> Option<&str> {
+        self.tags.iter().find(|(key, _)| key == RELEASE_TAG).map(|(_, value)| value.as_str())
+    }
+
     /// The images of its containers, in order.
     #[must_use]
     pub fn images(&self) -> Vec<&str> {
@@ -210,7 +216,6 @@ impl Ecs {
             }
             Err(error) => return Err(AwsError::from_sdk(OPERATION, error)),
         };
-        let release = tag(answer.tags(), RELEASE_TAG);
         let found =
             answer.task_definition().ok_or_else(|| AwsError::unusable(OPERATION, "no task definition"))?;
         let document = json.field(OPERATION, "taskDefinition")?;
@@ -222,7 +227,6 @@ impl Ecs {
                 .iter()
                 .filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())))
                 .collect(),
-            release,
             active: found.status() == Some(&types::TaskDefinitionStatus::Active),
         }))
     }
@@ -450,7 +454,7 @@ impl Ecs {
             if view.task_definition != *of {
                 continue;
             }
-            let created_at = task.created_at().and_then(|at| Timestamp::from_second(at.secs()).ok());
+            let created_at = task.created_at().and_then(timestamp);
             stopped.since = [stopped.since, created_at].into_iter().flatten().min();
             if stopped.ended.is_none() && ended_by_itself(&task) {
                 let at = task.stopping_at().or(task.stopped_at()).and_then(timestamp);
@@ -473,7 +477,7 @@ impl Ecs {
     /// When ECS cannot be asked, refuses, or has no place for the task.
     pub async fn run_once(&self, one_off: &OneOff<'_>) -> Result<String, AwsError> {
         const OPERATION: &str = "ecs:RunTask";
-        let OneOff { cluster, service, task_definition, container, command, name, release } = one_off;
+        let OneOff { cluster, service, task_definition, tags, container, command, name, release } = one_off;
         // "startedBy must be the only filter" (ListTasks, Amazon ECS API reference): without a status it finds a task that
         // runs, and the client token one that has stopped.
         let request = self.client.list_tasks().cluster(*cluster).started_by(*name);
@@ -491,9 +495,7 @@ impl Ecs {
             .ok_or_else(|| AwsError::unusable("ecs:DescribeServices", format!("no service {service}")))?;
         let overridden =
             types::ContainerOverride::builder().name(*container).set_command(Some(command.to_vec())).build();
-        let definition = self.task_definition(task_definition.as_str()).await?;
-        let tags = definition.map(|definition| definition.tags).unwrap_or_default();
-        let tags = others(&tags)
+        let tags = others(tags)
             .map(|(key, value)| (key.as_str(), value.as_str()))
             .chain([(RELEASE_TAG, release.as_str())])
             .map(|(key, value)| types::Tag::builder().key(key).value(value).build());
@@ -618,10 +620,6 @@ fn arn_of(arn: Option<&str>, operation: &'static str) -> Result<TaskDefinitionAr
         .map_err(|error| AwsError::unusable(operation, error.to_string()))
 }
 
-fn tag(tags: &[types::Tag], key: &str) -> Option<String> {
-    tags.iter().find(|tag| tag.key() == Some(key)).and_then(|tag| tag.value().map(ToOwned::to_owned))
-}
-
 fn timestamp(at: &DateTime) -> Option<Timestamp> {
     Timestamp::new(at.secs(), i32::try_from(at.subsec_nanos()).ok()?).ok()
 }
@@ -634,7 +632,11 @@ fn service_view(service: &types::Service) -> Option<ServiceView> {
     let deployments = service.deployments().iter().filter_map(deployment).collect();
     Some(ServiceView {
         arn: ServiceArn::new(service.service_arn()?).ok()?,
-        deployer: tag(service.tags(), DEPLOYER_TAG),
+        deployer: service
+            .tags()
+            .iter()
+            .find(|tag| tag.key() == Some(DEPLOYER_TAG))
+            .and_then(|tag| tag.value().map(ToOwned::to_owned)),
         task_definition: TaskDefinitionArn::new(service.task_definition()?).ok()?,
         desired_count: count(service.desired_count()),
         running_count: count(service.running_count()),
@@ -665,8 +667,7 @@ fn balancer(balancer: &types::LoadBalancer) -> Balancer {
 }
 
 fn service_event(event: &types::ServiceEvent) -> Option<ServiceEvent> {
-    let at = Timestamp::from_second(event.created_at()?.secs()).ok()?;
-    Some(ServiceEvent { at, message: event.message()?.to_owned() })
+    Some(ServiceEvent { at: event.created_at().and_then(timestamp)?, message: event.message()?.to_owned() })
 }
 
 fn deployment(deployment: &types::Deployment) -> Option<Deployment> {
@@ -710,7 +711,7 @@ fn task_view(task: &types::Task) -> Result<TaskView, AwsError> {
             .iter()
             .filter_map(|container| container.image().and_then(digest_of))
             .collect(),
-        started_at: task.started_at().and_then(|at| Timestamp::from_second(at.secs()).ok()),
+        started_at: task.started_at().and_then(timestamp),
         stopped_reason,
     })
 }
@@ -766,7 +767,7 @@ mod tests {
         let registration =
             registration.document(|image| (image == "host/web:template").then(|| "host/web@new".to_owned()));
 
-        assert_eq!((template.active, template.release.as_ref()), (true, None));
+        assert_eq!((template.active, template.release()), (true, None));
         assert_eq!(template.images(), ["host/web:template", "envoyproxy/envoy:v1"]);
         assert_eq!(
             Value::Object(registration),
@@ -1062,19 +1063,19 @@ mod tests {
                 let task = types::Task::builder().task_arn("arn:task/1").build();
                 aws_sdk_ecs::operation::run_task::RunTaskOutput::builder().tasks(task).build()
             });
-        let revision = mock!(aws_sdk_ecs::Client::describe_task_definition).then_http_response(|| {
-            HttpResponse::new(StatusCode::try_from(200).expect("a status"), SdkBody::from(TEMPLATE))
-        });
-        let ecs = Ecs::new(answering!(aws_sdk_ecs, [&none, &described, &revision, &run]));
-        let (service, release) =
-            (ServiceName::new("web").expect("a name"), ReleaseId::new("web-a1").expect("an id"));
+        let ecs = Ecs::new(answering!(aws_sdk_ecs, [&none, &described, &run]));
         let task_definition =
             TaskDefinitionArn::new("arn:aws:ecs:eu-central-1:111122223333:task-definition/production-web:2")
                 .expect("an ARN");
+        let tags = [("cost-center", "4711"), ("slipway:generation", "7")];
+        let tags = tags.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let (service, release) =
+            (ServiceName::new("web").expect("a name"), ReleaseId::new("web-a1").expect("an id"));
         let one_off = OneOff {
             cluster: "production",
             service: &service,
             task_definition: &task_definition,
+            tags: &tags,
             container: "web",
             command: &["migrate".to_owned()],
             name: "slipway-migration-1",
@@ -1097,7 +1098,7 @@ mod tests {
                 let failure = types::Failure::builder().reason(reason).build();
                 aws_sdk_ecs::operation::run_task::RunTaskOutput::builder().failures(failure).build()
             });
-            let ecs = Ecs::new(answering!(aws_sdk_ecs, [&none, &described, &revision, &failed]));
+            let ecs = Ecs::new(answering!(aws_sdk_ecs, [&none, &described, &failed]));
             let error = ecs.run_once(&one_off).await.expect_err("no task");
             assert_eq!(error.may_be_tried_again(), again, "{error:?}");
         }

@@ -84,8 +84,8 @@ impl LoadBalancers {
             self.client.describe_target_groups().set_target_group_arns(Some(owned(groups))).send().await;
         let described = described
             .map_err(|error| AwsError::from_sdk("elasticloadbalancing:DescribeTargetGroups", error))?;
-        let balancers = described.target_groups().iter().flat_map(TargetGroup::load_balancer_arns);
-        let Some(balancer) = balancers.into_iter().next() else { return Ok(None) };
+        let mut balancers = described.target_groups().iter().flat_map(TargetGroup::load_balancer_arns);
+        let Some(balancer) = balancers.next() else { return Ok(None) };
 
         let balancers = self.client.describe_load_balancers().load_balancer_arns(balancer).send().await;
         let balancers = balancers

@@ -58,6 +58,14 @@ pub struct Balancer {
     pub has_role: bool,
 }
 
+impl Balancer {
+    /// The ARNs of the target groups that its tasks are in: where traffic is shifted, in the one or in the other. A classic
+    /// load balancer has none.
+    pub fn target_groups(&self) -> impl Iterator<Item = &str> {
+        [&self.target_group, &self.alternate_target_group].into_iter().flatten().map(String::as_str)
+    }
+}
+
 /// A message of ECS about a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceEvent {
@@ -165,6 +173,12 @@ pub const NOT_SHOWN_YET: &str = "ECS does not show yet what it was asked for";
 /// That its tasks run and nothing else does, and `rolloutState` says otherwise.
 const NOT_COMPLETE_YET: &str = "all tasks run, and ECS has not called the deployment complete yet";
 
+/// Whether an answer may be older than what AWS was asked to do at that time.
+#[must_use]
+pub fn is_within_lag(asked_at: Timestamp, now: Timestamp) -> bool {
+    now < asked_at + LAG
+}
+
 /// Whether ECS's answer may be older than what it was asked at that time: so it is for a while, unless it shows a
 /// deployment that is newer.
 #[must_use]
@@ -172,7 +186,7 @@ pub fn may_lag(service: &ServiceView, asked_at: Option<Timestamp>, now: Timestam
     asked_at.is_some_and(|asked_at| {
         let primary = service.deployments.iter().filter(|one| one.task_definition == service.task_definition);
         let newest = primary.filter_map(|deployment| deployment.created_at).max();
-        now < asked_at + LAG && newest.is_none_or(|newest| newest <= asked_at)
+        is_within_lag(asked_at, now) && newest.is_none_or(|newest| newest <= asked_at)
     })
 }
 
@@ -248,17 +262,7 @@ pub fn together(progress: impl IntoIterator<Item = Progress>) -> Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn td(revision: u32) -> TaskDefinitionArn {
-        TaskDefinitionArn::new(format!(
-            "arn:aws:ecs:eu-central-1:111122223333:task-definition/staging-web:{revision}"
-        ))
-        .expect("an ARN")
-    }
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).expect("in range")
-    }
+    use crate::fixtures::{self, at, td};
 
     /// Long after ECS was asked.
     fn judged(service: &ServiceView, wanted: &TaskDefinitionArn) -> Progress {
@@ -277,17 +281,8 @@ mod tests {
     }
 
     fn service(primary: u32, deployments: Vec<Deployment>) -> ServiceView {
-        ServiceView {
-            arn: ServiceArn::new("arn:aws:ecs:eu-central-1:111122223333:service/staging/web")
-                .expect("an ARN"),
-            deployer: None,
-            task_definition: td(primary),
-            desired_count: 1,
-            running_count: deployments.iter().map(|d| d.running_count).sum(),
-            deployments,
-            traffic: Traffic::default(),
-            events: vec![],
-        }
+        let running_count = deployments.iter().map(|deployment| deployment.running_count).sum();
+        ServiceView { running_count, deployments, ..fixtures::service(primary) }
     }
 
     #[test]

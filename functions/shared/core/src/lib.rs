@@ -10,6 +10,8 @@ pub mod audit;
 pub mod definition;
 pub mod deployment;
 pub mod failure;
+#[cfg(test)]
+mod fixtures;
 pub mod image;
 pub mod lock;
 pub mod migration;

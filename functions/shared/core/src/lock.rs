@@ -8,7 +8,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::deployment::LAG;
+use crate::deployment::is_within_lag;
 use crate::name::ReleaseId;
 use crate::protocol::Attempt;
 
@@ -105,7 +105,7 @@ impl Lock {
     /// Whether the lock was taken just now, or its holder wrote: Step Functions may not show that one's execution yet.
     #[must_use]
     pub fn is_new(&self, now: Timestamp) -> bool {
-        self.holder.as_ref().is_some_and(|holder| now < holder.lease_until + LAG)
+        self.holder.as_ref().is_some_and(|holder| is_within_lag(holder.lease_until, now))
     }
 
     /// Whether a function of the last holder, who gave the lock back, may be writing.

@@ -164,20 +164,13 @@ pub fn restoration(
 mod tests {
     use super::*;
     use crate::deployment::{Deployment, Rollout};
-
-    fn td(revision: u32) -> TaskDefinitionArn {
-        TaskDefinitionArn::new(format!(
-            "arn:aws:ecs:eu-central-1:111122223333:task-definition/staging-web:{revision}"
-        ))
-        .expect("an ARN")
-    }
+    use crate::fixtures::{self, at, td};
 
     /// One that ran so many tasks; none of a release where that is 0.
     fn baseline(desired_count: u32) -> ServiceBaseline {
         ServiceBaseline {
             service: ServiceName::new("web").expect("a name"),
-            arn: ServiceArn::new("arn:aws:ecs:eu-central-1:111122223333:service/staging/web")
-                .expect("an ARN"),
+            arn: fixtures::service_arn(),
             task_definition: td(1),
             image: "web@sha256:…".into(),
             desired_count,
@@ -187,20 +180,7 @@ mod tests {
     }
 
     fn running(revision: u32, desired_count: u32) -> ServiceView {
-        ServiceView {
-            arn: baseline(1).arn,
-            deployer: None,
-            task_definition: td(revision),
-            desired_count,
-            running_count: 0,
-            deployments: vec![],
-            traffic: crate::deployment::Traffic::default(),
-            events: vec![],
-        }
-    }
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).expect("in range")
+        ServiceView { desired_count, running_count: 0, ..fixtures::service(revision) }
     }
 
     /// Long after ECS was asked.

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::deployment::{LAG, NOT_SHOWN_YET, Progress, ServiceView};
+use crate::deployment::{NOT_SHOWN_YET, Progress, ServiceView, is_within_lag};
 use crate::name::{ServiceName, TaskDefinitionArn};
 use crate::span::Span;
 
@@ -257,7 +257,7 @@ pub fn progress(newest: Option<&ServiceDeployment>, shift: Shift<'_>, seen: Prog
         // It was to be rolled back, and was.
         "ROLLBACK_SUCCESSFUL" | "STOPPED" if restores => done(),
         // One that ended before ECS was asked: ours is not shown yet.
-        _ if is_older && asked_at.is_some_and(|at| now < at + LAG) => {
+        _ if is_older && asked_at.is_some_and(|at| is_within_lag(at, now)) => {
             Progress::Lagging { reason: NOT_SHOWN_YET }
         }
         "ROLLBACK_SUCCESSFUL" | "STOPPED" => {
@@ -277,27 +277,14 @@ pub fn progress(newest: Option<&ServiceDeployment>, shift: Shift<'_>, seen: Prog
 mod tests {
     use super::*;
     use crate::deployment::{Balancer, Traffic};
-    use crate::name::ServiceArn;
+    use crate::fixtures::{self, at, td};
 
     fn strategy(json: serde_json::Value) -> Strategy {
         serde_json::from_value(json).expect("it fits")
     }
 
     fn service(traffic: Traffic) -> ServiceView {
-        ServiceView {
-            arn: ServiceArn::new("arn:aws:ecs:eu-central-1:111122223333:service/production/web")
-                .expect("an ARN"),
-            deployer: None,
-            task_definition: TaskDefinitionArn::new(
-                "arn:aws:ecs:eu-central-1:111122223333:task-definition/production-web:1",
-            )
-            .expect("an ARN"),
-            desired_count: 1,
-            running_count: 1,
-            deployments: vec![],
-            traffic,
-            events: vec![],
-        }
+        ServiceView { traffic, ..fixtures::service(1) }
     }
 
     #[test]
@@ -369,13 +356,6 @@ mod tests {
 
     #[test]
     fn a_deployment_that_shifts_traffic_is_done_when_its_service_deployment_is() {
-        let at = |second| Timestamp::from_second(second).expect("in range");
-        let td = |revision: u32| {
-            TaskDefinitionArn::new(format!(
-                "arn:aws:ecs:eu-central-1:111122223333:task-definition/production-web:{revision}"
-            ))
-            .expect("an ARN")
-        };
         let one = |status: &str| ServiceDeployment {
             arn: "arn".into(),
             status: status.into(),

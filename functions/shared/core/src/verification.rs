@@ -154,15 +154,13 @@ pub fn judge(
     let others = tasks.len() - running.len();
     // In each load balancer's group; where ECS shifts traffic, in that one or in the other.
     let healthy_in = |balancer: &Balancer, address: &str| {
-        let groups = [&balancer.target_group, &balancer.alternate_target_group];
-        targets
-            .iter()
-            .filter(|target| groups.into_iter().flatten().any(|group| target.group == *group))
-            .any(|target| target.address == address && target.healthy)
+        let here = |target: &&Target| balancer.target_groups().any(|group| target.group == group);
+        targets.iter().filter(here).any(|target| target.address == address && target.healthy)
     };
-    let balancers = &service.traffic.balancers;
+    let balancers = service.traffic.balancers.iter().filter(|balancer| balancer.target_group.is_some());
+    let balancers: Vec<_> = balancers.collect();
     let healthy = |task: &&&TaskView| {
-        let address = task.address.as_deref();
+        let address = task.address.as_deref().filter(|_| !balancers.is_empty());
         address.is_some_and(|address| balancers.iter().all(|balancer| healthy_in(balancer, address)))
     };
     let targets_healthy = running.iter().filter(healthy).count();
@@ -237,14 +235,7 @@ fn in_words(answers: &[String]) -> String {
 mod tests {
     use super::*;
     use crate::deployment::{Deployment, Rollout, Traffic};
-    use crate::name::ServiceArn;
-
-    fn td(revision: u32) -> TaskDefinitionArn {
-        TaskDefinitionArn::new(format!(
-            "arn:aws:ecs:eu-central-1:111122223333:task-definition/staging-web:{revision}"
-        ))
-        .expect("an ARN")
-    }
+    use crate::fixtures::{self, at, td};
 
     fn digest(digit: &str) -> Digest {
         Digest::new(format!("sha256:{}", digit.repeat(64))).expect("a digest")
@@ -267,12 +258,6 @@ mod tests {
     fn verdict(running: u32, tasks: &[TaskView], targets: &[(&str, bool)], probes: &[Probe]) -> Verification {
         let name = ServiceName::new("web").expect("a name");
         let service = ServiceView {
-            arn: ServiceArn::new("arn:aws:ecs:eu-central-1:111122223333:service/staging/web")
-                .expect("an ARN"),
-            deployer: None,
-            task_definition: td(running),
-            desired_count: 1,
-            running_count: 1,
             deployments: vec![Deployment {
                 id: "ecs-svc/1".into(),
                 task_definition: td(running),
@@ -282,7 +267,7 @@ mod tests {
                 created_at: None,
             }],
             traffic: Traffic { balancers: vec![balancer("blue", None)], ..Traffic::default() },
-            events: vec![],
+            ..fixtures::service(running)
         };
         let targets: Vec<_> = targets
             .iter()
@@ -316,18 +301,7 @@ mod tests {
     #[test]
     fn a_service_without_a_load_balancer_is_judged_by_tasks_that_run_on() {
         let name = ServiceName::new("worker").expect("a name");
-        let at = |second: i64| Timestamp::from_second(second).expect("in range");
-        let service = ServiceView {
-            arn: ServiceArn::new("arn:aws:ecs:eu-central-1:111122223333:service/staging/worker")
-                .expect("an ARN"),
-            deployer: None,
-            task_definition: td(2),
-            desired_count: 1,
-            running_count: 1,
-            deployments: vec![],
-            traffic: Traffic::default(),
-            events: vec![],
-        };
+        let service = fixtures::service(2);
         let expected = Expected {
             service: &name,
             task_definition: &td(2),
@@ -380,17 +354,8 @@ mod tests {
         let expected = Expected { service: &name, task_definition: &td(2), digest: None, desired_count: 1 };
         let tasks = [task(2, "10.0.0.1")];
         let healthy = |balancers: Vec<Balancer>, groups: &[(&str, bool)]| {
-            let service = ServiceView {
-                arn: ServiceArn::new("arn:aws:ecs:eu-central-1:111122223333:service/staging/web")
-                    .expect("an ARN"),
-                deployer: None,
-                task_definition: td(2),
-                desired_count: 1,
-                running_count: 1,
-                deployments: vec![],
-                traffic: Traffic { balancers, ..Traffic::default() },
-                events: vec![],
-            };
+            let traffic = Traffic { balancers, ..Traffic::default() };
+            let service = ServiceView { traffic, ..fixtures::service(2) };
             let target = |(group, healthy): &(&str, bool)| Target {
                 group: (*group).into(),
                 address: "10.0.0.1".into(),
@@ -409,6 +374,8 @@ mod tests {
         let shifting = || vec![balancer("blue", Some("green"))];
         assert_eq!(healthy(shifting(), &[("green", true)]), Health::Healthy);
         assert_eq!(healthy(shifting(), &[("blue", false), ("green", false)]), Health::Unhealthy);
+        // Nobody says so of a classic load balancer's tasks: their answers count.
+        assert_eq!(healthy(vec![Balancer::default()], &[]), Health::Healthy);
     }
 
     #[test]

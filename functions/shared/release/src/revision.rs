@@ -58,7 +58,7 @@ impl Context<'_> {
         let (newest, template) =
             try_join!(ecs.task_definition(&families.release), ecs.task_definition(&families.template))?;
         if let Some(newest) = newest
-            && newest.release.as_deref() == Some(release.id.as_str())
+            && newest.release() == Some(release.id.as_str())
         {
             return Ok(Ok(newest.arn));
         }

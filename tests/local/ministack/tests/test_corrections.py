@@ -161,14 +161,7 @@ def test_what_a_call_needs_is_what_aws_asks_for(cloud):
               "iam:PassRole": task_role}
 
     def with_permissions(name, actions):
-        user = cloud.iam.create_user(UserName=name)["User"]["UserName"]
-        statements = [{"Effect": "Allow", "Action": action, "Resource": tokens[action]} for action in actions]
-        cloud.iam.put_user_policy(UserName=user, PolicyName="own", PolicyDocument=json.dumps(
-            {"Version": "2012-10-17", "Statement": statements}))
-        key = cloud.iam.create_access_key(UserName=user)["AccessKey"]
-        return botocore.session.get_session().create_client(
-            "ecs", endpoint_url=cloud.endpoint, region_name="us-east-1",
-            aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"])
+        return user_of(cloud, name, *({"Action": action, "Resource": tokens[action]} for action in actions))
 
     definition = {"family": "web", "taskRoleArn": task_role, "containerDefinitions": [{"name": "web", "image": "web"}]}
     with_permissions("all", tokens).register_task_definition(**definition)
@@ -183,14 +176,14 @@ def test_what_a_call_needs_is_what_aws_asks_for(cloud):
         with_permissions("the-family-alone", tokens).register_task_definition(**definition)
 
 
-def user_of(cloud, name, *statements):
-    """ECS, called by a user who has these statements."""
+def user_of(cloud, name, *statements, service="ecs"):
+    """A service, ECS where none is named, called by a user who has these statements."""
     cloud.iam.create_user(UserName=name)
     cloud.iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=json.dumps(
         {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement} for statement in statements]}))
     key = cloud.iam.create_access_key(UserName=name)["AccessKey"]
     return botocore.session.get_session().create_client(
-        "ecs", endpoint_url=cloud.endpoint, region_name="us-east-1",
+        service, endpoint_url=cloud.endpoint, region_name="us-east-1",
         aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"])
 
 
@@ -223,15 +216,9 @@ def test_a_deployment_is_stopped_by_whoever_may_do_that_to_the_service_too(cloud
 
 
 def test_events_are_put_by_whoever_may_put_all_of_them(cloud):
-    user = cloud.iam.create_user(UserName="notifies")["User"]["UserName"]
-    bus = "arn:aws:events:us-east-1:000000000000:event-bus/default"
     conditions = {"StringEquals": {"events:source": ["slipway"], "events:detail-type": ["Slipway Notification"]}}
-    cloud.iam.put_user_policy(UserName=user, PolicyName="own", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [
-        {"Effect": "Allow", "Action": "events:PutEvents", "Resource": bus, "Condition": conditions}]}))
-    key = cloud.iam.create_access_key(UserName=user)["AccessKey"]
-    client = botocore.session.get_session().create_client(
-        "events", endpoint_url=cloud.endpoint, region_name="us-east-1",
-        aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"])
+    client = user_of(cloud, "notifies", {"Action": "events:PutEvents", "Resource": "arn:aws:events:us-east-1:000000000000:event-bus/default",
+                                         "Condition": conditions}, service="events")
     own = {"Source": "slipway", "DetailType": "Slipway Notification", "Detail": "{}"}
 
     assert client.put_events(Entries=[own])["FailedEntryCount"] == 0
@@ -307,27 +294,22 @@ def test_what_is_tagged_is_changed_by_whoever_may_change_what_has_the_tag(cloud)
 def test_the_tags_of_a_database_and_a_repository_count_and_those_of_a_snapshot_do_not_stand_in(cloud):
     ours = {"StringEquals": {"aws:ResourceTag/slipway:deployer": ["slipway"]}}
     rds, ecr, tags = cloud.client("rds"), cloud.client("ecr"), [{"Key": "slipway:deployer", "Value": "slipway"}]
-    cloud.iam.create_user(UserName="images")
-    cloud.iam.put_user_policy(UserName="images", PolicyName="own", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [
-        {"Effect": "Allow", "Action": "ecr:DescribeImages", "Resource": "*", "Condition": ours},
-        {"Effect": "Allow", "Action": "rds:CreateDBSnapshot", "Resource": "arn:aws:rds:us-east-1:000000000000:db:*", "Condition": ours},
-        {"Effect": "Allow", "Action": ["rds:CreateDBSnapshot", "rds:AddTagsToResource"],
-         "Resource": "arn:aws:rds:us-east-1:000000000000:snapshot:slipway-*"}]}))
-    key = cloud.iam.create_access_key(UserName="images")["AccessKey"]
-    client = lambda service: botocore.session.get_session().create_client(  # noqa: E731
-        service, endpoint_url=cloud.endpoint, region_name="us-east-1",
-        aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"])
+    statements = [
+        {"Action": "ecr:DescribeImages", "Resource": "*", "Condition": ours},
+        {"Action": "rds:CreateDBSnapshot", "Resource": "arn:aws:rds:us-east-1:000000000000:db:*", "Condition": ours},
+        {"Action": ["rds:CreateDBSnapshot", "rds:AddTagsToResource"], "Resource": "arn:aws:rds:us-east-1:000000000000:snapshot:slipway-*"}]
+    images, snapshots = (user_of(cloud, f"by-tag-{service}", *statements, service=service) for service in ("ecr", "rds"))
     for name, own in {"ours": tags, "theirs": []}.items():
         ecr.create_repository(repositoryName=name, tags=own)
         rds.create_db_instance(DBInstanceIdentifier=name, Engine="postgres", DBInstanceClass="db.t3.micro", AllocatedStorage=20,
                                MasterUsername="app", MasterUserPassword="not-a-secret", Tags=own)
 
-    assert client("ecr").describe_images(repositoryName="ours")["imageDetails"] == []
-    client("rds").create_db_snapshot(DBInstanceIdentifier="ours", DBSnapshotIdentifier="slipway-1")
+    assert images.describe_images(repositoryName="ours")["imageDetails"] == []
+    snapshots.create_db_snapshot(DBInstanceIdentifier="ours", DBSnapshotIdentifier="slipway-1")
     with pytest.raises(botocore.exceptions.ClientError, match="AccessDenied.*ecr:DescribeImages"):
-        client("ecr").describe_images(repositoryName="theirs")
+        images.describe_images(repositoryName="theirs")
     with pytest.raises(botocore.exceptions.ClientError, match="AccessDenied.*rds:CreateDBSnapshot"):
-        client("rds").create_db_snapshot(DBInstanceIdentifier="theirs", DBSnapshotIdentifier="slipway-2", Tags=tags)
+        snapshots.create_db_snapshot(DBInstanceIdentifier="theirs", DBSnapshotIdentifier="slipway-2", Tags=tags)
 
 
 def test_tasks_are_listed_by_who_started_them_and_by_nothing_else_then(cloud):
@@ -341,14 +323,8 @@ def test_tasks_are_listed_by_who_started_them_and_by_nothing_else_then(cloud):
 
 def test_the_tags_of_a_log_count_for_its_streams(cloud):
     own, logs = {"StringEquals": {"aws:ResourceTag/slipway:deployer": ["slipway"]}}, cloud.client("logs")
-    cloud.iam.create_user(UserName="reads-logs")
-    cloud.iam.put_user_policy(UserName="reads-logs", PolicyName="own", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [
-        {"Effect": "Allow", "Action": "logs:GetLogEvents", "Resource": "arn:aws:logs:us-east-1:000000000000:log-group:*:log-stream:*",
-         "Condition": own}]}))
-    key = cloud.iam.create_access_key(UserName="reads-logs")["AccessKey"]
-    client = botocore.session.get_session().create_client(
-        "logs", endpoint_url=cloud.endpoint, region_name="us-east-1",
-        aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"])
+    client = user_of(cloud, "reads-logs", {
+        "Action": "logs:GetLogEvents", "Resource": "arn:aws:logs:us-east-1:000000000000:log-group:*:log-stream:*", "Condition": own}, service="logs")
     for group, tags in {"/ecs/staging/ours": {"slipway:deployer": "slipway"}, "/ecs/staging/theirs": {"owner": "them"}}.items():
         logs.create_log_group(logGroupName=group, tags=tags)
         logs.create_log_stream(logGroupName=group, logStreamName="task/web/1")

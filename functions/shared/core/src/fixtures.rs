@@ -1,0 +1,38 @@
+//! What tests of several modules begin with.
+
+use jiff::Timestamp;
+
+use crate::deployment::{ServiceView, Traffic};
+use crate::name::{ServiceArn, TaskDefinitionArn};
+
+/// A moment.
+pub(crate) fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).expect("in range")
+}
+
+/// A revision of the task definition of web in staging.
+pub(crate) fn td(revision: u32) -> TaskDefinitionArn {
+    TaskDefinitionArn::new(format!(
+        "arn:aws:ecs:eu-central-1:111122223333:task-definition/staging-web:{revision}"
+    ))
+    .expect("an ARN")
+}
+
+/// The ARN of web in staging.
+pub(crate) fn service_arn() -> ServiceArn {
+    ServiceArn::new("arn:aws:ecs:eu-central-1:111122223333:service/staging/web").expect("an ARN")
+}
+
+/// The service web in staging, with one task of a revision.
+pub(crate) fn service(revision: u32) -> ServiceView {
+    ServiceView {
+        arn: service_arn(),
+        deployer: None,
+        task_definition: td(revision),
+        desired_count: 1,
+        running_count: 1,
+        deployments: Vec::new(),
+        traffic: Traffic::default(),
+        events: Vec::new(),
+    }
+}

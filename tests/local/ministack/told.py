@@ -1,0 +1,13 @@
+"""What the local cloud is told to do, by files of its state folder. They are read at every call, so that they change while it runs."""
+
+import json
+import os
+
+
+def told(variable) -> dict:
+    """What the file says now that an environment variable names; nothing where there is none."""
+    try:
+        with open(os.environ[variable]) as file:
+            return json.load(file)
+    except (KeyError, OSError, ValueError):
+        return {}
