@@ -54,7 +54,7 @@ async fn a_bad_version_is_rolled_back_in_ten_seconds_and_people_are_notified() {
     world.has_a_good_release().await;
     let before = world.digest_in("production").await;
     let release = baking(&world, &json!({ "for": "10m", "alarms": [ALARM] })).await;
-    world.until("production bakes", async || world.waits_for(&release, "BakeStage").await).await;
+    world.until_it_bakes(&release).await;
     assert_eq!(world.digest_in("production").await, release.digest);
 
     let fired = Instant::now();
@@ -83,7 +83,7 @@ async fn an_alarm_whose_event_was_lost_is_found_in_its_history() {
     world.has_a_good_release().await;
     let before = world.digest_in("production").await;
     let release = baking(&world, &json!({ "for": "10m", "alarms": [ALARM] })).await;
-    world.until("production bakes", async || world.waits_for(&release, "BakeStage").await).await;
+    world.until_it_bakes(&release).await;
     world.quiet().await;
 
     world.break_events(EventRule::new(CHANGE, EventFault::Drop).times(2)).await;

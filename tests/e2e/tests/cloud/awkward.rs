@@ -48,15 +48,10 @@ async fn a_stage_is_rolled_back_though_ecs_answers_as_before_its_update() {
     let world = World::enter().await;
     world.has_a_good_release().await;
     let before = world.digest_in("staging").await;
-    world.alarm("e2e-staging-5xx", "OK").await;
-    world
-        .configure(|application| {
-            application["stages"][0]["bake"] = json!({ "for": "10m", "alarms": ["e2e-staging-5xx"] });
-        })
-        .await;
+    world.staging_bakes_for("10m").await;
 
     let release = world.push(&PushOptions::light(&world.version())).await;
-    world.until("staging bakes", async || world.waits_for(&release, "BakeStage").await).await;
+    world.until_it_bakes(&release).await;
     lag(&world, LAG);
     world.alarm("e2e-staging-5xx", "ALARM").await;
     let ended = world.ended(&release).await;

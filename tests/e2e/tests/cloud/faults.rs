@@ -186,15 +186,10 @@ async fn an_alarm_that_fires_and_recovers_at_once_still_undoes_the_release() {
     let world = World::enter().await;
     world.has_a_good_release().await;
     let before = world.digest_in("staging").await;
-    world.alarm("e2e-staging-5xx", "OK").await;
-    world
-        .configure(|application| {
-            application["stages"][0]["bake"] = json!({ "for": "10m", "alarms": ["e2e-staging-5xx"] });
-        })
-        .await;
+    world.staging_bakes_for("10m").await;
 
     let release = world.push(&PushOptions::light(&world.version())).await;
-    world.until("staging bakes", async || world.waits_for(&release, "BakeStage").await).await;
+    world.until_it_bakes(&release).await;
     // The alarm is quiet again before anybody can look.
     world.alarm("e2e-staging-5xx", "ALARM").await;
     world.alarm("e2e-staging-5xx", "OK").await;
@@ -210,12 +205,7 @@ async fn alarms_that_cannot_be_read_during_a_bake_are_not_taken_as_quiet() {
     let world = World::enter().await;
     world.has_a_good_release().await;
     let before = world.digest_in("staging").await;
-    world.alarm("e2e-staging-5xx", "OK").await;
-    world
-        .configure(|application| {
-            application["stages"][0]["bake"] = json!({ "for": "2s", "alarms": ["e2e-staging-5xx"] });
-        })
-        .await;
+    world.staging_bakes_for("2s").await;
 
     let kept = world.take_permission_away("bake-stage", "cloudwatch:DescribeAlarms").await;
     let release = world.push(&PushOptions::light(&world.version())).await;
@@ -250,16 +240,11 @@ async fn a_rollback_that_fails_is_stuck_and_people_are_notified() {
     let world = World::enter().await;
     world.has_a_good_release().await;
     let baseline = world.service("staging").await;
-    world.alarm("e2e-staging-5xx", "OK").await;
-    world
-        .configure(|application| {
-            application["stages"][0]["bake"] = json!({ "for": "10m", "alarms": ["e2e-staging-5xx"] });
-        })
-        .await;
+    world.staging_bakes_for("10m").await;
 
     let kept = world.take_permission_away("roll-back", "ecs:UpdateService").await;
     let release = world.push(&PushOptions::light(&world.version())).await;
-    world.until("staging bakes", async || world.waits_for(&release, "BakeStage").await).await;
+    world.until_it_bakes(&release).await;
     world.alarm("e2e-staging-5xx", "ALARM").await;
     let ended = world.ended(&release).await;
     world.alarm("e2e-staging-5xx", "OK").await;

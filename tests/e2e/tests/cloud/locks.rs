@@ -142,15 +142,10 @@ async fn a_release_that_is_aborted_while_a_stage_changes_restores_the_baseline()
 async fn an_execution_that_is_stopped_while_a_stage_bakes_is_stuck() {
     let world = World::enter().await;
     world.has_a_good_release().await;
-    world.alarm("e2e-staging-5xx", "OK").await;
-    world
-        .configure(|application| {
-            application["stages"][0]["bake"] = json!({ "for": "10m", "alarms": ["e2e-staging-5xx"] });
-        })
-        .await;
+    world.staging_bakes_for("10m").await;
 
     let release = world.push(&PushOptions::good(&world.version())).await;
-    world.until("staging bakes", async || world.waits_for(&release, "BakeStage").await).await;
+    world.until_it_bakes(&release).await;
     world.stop(&release).await;
     world.lease_is_over().await;
     let reconciled = world.reconcile().await;

@@ -376,15 +376,10 @@ async fn an_alarm_that_fires_while_a_stage_bakes_restores_the_baseline() {
     let world = World::enter().await;
     world.has_a_good_release().await;
     let before = world.digest_in("staging").await;
-    world.alarm("e2e-staging-5xx", "OK").await;
-    world
-        .configure(|application| {
-            application["stages"][0]["bake"] = json!({ "for": "10m", "alarms": ["e2e-staging-5xx"] });
-        })
-        .await;
+    world.staging_bakes_for("10m").await;
 
     let release = world.push(&PushOptions::good(&world.version())).await;
-    world.until("staging bakes", async || world.waits_for(&release, "BakeStage").await).await;
+    world.until_it_bakes(&release).await;
     world.alarm("e2e-staging-5xx", "ALARM").await;
     let ended = world.ended(&release).await;
     world.alarm("e2e-staging-5xx", "OK").await;
@@ -399,12 +394,7 @@ async fn an_alarm_that_fires_while_a_stage_bakes_restores_the_baseline() {
 async fn a_quiet_bake_passes_and_an_alarm_that_fires_before_it_stops_the_stage() {
     let world = World::enter().await;
     world.has_a_good_release().await;
-    world.alarm("e2e-staging-5xx", "OK").await;
-    world
-        .configure(|application| {
-            application["stages"][0]["bake"] = json!({ "for": "2s", "alarms": ["e2e-staging-5xx"] });
-        })
-        .await;
+    world.staging_bakes_for("2s").await;
 
     let quiet = world.push(&PushOptions::good(&world.version())).await;
     world.decide(&quiet, Answer::Reject, "that it was asked is enough").await;

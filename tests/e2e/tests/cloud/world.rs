@@ -135,6 +135,20 @@ impl World {
         Push { tag, digest, mails_before, executions_before }
     }
 
+    /// Has staging bake for a while, with an alarm of its own, which is quiet.
+    pub(crate) async fn staging_bakes_for(&self, time: &str) {
+        self.alarm("e2e-staging-5xx", "OK").await;
+        self.configure(|application| {
+            application["stages"][0]["bake"] = json!({ "for": time, "alarms": ["e2e-staging-5xx"] });
+        })
+        .await;
+    }
+
+    /// Waits until a stage of the release bakes.
+    pub(crate) async fn until_it_bakes(&self, push: &Push) {
+        self.until("the stage bakes", async || self.waits_for(push, "BakeStage").await).await;
+    }
+
     /// Makes sure that both stages run a released image.
     pub(crate) async fn has_a_good_release(&self) {
         if self.service("production").await.desired_count == 0 {
