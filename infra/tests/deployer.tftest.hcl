@@ -304,6 +304,25 @@ run "what_a_release_may_change_has_the_deployers_tag" {
   }
 }
 
+# A release goes on with the configuration that it began with.
+run "a_rollback_may_stop_a_migration_that_is_configured_no_more" {
+  command = plan
+
+  module {
+    source = "./modules/deployer"
+  }
+
+  assert {
+    condition     = !anytrue(flatten([for application in local.applications : [for stage in application.stages : stage.migration != null]]))
+    error_message = "No stage has a migration here."
+  }
+
+  assert {
+    condition     = anytrue([for statement in local.rights["roll-back"] : contains(statement.actions, "ecs:StopTask")])
+    error_message = "The right to roll back stays while a release may need it."
+  }
+}
+
 run "the_page_writes_decisions_and_nothing_else" {
   command = plan
 

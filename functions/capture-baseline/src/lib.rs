@@ -5,12 +5,12 @@
 
 use futures::future::try_join_all;
 use futures::try_join;
-use slipway_aws::{Aws, Key, Table};
+use slipway_aws::{Aws, Key, Table, Unreachable};
 use slipway_core::alarm;
 use slipway_core::application::{Stage, StageService};
 use slipway_core::approval::Verified;
 use slipway_core::definition::own;
-use slipway_core::deployment::ServiceView;
+use slipway_core::deployment::{ServiceView, unsupported};
 use slipway_core::image::{Image, digest_of};
 use slipway_core::protocol::{End, StepResult};
 use slipway_core::release::Release;
@@ -191,7 +191,15 @@ impl Look<'_> {
             ecs.task_definition(&families.template),
             ecs.task_definition(view.task_definition.as_str())
         )?;
-        if let Err(reason) = usable_template(release, service, &families.template, template) {
+        let template = match usable_template(release, service, &families.template, template) {
+            Ok(template) => template,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let reason = match unsupported(name, view, template.document["networkMode"].as_str()) {
+            Some(reason) => Some(reason),
+            None => self.unreachable(service, view).await?,
+        };
+        if let Some(reason) = reason {
             return Ok(Err(reason));
         }
         let Some(running) = running else {
@@ -229,6 +237,31 @@ impl Look<'_> {
             desired_count: view.desired_count,
             first,
             image_gone,
+        }))
+    }
+
+    /// Why a service that is asked through its load balancer cannot be asked: it would fail after it has changed.
+    async fn unreachable(
+        &self,
+        service: &StageService,
+        view: &ServiceView,
+    ) -> Result<Option<String>, StepError> {
+        if service.health.as_ref().is_none_or(|health| health.url.is_some()) {
+            return Ok(None);
+        }
+        let balancer = view.traffic.balancers.iter().find(|balancer| balancer.target_group.is_some());
+        let listener = match balancer {
+            Some(balancer) => {
+                let groups: Vec<_> = balancer.target_groups().collect();
+                self.aws.load_balancers().listener(&groups).await?
+            }
+            None => Err(Unreachable::NoListener),
+        };
+        Ok(listener.err().map(|why| {
+            format!(
+                "{} cannot be verified through its load balancer: {why}. Write the address that answers from outside as health.url of the service, or steady in the place of health",
+                service.service
+            )
         }))
     }
 

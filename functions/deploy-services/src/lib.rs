@@ -18,7 +18,7 @@ use slipway_core::request::Abort;
 use slipway_core::rollback::{Change, ServiceBaseline};
 use slipway_core::step::{Deployed, DeployedService, StageInput};
 use slipway_core::timeline::{Step, TimelineEvent};
-use slipway_release::{Asked, Context, StepError, abort_of, audit, count, deployed, now};
+use slipway_release::{Asked, Context, Standing, StepError, abort_of, audit, count, deployed, now};
 use slipway_runtime::Config;
 
 /// One service, what it ran, and what it runs now.
@@ -80,8 +80,9 @@ async fn judge(context: &Context<'_>, deployment: Deployed) -> Result<StepResult
     let asked_at = change.as_ref().and_then(|change| change.asked_at);
     let begun = change.map_or_else(now, |Change { at, .. }| at);
     let deadline = begun + SignedDuration::from_secs(i64::from(stage.deploy_timeout_seconds()));
-    let (result, words) = match deployed(aws, &deployment.services, false, asked_at, deadline).await? {
-        Progress::Going => return Ok(deployment.wait(deadline)),
+    let Standing { progress, going } = deployed(aws, &deployment.services, false, asked_at, deadline).await?;
+    let (result, words) = match progress {
+        Progress::Going => return Ok(deployment.wait(going, deadline)),
         Progress::Lagging { reason } => return Ok(StepResult::LookAgain { reason: reason.to_owned() }),
         Progress::Done => (StepResult::Done(deployment), "ECS runs it, and nothing else".to_owned()),
         Progress::Failed { reason } => (StepResult::roll_back(reason.clone()), reason),
@@ -166,7 +167,7 @@ async fn deploy(context: &Context<'_>, deployment: &Key) -> Result<StepResult<De
         return Ok(stop(lost.to_string()));
     }
     let services = start_change(context, approved.as_ref(), subjects, revisions).await;
-    context.stop_writing().await?;
+    context.stop_writing(&services).await?;
     let deployed = Deployed { services: services? };
     table.put_new(deployment, &deployed).await?;
     for service in &deployed.services {
@@ -174,7 +175,7 @@ async fn deploy(context: &Context<'_>, deployment: &Key) -> Result<StepResult<De
     }
     // It is looked at once the token is parked.
     let deadline = now() + SignedDuration::from_secs(i64::from(stage.deploy_timeout_seconds()));
-    Ok(deployed.wait(deadline))
+    Ok(deployed.wait_for_all(deadline))
 }
 
 /// What the table has of the stage.

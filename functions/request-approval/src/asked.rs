@@ -52,6 +52,21 @@ impl Asked<'_> {
         Ok(())
     }
 
+    /// Asks those again, once, who have not answered and whose subscription may have been too new for the first mail.
+    pub(crate) async fn ask_again(&self) -> Result<(), StepError> {
+        for approver in self.approval.unanswered() {
+            let again = Key::asked_again(&self.approval.id, approver.as_str());
+            if self.approval.new_approvers.contains(approver)
+                && self.table.get::<Timestamp>(&again).await?.is_none()
+            {
+                let url = self.new_link(approver).await?;
+                self.send(mail::again(self.approval, approver, &url)).await?;
+                self.table.put(&again, &now()).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Reminds each approver who has not answered, once, with a further link: the first one's token is not kept anywhere.
     pub(crate) async fn remind(&self) -> Result<(), StepError> {
         for approver in self.approval.unanswered() {

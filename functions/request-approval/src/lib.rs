@@ -77,15 +77,20 @@ pub async fn handle(
     let asked = Asked { aws, config, table: &table, approval: &approval };
     match approval.decided_at(now()) {
         None => {
-            let remind_at = approval.remind_at.unwrap_or(approval.expires_at);
-            if now() >= remind_at {
+            let ask_again_at = approval.ask_again_at();
+            if ask_again_at.is_some_and(|at| now() >= at) {
+                asked.ask_again().await?;
+            }
+            if approval.remind_at.is_some_and(|at| now() >= at) {
                 asked.remind().await?;
             }
             let on = vec![
                 WakeKey::Approval(id.as_str().to_owned()),
                 WakeKey::Push(input.release.application.clone()),
             ];
-            let deadline = if now() < remind_at { remind_at } else { approval.expires_at };
+            let next =
+                [ask_again_at, approval.remind_at].into_iter().flatten().filter(|at| now() < *at).min();
+            let deadline = next.unwrap_or(approval.expires_at);
             Ok(StepResult::Wait { on, deadline })
         }
         Some(decided) => {

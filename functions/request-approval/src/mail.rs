@@ -92,6 +92,16 @@ pub(crate) fn request(approval: &Approval, approver: &EmailAddress, url: &str) -
     }
 }
 
+/// The same to an approver whose subscription may have been too new for the first mail, with a further link of their own.
+pub(crate) fn again(approval: &Approval, approver: &EmailAddress, url: &str) -> Mail {
+    let asked = request(approval, approver, url);
+    let text = format!(
+        "You are asked a second time, because your subscription was new at {:.0} and the first mail may not have reached you.\n\n{}",
+        approval.requested_at, asked.text
+    );
+    Mail { text, ..asked }
+}
+
 /// The reminder to an approver who has not answered, with a further link of their own.
 pub(crate) fn reminder(approval: &Approval, approver: &EmailAddress, url: &str) -> Mail {
     let asked = request(approval, approver, url);

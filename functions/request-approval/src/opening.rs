@@ -1,9 +1,10 @@
 //! Opening an approval: whether people can be asked at all, and what they are shown.
 
+use jiff::Timestamp;
 use serde_json::Value;
 use slipway_aws::{Aws, Key, Table};
 use slipway_core::application::ApprovalPolicy;
-use slipway_core::approval::{Approval, ApprovalId, Evidence, Verified};
+use slipway_core::approval::{Approval, ApprovalId, Evidence, NEW_SUBSCRIPTION, Verified};
 use slipway_core::audit::{NewEntry, What};
 use slipway_core::definition;
 use slipway_core::migration::{Kind, LABEL};
@@ -118,12 +119,31 @@ impl Opening<'_> {
         let mut opened =
             Approval::open(release.clone(), stage.name.clone(), policy, baseline.clone(), verified, now());
         (opened.evidence, opened.migration) = (gates.evidence, gates.migration);
+        opened.new_approvers = self.new_approvers().await?;
         opened.changes = self.changes().await?;
         opened.revision = aws.repositories().revision(&release.image).await?;
         let started = table.get::<Started>(&Key::release(&release.id)).await?;
         opened.asked = started.and_then(|started| started.document.asked);
         opened.pushed_at = aws.repositories().find(&release.image).await?.map(|found| found.pushed_at);
         Ok(opened)
+    }
+
+    /// Those of the approvers who were never asked, or for the first time not long ago: SNS does not say how old a
+    /// subscription is.
+    async fn new_approvers(&self) -> Result<Vec<EmailAddress>, StepError> {
+        let mut new = Vec::new();
+        for approver in &self.policy.approvers {
+            let key = Key::first_asked(approver);
+            let first = if self.table.put_new(&key, &now()).await? {
+                now()
+            } else {
+                self.table.get::<Timestamp>(&key).await?.map_or_else(now, |stored| stored.document)
+            };
+            if now() < first + NEW_SUBSCRIPTION {
+                new.push(approver.clone());
+            }
+        }
+        Ok(new)
     }
 
     /// What changes besides the image, line by line, for each service: what it runs now against the template of what is
@@ -180,7 +200,7 @@ fn cannot_decide(policy: &ApprovalPolicy, confirmed: &[String]) -> Option<String
         let cannot: Vec<_> = cannot.iter().map(|approver| approver.as_str()).collect();
         format!(
             "nobody can approve: {} of {} approvers have confirmed their subscription, and {} must approve. {} must confirm it by the link \
-             in the mail that SNS sent them, or subscribe again",
+             in the mail that SNS sent them, or subscribe again; a new subscription works after 15 minutes at the latest",
             can.len(),
             policy.approvers.len(),
             policy.quorum,

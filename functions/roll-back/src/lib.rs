@@ -18,7 +18,7 @@ use slipway_core::snapshot::Taken;
 use slipway_core::step::{Deployed, DeployedService, RollBackInput};
 use slipway_core::strategy::Strategy;
 use slipway_core::timeline::Step;
-use slipway_release::{Context, NOT_ALONE, StepError, deadline, deployed, deployer_after, now};
+use slipway_release::{Context, NOT_ALONE, Standing, StepError, deadline, deployed, deployer_after, now};
 use slipway_runtime::Config;
 
 /// Restores the baseline of the stage's services, or looks how far ECS is.
@@ -81,13 +81,22 @@ pub async fn handle(
 /// Stops the migration of the stage, and says whether it has stopped: nothing is restored beside one that runs.
 async fn stop_migration(context: &Context<'_>, migration: &Migration) -> Result<bool, StepError> {
     let Context { aws, stage, .. } = context;
-    let (Some(task), None) = (&migration.task, &migration.end) else { return Ok(true) };
+    if migration.end.is_some() {
+        return Ok(true);
+    }
     let ecs = aws.ecs();
-    let found = ecs.one_off(stage.cluster(), task, Some(&migration.container)).await?;
+    let cluster = stage.cluster();
+    // The answer to its start may have been lost.
+    let task = match &migration.task {
+        Some(task) => Some(task.clone()),
+        None => ecs.running_one_off(cluster, &context.migration_name()).await?,
+    };
+    let Some(task) = task else { return Ok(true) };
+    let found = ecs.one_off(cluster, &task, Some(&migration.container)).await?;
     if found.is_none_or(|found| found.stopped) {
         return Ok(true);
     }
-    ecs.stop(stage.cluster(), task, "Slipway: the stage is rolled back").await?;
+    ecs.stop(cluster, &task, "Slipway: the stage is rolled back").await?;
     Ok(false)
 }
 
@@ -99,14 +108,63 @@ async fn judge(context: &Context<'_>, restoration: Deployed) -> Result<StepResul
             .await?;
     // It is looked at first just after ECS was asked for it.
     let asked_at = deadline - SignedDuration::from_secs(i64::from(stage.deploy_timeout_seconds()));
-    let (result, words) = match deployed(aws, &restoration.services, true, Some(asked_at), deadline).await? {
-        Progress::Going => return Ok(restoration.wait(deadline)),
+    let Standing { progress, going } =
+        deployed(aws, &restoration.services, true, Some(asked_at), deadline).await?;
+    let (result, words) = match progress {
+        Progress::Going => return Ok(restoration.wait(going, deadline)),
         Progress::Lagging { reason } => return Ok(StepResult::LookAgain { reason: reason.to_owned() }),
-        Progress::Done => (StepResult::Done(restoration), "ECS runs it, and nothing else".to_owned()),
+        Progress::Done => {
+            supersede_revisions(context).await;
+            (StepResult::Done(restoration), "ECS runs it, and nothing else".to_owned())
+        }
         Progress::Failed { reason } => (StepResult::stuck(reason.clone()), reason),
     };
     context.timeline().record(Step::Restored, words).await?;
     Ok(result)
+}
+
+/// Makes what the stage ran before the newest revision of its family again: a schedule that names the family runs that
+/// one. That the stage is restored does not depend on it.
+async fn supersede_revisions(context: &Context<'_>) {
+    for before in &context.baseline.services {
+        if let Err(error) = supersede(context, before).await {
+            tracing::warn!(release.id = %context.release.id, stage = %context.stage.name, ecs.service = %before.service, "the newest revision of the family of {} is still this release's: {error}", before.service);
+        }
+    }
+}
+
+async fn supersede(context: &Context<'_>, before: &ServiceBaseline) -> Result<(), StepError> {
+    let Context { aws, table, release, generation, stage, baseline, .. } = context;
+    let name = &before.service;
+    let Some(ours) = table.get::<TaskDefinitionArn>(&Key::deployed(&release.id, &stage.name, name)).await?
+    else {
+        return Ok(());
+    };
+    // Before its first release a service ran its template, which has a family of its own.
+    let family = ours.document.family();
+    if before.task_definition.family() != family {
+        return Ok(());
+    }
+    let newest = aws.ecs().task_definition(family).await?;
+    if newest.is_none_or(|newest| newest.arn != ours.document) {
+        return Ok(());
+    }
+    let Some(document) =
+        table.get::<Value>(&Key::definition(&release.id, &stage.name, name, baseline.round)).await?
+    else {
+        return Ok(());
+    };
+    let tags = aws.ecs().task_definition(before.task_definition.as_str()).await?;
+    let registration = Registration {
+        document: &document.document,
+        tags: &tags.map(|found| found.tags).unwrap_or_default(),
+        family,
+        release: &release.id,
+        generation: *generation,
+    };
+    let copy = aws.ecs().register(&registration, |_| None).await?;
+    tracing::info!(release.id = %release.id, stage = %stage.name, ecs.service = %name, ecs.task_definition = %copy, "{copy} is what {name} ran before, and the newest revision of its family");
+    Ok(())
 }
 
 /// Has ECS run the baseline, where the release changed it.
@@ -120,7 +178,7 @@ async fn restore_baseline(
         return stuck(lost.to_string());
     }
     let restored = restore(context, asked_at).await;
-    context.stop_writing().await?;
+    context.stop_writing(&restored).await?;
     let Restored { services, problems, superseded, touched, unshown } = restored?;
     if let Some(name) = unshown {
         let reason = format!("ECS was asked to deploy {name} just now, and does not show it yet");

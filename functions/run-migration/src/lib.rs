@@ -4,7 +4,6 @@
 //! by a name that a second run finds again. It does not wait: the workflow does, until the task has stopped or its
 //! time is over.
 
-use sha2::{Digest as _, Sha256};
 use slipway_aws::{Aws, Key, OneOff, Update};
 use slipway_core::definition::own;
 use slipway_core::deployment::external_change;
@@ -114,7 +113,7 @@ impl Run<'_> {
         let migration =
             Migration { kind, task_definition, container, began_at: now(), task: None, end: None };
         let run = self.begin_migration(migration).await;
-        context.stop_writing().await?;
+        context.stop_writing(&run).await?;
         // Its task is looked at once the token is parked.
         self.wait(&run?).await
     }
@@ -159,17 +158,12 @@ impl Run<'_> {
             let ecs = aws.ecs();
             let definition = ecs.task_definition(migration.task_definition.as_str()).await?;
             let tags = definition.map(|definition| definition.tags).unwrap_or_default();
-            migration.task = Some(ecs.run_once(&self.one_off(&migration, &tags, &self.name())).await?);
+            migration.task =
+                Some(ecs.run_once(&self.one_off(&migration, &tags, &self.context.migration_name())).await?);
             tracing::info!(release.id = %release.id, %stage.name, ecs.service = %policy.service, "the migration of {} runs", release.image);
             self.keep(&migration).await?;
         }
         Ok(migration)
-    }
-
-    fn name(&self) -> String {
-        let Context { release, stage, .. } = self.context;
-        let hash = hex::encode(Sha256::digest(format!("{}/{}", release.id, stage.name).as_bytes()));
-        format!("slipway-migration-{}", &hash[..32])
     }
 
     fn one_off<'a>(

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use futures::future::try_join_all;
 use jiff::Timestamp;
-use slipway_aws::{Aws, Key, Table};
+use slipway_aws::{Aws, Key, Table, Unreachable};
 use slipway_core::application::{HealthCheck, SteadyCheck};
 use slipway_core::approval::Verified;
 use slipway_core::deployment::ServiceView;
@@ -55,7 +55,7 @@ pub async fn handle(
     prober: &Prober,
     input: VerifyServicesInput,
 ) -> Result<StepResult<VerifiedServices>, StepError> {
-    let VerifyServicesInput { release, stage, services, proof } = &input;
+    let VerifyServicesInput { release, stage, services, proof, .. } = &input;
     let table = aws.table(&config.table);
     // A baseline is proved whatever people want by now.
     if *proof == Proof::Release
@@ -63,8 +63,16 @@ pub async fn handle(
     {
         return Ok(StepResult::roll_back(abort.in_words()));
     }
-    let seen =
-        try_join_all(services.iter().map(|service| look(aws, config, prober, &input, service))).await?;
+    let names: Vec<_> = services.iter().map(|service| service.service.as_str()).collect();
+    let views = match services.first() {
+        Some(first) => aws.ecs().services(first.cluster.as_str(), &names).await?,
+        None => Vec::new(),
+    };
+    let looks = services.iter().map(|service| {
+        let view = views.iter().find(|view| view.arn == service.arn);
+        look(aws, config, prober, &input, (service, view))
+    });
+    let seen = try_join_all(looks).await?;
     let (mut judged, mut on, mut until, mut young) = (Vec::new(), Vec::new(), None, None);
     let mut is_final = false;
     for seen in seen {
@@ -123,14 +131,12 @@ async fn look(
     config: &Config,
     prober: &Prober,
     input: &VerifyServicesInput,
-    service: &DeployedService,
+    (service, view): (&DeployedService, Option<&ServiceView>),
 ) -> Result<Seen, StepError> {
     let VerifyServicesInput { release, stage, proof, .. } = input;
     let cluster = service.cluster.as_str();
     let name = &service.service;
-    let Some(view) = aws.ecs().services(cluster, &[name.as_str()]).await?.into_iter().next() else {
-        return Ok(Seen::Judged(missing(service)));
-    };
+    let Some(view) = view else { return Ok(Seen::Judged(missing(service))) };
     let tasks = aws.ecs().running_tasks(cluster, name.as_str()).await?;
     let mut targets: Vec<Target> = Vec::new();
     for balancer in &view.traffic.balancers {
@@ -151,12 +157,9 @@ async fn look(
         desired_count,
     };
     let verification = if let Some(health) = &service.health {
-        let probes = if service.desired_count == 0 {
-            Vec::new()
-        } else {
-            probes(aws, prober, service, health, &view).await?
-        };
-        judge(&expected, &view, &tasks, &targets, Look::Probes(&probes))
+        let probes =
+            if service.desired_count == 0 { Vec::new() } else { probes(aws, prober, health, view).await? };
+        judge(&expected, view, &tasks, &targets, Look::Probes(&probes))
     } else {
         // That it runs again is seen at once: it has proved itself before.
         let steady = service.steady.as_ref().filter(|_| *proof == Proof::Release);
@@ -166,12 +169,12 @@ async fn look(
         let since = deadline(&aws.table(&config.table), &first, 0).await?;
         let ended = ended_since(aws, service, since).await?;
         let steady = |seconds| Look::Steady { seconds, since, ended: ended.as_deref(), now: now() };
-        let verification = judge(&expected, &view, &tasks, &targets, steady(seconds));
+        let verification = judge(&expected, view, &tasks, &targets, steady(seconds));
         if ended.is_some() && verification.result == Health::Unhealthy {
             return Ok(Seen::Final(verification));
         }
         if verification.result == Health::Unhealthy
-            && judge(&expected, &view, &tasks, &targets, steady(0)).result == Health::Healthy
+            && judge(&expected, view, &tasks, &targets, steady(0)).result == Health::Healthy
         {
             return Ok(Seen::TooYoung(verification.reason));
         }
@@ -228,25 +231,24 @@ async fn record(
 async fn probes(
     aws: &Aws,
     prober: &Prober,
-    service: &DeployedService,
     health: &HealthCheck,
     view: &ServiceView,
 ) -> Result<Vec<Probe>, StepError> {
     let balancer = view.traffic.balancers.iter().find(|balancer| balancer.target_group.is_some());
     let base = match (&health.url, balancer) {
-        (Some(url), _) => Some(url.trim_end_matches('/').to_owned()),
+        (Some(url), _) => Ok(url.trim_end_matches('/').to_owned()),
         (None, Some(balancer)) => {
             let groups: Vec<_> = balancer.target_groups().collect();
             aws.load_balancers().listener(&groups).await?.map(|listener| listener.url())
         }
-        (None, None) => None,
+        (None, None) => Err(Unreachable::NoListener),
     };
-    let Some(base) = base else {
-        let answer = Err(format!(
-            "not at all: no listener of a load balancer forwards to {}, and its configuration has no health.url",
-            service.service
-        ));
-        return Ok(vec![Probe { answer, took_ms: 0 }]);
+    let base = match base {
+        Ok(base) => base,
+        Err(why) => {
+            let answer = Err(format!("not at all: {why}, and its configuration has no health.url"));
+            return Ok(vec![Probe { answer, took_ms: 0 }]);
+        }
     };
     let url = format!("{base}{}", health.path);
     let mut probes = Vec::with_capacity(PROBES);

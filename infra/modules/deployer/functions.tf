@@ -77,9 +77,14 @@ locals {
     resources = ["*"]
   }
 
-  # The deployments of services that shift traffic. ECS asks for the deployment and for its service.
+  # Where requests reach services from outside. ELB has no permission for one load balancer's description.
+  read_listeners = ["elasticloadbalancing:DescribeListeners", "elasticloadbalancing:DescribeLoadBalancers", "elasticloadbalancing:DescribeRules", "elasticloadbalancing:DescribeTargetGroups"]
+
+  # The deployments of services: of those that shift traffic, and of those that a hook holds. ECS asks for the deployment
+  # and for its service.
   read_deployments = [
-    { sid = "ListDeployments", actions = ["ecs:DescribeServiceRevisions", "ecs:ListServiceDeployments"], resources = local.services, conditions = local.tagged_as_ours },
+    { sid = "ListDeployments", actions = ["ecs:DescribeServiceDeployments", "ecs:DescribeServiceRevisions", "ecs:ListServiceDeployments"], resources = local.services, conditions = local.tagged_as_ours },
+    { sid = "ReadDeployments", actions = ["ecs:DescribeServiceDeployments"], resources = local.service_shifts, conditions = [] },
     { sid = "ReadRevisions", actions = ["ecs:DescribeServiceRevisions"], resources = ["${local.ecs_prefix}:service-revision/*"], conditions = [] },
   ]
   stop_deployments = [
@@ -170,6 +175,7 @@ locals {
 
     capture-baseline = [
       local.describe_services, local.describe_task_definitions, local.read_alarms, local.find_images,
+      { sid = "ReadListeners", actions = local.read_listeners, resources = ["*"] },
     ]
 
     check-image = [
@@ -213,7 +219,7 @@ locals {
       local.describe_services, local.describe_task_definitions, local.list_tasks, local.describe_tasks,
       {
         sid       = "ReadTargets"
-        actions   = ["elasticloadbalancing:DescribeListeners", "elasticloadbalancing:DescribeLoadBalancers", "elasticloadbalancing:DescribeRules", "elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetHealth"]
+        actions   = concat(local.read_listeners, ["elasticloadbalancing:DescribeTargetHealth"])
         resources = ["*"]
       },
     ])
@@ -223,7 +229,8 @@ locals {
     roll-back = concat(local.read_deployments, local.stop_deployments, [
       local.list_tasks, local.describe_tasks, local.describe_task_definitions, local.pass_task_roles, local.register_revisions, local.tag_revisions,
       local.describe_services, local.update_services,
-      { sid = "StopMigrations", actions = ["ecs:StopTask"], resources = local.one_offs["run-migration"] ? local.tasks : [], conditions = local.made_by_us },
+      # Whether a stage has a migration by now or not: a release goes on with the configuration that it began with.
+      { sid = "StopMigrations", actions = ["ecs:StopTask"], resources = local.tasks, conditions = local.made_by_us },
     ])
 
     finish-release = [local.notify, local.put_notifications, local.use_topic_key]

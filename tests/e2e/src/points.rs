@@ -34,7 +34,7 @@ impl Point {
     pub fn rule(&self, fault: Fault) -> CallRule {
         let times = match fault {
             Fault::KillBefore | Fault::KillAfter | Fault::Delay => 1,
-            Fault::RefuseBefore | Fault::LoseAnswer | Fault::Throttle => TRIES,
+            Fault::RefuseBefore | Fault::LoseAnswer | Fault::Late | Fault::Throttle => TRIES,
         };
         let rule = CallRule::new(&self.operation, fault).of(&self.caller).from(self.nth).times(times);
         match names::fixed(&self.shape) {

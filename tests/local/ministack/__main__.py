@@ -39,6 +39,7 @@ def main() -> None:
     import permissions
     import provider
     import registry
+    import replacing
     import runtime_api
     import scaling
     import services
@@ -50,7 +51,7 @@ def main() -> None:
     import zones
 
     for correction in (events, pace, permissions, step_functions, load_balancer, deployments, services, mail, network, zones, database, flow_logs, gates, limits, alarms,
-                       scaling, registry, runtime_api, streams, targets, topics, twice, provider, lag, answers):
+                       scaling, registry, runtime_api, streams, targets, topics, twice, provider, lag, answers, replacing):
         correction.apply()
     serve()
 

@@ -15,7 +15,7 @@ import time
 import permissions
 from ministack.core.responses import error_response_json, json_response
 from ministack.services import ecs, stepfunctions
-from told import told
+from told import awkward
 
 # What is shown instead, until when: of a service its description and tasks, by its key; of what is new nothing, by its ARN.
 _services: dict = {}
@@ -27,7 +27,7 @@ _completed: dict = {}
 
 def seconds() -> float:
     """How late reads are, as the file says now."""
-    return told("SLIPWAY_AWKWARD").get("lag_seconds", 0)
+    return awkward("lag_seconds")
 
 
 def apply() -> None:

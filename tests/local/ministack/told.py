@@ -11,3 +11,9 @@ def told(variable) -> dict:
             return json.load(file)
     except (KeyError, OSError, ValueError):
         return {}
+
+
+def awkward(what):
+    """How awkward AWS is now in one respect: as the whole run of tests asks for it, or the test that runs."""
+    document = told("SLIPWAY_AWKWARD")
+    return max(document.get(whose, {}).get(what, 0) for whose in ("always", "now"))

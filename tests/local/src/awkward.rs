@@ -1,11 +1,52 @@
-//! How awkward the cloud is: what AWS does at its own will, done when a test asks for it.
+//! How awkward the cloud is: what AWS does at its own will, done when a test, or a whole run of tests, asks for it.
+
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-/// The whole of it, in `awkward.json` of the state folder.
+use crate::told;
+
+/// What AWS does of it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Awkward {
     /// For how many seconds after a write the functions' reads answer as before it.
-    #[serde(default)]
     pub lag_seconds: f64,
+    /// Every how many seconds a task of each service is replaced; never for 0.
+    pub replaces_seconds: f64,
+    /// Whether the functions are throttled at AWS's own rates, and an address that gets more than ten mails a second is
+    /// suspended.
+    pub rates: bool,
+}
+
+impl Awkward {
+    /// All of it, as much as AWS is known to do without being broken.
+    #[must_use]
+    pub const fn whole() -> Self {
+        Self { lag_seconds: 2.0, replaces_seconds: 45.0, rates: true }
+    }
+}
+
+/// The whole of it, in `awkward.json` of the state folder.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Awkwardness {
+    /// In every test of the run.
+    pub always: Awkward,
+    /// In the test that runs now.
+    pub now: Awkward,
+}
+
+impl Awkwardness {
+    /// What the file says; nothing where there is none, or it cannot be read.
+    #[must_use]
+    pub fn read(file: &Path) -> Self {
+        told::read(file).unwrap_or_default()
+    }
+
+    /// Whether AWS's own rates hold.
+    #[must_use]
+    pub const fn has_rates(&self) -> bool {
+        self.always.rates || self.now.rates
+    }
 }

@@ -12,7 +12,9 @@ use slipway_core::image::{Digest, digest_of};
 use url::Url;
 
 use crate::{
-    Awkward, Gates, Pace, Settings, client,
+    Awkward, Gates, Pace, Settings,
+    awkward::Awkwardness,
+    client,
     events::{self, Delivery},
     image::{self, Behaviour, ImageOptions, Make, Platform},
     mail::{self, Mail},
@@ -235,13 +237,23 @@ impl Cloud {
         told::write(&file, &gates)
     }
 
-    /// Changes how awkward the cloud is.
+    /// Changes how awkward the cloud is for the test that runs now.
     ///
     /// # Errors
     ///
     /// When the file that holds it cannot be written.
     pub fn set_awkward(&self, awkward: &Awkward) -> anyhow::Result<()> {
-        told::write(&self.state.awkward(), awkward)
+        let file = self.state.awkward();
+        told::write(&file, &Awkwardness { now: awkward.clone(), ..Awkwardness::read(&file) })
+    }
+
+    /// Makes the cloud awkward for good.
+    ///
+    /// # Errors
+    ///
+    /// When the file that holds it cannot be written.
+    pub fn is_always(&self, awkward: Awkward) -> anyhow::Result<()> {
+        told::write(&self.state.awkward(), &Awkwardness { always: awkward, now: Awkward::default() })
     }
 
     /// The mails, the oldest first.

@@ -28,7 +28,7 @@ pub async fn serve(settings: &Settings, port: u16, pace: Pace) -> anyhow::Result
     let environment = Environment::made(settings);
     let endpoint = ministack::endpoint(port);
     let socket = state.socket();
-    let standing = Wire::start(&endpoint, &state.calls()).await?;
+    let standing = Wire::start(&endpoint, &state.calls(), state.awkward()).await?;
     let wire = standing.wire();
     let engine = Engine::start(EngineConfig {
         socket: socket.clone(),

@@ -1,5 +1,7 @@
 //! ECS: services, their tasks, and task definitions.
 
+use std::net::IpAddr;
+
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::operation::stop_service_deployment::StopServiceDeploymentError;
 use aws_sdk_ecs::types::{self, DeploymentRolloutState, DesiredStatus, ServiceField, TaskDefinitionField};
@@ -12,7 +14,7 @@ use slipway_core::deployment::{Balancer, Deployment, Rollout, ServiceEvent, Serv
 use slipway_core::image::digest_of;
 use slipway_core::name::{ReleaseId, ServiceArn, ServiceName, TaskDefinitionArn};
 use slipway_core::span::Span;
-use slipway_core::strategy::{ServiceDeployment, Strategy, minutes};
+use slipway_core::strategy::{Hook, ServiceDeployment, Strategy, minutes};
 
 use crate::answer::Answer;
 use crate::{AwsError, patiently};
@@ -372,6 +374,35 @@ impl Ecs {
         }))
     }
 
+    /// The lifecycle hooks that hold the newest deployment of a service, and where ("Lifecycle hooks for Amazon ECS service
+    /// deployments", Amazon ECS developer guide).
+    ///
+    /// # Errors
+    ///
+    /// When ECS cannot be asked.
+    pub async fn hooks(&self, cluster: &str, service: &ServiceName) -> Result<Vec<Hook>, AwsError> {
+        const OPERATION: &str = "ecs:DescribeServiceDeployments";
+        let Some(newest) = self.newest_deployment(cluster, service).await? else { return Ok(Vec::new()) };
+        let request = self.client.describe_service_deployments().service_deployment_arns(&newest.arn);
+        let answer = Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
+        let deployments = answer.service_deployments().iter();
+        let hooks = deployments.flat_map(|deployment| {
+            let stage =
+                deployment.lifecycle_stage().map_or("", types::ServiceDeploymentLifecycleStage::as_str);
+            let holding = deployment.lifecycle_hook_details().iter().filter(|hook| {
+                use types::DeploymentLifecycleHookStatus::{AwaitingAction, InProgress};
+                matches!(hook.status(), Some(AwaitingAction | InProgress))
+            });
+            holding.map(|hook| Hook {
+                stage: stage.to_owned(),
+                function: hook.target_arn().map(ToOwned::to_owned),
+                id: hook.hook_id().unwrap_or_default().to_owned(),
+                deployment: newest.arn.clone(),
+            })
+        });
+        Ok(hooks.collect())
+    }
+
     /// What a service revision runs.
     async fn revision(&self, arn: &str) -> Result<Option<TaskDefinitionArn>, AwsError> {
         const OPERATION: &str = "ecs:DescribeServiceRevisions";
@@ -478,13 +509,9 @@ impl Ecs {
     pub async fn run_once(&self, one_off: &OneOff<'_>) -> Result<String, AwsError> {
         const OPERATION: &str = "ecs:RunTask";
         let OneOff { cluster, service, task_definition, tags, container, command, name, release } = one_off;
-        // "startedBy must be the only filter" (ListTasks, Amazon ECS API reference): without a status it finds a task that
-        // runs, and the client token one that has stopped.
-        let request = self.client.list_tasks().cluster(*cluster).started_by(*name);
-        let answer =
-            Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk("ecs:ListTasks", error))?;
-        if let Some(arn) = answer.task_arns().first() {
-            return Ok(arn.clone());
+        // The client token finds one that has stopped.
+        if let Some(arn) = self.running_one_off(cluster, name).await? {
+            return Ok(arn);
         }
         let answer =
             self.client.describe_services().cluster(*cluster).services(service.as_str()).send().await;
@@ -532,6 +559,19 @@ impl Ecs {
         } else {
             AwsError::unusable(OPERATION, reasons)
         })
+    }
+
+    /// The ARN of the one-off task of this name that runs, if one does.
+    ///
+    /// # Errors
+    ///
+    /// When ECS cannot be asked.
+    pub async fn running_one_off(&self, cluster: &str, name: &str) -> Result<Option<String>, AwsError> {
+        // "startedBy must be the only filter" (ListTasks, Amazon ECS API reference), so without a status, which is RUNNING.
+        let request = self.client.list_tasks().cluster(cluster).started_by(name);
+        let answer =
+            Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk("ecs:ListTasks", error))?;
+        Ok(answer.task_arns().first().cloned())
     }
 
     /// A one-off task as it is now; nothing once ECS has forgotten it, an hour after its end.
@@ -687,11 +727,19 @@ fn deployment(deployment: &types::Deployment) -> Option<Deployment> {
 }
 
 fn task_view(task: &types::Task) -> Result<TaskView, AwsError> {
+    // A task in a subnet with IPv6 alone has no other address ("NetworkInterface", Amazon ECS API reference).
     let details = task.attachments().iter().flat_map(types::Attachment::details);
-    let address = details
-        .into_iter()
-        .find(|detail| detail.name() == Some("privateIPv4Address"))
-        .and_then(|detail| detail.value().map(ToOwned::to_owned));
+    let of_attachment = details.filter(|detail| detail.name() == Some("privateIPv4Address"));
+    let interfaces = task.containers().iter().flat_map(types::Container::network_interfaces);
+    let of_interfaces =
+        interfaces.flat_map(|interface| [interface.private_ipv4_address(), interface.ipv6_address()]);
+    let mut addresses: Vec<IpAddr> = of_attachment
+        .filter_map(types::KeyValuePair::value)
+        .chain(of_interfaces.flatten())
+        .filter_map(|address| address.parse().ok())
+        .collect();
+    addresses.sort_unstable();
+    addresses.dedup();
     let stopped_reason = (task.last_status() == Some("STOPPED")).then(|| {
         let exits = task.containers().iter().filter_map(|container| {
             let why = container.reason().map(|reason| format!(", {reason}")).unwrap_or_default();
@@ -705,7 +753,7 @@ fn task_view(task: &types::Task) -> Result<TaskView, AwsError> {
     });
     Ok(TaskView {
         task_definition: arn_of(task.task_definition_arn(), "ecs:DescribeTasks")?,
-        address,
+        addresses,
         digests: task
             .containers()
             .iter()
@@ -976,6 +1024,73 @@ mod tests {
 
         assert!(newest.is_in_flight(), "{newest:?}");
         assert_eq!(stopped.num_calls(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_hook_that_holds_a_deployment_is_named_with_its_stage() {
+        use aws_sdk_ecs::operation::describe_service_deployments::DescribeServiceDeploymentsOutput;
+        use types::{DeploymentLifecycleHookDetail, DeploymentLifecycleHookStatus};
+
+        let listed = mock!(aws_sdk_ecs::Client::list_service_deployments).then_output(|| {
+            let brief = types::ServiceDeploymentBrief::builder()
+                .service_deployment_arn("arn:deployment")
+                .status(types::ServiceDeploymentStatus::InProgress);
+            aws_sdk_ecs::operation::list_service_deployments::ListServiceDeploymentsOutput::builder()
+                .service_deployments(brief.build())
+                .build()
+        });
+        let described = mock!(aws_sdk_ecs::Client::describe_service_deployments)
+            .match_requests(|request| request.service_deployment_arns() == ["arn:deployment"])
+            .then_output(|| {
+                let hook = DeploymentLifecycleHookDetail::builder;
+                let deployment = types::ServiceDeployment::builder()
+                    .lifecycle_stage(types::ServiceDeploymentLifecycleStage::PostTestTrafficShift)
+                    .lifecycle_hook_details(
+                        hook()
+                            .status(DeploymentLifecycleHookStatus::Succeeded)
+                            .target_arn("arn:done")
+                            .build(),
+                    )
+                    .lifecycle_hook_details(
+                        hook()
+                            .status(DeploymentLifecycleHookStatus::InProgress)
+                            .target_arn("arn:check")
+                            .build(),
+                    )
+                    .lifecycle_hook_details(
+                        hook().status(DeploymentLifecycleHookStatus::AwaitingAction).hook_id("h1").build(),
+                    );
+                DescribeServiceDeploymentsOutput::builder().service_deployments(deployment.build()).build()
+            });
+        let ecs = Ecs::new(answering!(aws_sdk_ecs, [&listed, &described]));
+
+        let hooks = ecs.hooks("production", &ServiceName::new("web").expect("a name")).await;
+
+        let words: Vec<_> = hooks.expect("ECS answers").iter().map(Hook::to_string).collect();
+        assert_eq!(
+            words,
+            [
+                "its lifecycle hook arn:check has not let it go on at POST_TEST_TRAFFIC_SHIFT",
+                "its pause hook holds it at POST_TEST_TRAFFIC_SHIFT until somebody continues it (aws ecs continue-service-deployment \
+                 --service-deployment-arn arn:deployment --hook-id h1)",
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn services_are_described_ten_at_a_time() {
+        let described = mock!(aws_sdk_ecs::Client::describe_services)
+            .match_requests(|request| (1..=10).contains(&request.services().len()))
+            .then_output(|| {
+                aws_sdk_ecs::operation::describe_services::DescribeServicesOutput::builder().build()
+            });
+        let ecs = Ecs::new(answering!(aws_sdk_ecs, [&described]));
+        let names: Vec<_> = (0..45).map(|number| format!("web-{number}")).collect();
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+
+        ecs.services("production", &names).await.expect("ECS answers");
+
+        assert_eq!(described.num_calls(), 5);
     }
 
     #[tokio::test]

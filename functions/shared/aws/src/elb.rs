@@ -1,7 +1,11 @@
 //! Elastic Load Balancing: what it thinks of targets, and where it listens.
 
+use std::fmt;
+
 use aws_sdk_elasticloadbalancingv2::Client;
-use aws_sdk_elasticloadbalancingv2::types::{self, ProtocolEnum, TargetGroup, TargetHealthStateEnum};
+use aws_sdk_elasticloadbalancingv2::types::{
+    self, LoadBalancerSchemeEnum, LoadBalancerTypeEnum, ProtocolEnum, TargetGroup, TargetHealthStateEnum,
+};
 use slipway_core::verification::Target;
 
 use crate::AwsError;
@@ -21,6 +25,64 @@ pub struct Listener {
     pub port: u16,
     /// Whether it speaks TLS.
     pub tls: bool,
+}
+
+/// Why a service cannot be asked through its load balancer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unreachable {
+    /// No listener for HTTP or HTTPS forwards to its target groups.
+    NoListener,
+    /// Its load balancer is not one for applications.
+    OtherType {
+        /// The load balancer's name.
+        name: String,
+        /// Its type, in ELB's word.
+        kind: String,
+    },
+    /// Its load balancer has private addresses alone.
+    Internal {
+        /// The load balancer's name.
+        name: String,
+    },
+    /// Its load balancer has no public IPv4 address.
+    Ipv6Alone {
+        /// The load balancer's name.
+        name: String,
+    },
+    /// It is asked by TLS, and no rule says for which name.
+    NoName {
+        /// The listener's port.
+        port: u16,
+    },
+    /// People sign in before it answers.
+    SignIn {
+        /// The listener's port.
+        port: u16,
+    },
+}
+
+impl fmt::Display for Unreachable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoListener => f.write_str("no listener for HTTP or HTTPS forwards to it"),
+            Self::OtherType { name, kind } => {
+                write!(f, "{name} is a load balancer of the type {kind}, which answers no HTTP")
+            }
+            Self::Internal { name } => {
+                write!(f, "{name} is an internal load balancer, which answers within its VPC alone")
+            }
+            Self::Ipv6Alone { name } => write!(f, "{name} has no public IPv4 address"),
+            Self::NoName { port } => {
+                write!(
+                    f,
+                    "the listener on port {port} speaks TLS, and no rule with a host says which name its certificate has"
+                )
+            }
+            Self::SignIn { port } => {
+                write!(f, "the listener on port {port} has people sign in before the service answers")
+            }
+        }
+    }
 }
 
 impl Listener {
@@ -74,27 +136,33 @@ impl LoadBalancers {
 
     /// The listener that forwards to one of these target groups, by its default action or by a rule: TLS before plain
     /// HTTP. Several applications may share a load balancer. Where a rule tells them apart by the host, that is the host to
-    /// ask.
+    /// ask. Else why nobody can ask from outside the VPC, where the functions are.
     ///
     /// # Errors
     ///
-    /// When ELB cannot be asked. Target groups without a load balancer that forwards to them are nothing, and no error.
-    pub async fn listener(&self, groups: &[&str]) -> Result<Option<Listener>, AwsError> {
+    /// When ELB cannot be asked.
+    pub async fn listener(&self, groups: &[&str]) -> Result<Result<Listener, Unreachable>, AwsError> {
         let described =
             self.client.describe_target_groups().set_target_group_arns(Some(owned(groups))).send().await;
         let described = described
             .map_err(|error| AwsError::from_sdk("elasticloadbalancing:DescribeTargetGroups", error))?;
         let mut balancers = described.target_groups().iter().flat_map(TargetGroup::load_balancer_arns);
-        let Some(balancer) = balancers.next() else { return Ok(None) };
+        let Some(balancer) = balancers.next() else { return Ok(Err(Unreachable::NoListener)) };
 
         let balancers = self.client.describe_load_balancers().load_balancer_arns(balancer).send().await;
         let balancers = balancers
             .map_err(|error| AwsError::from_sdk("elasticloadbalancing:DescribeLoadBalancers", error))?;
-        let Some(host) = balancers.load_balancers().first().and_then(|balancer| balancer.dns_name()) else {
-            return Ok(None);
+        let Some((balancer, host)) =
+            balancers.load_balancers().first().and_then(|found| Some((found, found.dns_name()?)))
+        else {
+            return Ok(Err(Unreachable::NoListener));
         };
+        if let Some(unreachable) = unreachable(balancer) {
+            return Ok(Err(unreachable));
+        }
 
-        let listeners = self.client.describe_listeners().load_balancer_arn(balancer).send().await;
+        let arn = balancer.load_balancer_arn().unwrap_or_default();
+        let listeners = self.client.describe_listeners().load_balancer_arn(arn).send().await;
         let listeners =
             listeners.map_err(|error| AwsError::from_sdk("elasticloadbalancing:DescribeListeners", error))?;
         let mut found: Vec<(&types::Listener, Listener)> = listeners
@@ -111,20 +179,67 @@ impl LoadBalancers {
             })
             .collect();
         found.sort_by_key(|(_, listener)| (!listener.tls, listener.port));
-        let by_default = found.iter().find(|(listener, _)| forwards(listener.default_actions(), groups));
-        if let Some((_, listener)) = by_default {
-            return Ok(Some(listener.clone()));
+        let mut why = None;
+        let by_default = found.iter().filter(|(listener, _)| forwards(listener.default_actions(), groups));
+        for (listener, place) in by_default {
+            match reachable(listener.default_actions(), None, place.clone()) {
+                Ok(listener) => return Ok(Ok(listener)),
+                Err(unreachable) => why = why.or(Some(unreachable)),
+            }
         }
-        for (listener, place) in found {
+        for (listener, place) in &found {
             let Some(arn) = listener.listener_arn() else { continue };
             let rules = self.client.describe_rules().listener_arn(arn).send().await;
             let rules =
                 rules.map_err(|error| AwsError::from_sdk("elasticloadbalancing:DescribeRules", error))?;
-            if let Some(rule) = rules.rules().iter().find(|rule| forwards(rule.actions(), groups)) {
-                return Ok(Some(Listener { host: host_of(rule).unwrap_or(place.host), ..place }));
+            for rule in rules.rules().iter().filter(|rule| forwards(rule.actions(), groups)) {
+                match reachable(rule.actions(), host_of(rule), place.clone()) {
+                    Ok(listener) => return Ok(Ok(listener)),
+                    Err(unreachable) => why = why.or(Some(unreachable)),
+                }
             }
         }
-        Ok(None)
+        Ok(Err(why.unwrap_or(Unreachable::NoListener)))
+    }
+}
+
+/// Why the load balancer itself answers nobody who asks by HTTP from outside its VPC.
+///
+/// Its types, schemes and kinds of addresses: `LoadBalancer` (Elastic Load Balancing API reference, 2015-12-01). A function
+/// without a VPC has no IPv6 address.
+fn unreachable(balancer: &types::LoadBalancer) -> Option<Unreachable> {
+    let name = balancer.load_balancer_name().unwrap_or_default().to_owned();
+    if let Some(other) = balancer.r#type().filter(|kind| **kind != LoadBalancerTypeEnum::Application) {
+        return Some(Unreachable::OtherType { name, kind: other.as_str().to_owned() });
+    }
+    if balancer.scheme() == Some(&LoadBalancerSchemeEnum::Internal) {
+        return Some(Unreachable::Internal { name });
+    }
+    (balancer.ip_address_type() == Some(&types::IpAddressType::DualstackWithoutPublicIpv4))
+        .then_some(Unreachable::Ipv6Alone { name })
+}
+
+/// Where to ask, if these actions answer; `host` is the one that a rule names.
+fn reachable(
+    actions: &[types::Action],
+    host: Option<String>,
+    place: Listener,
+) -> Result<Listener, Unreachable> {
+    // "authenticate-oidc", "authenticate-cognito", "jwt-validation" (ActionTypeEnum, as above): before the service answers.
+    let asks = |action: &&types::Action| {
+        action.r#type().is_some_and(|kind| {
+            kind.as_str().starts_with("authenticate-") || kind.as_str().starts_with("jwt-")
+        })
+    };
+    let port = place.port;
+    if actions.iter().any(|action| asks(&action)) {
+        return Err(Unreachable::SignIn { port });
+    }
+    match host {
+        Some(host) => Ok(Listener { host, ..place }),
+        // A certificate names the domain, never the load balancer's own name.
+        None if place.tls => Err(Unreachable::NoName { port }),
+        None => Ok(place),
     }
 }
 
@@ -207,12 +322,21 @@ mod tests {
         assert_eq!(targets[2].reason, "Target.ResponseCodeMismatch");
     }
 
-    /// A load balancer with two HTTPS listeners that forward to other groups, and one HTTP listener that redirects.
+    /// A load balancer with a listener for HTTPS and one for HTTP, and one for HTTP that redirects.
     async fn found(
         groups: &[&str],
         actions: [types::Action; 2],
         rules: Vec<types::Rule>,
-    ) -> Option<Listener> {
+    ) -> Result<String, Unreachable> {
+        found_at(types::LoadBalancer::builder(), groups, actions, rules).await
+    }
+
+    async fn found_at(
+        balancer: types::builders::LoadBalancerBuilder,
+        groups: &[&str],
+        actions: [types::Action; 2],
+        rules: Vec<types::Rule>,
+    ) -> Result<String, Unreachable> {
         use aws_sdk_elasticloadbalancingv2::operation as of;
         use aws_sdk_elasticloadbalancingv2::types::ActionTypeEnum;
 
@@ -224,8 +348,8 @@ mod tests {
                     .build()
             });
         let balancer =
-            mock!(aws_sdk_elasticloadbalancingv2::Client::describe_load_balancers).then_output(|| {
-                let balancer = types::LoadBalancer::builder().dns_name("lb.example.com");
+            mock!(aws_sdk_elasticloadbalancingv2::Client::describe_load_balancers).then_output(move || {
+                let balancer = balancer.clone().load_balancer_name("front").dns_name("lb.example.com");
                 of::describe_load_balancers::DescribeLoadBalancersOutput::builder()
                     .load_balancers(balancer.build())
                     .build()
@@ -243,7 +367,7 @@ mod tests {
         let listeners = vec![
             listener(ProtocolEnum::Http, 80, redirect),
             listener(ProtocolEnum::Https, 443, first),
-            listener(ProtocolEnum::Https, 8443, second),
+            listener(ProtocolEnum::Http, 8080, second),
         ];
         let listening =
             mock!(aws_sdk_elasticloadbalancingv2::Client::describe_listeners).then_output(move || {
@@ -256,7 +380,7 @@ mod tests {
         });
         let client = answering!(aws_sdk_elasticloadbalancingv2, [&described, &balancer, &listening, &ruled]);
         let balancers = LoadBalancers::new(client);
-        balancers.listener(groups).await.expect("ELB answers")
+        balancers.listener(groups).await.expect("ELB answers").map(|listener| listener.url())
     }
 
     fn forward(group: &str) -> types::Action {
@@ -265,12 +389,11 @@ mod tests {
 
     #[tokio::test]
     async fn of_a_shared_load_balancer_the_listener_that_forwards_to_the_group_is_asked() {
-        let url = |listener: Option<Listener>| listener.map(|listener| listener.url());
         let both = || [forward("a"), forward("b")];
 
-        assert_eq!(url(found(&["a"], both(), vec![]).await).as_deref(), Some("https://lb.example.com"));
-        assert_eq!(url(found(&["b"], both(), vec![]).await).as_deref(), Some("https://lb.example.com:8443"));
-        assert_eq!(url(found(&["c"], both(), vec![]).await), None);
+        assert_eq!(found(&["a"], both(), vec![]).await, Err(Unreachable::NoName { port: 443 }));
+        assert_eq!(found(&["b"], both(), vec![]).await.as_deref(), Ok("http://lb.example.com:8080"));
+        assert_eq!(found(&["c"], both(), vec![]).await, Err(Unreachable::NoListener));
 
         let weighted = |weight| {
             let tuple = types::TargetGroupTuple::builder().target_group_arn("c").weight(weight).build();
@@ -283,9 +406,34 @@ mod tests {
             .values("shop.example.com");
         let rule = |action| types::Rule::builder().conditions(host.clone().build()).actions(action).build();
         assert_eq!(
-            url(found(&["c"], both(), vec![rule(weighted(100))]).await).as_deref(),
-            Some("https://shop.example.com")
+            found(&["c"], both(), vec![rule(weighted(100))]).await.as_deref(),
+            Ok("https://shop.example.com")
         );
-        assert_eq!(url(found(&["c"], both(), vec![rule(weighted(0))]).await), None);
+        assert_eq!(found(&["c"], both(), vec![rule(weighted(0))]).await, Err(Unreachable::NoListener));
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_asked_from_outside_is_said_with_its_cause() {
+        let both = || [forward("a"), forward("b")];
+        let at = |balancer| found_at(balancer, &["b"], both(), vec![]);
+        let any = types::LoadBalancer::builder;
+
+        for (balancer, words) in [
+            (any().scheme(LoadBalancerSchemeEnum::Internal), "front is an internal load balancer"),
+            (any().r#type(LoadBalancerTypeEnum::Network), "of the type network"),
+            (any().ip_address_type(types::IpAddressType::DualstackWithoutPublicIpv4), "no public IPv4"),
+        ] {
+            let why = at(balancer).await.expect_err("it answers nobody outside").to_string();
+            assert!(why.contains(words), "{why}");
+        }
+        let open = any()
+            .r#type(LoadBalancerTypeEnum::Application)
+            .scheme(LoadBalancerSchemeEnum::InternetFacing)
+            .ip_address_type(types::IpAddressType::Dualstack);
+        assert_eq!(at(open).await.as_deref(), Ok("http://lb.example.com:8080"));
+
+        let signs_in = types::Action::builder().r#type(types::ActionTypeEnum::AuthenticateOidc).build();
+        let signed_in = types::Rule::builder().actions(signs_in).actions(forward("c")).build();
+        assert_eq!(found(&["c"], both(), vec![signed_in]).await, Err(Unreachable::SignIn { port: 443 }));
     }
 }

@@ -13,7 +13,15 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AwsError {
-    /// Timed out, interrupted, or AWS's own fault: it may be tried again. The effect may be there.
+    /// Timed out or interrupted, so no answer came: it may be tried again. The effect may be there, or come yet.
+    #[error("{operation} was not answered and may be tried again")]
+    Unanswered {
+        /// The action, as IAM names it.
+        operation: &'static str,
+        /// The cause.
+        source: BoxError,
+    },
+    /// AWS's own fault, or what passes by itself: it may be tried again. The effect may be there.
     #[error("{operation} failed and may be tried again")]
     Transient {
         /// The action, as IAM names it.
@@ -110,7 +118,7 @@ impl AwsError {
     /// Whether the same call may succeed when it is made again.
     #[must_use]
     pub const fn may_be_tried_again(&self) -> bool {
-        matches!(self, Self::Transient { .. } | Self::Throttled { .. })
+        matches!(self, Self::Unanswered { .. } | Self::Transient { .. } | Self::Throttled { .. })
     }
 
     /// Sorts a failed call into its class.
@@ -123,7 +131,7 @@ impl AwsError {
             let source: BoxError = Box::new(Chain(chain(&error)));
             return match error {
                 SdkError::ConstructionFailure(_) => Self::Refused { operation, source },
-                _ => Self::Transient { operation, source },
+                _ => Self::Unanswered { operation, source },
             };
         };
         let (code, message) =

@@ -12,7 +12,7 @@ use std::fmt::Display;
 
 use slipway_core::approval::ApprovalId;
 use slipway_core::image::Digest;
-use slipway_core::name::{ApplicationName, ReleaseId, RepositoryName, ServiceName, StageName};
+use slipway_core::name::{ApplicationName, EmailAddress, ReleaseId, RepositoryName, ServiceName, StageName};
 use slipway_core::notification::Kind;
 use slipway_core::release::Started;
 use slipway_core::timeline::Step;
@@ -356,6 +356,18 @@ impl Key {
     #[must_use]
     pub fn mailed(id: &ApprovalId, approver: &str) -> Self {
         Self::in_approval(id, format!("MAILED#{approver}"))
+    }
+
+    /// When an approver was asked for the first time, of whatever application.
+    #[must_use]
+    pub fn first_asked(approver: &EmailAddress) -> Self {
+        Self::of(partition_of(partition::APPROVER, approver.as_str().to_lowercase()), "FIRST_ASKED")
+    }
+
+    /// That an approver was asked again, whose subscription had been new.
+    #[must_use]
+    pub fn asked_again(id: &ApprovalId, approver: &str) -> Self {
+        Self::in_approval(id, format!("ASKED_AGAIN#{approver}"))
     }
 
     /// That an approver was reminded.

@@ -32,7 +32,7 @@ use aws_config::{
 pub use alarms::Alarms;
 pub use ecr::{Repositories, Tagged};
 pub use ecs::{Ecs, LogStream, OneOff, OneOffTask, Registration, TaskDefinition};
-pub use elb::{Listener, LoadBalancers};
+pub use elb::{Listener, LoadBalancers, Unreachable};
 pub use error::AwsError;
 pub use events::Events;
 pub use executions::{Delivery, Executions, Start};

@@ -38,6 +38,10 @@ impl ApprovalId {
     }
 }
 
+/// How long a new subscription may not work: "it can take up to 15 minutes" until a change of a filter policy is in effect
+/// ("Amazon SNS subscription filter policies", Amazon SNS developer guide), and a minute.
+pub const NEW_SUBSCRIPTION: SignedDuration = SignedDuration::from_mins(16);
+
 /// A request to people, and everything that their decision is bound to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Approval {
@@ -57,6 +61,9 @@ pub struct Approval {
     pub quorum: u16,
     /// When they were asked.
     pub requested_at: Timestamp,
+    /// Those of them who were asked for the first time not long before: their first mail may not reach them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub new_approvers: Vec<EmailAddress>,
     /// From when on those who have not answered are reminded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remind_at: Option<Timestamp>,
@@ -211,6 +218,7 @@ impl Approval {
             approvers: policy.approvers.clone(),
             quorum: policy.quorum,
             requested_at: now,
+            new_approvers: Vec::new(),
             remind_at: Some(
                 now + SignedDuration::from_secs(i64::from(
                     policy.expires_after.seconds() - policy.remind_before_seconds(),
@@ -229,6 +237,15 @@ impl Approval {
             status: Status::Pending,
             closed_because: None,
         }
+    }
+
+    /// When those whose subscription may have been too new for the first mail are asked again; never where no answer counts
+    /// by then.
+    #[must_use]
+    pub fn ask_again_at(&self) -> Option<Timestamp> {
+        let at = self.requested_at + NEW_SUBSCRIPTION;
+        let may_miss = self.unanswered().any(|approver| self.new_approvers.contains(approver));
+        (may_miss && at < self.expires_at).then_some(at)
     }
 
     /// What the approval has come to by now. A pending one is expired from its `expires_at` on.

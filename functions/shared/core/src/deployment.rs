@@ -1,5 +1,7 @@
 //! What ECS says of a service, and whether that is what a release wanted.
 
+use std::net::IpAddr;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::image::Digest;
@@ -121,8 +123,8 @@ pub enum Rollout {
 pub struct TaskView {
     /// What it runs.
     pub task_definition: TaskDefinitionArn,
-    /// The address that it is registered under.
-    pub address: Option<String>,
+    /// Its addresses: under one of them it is registered in a target group.
+    pub addresses: Vec<IpAddr>,
     /// The digests that its containers' image references name. (ECS's own `imageDigest` is that of the platform's
     /// manifest, another one than the index that a multi-architecture image was deployed by.)
     pub digests: Vec<Digest>,
@@ -130,6 +132,27 @@ pub struct TaskView {
     pub started_at: Option<Timestamp>,
     /// Why it stopped, if it did, with its containers' exit codes.
     pub stopped_reason: Option<String>,
+}
+
+/// What keeps Slipway from deploying to a service, however its stage is configured; nothing where it can.
+///
+/// Controllers: `DeploymentController`; network modes: `networkMode` of `TaskDefinition` (Amazon ECS API reference). Only
+/// in `awsvpc` is a task registered in a target group under an address of its own.
+#[must_use]
+pub fn unsupported(name: &ServiceName, service: &ServiceView, network_mode: Option<&str>) -> Option<String> {
+    let controller = service.traffic.controller.as_deref().unwrap_or("ECS");
+    if controller != "ECS" {
+        return Some(format!(
+            "{name} has the deployment controller {controller}, which deploys in the place of ECS: change it to ECS (deploymentController of the service)"
+        ));
+    }
+    let mode = network_mode.unwrap_or("bridge");
+    let is_balanced = service.traffic.balancers.iter().any(|balancer| balancer.target_group.is_some());
+    (is_balanced && mode != "awsvpc").then(|| {
+        format!(
+            "the tasks of {name} have the network mode {mode}, in which a target group does not tell one from another: write networkMode awsvpc in its template, and a target group of the type ip"
+        )
+    })
 }
 
 /// Whether somebody else deployed to a service: it runs none of the task definitions that the release knows, which
@@ -326,6 +349,29 @@ mod tests {
         assert_eq!(web.trouble(since(800)), Some("is unhealthy in tg"));
         assert_eq!(web.trouble(since(801)), Some("deployment failed"));
         assert_eq!(web.trouble(since(901)), None);
+    }
+
+    #[test]
+    fn what_ecs_does_not_deploy_itself_or_a_target_group_cannot_tell_apart_is_not_supported() {
+        let name = ServiceName::new("web").expect("a name");
+        let with = |controller: Option<&str>, is_balanced: bool| {
+            let mut service = service(1, vec![]);
+            service.traffic.controller = controller.map(ToOwned::to_owned);
+            let balancer = Balancer { target_group: Some("tg".into()), ..Balancer::default() };
+            service.traffic.balancers = if is_balanced { vec![balancer] } else { vec![] };
+            service
+        };
+
+        for controller in ["CODE_DEPLOY", "EXTERNAL"] {
+            let why = unsupported(&name, &with(Some(controller), false), Some("awsvpc")).expect("a reason");
+            assert!(why.contains(controller), "{why}");
+        }
+        for mode in [Some("bridge"), Some("host"), None] {
+            let why = unsupported(&name, &with(Some("ECS"), true), mode).expect("a reason");
+            assert!(why.contains("awsvpc"), "{why}");
+            assert_eq!(unsupported(&name, &with(Some("ECS"), false), mode), None);
+        }
+        assert_eq!(unsupported(&name, &with(None, true), Some("awsvpc")), None);
     }
 
     #[test]

@@ -203,14 +203,26 @@ pub struct Deployed {
     pub services: Vec<DeployedService>,
 }
 
+/// How many services are waited for by their events: as many as ECS describes in one call.
+pub const AWAITED_SERVICES: usize = 10;
+
 impl Deployed {
-    /// Waits until ECS says that one of the services changed.
+    /// Waits until ECS says that one of those services changed that it is still at. Where they are many, each of their
+    /// events would have all of them described: they are looked at every now and then instead.
     #[must_use]
-    pub fn wait(self, deadline: Timestamp) -> StepResult<Self> {
-        StepResult::Wait {
-            on: self.services.into_iter().map(|service| WakeKey::Service(service.arn)).collect(),
-            deadline,
+    pub fn wait(&self, going: Vec<ServiceArn>, deadline: Timestamp) -> StepResult<Self> {
+        if going.len() > AWAITED_SERVICES {
+            let reason =
+                format!("{} of {} services are still being deployed", going.len(), self.services.len());
+            return StepResult::LookAgain { reason };
         }
+        StepResult::Wait { on: going.into_iter().map(WakeKey::Service).collect(), deadline }
+    }
+
+    /// Waits for all of the services.
+    #[must_use]
+    pub fn wait_for_all(&self, deadline: Timestamp) -> StepResult<Self> {
+        self.wait(self.services.iter().map(|service| service.arn.clone()).collect(), deadline)
     }
 }
 
@@ -254,6 +266,9 @@ pub struct VerifyServicesInput {
     pub services: Vec<DeployedService>,
     /// Whether this proves the release, or that its baseline serves again.
     pub proof: Proof,
+    /// How long AWS may fail to answer, in seconds: for a baseline as long as a deployment may take, else as for most steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patience_seconds: Option<u32>,
 }
 
 /// What a verification is to prove.
@@ -375,6 +390,10 @@ impl StepInput for VerifyServicesInput {
     fn stage(&self) -> Option<&StageName> {
         Some(&self.stage)
     }
+
+    fn patience_seconds(&self) -> Option<u32> {
+        Some(self.patience_seconds.unwrap_or(PATIENCE_SECONDS))
+    }
 }
 
 impl StepInput for FinishReleaseInput {
@@ -389,5 +408,58 @@ impl StepInput for FinishReleaseInput {
     /// An outcome is recorded whatever AWS does meanwhile.
     fn patience_seconds(&self) -> Option<u32> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{at, td};
+
+    fn deployed(services: usize) -> Deployed {
+        let one = |number: usize| DeployedService {
+            cluster: ClusterName::new("production").expect("a name"),
+            service: ServiceName::new(format!("web-{number}")).expect("a name"),
+            arn: ServiceArn::new(format!(
+                "arn:aws:ecs:eu-central-1:111122223333:service/production/web-{number}"
+            ))
+            .expect("an ARN"),
+            task_definition: td(2),
+            desired_count: 1,
+            container: None,
+            strategy: None,
+            health: None,
+            steady: None,
+        };
+        Deployed { services: (0..services).map(one).collect() }
+    }
+
+    #[test]
+    fn many_services_are_looked_at_now_and_then_and_the_last_ones_by_their_events() {
+        let many = deployed(45);
+        let arns =
+            |number: usize| many.services.iter().take(number).map(|one| one.arn.clone()).collect::<Vec<_>>();
+
+        // 45 of them would have all of them described at each event.
+        let StepResult::LookAgain { reason } = many.wait_for_all(at(1000)) else {
+            panic!("they are too many")
+        };
+        assert_eq!(reason, "45 of 45 services are still being deployed");
+        assert!(matches!(many.wait(arns(11), at(1000)), StepResult::LookAgain { .. }));
+        let last = arns(10);
+        assert_eq!(
+            many.wait(last.clone(), at(1000)),
+            StepResult::Wait { on: last.into_iter().map(WakeKey::Service).collect(), deadline: at(1000) }
+        );
+    }
+
+    #[test]
+    fn a_baseline_is_looked_at_for_as_long_as_its_rollback_may_take() {
+        let text = include_str!("../../../../statemachine/examples/verify-services.input.baseline.json");
+        let mut input: VerifyServicesInput = serde_json::from_str(text).expect("it fits");
+
+        assert_eq!(input.patience_seconds(), Some(1805));
+        input.patience_seconds = None;
+        assert_eq!(input.patience_seconds(), Some(PATIENCE_SECONDS));
     }
 }

@@ -171,11 +171,6 @@ impl Strategy {
         if !self.shifts_traffic() {
             return None;
         }
-        if let Some(controller) =
-            service.traffic.controller.as_deref().filter(|controller| *controller != "ECS")
-        {
-            return Some(format!("{word} needs the deployment controller ECS, and {name} has {controller}"));
-        }
         if service.traffic.balancers.is_empty() {
             return match self {
                 Self::BlueGreen { .. } => None,
@@ -222,6 +217,33 @@ impl ServiceDeployment {
     #[must_use]
     pub fn is_in_flight(&self) -> bool {
         ["PENDING", "IN_PROGRESS"].contains(&self.status.as_str())
+    }
+}
+
+/// A lifecycle hook, people's own, that holds a deployment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hook {
+    /// The stage of the deployment at which it does, in ECS's word.
+    pub stage: String,
+    /// The Lambda function that ECS waits for; none where the hook is a pause.
+    pub function: Option<String>,
+    /// ECS's id of it.
+    pub id: String,
+    /// The ARN of the service deployment.
+    pub deployment: String,
+}
+
+impl fmt::Display for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { stage, function, id, deployment } = self;
+        match function {
+            Some(function) => write!(f, "its lifecycle hook {function} has not let it go on at {stage}"),
+            None => write!(
+                f,
+                "its pause hook holds it at {stage} until somebody continues it (aws ecs continue-service-deployment \
+                 --service-deployment-arn {deployment} --hook-id {id})"
+            ),
+        }
     }
 }
 
@@ -346,12 +368,6 @@ mod tests {
                 && words.contains("traffic_shift"),
             "{words}"
         );
-        let other = service(Traffic {
-            controller: Some("CODE_DEPLOY".into()),
-            balancers: vec![whole],
-            ..Traffic::default()
-        });
-        assert!(canary.lacks(&name, &other).is_some_and(|words| words.contains("CODE_DEPLOY")));
     }
 
     #[test]

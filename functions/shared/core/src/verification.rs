@@ -1,5 +1,7 @@
 //! Proof, through the load balancer, that a release's tasks serve.
 
+use std::net::IpAddr;
+
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -153,15 +155,17 @@ pub fn judge(
     let running: Vec<&TaskView> = tasks.iter().filter(ours).collect();
     let others = tasks.len() - running.len();
     // In each load balancer's group; where ECS shifts traffic, in that one or in the other.
-    let healthy_in = |balancer: &Balancer, address: &str| {
+    let healthy_in = |balancer: &Balancer, task: &TaskView| {
         let here = |target: &&Target| balancer.target_groups().any(|group| target.group == group);
-        targets.iter().filter(here).any(|target| target.address == address && target.healthy)
+        let is_of_task = |target: &Target| {
+            target.address.parse().is_ok_and(|address: IpAddr| task.addresses.contains(&address))
+        };
+        targets.iter().filter(here).any(|target| is_of_task(target) && target.healthy)
     };
     let balancers = service.traffic.balancers.iter().filter(|balancer| balancer.target_group.is_some());
     let balancers: Vec<_> = balancers.collect();
     let healthy = |task: &&&TaskView| {
-        let address = task.address.as_deref().filter(|_| !balancers.is_empty());
-        address.is_some_and(|address| balancers.iter().all(|balancer| healthy_in(balancer, address)))
+        !balancers.is_empty() && balancers.iter().all(|balancer| healthy_in(balancer, task))
     };
     let targets_healthy = running.iter().filter(healthy).count();
     let good = probes.iter().filter(|probe| probe.is_good()).count();
@@ -244,7 +248,7 @@ mod tests {
     fn task(revision: u32, address: &str) -> TaskView {
         TaskView {
             task_definition: td(revision),
-            address: Some(address.into()),
+            addresses: vec![address.parse().expect("an address")],
             digests: vec![digest("a")],
             started_at: None,
             stopped_reason: None,
@@ -310,8 +314,11 @@ mod tests {
         };
         let look = |since, ended| Look::Steady { seconds: 30, since: at(since), ended, now: at(100) };
         let running = |started: &[i64]| -> Vec<_> {
-            let task =
-                |second: &i64| TaskView { started_at: Some(at(*second)), address: None, ..task(2, "") };
+            let task = |second: &i64| TaskView {
+                started_at: Some(at(*second)),
+                addresses: vec![],
+                ..task(2, "10.0.0.1")
+            };
             started.iter().map(task).collect()
         };
         let judged = |started: &[i64], since, ended| {
@@ -376,6 +383,14 @@ mod tests {
         assert_eq!(healthy(shifting(), &[("blue", false), ("green", false)]), Health::Unhealthy);
         // Nobody says so of a classic load balancer's tasks: their answers count.
         assert_eq!(healthy(vec![Balancer::default()], &[]), Health::Healthy);
+    }
+
+    #[test]
+    fn a_task_with_ipv6_alone_is_known_however_its_address_is_written() {
+        let verdict = |target| verdict(2, &[task(2, "2001:db8::1")], &[(target, true)], &good_probes());
+
+        assert_eq!(verdict("2001:0db8:0:0:0:0:0:1").result, Health::Healthy);
+        assert_eq!(verdict("2001:db8::2").result, Health::Unhealthy);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! One attempt at a step of a stage, and what it asks before it changes something.
 
+use sha2::{Digest as _, Sha256};
 use slipway_aws::{Aws, AwsError, Key, Table, Tagged, Update};
 use slipway_core::alarm::{disquiet, unquiet};
 use slipway_core::application::Stage;
@@ -221,6 +222,14 @@ impl Context<'_> {
         Ok(change_of(self.table, &self.release.id, &self.stage.name).await?)
     }
 
+    /// What the task of the stage's migration is called in ECS (`startedBy`): one for each release and stage.
+    #[must_use]
+    pub fn migration_name(&self) -> String {
+        let Self { release, stage, .. } = self;
+        let hash = hex::encode(Sha256::digest(format!("{}/{}", release.id, stage.name).as_bytes()));
+        format!("slipway-migration-{}", &hash[..32])
+    }
+
     /// The migration of the stage that the release has begun, if it has.
     ///
     /// # Errors
@@ -255,12 +264,17 @@ impl Context<'_> {
     }
 
     /// Writes into the lock that the function has stopped changing services, whether it did all it wanted or failed.
-    /// A function that is killed before leaves the lock to rest a while after it is given back.
+    /// It does not where AWS did not answer, and may do late what it was asked for: as after a function that was killed,
+    /// whoever is to be alone then waits until a writer may be alive no more, and the lock rests a while after it is given
+    /// back.
     ///
     /// # Errors
     ///
     /// When the table cannot be asked.
-    pub async fn stop_writing(&self) -> Result<(), StepError> {
+    pub async fn stop_writing<T>(&self, written: &Result<T, StepError>) -> Result<(), StepError> {
+        if written.as_ref().is_err_and(StepError::may_still_be_done) {
+            return Ok(());
+        }
         let key = Key::lock(&self.release.application);
         let stopped = self.table.update(&key, |current: Option<Lock>| {
             match current.and_then(|lock| lock.stopped_writing(&self.release.id, self.generation)) {

@@ -3,10 +3,20 @@
 use jiff::{SignedDuration, Timestamp};
 use slipway_aws::Aws;
 use slipway_core::deployment::{Progress, ServiceView, judge, together};
+use slipway_core::name::ServiceArn;
 use slipway_core::step::DeployedService;
-use slipway_core::strategy::{Shift, Strategy, progress};
+use slipway_core::strategy::{Hook, Shift, Strategy, progress};
 
 use crate::{StepError, now};
+
+/// Where a stage's services stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The progress of all of them together.
+    pub progress: Progress,
+    /// Those that ECS is still at.
+    pub going: Vec<ServiceArn>,
+}
 
 /// Whether every service runs what it should and nothing else. `restores` says that this is a rollback. A failure
 /// quotes ECS: its own reason, why tasks stopped, and what it said since then. What is not over at its deadline has
@@ -21,8 +31,9 @@ pub async fn deployed(
     restores: bool,
     asked_at: Option<Timestamp>,
     deadline: Timestamp,
-) -> Result<Progress, StepError> {
-    let Some(first) = services.first() else { return Ok(Progress::Done) };
+) -> Result<Standing, StepError> {
+    let mut going = Vec::new();
+    let Some(first) = services.first() else { return Ok(Standing { progress: Progress::Done, going }) };
     let names: Vec<_> = services.iter().map(|service| service.service.as_str()).collect();
     let views = aws.ecs().services(first.cluster.as_str(), &names).await?;
     let mut all = Vec::with_capacity(services.len());
@@ -35,11 +46,24 @@ pub async fn deployed(
                     Progress::Failed { reason: why(aws, service, view, &reason).await? }
                 }
                 Progress::Going | Progress::Lagging { .. } if now() >= deadline => {
-                    Progress::Failed { reason: why(aws, service, view, "ECS did not finish in time").await? }
+                    let hooks = aws.ecs().hooks(service.cluster.as_str(), &service.service).await;
+                    // That it did not finish is known without them.
+                    let hooks = hooks.unwrap_or_else(|error| {
+                        tracing::warn!(ecs.service = %service.service, "its lifecycle hooks are not known: {error}");
+                        Vec::new()
+                    });
+                    let words = ["ECS did not finish in time".to_owned()]
+                        .into_iter()
+                        .chain(hooks.iter().map(Hook::to_string));
+                    let reason = words.collect::<Vec<_>>().join("; ");
+                    Progress::Failed { reason: why(aws, service, view, &reason).await? }
                 }
                 other => other,
             },
         };
+        if one == Progress::Going {
+            going.push(service.arn.clone());
+        }
         all.push(match one {
             Progress::Failed { reason } => {
                 Progress::Failed { reason: format!("the deployment of {} failed: {reason}", service.service) }
@@ -47,7 +71,7 @@ pub async fn deployed(
             other => other,
         });
     }
-    Ok(together(all))
+    Ok(Standing { progress: together(all), going })
 }
 
 /// Where one service stands: for a deployment that shifts traffic, by what ECS says of it as well.

@@ -70,12 +70,18 @@ impl StepError {
     pub const fn may_be_tried_again(&self) -> bool {
         matches!(self, Self::Transient(_) | Self::Throttled(_))
     }
+
+    /// Whether what AWS was asked for may still be done: no answer came.
+    #[must_use]
+    pub const fn may_still_be_done(&self) -> bool {
+        matches!(self, Self::Transient(AwsError::Unanswered { .. }))
+    }
 }
 
 impl From<AwsError> for StepError {
     fn from(error: AwsError) -> Self {
         match error {
-            AwsError::Transient { .. } => Self::Transient(error),
+            AwsError::Unanswered { .. } | AwsError::Transient { .. } => Self::Transient(error),
             AwsError::Throttled { .. } => Self::Throttled(error),
             _ => Self::Refused(error),
         }
@@ -152,6 +158,22 @@ mod tests {
             let error = parse::<Input>(input).expect_err("it does not parse");
             assert_eq!(error.name(), "InvalidInput");
             assert!(error.to_string().contains(field), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_answered_may_still_be_done() {
+        let source = || Box::<dyn StdError + Send + Sync>::from("connection closed");
+        let operation = "ecs:UpdateService";
+
+        let unanswered = StepError::from(AwsError::Unanswered { operation, source: source() });
+        assert!(unanswered.may_still_be_done() && unanswered.may_be_tried_again());
+        for answered in [
+            AwsError::Transient { operation, source: source() },
+            AwsError::Throttled { operation, source: source() },
+            AwsError::Refused { operation, source: source() },
+        ] {
+            assert!(!StepError::from(answered).may_still_be_done());
         }
     }
 

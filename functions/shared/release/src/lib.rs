@@ -25,7 +25,7 @@ pub use beginning::{Begun, Open, begin};
 pub use clock::now;
 pub use context::{Asked, Context, NOT_ALONE, change_of, image_of, migration_of};
 pub use deadline::deadline;
-pub use deployment::deployed;
+pub use deployment::{Standing, deployed};
 pub use ending::{finish, give_lock_back, newest_baseline};
 pub use error::{StepError, parse, parse_at};
 pub use lock::{abort_of, interrupted};

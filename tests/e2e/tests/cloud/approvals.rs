@@ -350,6 +350,52 @@ async fn approvers_who_have_not_answered_are_reminded_and_all_are_notified() {
 }
 
 #[tokio::test]
+async fn one_who_is_asked_for_the_first_time_is_asked_again_once_the_subscription_works() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    world
+        .approval_is(|approval| {
+            approval["approvers"] = json!([ANA, BO]);
+            approval["quorum"] = json!(2);
+        })
+        .await;
+    for new in [ANA, BO] {
+        world.forget(&format!("APPROVER#{new}"), "FIRST_ASKED").await;
+    }
+
+    let release = world.push(&PushOptions::light(&world.version())).await;
+    world.link(&release).await;
+    world.until("the step waits", async || world.waits_for(&release, "RequestApproval").await).await;
+    let approval = format!("APPROVAL#{}/production", world.id_of(&release).await);
+    let asked = || {
+        let mails = world.mails_since(&release).into_iter();
+        mails.filter(|mail| mail.subject.starts_with("Approve")).collect::<Vec<_>>()
+    };
+    let first = asked().len();
+    let to_bo = asked().into_iter().find(|mail| mail.to == BO).expect("a mail");
+    let link = to_bo.approval_link().expect("a link");
+    world.cloud.decide(link, Answer::Approve, None).await.expect("it counts");
+    world.move_back(&approval, "APPROVAL", "requested_at", jiff::SignedDuration::from_mins(17)).await;
+    world.wakes_every_step(&release).await;
+    world.until("somebody is asked again", async || asked().len() > first).await;
+    world.wakes_every_step(&release).await;
+    world.quiet().await;
+    let again = asked().pop().expect("a mail");
+    world
+        .cloud
+        .decide(again.approval_link().expect("a link"), Answer::Approve, None)
+        .await
+        .expect("it counts");
+    let ended = world.ended(&release).await;
+    world.configure(|_| {}).await;
+
+    assert_eq!((first, asked().len()), (2, 3), "once, and not who has answered");
+    assert_eq!(again.to, ANA);
+    assert!(again.body.contains("a second time"), "{}", again.body);
+    assert_eq!(ended.outcome(), Some("RELEASED"), "{ended:?}");
+}
+
+#[tokio::test]
 async fn one_who_pushed_the_image_does_not_approve_alone_and_nobody_approves_where_that_is_not_known() {
     let world = World::enter().await;
     world.approval_is(|approval| approval["other_than_pusher"] = json!(true)).await;

@@ -1,8 +1,10 @@
 //! What AWS does by itself: answers that lag behind, tasks that are replaced, counts that scaling changes.
 
 use aws_sdk_ecs::types::{
-    ContainerDefinition, DeploymentCircuitBreaker, DeploymentConfiguration, LaunchType, Tag,
+    ContainerDefinition, DeploymentCircuitBreaker, DeploymentConfiguration, LaunchType, SortOrder, Tag,
 };
+use aws_sdk_elasticloadbalancingv2::types::IpAddressType;
+use aws_sdk_ssm::types::ParameterType;
 use serde_json::json;
 use slipway_local::image::Behaviour;
 use slipway_local::{Awkward, PushOptions};
@@ -17,7 +19,10 @@ fn ecs(world: &World) -> aws_sdk_ecs::Client {
 }
 
 fn lag(world: &World, seconds: f64) {
-    world.cloud.set_awkward(&Awkward { lag_seconds: seconds }).expect("the cloud is told");
+    world
+        .cloud
+        .set_awkward(&Awkward { lag_seconds: seconds, ..Awkward::default() })
+        .expect("the cloud is told");
 }
 
 async fn scale(world: &World, cluster: &str, service: &str, count: i32) {
@@ -97,6 +102,93 @@ async fn one_bad_answer_costs_a_good_image_nothing() {
 
     assert_eq!(ended.outcome(), Some("RELEASED"), "{ended:?}");
     assert_eq!(world.digest_in("production").await, release.digest);
+}
+
+#[tokio::test]
+async fn a_service_that_cannot_be_asked_from_outside_is_refused_before_it_changes() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let before = world.service("staging").await;
+    let balancing = aws_sdk_elasticloadbalancingv2::Client::new(world.cloud.sdk());
+    let group = balancing.describe_target_groups().names("web-staging").send().await.expect("ELB answers");
+    let balancer = group.target_groups()[0].load_balancer_arns()[0].clone();
+    let addresses = async |kind: IpAddressType| {
+        let request = balancing.set_ip_address_type().load_balancer_arn(&balancer).ip_address_type(kind);
+        request.send().await.expect("ELB takes it");
+    };
+    world
+        .configure(|application| {
+            let health = &mut application["stages"][0]["services"][0]["health"];
+            health.as_object_mut().expect("it is looked at").remove("url");
+        })
+        .await;
+
+    addresses(IpAddressType::DualstackWithoutPublicIpv4).await;
+    let release = world.push(&PushOptions::light(&world.version())).await;
+    let ended = world.ended(&release).await;
+    addresses(IpAddressType::Ipv4).await;
+    world.configure(|_| {}).await;
+
+    let reason = ended.reason().expect("a reason").clone();
+    assert_eq!((ended.outcome(), ended.stage()), (Some("FAILED"), Some("staging")), "{ended:?}");
+    assert!(reason.contains("no public IPv4 address") && reason.contains("health.url"), "{reason}");
+    assert_eq!(world.service("staging").await, before);
+}
+
+#[tokio::test]
+async fn an_application_that_is_taken_away_while_it_is_released_is_still_rolled_back() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let before = world.digest_in("staging").await;
+    world.configure(|_| {}).await;
+    let whole = world.configured().await;
+    world.staging_bakes_for("10m").await;
+
+    let release = world.push(&PushOptions::light(&world.version())).await;
+    world.until_it_bakes(&release).await;
+    let ssm = aws_sdk_ssm::Client::new(world.cloud.sdk());
+    let name = "/slipway/applications/web";
+    ssm.delete_parameter().name(name).send().await.expect("SSM takes it");
+    world.alarm("e2e-staging-5xx", "ALARM").await;
+    let ended = world.ended(&release).await;
+    let request = ssm.put_parameter().name(name).r#type(ParameterType::String).value(whole.to_string());
+    request.send().await.expect("SSM takes it");
+    world.alarm("e2e-staging-5xx", "OK").await;
+
+    assert_eq!((ended.outcome(), ended.stage()), (Some("ROLLED_BACK"), Some("staging")), "{ended:?}");
+    assert_eq!(world.digest_in("staging").await, before);
+}
+
+#[tokio::test]
+async fn what_ran_before_a_rollback_is_the_newest_revision_of_its_family_again() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let before = world.service("staging").await;
+    world.staging_bakes_for("10m").await;
+
+    let release = world.push(&PushOptions::light(&world.version())).await;
+    world.until_it_bakes(&release).await;
+    let family = ecs(&world).describe_task_definition().task_definition("staging-web");
+    let image = async || {
+        let answer = family.clone().send().await.expect("ECS answers");
+        let newest = answer.task_definition.expect("it exists");
+        newest.container_definitions()[0].image().expect("an image").to_owned()
+    };
+    let while_it_bakes = image().await;
+    world.alarm("e2e-staging-5xx", "ALARM").await;
+    let ended = world.ended(&release).await;
+    world.alarm("e2e-staging-5xx", "OK").await;
+    world.configure(|_| {}).await;
+
+    assert_eq!(ended.outcome(), Some("ROLLED_BACK"), "{ended:?}");
+    assert!(while_it_bakes.ends_with(&release.digest), "{while_it_bakes}");
+    // A schedule that names the family runs it.
+    assert!(image().await.ends_with(&world.digest_in("staging").await));
+    assert_eq!(
+        world.service("staging").await.task_definition,
+        before.task_definition,
+        "and the service its own"
+    );
 }
 
 #[tokio::test]
@@ -208,9 +300,13 @@ async fn a_sidecar_of_the_same_repository_stays_and_the_templates_tags_come_alon
     // The sidecar's image is not in the registry, so its tasks do not run: what is registered is looked at.
     let release = world.push(&PushOptions::light(&world.version())).await;
     world.ended(&release).await;
+    // The newest is what ran before, again: the stage was rolled back.
+    let arns =
+        ecs(&world).list_task_definitions().family_prefix("staging-web").sort(SortOrder::Desc).send().await;
+    let arns = arns.expect("ECS answers").task_definition_arns.unwrap_or_default();
     let found = ecs(&world)
         .describe_task_definition()
-        .task_definition("staging-web")
+        .task_definition(&arns[1])
         .include(aws_sdk_ecs::types::TaskDefinitionField::Tags)
         .send()
         .await

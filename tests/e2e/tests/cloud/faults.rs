@@ -294,6 +294,66 @@ async fn a_service_of_aws_that_is_down_before_the_change_stops_the_release_untou
 }
 
 #[tokio::test]
+async fn a_baseline_that_cannot_be_looked_at_is_tried_for_as_long_as_a_deployment_may_take() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let baseline = world.service("staging").await;
+    world.staging_bakes_for("10m").await;
+
+    let release = world.push(&PushOptions::light(&world.version())).await;
+    world.until_it_bakes(&release).await;
+    let down = CallRule::new("ecs:DescribeServices", Fault::RefuseBefore).of("verify-services");
+    world.break_calls(down.times(1_000)).await;
+    let entry = world.entry().await;
+    world.alarm("e2e-staging-5xx", "ALARM").await;
+    let callback = (format!("CALLBACK#{}", world.id_of(&release).await), "staging#VerifyBaseline");
+    let tries = async || world.calls_since(entry, "verify-services", "ecs:DescribeServices").await;
+    world
+        .until("the step cannot find out", async || world.item(&callback.0, callback.1).await.is_some())
+        .await;
+    world.move_back(&callback.0, callback.1, "failing_since", jiff::SignedDuration::from_mins(11)).await;
+    let before = tries().await;
+    world.until("it tries on", async || tries().await > before + 3).await;
+    let goes_on = world.is_in(&release, "VerifyBaseline").await;
+    // A deployment may take half an hour.
+    world.move_back(&callback.0, callback.1, "failing_since", jiff::SignedDuration::from_mins(20)).await;
+    let ended = world.ended(&release).await;
+    world.mend().await;
+    world.alarm("e2e-staging-5xx", "OK").await;
+    world.configure(|_| {}).await;
+    world.run(&baseline, "staging").await;
+
+    assert!(goes_on, "it was not given up after ten minutes");
+    assert_eq!((ended.outcome(), ended.stage()), (Some("STUCK"), Some("staging")), "{ended:?}");
+    assert!(ended.reason().expect("a reason").contains("AWS could not be asked for 31 minutes"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn what_aws_does_late_for_a_function_that_gave_up_is_undone_as_well() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let before = world.digest_in("staging").await;
+
+    // Each of the SDK's tries is cut off, and has its effect ten seconds later.
+    let late = CallRule::new("ecs:UpdateService", Fault::Late).of("deploy-services").times(3);
+    world.break_calls(late).await;
+    let entry = world.entry().await;
+    let release = world.push(&PushOptions::light(&world.version())).await;
+    world
+        .until("ECS was asked", async || {
+            world.calls_since(entry, "deploy-services", "ecs:UpdateService").await > 0
+        })
+        .await;
+    let id = world.id_of(&release).await;
+    world.ask("Abort Requested", &json!({ "release": id, "reason": "the wrong image" })).await;
+    let ended = world.ended(&release).await;
+    world.mend().await;
+
+    assert_eq!((ended.outcome(), ended.stage()), (Some("ROLLED_BACK"), Some("staging")), "{ended:?}");
+    assert_eq!(world.digest_in("staging").await, before);
+}
+
+#[tokio::test]
 async fn a_failed_notification_leaves_the_outcome_and_the_reconciler_sends_it() {
     let world = World::enter().await;
     world.has_a_good_release().await;

@@ -93,6 +93,28 @@ impl Shop {
         vec![self.world.runs(PRODUCTION, "web").await, self.world.runs(PRODUCTION, "worker").await]
     }
 
+    /// Restores what the services ran, as people do after a release that is STUCK.
+    async fn restore(&self) {
+        let ecs = aws_sdk_ecs::Client::new(self.world.cloud.sdk());
+        for (service, before) in ["web", "worker"].into_iter().zip(&self.before) {
+            let request = ecs.update_service().cluster(PRODUCTION).service(service);
+            let request =
+                request.task_definition(&before.task_definition).desired_count(before.desired_count);
+            request.send().await.expect("ECS takes it");
+        }
+        self.world
+            .until("the services run what they ran", async || {
+                let request = ecs.describe_services().cluster(PRODUCTION).services("web").services("worker");
+                let answer = request.send().await.expect("ECS answers");
+                answer.services().iter().all(|service| {
+                    let others = service.deployments().iter().filter(|one| one.status() != Some("PRIMARY"));
+                    service.running_count() == service.desired_count()
+                        && others.map(|other| other.running_count()).sum::<i32>() == 0
+                })
+            })
+            .await;
+    }
+
     /// Leaves the shop as Terraform made it.
     async fn tidy(self) {
         self.world
@@ -451,6 +473,7 @@ async fn a_migration_that_cannot_be_crossed_is_stuck_with_the_snapshot_and_the_w
     let mails = shop.mails(&push);
     let rolled_back: Vec<_> =
         shop.calls().await.into_iter().filter(|call| call.contains("roll-back ecs:UpdateService")).collect();
+    shop.restore().await;
     shop.tidy().await;
 
     assert_eq!(ended.outcome(), Some("STUCK"), "{ended:?}");
@@ -459,6 +482,36 @@ async fn a_migration_that_cannot_be_crossed_is_stuck_with_the_snapshot_and_the_w
     for words in ["slipway.migration=contract", "slipway-shop-", "restore-db-instance-from-db-snapshot"] {
         assert!(mail.contains(words), "{words}: {mail}");
     }
+}
+
+#[tokio::test]
+async fn one_killed_between_two_services_restores_the_first_though_the_second_was_changed_by_somebody_else() {
+    let shop = Shop::with(json!({})).await;
+    let good = shop.push(None, Behaviour::Good).await;
+    assert_eq!(shop.world.ended(&good).await.outcome(), Some("RELEASED"));
+    let before = shop.now().await;
+
+    let killed = CallRule::new("ecs:UpdateService", Fault::KillAfter).of("deploy-services");
+    // Until somebody has changed the other service.
+    let blind = CallRule::new("ecs:DescribeServices", Fault::RefuseBefore).of("deploy-services").from(2);
+    shop.world.break_all_calls(vec![killed, blind.times(1_000)]).await;
+    let push = shop.push(None, Behaviour::Good).await;
+    shop.world
+        .until("the first service is changed", async || {
+            shop.now().await[0].task_definition != before[0].task_definition
+        })
+        .await;
+    let foreign = shop.world.deploy_service_from_outside(PRODUCTION, "worker", &before[1]).await;
+    shop.world.mend().await;
+    let ended = shop.world.ended(&push).await;
+    let after = shop.now().await;
+    shop.restore().await;
+    shop.tidy().await;
+
+    assert_eq!(ended.outcome(), Some("STUCK"), "{ended:?}");
+    assert!(ended.reason().expect("a reason").contains("external change: worker"), "{ended:?}");
+    assert_eq!(after[0].task_definition, before[0].task_definition, "the first one is restored");
+    assert_eq!(after[1].task_definition, foreign, "and the other one is somebody else's");
 }
 
 #[tokio::test]

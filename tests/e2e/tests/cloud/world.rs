@@ -843,11 +843,12 @@ impl World {
 
     /// Breaks calls from now on.
     pub(crate) async fn break_calls(&self, rule: CallRule) {
-        self.cloud
-            .wire()
-            .follow(&Plan { calls: vec![rule], events: vec![] })
-            .await
-            .expect("the wire answers");
+        self.break_all_calls(vec![rule]).await;
+    }
+
+    /// Breaks the calls that any of these rules is about from now on.
+    pub(crate) async fn break_all_calls(&self, calls: Vec<CallRule>) {
+        self.cloud.wire().follow(&Plan { calls, events: vec![] }).await.expect("the wire answers");
     }
 
     /// Breaks events from now on.
@@ -952,13 +953,20 @@ impl World {
 
     /// The document of an item.
     pub(crate) async fn item(&self, pk: &str, sk: &str) -> Option<Value> {
+        self.stored(pk, sk).await.map(|(document, _)| document)
+    }
+
+    /// The document of an item, and its version.
+    async fn stored(&self, pk: &str, sk: &str) -> Option<(Value, u64)> {
         use aws_sdk_dynamodb::types::AttributeValue::S;
         let dynamodb = aws_sdk_dynamodb::Client::new(self.cloud.sdk());
         let request =
             dynamodb.get_item().table_name("slipway").key("pk", S(pk.to_owned())).key("sk", S(sk.to_owned()));
         let answer = request.consistent_read(true).send().await.expect("DynamoDB answers");
         let document = answer.item()?.get("document")?.as_s().ok()?;
-        Some(serde_json::from_str(document).expect("a document is JSON"))
+        let version = answer.item()?.get("version")?.as_n().ok()?;
+        let document = serde_json::from_str(document).expect("a document is JSON");
+        Some((document, version.parse().expect("a version is a number")))
     }
 
     /// Removes an item from the table.
@@ -973,22 +981,38 @@ impl World {
         request.send().await.expect("DynamoDB answers");
     }
 
-    /// Moves a time in an item of the table into the past.
+    /// Moves a time in an item of the table into the past. As functions do, it writes the version that follows the one it
+    /// read, so neither overwrites the other.
     pub(crate) async fn move_back(&self, pk: &str, sk: &str, field: &str, by: jiff::SignedDuration) {
-        use aws_sdk_dynamodb::types::AttributeValue::S;
-        let mut document = self.item(pk, sk).await.expect("it is there");
-        let at: jiff::Timestamp = document[field].as_str().and_then(|at| at.parse().ok()).expect("a time");
-        document[field] = json!(at - by);
+        use aws_sdk_dynamodb::types::AttributeValue::{N, S};
         let dynamodb = aws_sdk_dynamodb::Client::new(self.cloud.sdk());
-        let request = dynamodb
-            .update_item()
-            .table_name("slipway")
-            .key("pk", S(pk.to_owned()))
-            .key("sk", S(sk.to_owned()));
-        let request = request
-            .update_expression("SET document = :document")
-            .expression_attribute_values(":document", S(document.to_string()));
-        request.send().await.expect("DynamoDB answers");
+        for _ in 0..20 {
+            let (mut document, version) = self.stored(pk, sk).await.expect("it is there");
+            let at: jiff::Timestamp =
+                document[field].as_str().and_then(|at| at.parse().ok()).expect("a time");
+            document[field] = json!(at - by);
+            let request = dynamodb
+                .update_item()
+                .table_name("slipway")
+                .key("pk", S(pk.to_owned()))
+                .key("sk", S(sk.to_owned()));
+            let request = request
+                .update_expression("SET document = :document, #version = :next")
+                .condition_expression("#version = :version")
+                .expression_attribute_names("#version", "version")
+                .expression_attribute_values(":document", S(document.to_string()))
+                .expression_attribute_values(":version", N(version.to_string()))
+                .expression_attribute_values(":next", N((version + 1).to_string()));
+            match request.send().await {
+                Ok(_) => return,
+                Err(error)
+                    if error
+                        .as_service_error()
+                        .is_some_and(|error| error.is_conditional_check_failed_exception()) => {}
+                Err(error) => panic!("DynamoDB does not answer: {error:?}"),
+            }
+        }
+        panic!("{pk} {sk} is written all the time");
     }
 
     /// Answers the first approval that is asked for after the inbox held so many mails.
@@ -1061,6 +1085,16 @@ impl World {
 
     /// Makes an external change of a stage's service: a revision of another family.
     pub(crate) async fn deploy_from_outside(&self, stage: &str, like: &Runs) -> String {
+        self.deploy_service_from_outside(stage, "web", like).await
+    }
+
+    /// The same for another service than `web`.
+    pub(crate) async fn deploy_service_from_outside(
+        &self,
+        stage: &str,
+        service: &str,
+        like: &Runs,
+    ) -> String {
         let running = self.describe(&like.task_definition).await;
         let ecs = aws_sdk_ecs::Client::new(self.cloud.sdk());
         let revision = ecs
@@ -1077,7 +1111,7 @@ impl World {
         let arn = revision.task_definition_arn.expect("it has an ARN");
         ecs.update_service()
             .cluster(stage)
-            .service("web")
+            .service(service)
             .task_definition(&arn)
             .send()
             .await

@@ -28,7 +28,7 @@ def test_a_service_is_as_before_its_update_for_a_while(cloud):
     ecs.create_service(cluster="lag", serviceName="web", taskDefinition="lag:1", desiredCount=0)
     runs = lambda client: client.describe_services(cluster="lag", services=["web"])["services"][0]["taskDefinition"].rsplit(":", 1)[-1]  # noqa: E731
 
-    (cloud.folder / "awkward.json").write_text(json.dumps({"lag_seconds": 1.5}))
+    (cloud.folder / "awkward.json").write_text(json.dumps({"now": {"lag_seconds": 1.5}}))
     try:
         function.update_service(cluster="lag", service="web", taskDefinition="lag:2")
         first = (runs(function), runs(ecs))
@@ -44,7 +44,7 @@ def test_an_execution_is_unknown_for_a_while(cloud):
     function = as_a_function(cloud, "stepfunctions")
     machine = cloud.sfn.create_state_machine(name="lags", roleArn=cloud.role, definition=json.dumps(
         {"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}))["stateMachineArn"]
-    (cloud.folder / "awkward.json").write_text(json.dumps({"lag_seconds": 1.5}))
+    (cloud.folder / "awkward.json").write_text(json.dumps({"now": {"lag_seconds": 1.5}}))
     try:
         arn = cloud.sfn.start_execution(stateMachineArn=machine)["executionArn"]
         try:

@@ -12,7 +12,7 @@ use tokio::process::Command;
 
 use super::{bring_up, demo, take_down};
 use crate::{
-    Cloud, Pace, Settings, client,
+    Awkward, Cloud, Pace, Settings, client,
     environment::Environment,
     process,
     progress::{Seconds, heading},
@@ -25,6 +25,9 @@ pub(super) struct Arguments {
     /// Only the groups whose names contain this.
     #[arg(long)]
     only: Option<String>,
+    /// The tests of releases alone, on a cloud that is as awkward as AWS: its answers lag, it replaces tasks, it throttles.
+    #[arg(long, conflicts_with = "only")]
+    awkward: bool,
 }
 
 /// How a group of tests ended.
@@ -76,6 +79,8 @@ enum Group {
     Unchanged,
     Workspace,
     Models,
+    /// Of the workspace those that need a cloud.
+    Releases,
 }
 
 impl Group {
@@ -94,6 +99,7 @@ impl Group {
             Self::Unchanged => "terraform plan, no changes",
             Self::Workspace => "cargo test --workspace",
             Self::Models => "cargo test --workspace, AWS's models",
+            Self::Releases => "cargo test --workspace --test cloud",
         }
     }
 }
@@ -101,6 +107,9 @@ impl Group {
 pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<()> {
     let state = settings.shared().join(format!("test-{}", std::process::id()));
     let settings = settings.with_state(state);
+    if arguments.awkward {
+        return on_an_awkward_cloud(&settings).await;
+    }
     heading("Starting a cloud for the tests; meanwhile, what needs none runs");
     let wanted = |name: &str| arguments.only.as_ref().is_none_or(|only| name.contains(only));
     let cloud = Box::pin(async {
@@ -134,6 +143,21 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
         () = process::interrupted() => Err(anyhow::anyhow!("interrupted")),
     };
     take_down(&settings).await?;
+    summarize(&ended?)
+}
+
+/// Runs the tests of releases while AWS is as awkward as it may be. It takes longer than the plain run, so it is a command
+/// of its own.
+async fn on_an_awkward_cloud(settings: &Settings) -> anyhow::Result<()> {
+    heading("Starting an awkward cloud: its answers lag, it replaces tasks, it throttles");
+    let cloud = bring_up(settings, free_port()?, Pace::Quick).await?;
+    cloud.is_always(Awkward::whole())?;
+    let tests = openly(&[Group::Releases], settings, &cloud, |_| true);
+    let ended = tokio::select! {
+        ended = tests => Ok(ended),
+        () = process::interrupted() => Err(anyhow::anyhow!("interrupted")),
+    };
+    take_down(settings).await?;
     summarize(&ended?)
 }
 
@@ -272,15 +296,15 @@ async fn run_group(group: Group, settings: &Settings, cloud: &Cloud) -> anyhow::
                 .current_dir(&settings.repository);
             process::run_shown(&mut models).await
         }
-        Group::Workspace => {
-            let mut cargo = Command::new("cargo");
-            cargo
-                .args(["test", "--workspace"])
-                .env("SLIPWAY_LOCAL", &settings.state)
-                .current_dir(&settings.repository);
-            process::run_shown(&mut cargo).await
-        }
+        Group::Workspace => cargo_test(settings, &["--workspace"]).await,
+        Group::Releases => cargo_test(settings, &["--workspace", "--test", "cloud"]).await,
     }
+}
+
+async fn cargo_test(settings: &Settings, which: &[&str]) -> anyhow::Result<()> {
+    let mut cargo = Command::new("cargo");
+    cargo.arg("test").args(which).env("SLIPWAY_LOCAL", &settings.state).current_dir(&settings.repository);
+    process::run_shown(&mut cargo).await
 }
 
 fn pytest_command(settings: &Settings, folder: &str) -> Command {

@@ -16,6 +16,8 @@ pub enum Fault {
     Throttle,
     /// It has its effect, and the answer is held longer than the functions wait for a call with all its tries.
     Delay,
+    /// The connection is closed without an answer, and it has its effect some seconds after that.
+    Late,
     /// It has no effect, and the function's process is killed.
     KillBefore,
     /// It has its effect, and the function's process is killed before the answer.
@@ -24,11 +26,12 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::RefuseBefore,
         Self::LoseAnswer,
         Self::Throttle,
         Self::Delay,
+        Self::Late,
         Self::KillBefore,
         Self::KillAfter,
     ];
@@ -36,7 +39,7 @@ impl Fault {
     /// Whether the call has its effect.
     #[must_use]
     pub fn has_effect(self) -> bool {
-        matches!(self, Self::LoseAnswer | Self::Delay | Self::KillAfter)
+        matches!(self, Self::LoseAnswer | Self::Delay | Self::Late | Self::KillAfter)
     }
 }
 
@@ -47,6 +50,7 @@ impl std::fmt::Display for Fault {
             Self::LoseAnswer => "lose-answer",
             Self::Throttle => "throttle",
             Self::Delay => "delay",
+            Self::Late => "late",
             Self::KillBefore => "kill-before",
             Self::KillAfter => "kill-after",
         })

@@ -13,6 +13,7 @@ mod fault;
 mod line;
 mod pass;
 mod plan;
+mod rates;
 mod subject;
 #[cfg(test)]
 mod tests;
@@ -20,7 +21,7 @@ mod trace;
 
 use std::{
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     time::Duration,
 };
@@ -39,6 +40,7 @@ use self::{
     examples::{Example, Examples},
     line::{Lines, Peer},
     plan::Counted,
+    rates::Rates,
     trace::Trace,
 };
 
@@ -83,6 +85,8 @@ struct Shared {
     endpoint: String,
     client: reqwest::Client,
     state: Mutex<State>,
+    /// Where it says how awkward AWS is.
+    awkward: PathBuf,
     /// Takes what passed unbroken; no call waits until it is written.
     examples: mpsc::Sender<Example>,
     delivered: broadcast::Sender<String>,
@@ -95,16 +99,17 @@ struct State {
     calls: Vec<Counted<CallRule>>,
     events: Vec<Counted<EventRule>>,
     trace: Trace,
+    rates: Rates,
 }
 
 impl Wire {
     /// Listens on a port that the system chooses, and passes everything on to the endpoint, which need not answer yet. Of
-    /// what passes unbroken it writes examples to a file.
+    /// what passes unbroken it writes examples to a file; another one says how awkward AWS is ([`crate::Awkward`]).
     ///
     /// # Errors
     ///
     /// When no port is free, or the file cannot be made.
-    pub async fn start(endpoint: &str, examples: &Path) -> anyhow::Result<Standing> {
+    pub async fn start(endpoint: &str, examples: &Path, awkward: PathBuf) -> anyhow::Result<Standing> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("the wire finds no free port")?;
         let wire = Self(Arc::new(Shared {
             address: listener.local_addr()?,
@@ -115,6 +120,7 @@ impl Wire {
                 .timeout(PATIENCE)
                 .build()?,
             state: Mutex::default(),
+            awkward,
             examples: Examples::create(examples)?.take(),
             delivered: broadcast::Sender::new(DELIVERIES),
             news: broadcast::Sender::new(NEWS),

@@ -1,6 +1,6 @@
 //! A call's way through the wire.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::{
     body::{Body, Bytes, to_bytes},
@@ -8,10 +8,14 @@ use axum::{
     http::{HeaderMap, Method, Response, StatusCode, header},
 };
 
+use crate::awkward::Awkwardness;
+
 use super::{Call, Fault, What, Wire, answer, call::Protocol, caller, examples::Example, line::Peer, plan};
 
 /// How long a delayed answer is held; the functions wait 8 seconds for a call with all its tries.
 pub(super) const HELD: Duration = Duration::from_secs(10);
+/// How much later than its call a late effect comes.
+pub(super) const LATE: Duration = Duration::from_secs(10);
 /// The largest body that passes; DynamoDB takes 16 MiB.
 const LARGEST: usize = 32 << 20;
 
@@ -53,6 +57,17 @@ impl Wire {
             peer.cut();
             return status(StatusCode::BAD_GATEWAY);
         }
+        if fault == Some(Fault::Late) {
+            peer.cut();
+            let wire = self.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(LATE).await;
+                if let Ok(answer) = wire.forward(&incoming).await {
+                    wire.state().trace.answer(number, answer.status().as_u16());
+                }
+            });
+            return status(StatusCode::BAD_GATEWAY);
+        }
         let answer = match fault {
             Some(Fault::RefuseBefore) => answer::internal_failure(call, protocol, content_type.as_ref()),
             Some(Fault::Throttle) => answer::throttled(call, protocol, content_type.as_ref()),
@@ -88,8 +103,11 @@ impl Wire {
 
     /// Writes a call down, and says how it is to be broken.
     fn arrived(&self, call: &Call, connection: u16) -> (u64, Option<Fault>) {
+        let has_rates = Awkwardness::read(&self.0.awkward).has_rates();
         let mut state = self.state();
         let fault = plan::choose(&mut state.calls, |rule| rule.concerns(call)).map(|rule| rule.fault);
+        let is_too_often = has_rates && !state.rates.take(&call.operation, Instant::now());
+        let fault = fault.or_else(|| is_too_often.then_some(Fault::Throttle));
         (state.trace.write(What::Call { call: call.clone(), status: None, fault, connection }), fault)
     }
 

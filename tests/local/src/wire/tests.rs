@@ -13,6 +13,11 @@ use axum::{Router, extract::State, http::StatusCode};
 use serde_json::json;
 use tempfile::NamedTempFile;
 
+use crate::{
+    awkward::{Awkward, Awkwardness},
+    told,
+};
+
 use super::*;
 
 const UPDATE: &str = "ecs:UpdateService";
@@ -22,6 +27,7 @@ struct World {
     standing: Standing,
     reached: Arc<AtomicUsize>,
     examples: NamedTempFile,
+    awkward: NamedTempFile,
 }
 
 impl World {
@@ -37,8 +43,10 @@ impl World {
         let router = Router::new().fallback(answer).with_state(Arc::clone(&reached));
         tokio::spawn(async move { axum::serve(listener, router).await });
         let examples = NamedTempFile::new().expect("a file");
-        let standing = Wire::start(&endpoint, examples.path()).await.expect("a wire");
-        Self { standing, reached, examples }
+        let awkward = NamedTempFile::new().expect("a file");
+        let standing =
+            Wire::start(&endpoint, examples.path(), awkward.path().to_owned()).await.expect("a wire");
+        Self { standing, reached, examples, awkward }
     }
 
     fn endpoint(&self) -> String {
@@ -180,6 +188,26 @@ async fn a_throttled_call_has_no_effect_and_is_answered_in_its_protocol() {
 }
 
 #[tokio::test]
+async fn aws_own_rates_hold_where_they_are_asked_for() {
+    let world = World::new().await;
+    let taken = async |calls: u32| {
+        let mut taken = 0;
+        for _ in 0..calls {
+            let (status, _) = world.call("json", PATIENCE).await.expect("an answer");
+            taken += u32::from(status == 202);
+        }
+        taken
+    };
+
+    assert_eq!(taken(70).await, 70);
+    let awkward =
+        Awkwardness { now: Awkward { rates: true, ..Awkward::default() }, ..Awkwardness::default() };
+    told::write(world.awkward.path(), &awkward).expect("it is told");
+    let burst = taken(90).await;
+    assert!((50..90).contains(&burst), "a bucket of 50, which fills by 5 a second: {burst}");
+}
+
+#[tokio::test]
 async fn a_lost_answer_comes_after_the_effect() {
     let world = World::new().await;
     world.breaks(Fault::LoseAnswer).await;
@@ -204,6 +232,19 @@ async fn a_delayed_answer_is_later_than_the_caller_waits() {
         pass::HELD > Duration::from_secs(8),
         "the functions wait 8 seconds for a call with all its tries"
     );
+}
+
+#[tokio::test]
+async fn a_late_effect_comes_after_the_caller_has_been_cut_off() {
+    let world = World::new().await;
+    world.breaks(Fault::Late).await;
+
+    let error = world.call("json", PATIENCE).await.expect_err("no answer");
+    let at_once = world.reached();
+    tokio::time::sleep(pass::LATE + Duration::from_secs(2)).await;
+
+    assert!(!error.is_timeout(), "the connection is closed at once: {error:?}");
+    assert_eq!((at_once, world.reached()), (0, 1));
 }
 
 #[tokio::test]

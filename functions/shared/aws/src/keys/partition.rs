@@ -5,6 +5,7 @@ pub(crate) const ABORT: &str = "ABORT#";
 pub(crate) const ALARM: &str = "ALARM#";
 pub(crate) const APPLICATION: &str = "APPLICATION#";
 pub(crate) const APPROVAL: &str = "APPROVAL#";
+pub(crate) const APPROVER: &str = "APPROVER#";
 pub(crate) const AUDIT: &str = "AUDIT#";
 pub(crate) const CALLBACK: &str = "CALLBACK#";
 pub(crate) const DUE: &str = "DUE#";
@@ -22,11 +23,12 @@ pub(crate) const WAKE: &str = "WAKE#";
 pub(crate) const WARM_UP: &str = "WARM-UP";
 
 /// All of them.
-pub(crate) const ALL: [&str; 19] = [
+pub(crate) const ALL: [&str; 20] = [
     ABORT,
     ALARM,
     APPLICATION,
     APPROVAL,
+    APPROVER,
     AUDIT,
     CALLBACK,
     DUE,

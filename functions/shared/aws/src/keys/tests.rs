@@ -47,6 +47,10 @@ impl Names {
     }
 }
 
+fn approver() -> EmailAddress {
+    EmailAddress::new("ana@example.com").expect("an address")
+}
+
 /// What a key is of: its kind, and the names that tell it from others of its kind.
 type Of = (&'static str, Vec<String>);
 
@@ -103,6 +107,8 @@ fn keys(names: &Names) -> Vec<(Of, Key)> {
         (of_stage("approval"), Key::approval(&names.approval())),
         (of_stage("mailed"), Key::mailed(&names.approval(), "ana@example.com")),
         (of_stage("reminded"), Key::reminded(&names.approval(), "ana@example.com")),
+        (of("first asked", &["ana@example.com"]), Key::first_asked(&approver())),
+        (of_stage("asked again"), Key::asked_again(&names.approval(), "ana@example.com")),
         (of_stage("receipt"), Key::receipt(&names.approval(), "ana@example.com")),
     ]
 }
