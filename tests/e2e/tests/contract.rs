@@ -225,6 +225,39 @@ fn every_fault_has_its_test_or_says_why_not() {
     assert_eq!(rows, (1..=53).chain(SHOWN).collect(), "every row is there");
 }
 
+/// Where the local cloud differs from AWS, something else speaks for AWS: a second opinion, or the first hour on an account.
+#[test]
+fn every_difference_from_aws_names_what_shows_it_instead() {
+    let repository = statemachine().join("..");
+    let read = |file: &str| fs::read_to_string(repository.join(file)).expect("it is there");
+    let (local, account) = (read("tests/local/README.md"), read("docs/first-account.md"));
+    let (_, differences) = local.split_once("## How it differs from AWS").expect("the table of differences");
+    let rows = differences.lines().filter(|line| line.starts_with("| ")).skip(2);
+    let mut count = 0;
+    for row in rows {
+        let cells: Vec<_> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [here, _, _, instead] = cells.as_slice() else { panic!("four cells: {row}") };
+        count += 1;
+        let mut is_named =
+            ["tests", "`aws-smithy-mocks`", "the wire ", "checkov"].iter().any(|one| instead.contains(one));
+        for hour in instead.split("the first hour: ").skip(1) {
+            let found = match (hour.strip_prefix("minute "), hour.split('"').nth(1)) {
+                (Some(minute), _) => {
+                    account.contains(&format!("\n| {} |", minute.trim_end_matches(&[';', '.'][..])))
+                }
+                (None, Some(words)) => {
+                    account.lines().any(|line| line.starts_with("| ") && line.contains(words))
+                }
+                (None, None) => false,
+            };
+            assert!(found, "docs/first-account.md has no line for: {hour} ({here})");
+            is_named = true;
+        }
+        assert!(is_named, "nothing shows instead: {here}");
+    }
+    assert!(count > 10, "the table was read: {count}");
+}
+
 #[test]
 fn the_runbook_says_what_to_do_for_every_alarm_and_every_outcome() {
     let read = |file: &str| {

@@ -44,5 +44,10 @@ def replace_one(key, service) -> None:
     if service.get("status") != "ACTIVE" or not running:
         return
     _, arn, task = min(running, key=lambda one: (str(one[0]), one[1]))
-    if ecs._mark_task_stopped(arn, task, "Your Spot Task was interrupted.", "SpotInterruption"):
-        ecs._cleanup_task_resources(task, ecs._get_docker())
+    if not ecs._mark_task_stopped(arn, task, "Your Spot Task was interrupted.", "SpotInterruption"):
+        return
+    ecs._cleanup_task_resources(task, ecs._get_docker())
+    # MiniStack starts another only where a task failed, and has a deployment complete with the tasks that it began with.
+    ecs._reconcile_service_tasks(key.split("/", 1)[0], key)
+    if (ecs._primary_deployment(service) or {}).get("rolloutState") == "IN_PROGRESS":
+        ecs._schedule_service_deployment_completion(key.split("/", 1)[0], key, ecs.get_account_id(), ecs.get_region())

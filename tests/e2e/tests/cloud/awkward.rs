@@ -1,5 +1,7 @@
 //! What AWS does by itself: answers that lag behind, tasks that are replaced, counts that scaling changes.
 
+use std::time::Duration;
+
 use aws_sdk_ecs::types::{
     ContainerDefinition, DeploymentCircuitBreaker, DeploymentConfiguration, LaunchType, SortOrder, Tag,
 };
@@ -102,6 +104,43 @@ async fn one_bad_answer_costs_a_good_image_nothing() {
 
     assert_eq!(ended.outcome(), Some("RELEASED"), "{ended:?}");
     assert_eq!(world.digest_in("production").await, release.digest);
+}
+
+#[tokio::test]
+async fn tasks_that_aws_replaces_cost_a_good_image_nothing() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+
+    let replaces = Awkward { replaces_seconds: 4.0, ..Awkward::default() };
+    world.cloud.set_awkward(&replaces).expect("the cloud is told");
+    let release = world.push(&PushOptions::light(&world.version())).await;
+    world.approve(&release).await;
+    let ended = world.ended(&release).await;
+    world.cloud.set_awkward(&Awkward::default()).expect("the cloud is told");
+
+    assert_eq!(ended.outcome(), Some("RELEASED"), "{ended:?}");
+    assert_eq!(world.digest_in("production").await, release.digest);
+}
+
+#[tokio::test]
+async fn counts_that_scaling_changes_all_the_time_cost_a_good_image_nothing() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let runs = world.service("staging").await;
+
+    let release = world.push(&PushOptions::light(&world.version())).await;
+    for count in [2, 3, 1].into_iter().cycle().take(120) {
+        if world.waits_for(&release, "RequestApproval").await {
+            break;
+        }
+        scale(&world, "staging", "web", count).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    world.approve(&release).await;
+    let ended = world.ended(&release).await;
+    scale(&world, "staging", "web", runs.desired_count).await;
+
+    assert_eq!(ended.outcome(), Some("RELEASED"), "{ended:?}");
 }
 
 #[tokio::test]

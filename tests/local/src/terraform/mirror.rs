@@ -14,8 +14,9 @@ use crate::Settings;
 
 /// The provider that the configuration needs, as folders of a mirror name it.
 const PROVIDER: &str = "registry.terraform.io/hashicorp/aws";
-/// The oldest version of it.
+/// The oldest version of it, and the first that is too new (`>= 5.100, < 7` in `infra/versions.tf`).
 const OLDEST: (u32, u32) = (5, 100);
+const TOO_NEW: (u32, u32) = (7, 0);
 /// Where the registry says how it is used.
 const REGISTRY: &str = "https://registry.terraform.io/.well-known/terraform.json";
 /// The usual prefixes under which machines without a network keep mirrors.
@@ -39,10 +40,12 @@ pub(super) async fn configuration(settings: &Settings, folder: &Path) -> anyhow:
     }
     let Some(mirror) = places(settings).iter().find_map(|place| find(place)) else {
         bail!(
-            "Terraform's registry cannot be reached and no mirror of {PROVIDER} {}.{} or newer is on this machine: \
-             make one with `terraform providers mirror` and put it under /opt or ~/.terraform.d/plugins",
+            "Terraform's registry cannot be reached and no mirror of {PROVIDER} {}.{} or newer is on this machine \
+             (below {}.{}): make one with `terraform providers mirror` and put it under /opt or ~/.terraform.d/plugins",
             OLDEST.0,
-            OLDEST.1
+            OLDEST.1,
+            TOO_NEW.0,
+            TOO_NEW.1
         );
     };
     let file = folder.join("terraform.rc");
@@ -127,13 +130,13 @@ fn has_provider(folder: &Path) -> bool {
             Some(rest) => (rest, rest.ends_with(&format!("_{platform}.zip"))),
             None => (name.as_str(), entry.path().join(platform).exists()),
         };
-        present && is_new_enough(version)
+        present && fits(version)
     })
 }
 
-fn is_new_enough(version: &str) -> bool {
+fn fits(version: &str) -> bool {
     let mut numbers = version.split('.').map_while(|part| part.parse::<u32>().ok());
-    matches!((numbers.next(), numbers.next()), (Some(major), Some(minor)) if (major, minor) >= OLDEST)
+    matches!((numbers.next(), numbers.next()), (Some(major), Some(minor)) if (OLDEST..TOO_NEW).contains(&(major, minor)))
 }
 
 #[cfg(test)]
@@ -160,10 +163,13 @@ mod tests {
     }
 
     #[test]
-    fn a_provider_that_is_too_old_or_for_another_machine_is_passed_over() {
-        for provider in ["5.99.0/linux_amd64", "5.100.0/plan9_amd64"] {
+    fn a_provider_that_is_too_old_or_too_new_or_for_another_machine_is_passed_over() {
+        let platform = install::platform().unwrap_or("linux_amd64");
+        for provider in
+            [format!("5.99.0/{platform}"), format!("7.0.0/{platform}"), "5.100.0/plan9_amd64".to_owned()]
+        {
             let place = tempfile::tempdir().expect("a temporary folder");
-            fs::create_dir_all(place.path().join(PROVIDER).join(provider)).expect("it can be made");
+            fs::create_dir_all(place.path().join(PROVIDER).join(&provider)).expect("it can be made");
 
             assert_eq!(find(place.path()), None, "{provider}");
         }
