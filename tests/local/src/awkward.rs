@@ -23,7 +23,7 @@ impl Awkward {
     /// All of it, as much as AWS is known to do without being broken.
     #[must_use]
     pub const fn whole() -> Self {
-        Self { lag_seconds: 2.0, replaces_seconds: 45.0, rates: true }
+        Self { lag_seconds: 1.0, replaces_seconds: 45.0, rates: true }
     }
 }
 
