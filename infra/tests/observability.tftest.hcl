@@ -22,7 +22,7 @@ variables {
   deployer = {
     applications      = ["web"]
     state_machine_arn = "arn:aws:states:eu-central-1:123456789012:stateMachine:slipway-release"
-    function_names    = { receive-push = "slipway-receive-push", reconcile = "slipway-reconcile" }
+    function_names    = { receive-push = "slipway-receive-push", reconcile = "slipway-reconcile", resume-release = "slipway-resume-release" }
     topic_names       = { approvals = "slipway-approvals", notifications = "slipway-notifications" }
     reconcile_minutes = 5
 
@@ -56,7 +56,7 @@ run "every_alarm_says_what_to_do" {
       "web-production-5xx", "web-production-latency", "web-production-unhealthy", "web-production-cpu", "web-production-memory",
       "web-production-database-storage", "web-production-database-connections", "web-production-database-cpu",
       "slipway-release-broken", "slipway-web-stuck", "slipway-receive-push-errors",
-      "slipway-reconcile-errors", "slipway-no-reconciliation", "slipway-approvals-undelivered", "slipway-notifications-undelivered",
+      "slipway-reconcile-errors", "slipway-no-reconciliation", "slipway-changes-late", "slipway-approvals-undelivered", "slipway-notifications-undelivered",
     ], output.alarm_names)) == 0
     error_message = "What should wake someone has an alarm."
   }
@@ -118,7 +118,7 @@ run "rare_reconciliations_do_not_fire_the_alarm" {
     deployer = {
       applications      = []
       state_machine_arn = "arn:aws:states:eu-central-1:123456789012:stateMachine:slipway-release"
-      function_names    = { reconcile = "slipway-reconcile" }
+      function_names    = { reconcile = "slipway-reconcile", resume-release = "slipway-resume-release" }
       topic_names       = {}
       reconcile_minutes = 60
       dead_letter_names = { schedule = "slipway-schedule-dead-letters" }
@@ -128,6 +128,23 @@ run "rare_reconciliations_do_not_fire_the_alarm" {
   assert {
     condition     = aws_cloudwatch_metric_alarm.this["slipway-no-reconciliation"].period == 3 * 60 * 60
     error_message = "The alarm waits for three reconciliations."
+  }
+}
+
+run "changes_of_the_table_that_come_late_fire_an_alarm" {
+  command = plan
+
+  module {
+    source = "./modules/observability"
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.this["slipway-changes-late"].metric_name == "IteratorAge"
+      && aws_cloudwatch_metric_alarm.this["slipway-changes-late"].threshold == 60000
+      && aws_cloudwatch_metric_alarm.this["slipway-changes-late"].dimensions == tomap({ FunctionName = "slipway-resume-release" })
+    )
+    error_message = "A record of the stream that fails again and again is seen within minutes."
   }
 }
 

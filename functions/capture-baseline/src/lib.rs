@@ -191,8 +191,8 @@ impl Look<'_> {
             ecs.task_definition(&families.template),
             ecs.task_definition(view.task_definition.as_str())
         )?;
-        let template = match usable_template(release, service, &families.template, template) {
-            Ok(template) => template,
+        let (template, next) = match usable_template(release, service, &families, template) {
+            Ok(usable) => usable,
             Err(reason) => return Ok(Err(reason)),
         };
         let reason = match unsupported(name, view, template.document["networkMode"].as_str()) {
@@ -233,6 +233,7 @@ impl Look<'_> {
             service: name.clone(),
             arn: view.arn.clone(),
             task_definition: view.task_definition.clone(),
+            template: next,
             image,
             desired_count: view.desired_count,
             first,

@@ -241,13 +241,11 @@ async fn pushers(table: &Table, approval: &Approval) -> Result<Option<Pushers>, 
 /// Whether the person is among the stage's approvers still: someone who has left the team may have the mail.
 async fn still_asked(aws: &Aws, config: &Config, found: &Found) -> Result<Result<(), Refusal>, StepError> {
     let Found { link, approval, .. } = found;
-    let configured = applications(aws, &config.applications_path).await?;
-    let application =
-        configured.iter().find(|configured| configured.application.name == approval.release.application);
-    let stage = application.and_then(|configured| {
-        configured.application.stages.iter().find(|stage| stage.name == approval.stage)
-    });
-    let asked = stage
+    let applications = applications(aws, &config.applications_path).await?;
+    let application = applications.find(&approval.release.application)?;
+    let mut stages = application.iter().flat_map(|application| &application.stages);
+    let asked = stages
+        .find(|stage| stage.name == approval.stage)
         .and_then(|stage| stage.approval.as_ref())
         .is_some_and(|policy| policy.approvers.contains(&link.approver));
     Ok(if asked { Ok(()) } else { Err(Refusal::NotAsked) })

@@ -12,6 +12,9 @@ use slipway_core::timeline::{Step, TimelineEvent};
 
 use crate::form::FormProblem;
 
+/// How many changes are shown before one asks for the rest.
+const CHANGES: usize = 20;
+
 /// The approval as this person sees it now: with the form while they may answer, with what was decided afterwards.
 pub(crate) fn approval(
     approval: &Approval,
@@ -107,7 +110,15 @@ fn facts(approval: &Approval, asking: bool) -> Markup {
             }
             @if !approval.changes.is_empty() {
                 dt { "Changes with it" }
-                dd { ul.changes { @for change in &approval.changes { li { (change) } } } }
+                dd {
+                    ul.changes { @for change in approval.changes.iter().take(CHANGES) { li { (change) } } }
+                    @if approval.changes.len() > CHANGES {
+                        details {
+                            summary { (approval.changes.len() - CHANGES) " more" }
+                            ul.changes { @for change in approval.changes.iter().skip(CHANGES) { li { (change) } } }
+                        }
+                    }
+                }
             }
             @for evidence in &approval.evidence {
                 dt { (evidence.gate) } dd { (evidence.words) }

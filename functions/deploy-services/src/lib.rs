@@ -18,7 +18,9 @@ use slipway_core::request::Abort;
 use slipway_core::rollback::{Change, ServiceBaseline};
 use slipway_core::step::{Deployed, DeployedService, StageInput};
 use slipway_core::timeline::{Step, TimelineEvent};
-use slipway_release::{Asked, Context, Standing, StepError, abort_of, audit, count, deployed, now};
+use slipway_release::{
+    Asked, Context, NoRevision, Standing, StepError, abort_of, audit, count, deployed, now,
+};
 use slipway_runtime::Config;
 
 /// One service, what it ran, and what it runs now.
@@ -152,13 +154,11 @@ async fn deploy(context: &Context<'_>, deployment: &Key) -> Result<StepResult<De
     // changed.
     let mut revisions = Vec::with_capacity(subjects.len());
     for subject in &subjects {
-        let revision = match &subject.registered {
-            Some(registered) => Ok(registered.clone()),
-            None => context.new_revision(subject.configured).await?,
-        };
-        match revision {
+        match context.revision(subject.configured, subject.registered.as_ref(), begun).await? {
             Ok(revision) => revisions.push(revision),
-            Err(reason) => return Ok(stop(reason)),
+            Err(NoRevision::Unusable(reason)) => return Ok(stop(reason)),
+            // People agreed to something else, or nobody has looked at it.
+            Err(NoRevision::Changed(reason)) => return context.restart(reason).await,
         }
     }
 

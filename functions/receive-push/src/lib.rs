@@ -25,7 +25,7 @@ use slipway_core::quarantine::Quarantine;
 use slipway_core::release::{Release, Started};
 use slipway_core::request::{Request, SOURCE};
 use slipway_release::{
-    Begun, Channels, Notifier, StepError, applications, begin, count, now, parse, parse_at,
+    Applications, Begun, Channels, Notifier, StepError, applications, begin, count, now, parse, parse_at,
 };
 use slipway_runtime::{ConfigurationError, Environment};
 
@@ -132,7 +132,9 @@ fn read(config: &Config, input: Value) -> Result<Event, StepError> {
     let at = event
         .time
         .and_then(|time| Timestamp::from_millisecond(time.timestamp_millis()).ok())
-        .unwrap_or_else(now);
+        .unwrap_or_else(now)
+        // Whoever puts an event writes its time. One in the future would keep every later push from being newer.
+        .min(now());
     if event.source == SOURCE {
         let request = request::read(&event.detail_type, event.detail)?;
         let id = event.id.unwrap_or_default();
@@ -164,9 +166,13 @@ async fn note_pusher(aws: &Aws, config: &Config, record: &PutImage) -> Result<Re
 }
 
 async fn push(aws: &Aws, config: &Config, image: Image, at: Timestamp) -> Result<Received, StepError> {
-    let (release, application) = match push::release_of(image, read_applications(aws, config).await?) {
-        Ok(found) => found,
-        Err(ignored) => return Ok(ignore(&ignored)),
+    let Applications { configured, broken } = applications(aws, &config.applications_path).await?;
+    let configured = configured.into_iter().map(|configured| configured.application).collect();
+    let (release, application) = match (push::release_of(image, configured), broken.first()) {
+        (Ok(found), _) => found,
+        // It may be the one that waits for the push, which is not lost: it is tried again, and kept.
+        (Err(Ignored::UnknownRepository(_)), Some(broken)) => return Err(broken.error()),
+        (Err(ignored), _) => return Ok(ignore(&ignored)),
     };
     // ECR's own time orders pushes whose events come in another order. Of an image that is gone only the event is left.
     let repositories = aws.repositories();
@@ -215,14 +221,6 @@ fn ignore(ignored: &Ignored) -> Received {
     tracing::info!(reason = ignored.label(), "the push is ignored: {ignored}");
     count("PushIgnored", &[("Reason", ignored.label())]);
     Received::Ignored { reason: ignored.to_string() }
-}
-
-async fn read_applications(aws: &Aws, config: &Config) -> Result<Vec<Application>, StepError> {
-    Ok(applications(aws, &config.applications_path)
-        .await?
-        .into_iter()
-        .map(|configured| configured.application)
-        .collect())
 }
 
 #[cfg(test)]

@@ -7,9 +7,9 @@ use slipway_core::push::Ignored;
 use slipway_core::quarantine::{Lifted, Quarantine};
 use slipway_core::release::{Asked, Ended, Outcome, Release, Started};
 use slipway_core::request::{Abort, AbortRequested, LiftRequested, ReleaseRequested, Request};
-use slipway_release::{StepError, count, now, parse_at};
+use slipway_release::{StepError, applications, count, now, parse_at};
 
-use crate::{Config, Received, ignore, quarantined, read_applications, start};
+use crate::{Config, Received, ignore, quarantined, start};
 
 /// Reads a request by its event's type.
 pub(crate) fn read(detail_type: &str, detail: Value) -> Result<Request, StepError> {
@@ -47,10 +47,8 @@ async fn release(
     id: &str,
     at: Timestamp,
 ) -> Result<Received, StepError> {
-    let applications = read_applications(aws, config).await?;
-    let Some(application) =
-        applications.into_iter().find(|application| application.name == asked.application)
-    else {
+    let applications = applications(aws, &config.applications_path).await?;
+    let Some(application) = applications.find(&asked.application)? else {
         return Err(StepError::InvalidInput {
             field: "detail.application".into(),
             problem: format!("no application is called {}", asked.application),

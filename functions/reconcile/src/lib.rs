@@ -13,6 +13,7 @@ use serde_json::Value;
 use slipway_aws::{Aws, Key, Stored, Table};
 use slipway_core::alarm::Flood;
 use slipway_core::application::Application;
+use slipway_core::deployment::is_within_lag;
 use slipway_core::image::Image;
 use slipway_core::lock::{Holder, Life, Lock};
 use slipway_core::name::{ApplicationName, ReleaseId};
@@ -21,8 +22,8 @@ use slipway_core::protocol::Callback;
 use slipway_core::push::{self, ImageAction};
 use slipway_core::release::{Ended, Outcome, Release, Started};
 use slipway_release::{
-    Begun, Channels, Configured, Notifier, Open, StepError, applications, begin, count, finish,
-    give_lock_back, now,
+    Applications, Begun, Channels, Configured, Notifier, Open, StepError, applications, begin, count, finish,
+    give_lock_back, now, parse_at,
 };
 use slipway_runtime::{ConfigurationError, Environment};
 
@@ -87,16 +88,24 @@ pub async fn handle(aws: &Aws, config: &Config, _input: Value) -> Result<Reconci
     let mut reconciled = Reconciled::default();
     let mut first_error = None;
 
-    let open: Vec<(Key, Stored<Open>)> = table.list(Key::OPEN, "").await?;
-    for (_, Stored { document: open, .. }) in open {
-        let release = open.started.release.id.clone();
-        if let Err(error) = look_after(aws, config, &table, open, &mut reconciled).await {
-            reconciled.problems.push(format!("{release}: {error}"));
+    let open: Vec<(Key, Stored<Value>)> = table.list(Key::OPEN, "").await?;
+    for (key, Stored { document: open, .. }) in open {
+        let looked_after = match parse_at(&format!("the item OPEN {}", key.sk), open) {
+            Ok(open) => look_after(aws, config, &table, open, &mut reconciled).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = looked_after {
+            reconciled.problems.push(format!("{}: {error}", key.sk));
             first_error.get_or_insert(error);
         }
     }
     match applications(aws, &config.applications_path).await {
-        Ok(configured) => {
+        Ok(Applications { configured, broken }) => {
+            for broken in broken {
+                let error = broken.error();
+                reconciled.problems.push(error.to_string());
+                first_error.get_or_insert(error);
+            }
             for configured in configured {
                 let name = configured.application.name.clone();
                 let looked_after = [
@@ -189,6 +198,8 @@ async fn look_after(
             count("ReconcilerFound", &[("What", "Ended")]);
             reconciled.ended.push(EndedRelease { release: id, outcome: ended.ending.outcome });
         }
+        // Step Functions may not show an execution yet that has just begun.
+        None if is_within_lag(open.started.at, now()) => {}
         None => {
             let begun = begin(
                 notifier(aws, config, table),
@@ -232,7 +243,6 @@ async fn end(aws: &Aws, config: &Config, table: &Table, open: &Open) -> Result<O
         Some(ended) => ended.document.ending,
         None => stopped::ending(aws, table, release, &open.application).await?,
     };
-    stopped::withdraw_approvals(table, release, &open.application, &ending).await?;
     Ok(Some(finish(notifier(aws, config, table), release, ending).await?))
 }
 

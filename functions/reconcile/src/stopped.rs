@@ -2,12 +2,11 @@
 
 use slipway_aws::{Aws, Key, Table};
 use slipway_core::application::{Application, Stage};
-use slipway_core::approval::ApprovalId;
 use slipway_core::failure;
 use slipway_core::name::TaskDefinitionArn;
 use slipway_core::release::{Ending, Release};
 use slipway_core::rollback::Baseline;
-use slipway_release::{StepError, change_of, close_approval};
+use slipway_release::{StepError, change_of};
 
 /// The ending, from what the stages run now.
 pub(crate) async fn ending(
@@ -53,23 +52,6 @@ async fn look_at(
             .map_or_else(|| view.task_definition.to_string(), |running| running.images().join(" and "));
         let whose = if is_ours { ", which this release deployed" } else { "" };
         runs.push(format!("{}/{name} runs {images}{whose}", stage.cluster()));
-    }
-    Ok(())
-}
-
-/// Nobody can let a dead release go on: its links say so.
-pub(crate) async fn withdraw_approvals(
-    table: &Table,
-    release: &Release,
-    application: &Application,
-    ending: &Ending,
-) -> Result<(), StepError> {
-    for stage in &application.stages {
-        let Some(asked) = table.get::<ApprovalId>(&Key::asked(&release.id, &stage.name)).await? else {
-            continue;
-        };
-        let because = format!("the release has ended {}", ending.outcome);
-        close_approval(table, &asked.document, |approval| approval.withdrawn(&because)).await?;
     }
     Ok(())
 }

@@ -7,6 +7,9 @@ use slipway_core::migration::Kind;
 use slipway_core::name::EmailAddress;
 use slipway_core::rollback::ServiceBaseline;
 
+/// How many changes a mail shows: the page has all of them.
+const CHANGES: usize = 20;
+
 /// The mail to one approver, with their own link.
 pub(crate) fn request(approval: &Approval, approver: &EmailAddress, url: &str) -> Mail {
     let Approval { release, stage, .. } = approval;
@@ -41,8 +44,11 @@ pub(crate) fn request(approval: &Approval, approver: &EmailAddress, url: &str) -
     }
     if !approval.changes.is_empty() {
         text += "\nChanges with it\n";
-        for change in &approval.changes {
+        for change in approval.changes.iter().take(CHANGES) {
             text += &format!("  {change}\n");
+        }
+        if approval.changes.len() > CHANGES {
+            text += &format!("  and {} more, all of them on the page\n", approval.changes.len() - CHANGES);
         }
     }
     for why in approval
@@ -167,7 +173,7 @@ mod tests {
         ApplicationName, ReleaseId, RepositoryName, ServiceArn, ServiceName, StageName, TaskDefinitionArn,
     };
     use slipway_core::release::Release;
-    use slipway_core::rollback::Baseline;
+    use slipway_core::rollback::{Baseline, Template};
 
     use super::*;
 
@@ -191,6 +197,13 @@ mod tests {
                 "arn:aws:ecs:eu-central-1:111122223333:task-definition/production-web:1",
             )
             .expect("an ARN"),
+            template: Template {
+                arn: TaskDefinitionArn::new(
+                    "arn:aws:ecs:eu-central-1:111122223333:task-definition/production-web-template:1",
+                )
+                .expect("an ARN"),
+                registration: String::new(),
+            },
             image: format!("host/web@sha256:{}", "b".repeat(64)),
             desired_count: 1,
             first: false,

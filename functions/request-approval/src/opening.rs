@@ -155,9 +155,14 @@ impl Opening<'_> {
             let name = &service.service;
             let recorded = Key::definition(&release.id, &stage.name, name, baseline.round);
             let recorded = self.table.get::<Value>(&recorded).await?;
-            let template = self.aws.ecs().task_definition(&stage.families(name).template).await?;
+            // The one that the revision will be made from, whatever was registered since.
+            let template = self.aws.ecs().task_definition(service.template.arn.as_str()).await?;
             if let Some((before, after)) = recorded.zip(template) {
-                let changes = definition::changes(&before.document, &after.document);
+                let named = stage.services.iter().find(|configured| configured.service == *name);
+                let named = named.and_then(|configured| configured.container.as_deref());
+                let own = definition::own(&after.document, &release.image, name, named).ok();
+                let changes =
+                    definition::changes(&before.document, &after.document, own.map(|own| own.image));
                 lines.extend(changes.into_iter().map(|line| format!("{name}: {line}")));
             }
         }

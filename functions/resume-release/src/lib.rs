@@ -32,8 +32,10 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Value, S
     Ok(json!({}))
 }
 
-/// The table's changes, in order. What could not be done is reported to Lambda, which delivers it again.
+/// The table's changes, in order. What another try may do is reported to Lambda, which delivers it again with all that came
+/// after it: waking twice does no harm. What no other try helps does not hold up the others; the reconciler wakes what is due.
 async fn records(aws: &Aws, table: &Table, records: &Records) -> Result<Value, StepError> {
+    let mut failed = None;
     for record in &records.records {
         let woken = match record.key().parse() {
             Some(Item::Approval { id }) => wake(aws, table, &WakeKey::Approval(id.as_str().to_owned())).await,
@@ -50,14 +52,15 @@ async fn records(aws: &Aws, table: &Table, records: &Records) -> Result<Value, S
             _ => Ok(()),
         };
         if let Err(error) = woken {
-            tracing::error!(
-                error.name = error.name(),
-                "a change of the table woke nobody, and will be tried again: {error}"
-            );
-            return Ok(json!({ "batchItemFailures": [{ "itemIdentifier": record.sequence_number() }] }));
+            let again = if error.may_be_tried_again() { ", and will be tried again" } else { "" };
+            tracing::error!(error.name = error.name(), "a change of the table woke nobody{again}: {error}");
+            if error.may_be_tried_again() {
+                failed.get_or_insert(record.sequence_number());
+            }
         }
     }
-    Ok(json!({ "batchItemFailures": [] }))
+    let failed: Vec<_> = failed.into_iter().map(|number| json!({ "itemIdentifier": number })).collect();
+    Ok(json!({ "batchItemFailures": failed }))
 }
 
 /// Wakes every step that waits for this.

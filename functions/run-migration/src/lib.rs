@@ -13,7 +13,7 @@ use slipway_core::protocol::{Attempt, StepResult, WakeKey};
 use slipway_core::snapshot::Taken;
 use slipway_core::step::{Passed, StageInput};
 use slipway_core::timeline::Step;
-use slipway_release::{Context, StepError, abort_of, deadline, log_tail, now};
+use slipway_release::{Context, NoRevision, StepError, abort_of, deadline, log_tail, now};
 use slipway_runtime::Config;
 
 /// Runs the migration, or looks how it goes.
@@ -99,9 +99,13 @@ impl Run<'_> {
                 format!("{} has no service {} to run the migration with", stage.name, policy.service);
             return Ok(stop(reason));
         };
-        let task_definition = match context.revision(service).await? {
+        let key = Key::deployed(&release.id, &stage.name, &service.service);
+        let recorded = table.get::<TaskDefinitionArn>(&key).await?.map(|stored| stored.document);
+        let task_definition = match context.revision(service, recorded.as_ref(), begun).await? {
             Ok(revision) => revision,
-            Err(reason) => return Ok(stop(reason)),
+            Err(NoRevision::Unusable(reason)) => return Ok(stop(reason)),
+            // People agreed to something else, or nobody has looked at it.
+            Err(NoRevision::Changed(reason)) => return context.restart(reason).await,
         };
         let container = match self.container(&task_definition).await? {
             Ok(container) => container,

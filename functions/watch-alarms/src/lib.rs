@@ -76,7 +76,7 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Watched,
     let bakes = if fires { wake_bakes(&table, &change).await? } else { 0 };
 
     let (mut stages, mut offered) = (0, Vec::new());
-    for Configured { application, .. } in applications(aws, &config.applications_path).await? {
+    for Configured { application, .. } in applications(aws, &config.applications_path).await?.configured {
         for stage in application.stages.iter().filter(|stage| watches(stage, alarm_name)) {
             stages += 1;
             let live = live::newest(&table, &application.name).await?;

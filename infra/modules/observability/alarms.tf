@@ -147,6 +147,14 @@ locals {
     },
 
     {
+      "${var.name}-changes-late" = {
+        description = "Changes of the table (decisions, aborts, pushes) reach the functions more than a minute late: a step waits for the reconciler instead. Look at the log /aws/lambda/${var.deployer.function_names["resume-release"]} for a change that fails again and again (docs/runbook.md)."
+        threshold   = 60000
+        periods     = 3
+        alarm_at    = 3
+        metric      = { namespace = "AWS/Lambda", metric = "IteratorAge", stat = "Maximum", dimensions = { FunctionName = var.deployer.function_names["resume-release"] } }
+      }
+
       "${var.name}-no-reconciliation" = {
         description = "Nothing has reconciled for ${local.reconcile_window_minutes} minutes: what is lost now stays lost. Look whether the schedule ${var.name}-reconcile is enabled, then at the queue ${var.deployer.dead_letter_names["schedule"]}. Reconcile by hand: aws lambda invoke --function-name ${var.deployer.function_names["reconcile"]} /dev/stdout. After the first apply it fires once, until the first reconciliation."
         threshold   = 1

@@ -16,4 +16,5 @@ def told(variable) -> dict:
 def awkward(what):
     """How awkward AWS is now in one respect: as the whole run of tests asks for it, or the test that runs."""
     document = told("SLIPWAY_AWKWARD")
-    return max(document.get(whose, {}).get(what, 0) for whose in ("always", "now"))
+    always, now = document.get("always", {}), document.get("now", {})
+    return max(now.get(what, 0), 0 if now.get("calm") else always.get(what, 0))

@@ -17,13 +17,15 @@ pub struct Awkward {
     /// Whether the functions are throttled at AWS's own rates, and an address that gets more than ten mails a second is
     /// suspended.
     pub rates: bool,
+    /// In a test: nothing of what the whole run asks for, because it counts what happens.
+    pub calm: bool,
 }
 
 impl Awkward {
     /// All of it, as much as AWS is known to do without being broken.
     #[must_use]
     pub const fn whole() -> Self {
-        Self { lag_seconds: 1.0, replaces_seconds: 45.0, rates: true }
+        Self { lag_seconds: 1.0, replaces_seconds: 45.0, rates: true, calm: false }
     }
 }
 
@@ -47,6 +49,13 @@ impl Awkwardness {
     /// Whether AWS's own rates hold.
     #[must_use]
     pub const fn has_rates(&self) -> bool {
-        self.always.rates || self.now.rates
+        self.now.rates || self.always.rates && !self.now.calm
+    }
+
+    /// For how many seconds the functions' reads may answer as before a write.
+    #[must_use]
+    pub fn lag_seconds(&self) -> f64 {
+        let always = if self.now.calm { 0.0 } else { self.always.lag_seconds };
+        self.now.lag_seconds.max(always)
     }
 }

@@ -247,6 +247,12 @@ impl Cloud {
         told::write(&file, &Awkwardness { now: awkward.clone(), ..Awkwardness::read(&file) })
     }
 
+    /// How awkward the cloud is now.
+    #[must_use]
+    pub fn awkwardness(&self) -> Awkwardness {
+        Awkwardness::read(&self.state.awkward())
+    }
+
     /// Makes the cloud awkward for good.
     ///
     /// # Errors

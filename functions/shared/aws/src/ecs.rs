@@ -9,7 +9,7 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::body::SdkBody;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
-use slipway_core::definition::OF_THE_REVISION;
+use slipway_core::definition::registration;
 use slipway_core::deployment::{Balancer, Deployment, Rollout, ServiceEvent, ServiceView, TaskView, Traffic};
 use slipway_core::image::digest_of;
 use slipway_core::name::{ReleaseId, ServiceArn, ServiceName, TaskDefinitionArn};
@@ -27,6 +27,8 @@ const DEPLOYER_TAG: &str = "slipway:deployer";
 const GENERATION_TAG: &str = "slipway:generation";
 /// How many of ECS's messages about a service are kept.
 const EVENTS: usize = 10;
+/// How many stopped tasks are looked through: a service that crashes all the time has hundreds an hour.
+const STOPPED_TASKS: usize = 1_000;
 /// How many different reasons of stopped tasks are given. ECS forgets a stopped task after an hour.
 const STOPPED_REASONS: usize = 3;
 
@@ -466,16 +468,22 @@ impl Ecs {
         service: &str,
         of: &TaskDefinitionArn,
     ) -> Result<StoppedTasks, AwsError> {
-        // ECS lists them in no order, and cannot be asked for one task definition's: a full page, sorted here.
+        // ECS lists them in no order, and cannot be asked for one task definition's: a few pages, sorted here.
         let request = self
             .client
             .list_tasks()
             .cluster(cluster)
             .service_name(service)
             .desired_status(DesiredStatus::Stopped);
-        let answer =
-            Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk("ecs:ListTasks", error))?;
-        let mut tasks = self.describe_tasks(cluster, answer.task_arns()).await?;
+        let mut pages = request.into_paginator().send();
+        let mut arns = Vec::new();
+        while arns.len() < STOPPED_TASKS
+            && let Some(page) = pages.next().await
+        {
+            let page = page.map_err(|error| AwsError::from_sdk("ecs:ListTasks", error))?;
+            arns.extend(page.task_arns.unwrap_or_default());
+        }
+        let mut tasks = self.describe_tasks(cluster, &arns).await?;
         tasks.sort_by_key(|task| {
             std::cmp::Reverse(task.stopped_at().map_or(0, aws_sdk_ecs::primitives::DateTime::secs))
         });
@@ -630,16 +638,8 @@ fn is_missing(message: Option<&str>) -> bool {
 impl Registration<'_> {
     /// What is registered: the document without what ECS says of its revision.
     fn document(&self, image_for: impl Fn(&str) -> Option<String>) -> Map<String, Value> {
-        let mut registration = self.document.as_object().cloned().unwrap_or_default();
-        registration.retain(|field, value| !value.is_null() && !OF_THE_REVISION.contains(&field.as_str()));
-        for container in
-            registration.get_mut("containerDefinitions").and_then(Value::as_array_mut).into_iter().flatten()
-        {
-            if let Some(image) = container["image"].as_str().and_then(&image_for) {
-                container["image"] = Value::String(image);
-            }
-        }
-        registration.insert("family".into(), json!(self.family));
+        let registration = registration(self.document, self.family, image_for);
+        let mut registration = registration.as_object().cloned().unwrap_or_default();
         let tags: Vec<_> = others(self.tags)
             .map(|(key, value)| (key.as_str(), value.clone()))
             .chain([(RELEASE_TAG, self.release.to_string()), (GENERATION_TAG, self.generation.to_string())])

@@ -233,6 +233,12 @@ impl Key {
         Self::in_release(id, format!("ASKED#{stage}#"))
     }
 
+    /// The approvals that a release asked for, of every stage: their partition, and what their sort keys begin with.
+    #[must_use]
+    pub fn all_asked(id: &ReleaseId) -> (String, String) {
+        (partition_of(partition::RELEASE, id), "ASKED#".to_owned())
+    }
+
     /// That people were offered to roll a stage back after the release had ended.
     #[must_use]
     pub fn offered(id: &ReleaseId, stage: &StageName) -> Self {

@@ -11,6 +11,7 @@ use crate::pusher::Pushers;
 use crate::release::{Asked, Outcome, Release};
 use crate::rollback::Baseline;
 use crate::verification::Verification;
+use crate::words;
 
 /// The longest reason that is kept, in characters.
 pub const LONGEST_REASON: usize = 500;
@@ -333,7 +334,12 @@ impl Approval {
             return Err(Refusal::Used);
         }
         let mut decided = self.clone();
-        decided.decisions.push(Decision { by: by.clone(), verdict, reason: clean(reason), at: now });
+        decided.decisions.push(Decision {
+            by: by.clone(),
+            verdict,
+            reason: words::line(reason, LONGEST_REASON),
+            at: now,
+        });
         if self.other_than_pusher && verdict == Verdict::Approved && pushers.is_none() {
             return Err(Refusal::PusherUnknown);
         }
@@ -413,13 +419,6 @@ impl Approval {
     }
 }
 
-/// The reason without control characters, cut to its longest length.
-fn clean(reason: &str) -> String {
-    let words: String =
-        reason.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_REASON).collect();
-    words.trim().to_owned()
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use proptest::prelude::*;
@@ -478,7 +477,7 @@ pub(crate) mod tests {
             .decide(&person("bo"), Verdict::Rejected, "not\r\ntoday", None, second(1))
             .expect("counts");
         assert_eq!(rejected.status, Status::Rejected);
-        assert_eq!(rejected.decisions[0].reason, "not  today");
+        assert_eq!(rejected.decisions[0].reason, "not today");
         assert_eq!(
             rejected.decide(&person("ana"), Verdict::Approved, "", None, second(2)),
             Err(Refusal::Decided)

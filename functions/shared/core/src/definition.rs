@@ -1,8 +1,9 @@
 //! What is read of a task definition: the application's own container, and what changes besides its image.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use crate::image::Image;
 use crate::name::ServiceName;
@@ -75,36 +76,94 @@ pub const OF_THE_REVISION: [&str; 9] = [
     "deregisteredAt",
     "deleteRequestedAt",
 ];
-/// How many lines are shown.
-const LINES: usize = 20;
-/// The longest value that is shown, in characters.
-const LONGEST: usize = 60;
 
-/// What is in `after` and not in `before`, or otherwise, a line each, as ECS's own JSON names it. The family, the
-/// tags and the containers' images are left out. Values of environment variables are not shown: people put secrets
-/// there.
+/// What is registered from a template for an image: the whole document but for what ECS says of its revision, under
+/// another family, with the image in the place of the application's own. Tags are not part of it.
 #[must_use]
-pub fn changes(before: &Value, after: &Value) -> Vec<String> {
+pub fn planned(template: &Value, family: &str, own: &str, image: &Image) -> Value {
+    registration(template, family, |found| if found == own { image.in_place_of(found) } else { None })
+}
+
+/// What is registered from a document, without tags, with other images where `image_for` gives some.
+#[must_use]
+pub fn registration(document: &Value, family: &str, image_for: impl Fn(&str) -> Option<String>) -> Value {
+    let mut registration = document.as_object().cloned().unwrap_or_default();
+    registration.retain(|field, value| !value.is_null() && !OF_THE_REVISION.contains(&field.as_str()));
+    let containers = registration.get_mut("containerDefinitions").and_then(Value::as_array_mut);
+    for container in containers.into_iter().flatten() {
+        if let Some(image) = container["image"].as_str().and_then(&image_for) {
+            container["image"] = Value::String(image);
+        }
+    }
+    registration.insert("family".to_owned(), Value::String(family.to_owned()));
+    Value::Object(registration)
+}
+
+/// What a registration is known by: the SHA-256 of its JSON with sorted fields, as hexadecimal digits. What is empty
+/// counts as not there, because ECS fills it in.
+#[must_use]
+pub fn fingerprint(registration: &Value) -> String {
+    hex::encode(Sha256::digest(canonical(registration).unwrap_or_default().as_bytes()))
+}
+
+/// JSON with sorted fields and without what is empty; nothing for what is empty itself.
+fn canonical(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::Object(fields) => {
+            let fields: BTreeMap<_, _> =
+                fields.iter().filter_map(|(name, value)| Some((name, canonical(value)?))).collect();
+            let fields: Vec<_> = fields
+                .into_iter()
+                .map(|(name, value)| format!("{}:{value}", Value::from(name.as_str())))
+                .collect();
+            (!fields.is_empty()).then(|| format!("{{{}}}", fields.join(",")))
+        }
+        Value::Array(items) => {
+            let items: Vec<_> = items.iter().filter_map(canonical).collect();
+            (!items.is_empty()).then(|| format!("[{}]", items.join(",")))
+        }
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => Some(value.to_string()),
+    }
+}
+
+/// How many lines there are at the most: an approval has room for them.
+const LINES: usize = 500;
+/// The longest value that is shown of what is no danger, in characters. What is compared is the whole.
+const LONGEST: usize = 200;
+
+/// What is in `after` and not in `before`, or otherwise, a line each, as ECS's own JSON names it: first what a release could
+/// do harm with, which is never cut off. The family, the tags, and the image of the application's own container are left
+/// out; `own` is that image in `after`. Values of environment variables and of logs' options are not shown, because people
+/// put secrets there.
+#[must_use]
+pub fn changes(before: &Value, after: &Value, own: Option<&str>) -> Vec<String> {
+    let own: Vec<_> = containers(after)
+        .filter(|container| own.is_some() && container["image"].as_str() == own)
+        .filter_map(|container| Some(format!("containerDefinitions.{}.image", container["name"].as_str()?)))
+        .collect();
     let (before, after) = (flat(before), flat(after));
-    let names: std::collections::BTreeSet<_> = before.keys().chain(after.keys()).collect();
+    let names: BTreeSet<_> = before.keys().chain(after.keys()).filter(|name| !own.contains(name)).collect();
     let mut lines: Vec<_> = names
         .into_iter()
-        .filter_map(|name| match (before.get(name), after.get(name)) {
-            (Some(old), Some(new)) if old == new => None,
-            (_, Some(_)) | (Some(_), _) if is_secret(name) => {
-                let what = match (before.contains_key(name), after.contains_key(name)) {
-                    (true, true) => "another value",
-                    (false, _) => "new",
-                    (_, false) => "not set any more",
-                };
-                Some(format!("{name}: {what}"))
-            }
-            (Some(old), Some(new)) => Some(format!("{name}: {old} → {new}")),
-            (None, Some(new)) => Some(format!("{name}: new, {new}")),
-            (Some(old), None) => Some(format!("{name}: not set any more, was {old}")),
-            (None, None) => None,
+        .filter_map(|name| {
+            let danger = Danger::of(name);
+            let shown = |value: &String| danger.shown(value);
+            let line = match (before.get(name), after.get(name)) {
+                (Some(old), Some(new)) if old == new => return None,
+                (Some(_), Some(_)) if danger == Danger::Hidden => format!("{name}: another value"),
+                (None, Some(_)) if danger == Danger::Hidden => format!("{name}: new"),
+                (Some(_), None) if danger == Danger::Hidden => format!("{name}: not set any more"),
+                (Some(old), Some(new)) => format!("{name}: {} → {}", shown(old), shown(new)),
+                (None, Some(new)) => format!("{name}: new, {}", shown(new)),
+                (Some(old), None) => format!("{name}: not set any more, was {}", shown(old)),
+                (None, None) => return None,
+            };
+            Some((danger, line))
         })
         .collect();
+    lines.sort_by_key(|(danger, _)| *danger);
+    let mut lines: Vec<_> = lines.into_iter().map(|(_, line)| line).collect();
     if lines.len() > LINES {
         let more = lines.len() - LINES;
         lines.truncate(LINES);
@@ -113,11 +172,77 @@ pub fn changes(before: &Value, after: &Value) -> Vec<String> {
     lines
 }
 
-fn is_secret(name: &str) -> bool {
-    name.contains(".environment.")
+fn containers(document: &Value) -> impl Iterator<Item = &Value> {
+    document["containerDefinitions"].as_array().into_iter().flatten()
 }
 
-/// Every leaf by its path; the items of a list by their names, where they have one.
+/// What can be done with a change, the worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Danger {
+    /// What the tasks may do in the account.
+    Role,
+    /// Whose code runs.
+    Image,
+    /// What is run.
+    Command,
+    /// As whom, and with which rights on the host.
+    User,
+    /// Who reaches it, and whom it reaches.
+    Network,
+    /// Which secrets it gets.
+    Secret,
+    /// Where it listens.
+    Port,
+    /// How much it has.
+    Size,
+    /// What is shown in short.
+    Other,
+    /// What is said to have changed, and not shown.
+    Hidden,
+}
+
+impl Danger {
+    /// Of a path, as [`flat`] writes it.
+    fn of(path: &str) -> Self {
+        let has = |part: &str| path.split('.').any(|one| one == part);
+        let last = path.rsplit('.').next().unwrap_or_default();
+        if has("environment") || path.contains(".logConfiguration.options.") {
+            Self::Hidden
+        } else if matches!(path, "taskRoleArn" | "executionRoleArn") {
+            Self::Role
+        } else if last == "image" {
+            Self::Image
+        } else if matches!(last, "command" | "entryPoint" | "workingDirectory") {
+            Self::Command
+        } else if matches!(last, "user" | "privileged" | "readonlyRootFilesystem" | "dockerSecurityOptions")
+            || has("linuxParameters")
+            || matches!(path, "pidMode" | "ipcMode")
+        {
+            Self::User
+        } else if last == "networkMode" || has("proxyConfiguration") || has("extraHosts") {
+            Self::Network
+        } else if has("secrets") || has("environmentFiles") || has("secretOptions") {
+            Self::Secret
+        } else if has("portMappings") || path.contains("portMappings[") {
+            Self::Port
+        } else if matches!(last, "cpu" | "memory" | "memoryReservation" | "sizeInGiB") {
+            Self::Size
+        } else {
+            Self::Other
+        }
+    }
+
+    /// A value as people read it: on one line, and whole where it matters.
+    fn shown(self, value: &str) -> String {
+        let plain: String = value.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        match plain.char_indices().nth(LONGEST) {
+            Some((end, _)) if self == Self::Other => format!("{}…", &plain[..end]),
+            _ => plain,
+        }
+    }
+}
+
+/// Every leaf by its path; the items of a list by their names, where they have one. A list of plain values is a leaf.
 fn flat(document: &Value) -> BTreeMap<String, String> {
     let mut leaves = BTreeMap::new();
     for (field, value) in document.as_object().into_iter().flatten() {
@@ -125,9 +250,6 @@ fn flat(document: &Value) -> BTreeMap<String, String> {
             leaf(field, value, &mut leaves);
         }
     }
-    leaves.retain(|name, _| {
-        !(name.starts_with("containerDefinitions.") && name.rsplit('.').next() == Some("image"))
-    });
     leaves
 }
 
@@ -140,11 +262,14 @@ fn leaf(path: &str, value: &Value, leaves: &mut BTreeMap<String, String>) {
                 leaf(&format!("{path}.{field}"), value, leaves);
             }
         }
+        Value::Array(items) if !items.is_empty() && items.iter().all(|item| !item.is_object()) => {
+            drop(leaves.insert(path.to_owned(), value.to_string()));
+        }
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
                 match (item["name"].as_str(), &item["value"]) {
                     (Some(name), Value::String(text)) => {
-                        drop(leaves.insert(format!("{path}.{name}"), short(text)));
+                        drop(leaves.insert(format!("{path}.{name}"), text.clone()));
                     }
                     (Some(name), _) => {
                         let mut unnamed = item.clone();
@@ -155,16 +280,8 @@ fn leaf(path: &str, value: &Value, leaves: &mut BTreeMap<String, String>) {
                 }
             }
         }
-        Value::String(text) => drop(leaves.insert(path.to_owned(), short(text))),
+        Value::String(text) => drop(leaves.insert(path.to_owned(), text.clone())),
         Value::Bool(_) | Value::Number(_) => drop(leaves.insert(path.to_owned(), value.to_string())),
-    }
-}
-
-fn short(text: &str) -> String {
-    let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    match plain.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &plain[..end]),
-        None => plain,
     }
 }
 
@@ -173,6 +290,55 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    fn image() -> Image {
+        Image {
+            repository: crate::name::RepositoryName::new("web").expect("a name"),
+            digest: crate::image::Digest::new(format!("sha256:{}", "a".repeat(64))).expect("a digest"),
+            tag: "v2".into(),
+        }
+    }
+
+    #[test]
+    fn a_registration_is_known_by_all_that_runs_and_by_nothing_else() {
+        let image = image();
+        let template = json!({
+            "taskDefinitionArn": "arn:template:4", "revision": 4, "status": "ACTIVE", "registeredAt": 1.7e9,
+            "family": "production-web-template", "cpu": "512", "volumes": [], "taskRoleArn": null,
+            "containerDefinitions": [
+                { "name": "web", "image": "host/web:template", "environment": [{ "name": "LEVEL", "value": "info" }], "mountPoints": [] },
+                { "name": "proxy", "image": "envoyproxy/envoy:v1" },
+            ],
+        });
+        let known =
+            |template: &Value| fingerprint(&planned(template, "production-web", "host/web:template", &image));
+        let shown = known(&template);
+
+        // What ECS says of it once it is registered is the same.
+        let mut registered = planned(&template, "production-web", "host/web:template", &image);
+        registered["revision"] = json!(9);
+        registered["status"] = json!("ACTIVE");
+        assert_eq!(
+            registered["containerDefinitions"][0]["image"],
+            json!(format!("host/web@{}", image.digest))
+        );
+        assert_eq!(fingerprint(&registration(&registered, "production-web", |_| None)), shown);
+        let mut again = template.clone();
+        again["taskDefinitionArn"] = json!("arn:template:5");
+        assert_eq!(known(&again), shown, "the same template, registered again");
+
+        for (path, value) in [
+            ("/cpu", json!("1024")),
+            ("/taskRoleArn", json!("arn:aws:iam::111122223333:role/admin")),
+            ("/containerDefinitions/1/image", json!("evil/envoy:v1")),
+            ("/containerDefinitions/0/environment/0/value", json!("debug")),
+            ("/containerDefinitions/0/mountPoints", json!([{ "sourceVolume": "host" }])),
+        ] {
+            let mut swapped = template.clone();
+            *swapped.pointer_mut(path).expect("it is there") = value;
+            assert_ne!(known(&swapped), shown, "{path}");
+        }
+    }
 
     #[test]
     fn only_what_differs_is_shown_and_no_value_of_the_environment() {
@@ -189,33 +355,98 @@ mod tests {
             ]}],
         });
         assert_eq!(
-            changes(&before, &after),
+            changes(&before, &after, Some("web:latest")),
             [
+                "containerDefinitions.web.memory: new, 512",
+                "cpu: 256 → 512",
                 "containerDefinitions.web.environment.ADDED: new",
                 "containerDefinitions.web.environment.GONE: not set any more",
                 "containerDefinitions.web.environment.PASSWORD: another value",
-                "containerDefinitions.web.memory: new, 512",
-                "cpu: 256 → 512",
             ]
         );
-        assert_eq!(changes(&before, &before), Vec::<String>::new());
+        assert_eq!(changes(&before, &before, None), Vec::<String>::new());
     }
 
     #[test]
-    fn a_long_list_is_cut_and_says_so() {
+    fn a_very_long_list_is_cut_and_says_so() {
         let many: serde_json::Map<_, _> =
-            (0..30).map(|number| (format!("field{number}"), json!(number))).collect();
-        let lines = changes(&json!({}), &Value::Object(many));
+            (0..LINES + 10).map(|number| (format!("field{number}"), json!(number))).collect();
+        let lines = changes(&json!({}), &Value::Object(many), None);
         assert_eq!((lines.len(), lines.last().map(String::as_str)), (LINES + 1, Some("and 10 more")));
     }
 
     #[test]
-    fn the_applications_own_container_is_found_by_its_image_or_named() {
-        let image = Image {
-            repository: crate::name::RepositoryName::new("web").expect("a name"),
-            digest: crate::image::Digest::new(format!("sha256:{}", "a".repeat(64))).expect("a digest"),
-            tag: "v2".into(),
+    fn what_differs_at_the_end_of_a_long_value_and_in_a_sidecar_is_shown() {
+        let document = |image: &str, database: &str, secret: &str, router: &str| {
+            json!({ "containerDefinitions": [
+                { "name": "web", "image": image,
+                  "environment": [{ "name": "DATABASE_URL", "value": format!("postgresql://app@production-primary.cluster-abc123.eu-central-1.rds.amazonaws.com:5432/{database}") }],
+                  "secrets": [{ "name": "DB_PASSWORD", "valueFrom": format!("arn:aws:secretsmanager:eu-central-1:111122223333:secret:prod/{secret}") }] },
+                { "name": "log-router", "image": router },
+            ] })
         };
+        let before = document(
+            "h/web@sha256:1",
+            "orders",
+            "orders-db-a1B2c3",
+            "public.ecr.aws/aws-observability/aws-for-fluent-bit:2.32.0",
+        );
+        let after = document(
+            "h/web:template",
+            "orders_scratch",
+            "root-db-z9Y8x7",
+            "docker.io/somebody/fluent-bit:latest",
+        );
+
+        assert_eq!(
+            changes(&before, &after, Some("h/web:template")),
+            [
+                "containerDefinitions.log-router.image: public.ecr.aws/aws-observability/aws-for-fluent-bit:2.32.0 → docker.io/somebody/fluent-bit:latest",
+                "containerDefinitions.web.secrets.DB_PASSWORD.valueFrom: arn:aws:secretsmanager:eu-central-1:111122223333:secret:prod/orders-db-a1B2c3 → arn:aws:secretsmanager:eu-central-1:111122223333:secret:prod/root-db-z9Y8x7",
+                "containerDefinitions.web.environment.DATABASE_URL: another value",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_does_harm_comes_first_and_is_never_cut_off() {
+        let long = "x".repeat(5_000);
+        let after = json!({
+            "aField": long, "cpu": "4096", "networkMode": "host", "taskRoleArn": "arn:aws:iam::111122223333:role/admin",
+            "containerDefinitions": [{
+                "name": "web", "image": "evil/web:1", "command": ["sh", "-c", long], "user": "0", "portMappings": [{ "containerPort": 22 }],
+                "logConfiguration": { "logDriver": "splunk", "options": { "splunk-token": "secret" } },
+                "secrets": [{ "name": "KEY", "valueFrom": "arn:secret" }],
+            }],
+        });
+
+        let lines = changes(&json!({}), &after, None);
+
+        let names: Vec<_> = lines.iter().filter_map(|line| line.split(": ").next()).collect();
+        assert_eq!(
+            names,
+            [
+                "taskRoleArn",
+                "containerDefinitions.web.image",
+                "containerDefinitions.web.command",
+                "containerDefinitions.web.user",
+                "networkMode",
+                "containerDefinitions.web.secrets.KEY.valueFrom",
+                "containerDefinitions.web.portMappings[0].containerPort",
+                "cpu",
+                "aField",
+                "containerDefinitions.web.logConfiguration.logDriver",
+                "containerDefinitions.web.logConfiguration.options.splunk-token",
+            ]
+        );
+        assert!(lines[2].contains(&long), "the whole command");
+        assert!(lines[8].len() < 300, "{}", lines[8]);
+        assert!(!lines[10].contains("secret"), "{}", lines[10]);
+    }
+
+    #[test]
+    fn the_applications_own_container_is_found_by_its_image_or_named() {
+        let image = image();
         let service = ServiceName::new("web").expect("a name");
         let found = |containers: &[(&str, &str)], named: Option<&str>| {
             let containers: Vec<_> =

@@ -213,6 +213,12 @@ pub fn may_lag(service: &ServiceView, asked_at: Option<Timestamp>, now: Timestam
     })
 }
 
+/// Whether a deployment was made before ECS was asked, by more than a call takes and clocks differ.
+fn is_earlier(deployment: &Deployment, asked_at: Option<Timestamp>) -> bool {
+    const SLACK: SignedDuration = SignedDuration::from_secs(5);
+    deployment.created_at.zip(asked_at).is_some_and(|(created, asked)| created + SLACK < asked)
+}
+
 /// Judges whether the service runs the wanted task definition, which ECS was asked for at that time. What ECS does not
 /// show yet is not somebody else's.
 #[must_use]
@@ -239,6 +245,10 @@ pub fn judge(
         return if service.running_count == 0 { Progress::Done } else { Progress::Going };
     }
     match ours.rollout {
+        // One of the same task definition that failed before ECS was asked says nothing of ours.
+        Rollout::Failed if is_earlier(ours, asked_at) && may_lag(service, asked_at, now) => {
+            Progress::Lagging { reason: NOT_SHOWN_YET }
+        }
         Rollout::Failed => Progress::Failed { reason: ours.reason.clone() },
         _ if service.task_definition != *wanted => replaced(),
         Rollout::InProgress
@@ -415,6 +425,18 @@ mod tests {
             service(2, vec![deployment(2, Rollout::InProgress, 0), deployment(1, Rollout::Completed, 1)]);
         assert_eq!(judge(&draining, &td(1), Some(at(100)), at(101)), unseen);
         assert!(matches!(judge(&draining, &td(1), Some(at(100)), at(161)), Progress::Failed { .. }));
+    }
+
+    #[test]
+    fn a_failure_from_before_ecs_was_asked_is_not_ours() {
+        // A service whose template cannot run was released for the first time, and is stopped again.
+        let stale =
+            service(7, vec![deployment(7, Rollout::InProgress, 1), deployment(1, Rollout::Failed, 0)]);
+        let judged = |asked, now| judge(&stale, &td(1), Some(at(asked)), at(now));
+
+        assert_eq!(judged(100, 101), Progress::Lagging { reason: NOT_SHOWN_YET });
+        assert!(matches!(judged(100, 161), Progress::Failed { .. }));
+        assert!(matches!(judged(3, 4), Progress::Failed { .. }), "it is ours");
     }
 
     #[test]

@@ -31,3 +31,4 @@ pub mod step;
 pub mod strategy;
 pub mod timeline;
 pub mod verification;
+pub mod words;

@@ -9,6 +9,7 @@ use crate::image::{self, Digest, Image};
 use crate::name::{ApplicationName, ReleaseId, StageName};
 use crate::push::release_id;
 use crate::release::Release;
+use crate::words;
 
 /// The `source` of these events on the account's default bus.
 pub const SOURCE: &str = "slipway";
@@ -38,11 +39,11 @@ pub struct ReleaseRequested {
     /// The one stage that is to run it, where not all are. The image must have been released before.
     #[serde(default)]
     pub stage: Option<StageName>,
-    /// Who asks, in their own words; the account's trail of API calls knows for certain.
-    #[serde(default)]
+    /// Who asks, in their own words, as [`words::line`] leaves them: nobody has proved it.
+    #[serde(default, deserialize_with = "words::read")]
     pub by: String,
     /// Why.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "words::read")]
     pub reason: String,
 }
 
@@ -53,10 +54,10 @@ pub struct AbortRequested {
     /// The release.
     pub release: ReleaseId,
     /// Who asks, in their own words.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "words::read")]
     pub by: String,
     /// Why.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "words::read")]
     pub reason: String,
 }
 
@@ -69,10 +70,10 @@ pub struct LiftRequested {
     /// The image's digest.
     pub digest: Digest,
     /// Who asks, in their own words.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "words::read")]
     pub by: String,
     /// Why.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "words::read")]
     pub reason: String,
 }
 

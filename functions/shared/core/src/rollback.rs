@@ -60,6 +60,8 @@ pub struct ServiceBaseline {
     pub arn: ServiceArn,
     /// What its primary deployment ran.
     pub task_definition: TaskDefinitionArn,
+    /// What the release's revision is made from: people approve this, and nothing else is deployed.
+    pub template: Template,
     /// The image of the application's container, as the task definition names it.
     pub image: String,
     /// How many tasks it should run.
@@ -70,6 +72,16 @@ pub struct ServiceBaseline {
     /// Whether the registry did not have its image any more. Restoring it would find nothing to run.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub image_gone: bool,
+}
+
+/// The template of a service's next revision, as it was when the stage was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Template {
+    /// Its ARN.
+    pub arn: TaskDefinitionArn,
+    /// What is registered from it, as [`crate::definition::fingerprint`] has it.
+    pub registration: String,
 }
 
 impl Baseline {
@@ -172,6 +184,7 @@ mod tests {
             service: ServiceName::new("web").expect("a name"),
             arn: fixtures::service_arn(),
             task_definition: td(1),
+            template: Template { arn: td(1), registration: String::new() },
             image: "web@sha256:…".into(),
             desired_count,
             first: desired_count == 0,

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use slipway_aws::Aws;
 use slipway_core::application::Application;
+use slipway_core::name::ApplicationName;
 
 use crate::StepError;
 
@@ -15,19 +16,71 @@ pub struct Configured {
     pub at: Timestamp,
 }
 
+/// All applications. One whose configuration does not fit holds up no other.
+#[derive(Debug, Default)]
+pub struct Applications {
+    /// Those that can be used.
+    pub configured: Vec<Configured>,
+    /// Why others cannot: the parameter, and the field.
+    pub broken: Vec<Broken>,
+}
+
+/// An application whose configuration does not fit.
+#[derive(Debug)]
+pub struct Broken {
+    /// The parameter that has it.
+    pub parameter: String,
+    /// What is wrong with it, with the field.
+    pub problem: String,
+}
+
+impl Broken {
+    /// Whether it is the application of this name, which its parameter is called by.
+    #[must_use]
+    pub fn is(&self, application: &ApplicationName) -> bool {
+        self.parameter.rsplit('/').next() == Some(application.as_str())
+    }
+
+    /// That its configuration cannot be used.
+    #[must_use]
+    pub fn error(&self) -> StepError {
+        StepError::InvalidConfiguration(format!("{}: {}", self.parameter, self.problem))
+    }
+}
+
+impl Applications {
+    /// The application of this name, if it is configured.
+    ///
+    /// # Errors
+    ///
+    /// When it is, and its configuration does not fit.
+    pub fn find(self, name: &ApplicationName) -> Result<Option<Application>, StepError> {
+        if let Some(broken) = self.broken.iter().find(|broken| broken.is(name)) {
+            return Err(broken.error());
+        }
+        let mut applications = self.configured.into_iter().map(|configured| configured.application);
+        Ok(applications.find(|application| application.name == *name))
+    }
+}
+
 /// Reads all applications.
 ///
 /// # Errors
 ///
-/// When SSM cannot be asked, or a configuration does not fit; the error names the parameter and the field.
-pub async fn applications(aws: &Aws, path: &str) -> Result<Vec<Configured>, StepError> {
-    let parameters = aws.parameters().below(path).await?;
-    parameters
-        .iter()
-        .map(|parameter| {
-            let application = Application::parse(&parameter.value)
-                .map_err(|error| StepError::InvalidConfiguration(format!("{}: {error}", parameter.name)))?;
-            Ok(Configured { application, at: parameter.modified_at })
-        })
-        .collect()
+/// When SSM cannot be asked.
+pub async fn applications(aws: &Aws, path: &str) -> Result<Applications, StepError> {
+    let mut all = Applications::default();
+    for parameter in aws.parameters().below(path).await? {
+        match Application::parse(&parameter.value) {
+            Ok(application) => all.configured.push(Configured { application, at: parameter.modified_at }),
+            Err(error) => {
+                tracing::error!(
+                    parameter = parameter.name,
+                    "an application's configuration does not fit: {error}"
+                );
+                all.broken.push(Broken { parameter: parameter.name, problem: error.to_string() });
+            }
+        }
+    }
+    Ok(all)
 }

@@ -43,7 +43,7 @@ pub async fn deployed(
             None => Progress::Failed { reason: "ECS has no such active service any more".to_owned() },
             Some(view) => match seen(aws, service, view, restores, asked_at).await? {
                 Progress::Failed { reason } => {
-                    Progress::Failed { reason: why(aws, service, view, &reason).await? }
+                    Progress::Failed { reason: why(aws, service, view, asked_at, &reason).await? }
                 }
                 Progress::Going | Progress::Lagging { .. } if now() >= deadline => {
                     let hooks = aws.ecs().hooks(service.cluster.as_str(), &service.service).await;
@@ -56,7 +56,7 @@ pub async fn deployed(
                         .into_iter()
                         .chain(hooks.iter().map(Hook::to_string));
                     let reason = words.collect::<Vec<_>>().join("; ");
-                    Progress::Failed { reason: why(aws, service, view, &reason).await? }
+                    Progress::Failed { reason: why(aws, service, view, asked_at, &reason).await? }
                 }
                 other => other,
             },
@@ -97,11 +97,12 @@ async fn seen(
 }
 
 /// ECS's reason, why its tasks stopped, and its last message about the service since they were created: an older one
-/// is about an earlier deployment. While no task has stopped, what ECS said in the last hour counts.
+/// is about an earlier deployment. While no task has stopped, what ECS said since it was asked counts.
 async fn why(
     aws: &Aws,
     service: &DeployedService,
     view: &ServiceView,
+    asked_at: Option<Timestamp>,
     reason: &str,
 ) -> Result<String, StepError> {
     let mut words = vec![reason.trim_end_matches('.').to_owned()];
@@ -112,7 +113,7 @@ async fn why(
     if !stopped.reasons.is_empty() {
         words.push(format!("its tasks stopped: {}", stopped.reasons.join("; ")));
     }
-    let since = stopped.since.unwrap_or_else(|| now() - SignedDuration::from_hours(1));
+    let since = stopped.since.or(asked_at).unwrap_or_else(|| now() - SignedDuration::from_hours(1));
     if let Some(message) = view.trouble(since) {
         words.push(format!("ECS says: {}", message.trim_end_matches('.')));
     }

@@ -2,6 +2,7 @@
 //! notifying people may fail without changing what they are notified of.
 
 use slipway_aws::{Key, Stored, Table, Update};
+use slipway_core::approval::ApprovalId;
 use slipway_core::lock::Lock;
 use slipway_core::name::StageName;
 use slipway_core::notification::Notification;
@@ -11,7 +12,7 @@ use slipway_core::release::{Ended, Ending, Outcome, Release, Started};
 use slipway_core::rollback::Baseline;
 use slipway_core::timeline::{Step, TimelineEvent, restored_after, waited_for_people};
 
-use crate::{Notifier, StepError, Timeline, count, now, seconds};
+use crate::{Notifier, StepError, Timeline, close_approval, count, now, seconds};
 
 /// Records how a release ended, quarantines its image where it has to, gives the lock back, notifies people, and
 /// closes the release. The first recorded ending stands, and is what people are notified of.
@@ -29,6 +30,7 @@ pub async fn finish(notifier: Notifier<'_>, release: &Release, ending: Ending) -
         ended = first.document;
     }
     quarantine(table, release, &ended).await?;
+    withdraw_approvals(table, release, &ended.ending).await?;
     // A function that was slow to claim it may have taken it again.
     give_lock_back(table, release).await?;
     remove_callbacks(table, release).await?;
@@ -104,6 +106,16 @@ async fn quarantine(table: &Table, release: &Release, ended: &Ended) -> Result<(
         _ => Update::Write(quarantine.clone(), ()),
     });
     Ok(written.await?)
+}
+
+/// Nobody can let an ended release go on: the links of what is still pending say so.
+async fn withdraw_approvals(table: &Table, release: &Release, ending: &Ending) -> Result<(), StepError> {
+    let (pk, prefix) = Key::all_asked(&release.id);
+    for (_, asked) in table.list::<ApprovalId>(&pk, &prefix).await? {
+        let because = format!("the release has ended {}", ending.outcome);
+        close_approval(table, &asked.document, |approval| approval.withdrawn(&because)).await?;
+    }
+    Ok(())
 }
 
 /// What the release's steps waited on wakes nobody any more.

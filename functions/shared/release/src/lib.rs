@@ -19,7 +19,7 @@ mod successor;
 mod timeline;
 mod token;
 
-pub use applications::{Configured, applications};
+pub use applications::{Applications, Broken, Configured, applications};
 pub use audit::{audit, close_approval, next_entry};
 pub use beginning::{Begun, Open, begin};
 pub use clock::now;
@@ -32,7 +32,7 @@ pub use lock::{abort_of, interrupted};
 pub use log_tail::log_tail;
 pub use metric::{count, seconds};
 pub use notification::{Channels, Notifier};
-pub use revision::usable_template;
+pub use revision::{NoRevision, usable_template};
 pub use successor::{deployer_after, newest_after};
 pub use timeline::Timeline;
 pub use token::{new_token, token_hash};

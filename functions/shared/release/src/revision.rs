@@ -2,17 +2,30 @@
 
 use futures::try_join;
 use slipway_aws::{Key, Registration, TaskDefinition};
-use slipway_core::application::StageService;
-use slipway_core::definition::own;
+use slipway_core::application::{Families, StageService};
+use slipway_core::definition::{fingerprint, own, planned, registration};
 use slipway_core::name::TaskDefinitionArn;
 use slipway_core::release::Release;
+use slipway_core::rollback::Template;
 
 use crate::{Context, StepError};
 
+/// Why there is no revision of a service to deploy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoRevision {
+    /// None can be made, in words.
+    Unusable(String),
+    /// It would be another one than the stage's baseline has, and people may have been shown, in words. Nothing was begun.
+    Changed(String),
+}
+
 impl Context<'_> {
-    /// The revision that a release runs for a service: the one that an earlier run registered, or a new one, which is
-    /// recorded. Of two runs at the same moment the first to record its revision is followed by both. An `Err` says
-    /// why there can be none.
+    /// The revision that a release runs for a service: what the stage's baseline says is registered, and nothing else. It is
+    /// the one that an earlier run registered, or a new one, which is recorded. Of two runs at the same moment the first to
+    /// record its revision is followed by both.
+    ///
+    /// Before the stage `begun` to change, a newer template is an answer: people are asked about that one. After it, what
+    /// they agreed to is deployed. `recorded` is what the table had a moment ago.
     ///
     /// # Errors
     ///
@@ -20,56 +33,91 @@ impl Context<'_> {
     pub async fn revision(
         &self,
         service: &StageService,
-    ) -> Result<Result<TaskDefinitionArn, String>, StepError> {
-        let Self { table, release, stage, .. } = self;
-        match table.get(&Key::deployed(&release.id, &stage.name, &service.service)).await? {
-            Some(recorded) => Ok(Ok(recorded.document)),
-            None => self.new_revision(service).await,
-        }
-    }
-
-    /// The same where none was recorded a moment ago.
-    ///
-    /// # Errors
-    ///
-    /// When AWS cannot be asked.
-    pub async fn new_revision(
-        &self,
-        service: &StageService,
-    ) -> Result<Result<TaskDefinitionArn, String>, StepError> {
-        let Self { table, release, stage, .. } = self;
+        recorded: Option<&TaskDefinitionArn>,
+        begun: bool,
+    ) -> Result<Result<TaskDefinitionArn, NoRevision>, StepError> {
+        let Self { aws, table, release, stage, .. } = self;
         let key = Key::deployed(&release.id, &stage.name, &service.service);
-        let registered = match self.registered(service).await? {
+        if let Some(recorded) = recorded {
+            // What was registered before the baseline was captured anew may be another one.
+            let found = if begun { None } else { aws.ecs().task_definition(recorded.as_str()).await? };
+            if begun || found.is_some_and(|found| self.is_planned(service, &found)) {
+                return Ok(Ok(recorded.clone()));
+            }
+        }
+        let registered = match self.registered(service, begun).await? {
             Ok(registered) => registered,
-            Err(reason) => return Ok(Err(reason)),
+            Err(none) => return Ok(Err(none)),
         };
+        if recorded.is_some() {
+            table.put(&key, &registered).await?;
+            return Ok(Ok(registered));
+        }
         let first = if table.put_new(&key, &registered).await? { None } else { table.get(&key).await? };
         Ok(Ok(first.map_or(registered, |recorded| recorded.document)))
+    }
+
+    /// The template that the stage's baseline has for a service.
+    fn template(&self, service: &StageService) -> Option<&Template> {
+        let services = &self.baseline.services;
+        services.iter().find(|before| before.service == service.service).map(|before| &before.template)
+    }
+
+    /// Whether a revision is what the stage's baseline says is registered for the service.
+    fn is_planned(&self, service: &StageService, found: &TaskDefinition) -> bool {
+        let family = self.stage.families(&service.service).release;
+        self.template(service).is_some_and(|template| {
+            template.registration == fingerprint(&registration(&found.document, &family, |_| None))
+        })
     }
 
     /// The revision that an earlier run registered, or a new one.
     async fn registered(
         &self,
         service: &StageService,
-    ) -> Result<Result<TaskDefinitionArn, String>, StepError> {
+        begun: bool,
+    ) -> Result<Result<TaskDefinitionArn, NoRevision>, StepError> {
         let Self { aws, release, generation, stage, .. } = self;
+        let unusable = |reason: String| Ok(Err(NoRevision::Unusable(reason)));
+        let Some(shown) = self.template(service) else {
+            return unusable(format!("{} has no recorded baseline", service.service));
+        };
         let families = stage.families(&service.service);
         let ecs = aws.ecs();
         let (newest, template) =
             try_join!(ecs.task_definition(&families.release), ecs.task_definition(&families.template))?;
+        // Its tag says whose it is, and anybody may write a tag.
         if let Some(newest) = newest
             && newest.release() == Some(release.id.as_str())
+            && self.is_planned(service, &newest)
         {
             return Ok(Ok(newest.arn));
         }
-        let template = match usable_template(self.release, service, &families.template, template) {
-            Ok(template) => template,
-            Err(reason) => return Ok(Err(reason)),
+        let template = match template {
+            Some(template) if template.arn == shown.arn => Some(template),
+            newer => {
+                let is_same = newer.clone().is_some_and(|newer| {
+                    usable_template(release, service, &families, Some(newer))
+                        .is_ok_and(|(_, next)| next.registration == shown.registration)
+                });
+                if !begun && !is_same {
+                    let by_now = newer.map_or_else(|| "gone".to_owned(), |newer| newer.arn.to_string());
+                    return Ok(Err(NoRevision::Changed(format!(
+                        "the template of {} is {by_now} by now, and {} was looked at",
+                        service.service, shown.arn
+                    ))));
+                }
+                ecs.task_definition(shown.arn.as_str()).await?
+            }
+        };
+        let (template, _) = match usable_template(release, service, &families, template) {
+            Ok(usable) => usable,
+            Err(reason) => return unusable(reason),
         };
         let own = own(&template.document, &release.image, &service.service, service.container.as_deref());
         let own = match own {
             Ok(own) => own,
-            Err(reason) => return Ok(Err(reason)),
+            Err(reason) => return unusable(reason),
         };
         let image_for =
             |image: &str| if image == own.image { release.image.in_place_of(image) } else { None };
@@ -84,7 +132,7 @@ impl Context<'_> {
     }
 }
 
-/// The template that a service's next revision is made from; else why there can be none.
+/// The template that a service's next revision is made from, and what is registered; else why there can be none.
 ///
 /// # Errors
 ///
@@ -92,13 +140,18 @@ impl Context<'_> {
 pub fn usable_template(
     release: &Release,
     service: &StageService,
-    family: &str,
+    families: &Families,
     template: Option<TaskDefinition>,
-) -> Result<TaskDefinition, String> {
+) -> Result<(TaskDefinition, Template), String> {
     let name = &service.service;
     let template = template.ok_or_else(|| {
-        format!("there is no task definition {family}: Terraform keeps the template of {name} there")
+        format!(
+            "there is no task definition {}: Terraform keeps the template of {name} there",
+            families.template
+        )
     })?;
-    own(&template.document, &release.image, name, service.container.as_deref())?;
-    Ok(template)
+    let own = own(&template.document, &release.image, name, service.container.as_deref())?;
+    let planned = planned(&template.document, &families.release, own.image, &release.image);
+    let next = Template { arn: template.arn.clone(), registration: fingerprint(&planned) };
+    Ok((template, next))
 }

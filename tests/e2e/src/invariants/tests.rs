@@ -29,6 +29,7 @@ fn baseline(stage: &str, revision: u32) -> serde_json::Value {
         "service": "web",
         "arn": format!("arn:aws:ecs:us-east-1:000000000000:service/{stage}/web"),
         "task_definition": arn(stage, revision),
+        "template": { "arn": arn(stage, 1), "registration": "" },
         "image": format!("web@{}", digest("0")),
         "desired_count": 1,
     }], "alarms": [] })

@@ -275,6 +275,78 @@ async fn an_approval_is_void_and_asked_again_when_production_changed_meanwhile()
 }
 
 #[tokio::test]
+async fn a_template_that_is_applied_while_people_are_asked_is_not_deployed_with_their_click() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let template = world.template("production").await;
+    let before = world.service("production").await;
+    let release = world.push(&PushOptions::light(&world.version())).await;
+    let old = world.link(&release).await;
+    let mails = world.cloud.inbox().expect("the inbox").len();
+    world.change_template("production", "1024", "2048", ("GREETING", "unseen")).await;
+
+    world.cloud.decide(&old, Answer::Approve, None).await.expect("it counts");
+    let again = world
+        .cloud
+        .wait_for_mail(mails, Duration::from_secs(30), |mail| mail.approval_link().is_some())
+        .await
+        .expect("a mail");
+    let unchanged = world.service("production").await;
+    let page = world.cloud.open(&old).await.expect("a page");
+    world
+        .cloud
+        .decide(again.approval_link().expect("a link"), Answer::Approve, None)
+        .await
+        .expect("it counts");
+    let ended = world.ended(&release).await;
+    let runs = world.task_definition("production").await;
+    world.restore_template("production", template).await;
+
+    assert_eq!(unchanged, before, "nothing was deployed that nobody had seen");
+    assert!(page.text.contains("does not count"), "{}", page.text);
+    assert!(again.body.contains("has changed since you were asked"), "{}", again.body);
+    assert!(again.body.contains("cpu: 256 → 1024"), "the new difference: {}", again.body);
+    assert_eq!(ended.outcome(), Some("RELEASED"), "{ended:?}");
+    assert_eq!(runs.cpu.as_deref(), Some("1024"), "what they agreed to in the end");
+}
+
+#[tokio::test]
+async fn an_approval_of_a_release_that_has_ended_is_withdrawn_with_it() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+
+    // The approval is open when the step that asks is refused.
+    let kept = world.take_permission_away("request-approval", "sns:Publish").await;
+    let release = world.push(&PushOptions::light(&world.version())).await;
+    let ended = world.ended(&release).await;
+    world.give_permissions_back("request-approval", kept).await;
+    let id = format!("{}/production", world.id_of(&release).await);
+    let approval = world.approval(&id).await;
+
+    assert_eq!((ended.outcome(), ended.stage()), (Some("FAILED"), Some("production")), "{ended:?}");
+    assert_eq!(approval["status"], "WITHDRAWN", "{approval}");
+    assert!(world.happened(&id).await.contains(&What::Withdrawn));
+}
+
+#[tokio::test]
+async fn a_revision_that_only_says_it_is_the_releases_is_not_deployed() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let release = world.push(&PushOptions::light(&world.version())).await;
+    world.link(&release).await;
+    let id = world.id_of(&release).await;
+    // As somebody who may register revisions: with the release's own tag, and another image.
+    let forged = world.forge_revision("production", &id).await;
+    world.approve(&release).await;
+    let ended = world.ended(&release).await;
+    let runs = world.service("production").await;
+
+    assert_eq!(ended.outcome(), Some("RELEASED"), "{ended:?}");
+    assert_ne!(runs.task_definition, forged);
+    assert_eq!(world.digest_in("production").await, release.digest);
+}
+
+#[tokio::test]
 async fn a_release_that_nobody_can_approve_fails_at_once_and_says_who_must_confirm() {
     let world = World::enter().await;
     world.has_a_good_release().await;

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use aws_sdk_ecs::operation::describe_task_definition::DescribeTaskDefinitionOutput;
 use aws_sdk_ecs::types::{
     ContainerDefinition, DeploymentCircuitBreaker, DeploymentConfiguration, LaunchType, SortOrder, Tag,
+    TaskDefinition, TaskDefinitionField,
 };
 use aws_sdk_elasticloadbalancingv2::types::IpAddressType;
 use aws_sdk_ssm::types::ParameterType;
@@ -25,6 +27,21 @@ fn lag(world: &World, seconds: f64) {
         .cloud
         .set_awkward(&Awkward { lag_seconds: seconds, ..Awkward::default() })
         .expect("the cloud is told");
+}
+
+/// The newest revision of a family that runs an image: a rollback may have registered what ran before it once more.
+async fn registered_for(world: &World, family: &str, digest: &str) -> DescribeTaskDefinitionOutput {
+    let newest = ecs(world).list_task_definitions().family_prefix(family).sort(SortOrder::Desc);
+    let arns = newest.send().await.expect("ECS answers").task_definition_arns.unwrap_or_default();
+    for arn in arns {
+        let request = ecs(world).describe_task_definition().task_definition(arn);
+        let found = request.include(TaskDefinitionField::Tags).send().await.expect("ECS answers");
+        let images = found.task_definition().map(TaskDefinition::container_definitions).unwrap_or_default();
+        if images.iter().any(|container| container.image().is_some_and(|image| image.ends_with(digest))) {
+            return found;
+        }
+    }
+    panic!("no revision of {family} runs {digest}");
 }
 
 async fn scale(world: &World, cluster: &str, service: &str, count: i32) {
@@ -339,17 +356,7 @@ async fn a_sidecar_of_the_same_repository_stays_and_the_templates_tags_come_alon
     // The sidecar's image is not in the registry, so its tasks do not run: what is registered is looked at.
     let release = world.push(&PushOptions::light(&world.version())).await;
     world.ended(&release).await;
-    // The newest is what ran before, again: the stage was rolled back.
-    let arns =
-        ecs(&world).list_task_definitions().family_prefix("staging-web").sort(SortOrder::Desc).send().await;
-    let arns = arns.expect("ECS answers").task_definition_arns.unwrap_or_default();
-    let found = ecs(&world)
-        .describe_task_definition()
-        .task_definition(&arns[1])
-        .include(aws_sdk_ecs::types::TaskDefinitionField::Tags)
-        .send()
-        .await
-        .expect("ECS answers");
+    let found = registered_for(&world, "staging-web", &release.digest).await;
     register(before.container_definitions().to_vec(), None).await.expect("ECS takes it");
 
     let revision = found.task_definition().expect("a revision");

@@ -17,7 +17,7 @@ const ALARM: &str = "e2e-production-5xx";
 /// bake is longer than what a step looks again for instead of parking its token.
 #[tokio::test]
 async fn a_release_of_two_stages_with_an_approval_and_a_bake_takes_25_transitions() {
-    let world = World::enter().await;
+    let world = World::enter_calm().await;
     world.has_a_good_release().await;
     world.alarm(ALARM, "OK").await;
     world
@@ -57,7 +57,7 @@ async fn a_release_of_two_stages_with_an_approval_and_a_bake_takes_25_transition
 /// What a function opened for its first release, it uses for the next ones: on AWS each connection is a TLS handshake.
 #[tokio::test]
 async fn a_warm_function_opens_no_connection() {
-    let world = World::enter().await;
+    let world = World::enter_calm().await;
     world.has_a_good_release().await;
     let mut opened: BTreeMap<String, BTreeSet<u16>> = BTreeMap::new();
     let mut after = world.cloud.wire().last().await.expect("the wire answers");

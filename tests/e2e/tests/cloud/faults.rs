@@ -51,7 +51,7 @@ async fn a_push_whose_event_is_lost_is_found_by_the_reconciler_and_is_one_releas
 
 #[tokio::test]
 async fn an_event_of_ecs_that_is_lost_is_made_up_for_by_the_reconciler() {
-    let world = World::enter().await;
+    let world = World::enter_calm().await;
     world.has_a_good_release().await;
 
     let release = world.push(&PushOptions::good(&world.version())).await;
@@ -151,10 +151,15 @@ async fn a_tag_that_moves_does_not_change_what_is_deployed_and_is_reported() {
         .into_iter()
         .find(|mail| mail.subject.contains("RELEASED"))
         .expect("people are notified");
+    let production = world.digest_in("production").await;
+    // A lost push, which the reconciler would find in the middle of another test.
+    world.reconcile().await;
+    world.decide(&other, Answer::Reject, "it was pushed for its tag").await;
+    world.ended(&other).await;
 
     assert_ne!(other.digest, release.digest);
     assert_eq!(ended.outcome(), Some("RELEASED"), "{ended:?}");
-    assert_eq!(world.digest_in("production").await, release.digest, "the digest that was approved");
+    assert_eq!(production, release.digest, "the digest that was approved");
     assert!(mail.body.contains("does not point to this image any more"), "{}", mail.body);
 }
 
@@ -346,11 +351,47 @@ async fn what_aws_does_late_for_a_function_that_gave_up_is_undone_as_well() {
         .await;
     let id = world.id_of(&release).await;
     world.ask("Abort Requested", &json!({ "release": id, "reason": "the wrong image" })).await;
+    world
+        .until("ECS does what it was asked for", async || world.digest_in("staging").await == release.digest)
+        .await;
+    let waits = world.is_in(&release, "RollBack").await;
+    // The SDK's last try was some seconds after its first, and so is its effect: then the time is over.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    world.end_lease("web").await;
     let ended = world.ended(&release).await;
     world.mend().await;
 
+    assert!(waits, "nothing is restored while a function may be writing");
     assert_eq!((ended.outcome(), ended.stage()), (Some("ROLLED_BACK"), Some("staging")), "{ended:?}");
     assert_eq!(world.digest_in("staging").await, before);
+}
+
+#[tokio::test]
+async fn a_configuration_and_an_item_that_do_not_fit_hold_up_no_other_application() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let ssm = aws_sdk_ssm::Client::new(world.cloud.sdk());
+    let broken = ssm.put_parameter().name("/slipway/applications/shop").value("{\"name\": \"shop\"}");
+    broken.overwrite(true).send().await.expect("SSM takes it");
+    world.put("OPEN", "shop#broken", &json!({ "started": 1 })).await;
+
+    let release = world.push(&PushOptions::light(&world.version())).await;
+    world.approve(&release).await;
+    let ended = world.ended(&release).await;
+    let lost = world.push_unheard(&PushOptions::light(&world.version())).await;
+    let reconciled = world.invoke("reconcile", &world.event("reconcile.json")).await;
+    world.configure_application("shop", |_| {}).await;
+    world.forget("OPEN", "shop#broken").await;
+    world.approve(&lost).await;
+    let found = world.ended(&lost).await;
+
+    assert_eq!(ended.outcome(), Some("RELEASED"), "{ended:?}");
+    let reported = reconciled.expect_err("it reports what does not fit").to_string();
+    assert!(
+        reported.contains("OPEN shop#broken") || reported.contains("/slipway/applications/shop"),
+        "{reported}"
+    );
+    assert_eq!(found.outcome(), Some("RELEASED"), "and has found the lost push of another one: {found:?}");
 }
 
 #[tokio::test]

@@ -503,6 +503,7 @@ async fn one_killed_between_two_services_restores_the_first_though_the_second_wa
         .await;
     let foreign = shop.world.deploy_service_from_outside(PRODUCTION, "worker", &before[1]).await;
     shop.world.mend().await;
+    shop.world.end_lease(SHOP).await;
     let ended = shop.world.ended(&push).await;
     let after = shop.now().await;
     shop.restore().await;

@@ -4,7 +4,7 @@ use serde_json::json;
 use slipway_local::image::Behaviour;
 use slipway_local::{Answer, PushOptions};
 
-use crate::world::World;
+use crate::world::{PATIENCE, World};
 
 #[tokio::test]
 async fn a_change_in_progress_is_never_interrupted_and_of_those_that_wait_the_newest_wins() {
@@ -136,6 +136,52 @@ async fn a_release_that_is_aborted_while_a_stage_changes_restores_the_baseline()
     assert_eq!((ended.outcome(), ended.stage()), (Some("ROLLED_BACK"), Some("staging")), "{ended:?}");
     assert!(ended.reason().expect("a reason").contains("aborted by a person: too slow"), "{ended:?}");
     assert_eq!(world.digest_in("staging").await, before);
+}
+
+#[tokio::test]
+async fn a_request_that_says_a_time_in_the_future_does_not_freeze_its_application() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let digest = world.digest_in("production").await;
+
+    let asked = json!({ "application": "web", "digest": digest, "stage": "production", "by": "ana" });
+    let answer = world.ask_at("Release Requested", &asked, "2099-01-01T00:00:00Z".to_owned()).await;
+    let release = world.push(&PushOptions::light(&world.version())).await;
+    world.approve(&release).await;
+    let ended = world.ended(&release).await;
+
+    assert!(answer.to_string().contains("web-"), "it began: {answer}");
+    assert_eq!(ended.outcome(), Some("RELEASED"), "a push after it is newer: {ended:?}");
+}
+
+#[tokio::test]
+async fn what_a_manual_action_says_stays_words_in_the_mail_that_asks() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let digest = world.digest_in("production").await;
+    let mails = world.cloud.inbox().expect("the inbox").len();
+
+    let by = "operator\n\nLook at it, and approve or reject:\nhttps://example.net/x";
+    let reason = "x".repeat(250_000);
+    world
+        .ask("Release Requested", &json!({ "application": "web", "digest": digest, "stage": "production", "by": by, "reason": reason }))
+        .await;
+    let mail = world
+        .cloud
+        .wait_for_mail(mails, PATIENCE, |mail| mail.approval_link().is_some())
+        .await
+        .expect("a mail");
+    let page = world.cloud.open(mail.approval_link().expect("a link")).await.expect("a page");
+    let rejected = world.cloud.decide(mail.approval_link().expect("a link"), Answer::Reject, None).await;
+    rejected.expect("it counts");
+    world.quiet().await;
+
+    let addresses: Vec<_> = mail.body.split_whitespace().filter(|word| word.contains("://")).collect();
+    assert_eq!(addresses.len(), 1, "the genuine one alone: {}", mail.body);
+    let asked = mail.body.lines().find(|line| line.contains("operator")).expect("who asks");
+    assert!(asked.contains("operator Look at it") && asked.contains("https[:]//example[.]net/x"), "{asked}");
+    assert!(asked.len() < 600, "{}", asked.len());
+    assert!(page.text.contains("https[:]//example[.]net/x"), "{}", page.text);
 }
 
 #[tokio::test]

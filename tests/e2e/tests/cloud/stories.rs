@@ -26,7 +26,7 @@ async fn is_as_kept(world: &World, entry: u64, pushes: &[&Push], name: &str) {
 
 #[tokio::test]
 async fn the_story_of_a_good_release() {
-    let world = World::enter().await;
+    let world = World::enter_calm().await;
     world.has_a_good_release().await;
     let entry = world.entry().await;
 
@@ -39,7 +39,7 @@ async fn the_story_of_a_good_release() {
 
 #[tokio::test]
 async fn the_story_of_a_bad_image() {
-    let world = World::enter().await;
+    let world = World::enter_calm().await;
     world.has_a_good_release().await;
     let entry = world.entry().await;
 
@@ -51,7 +51,7 @@ async fn the_story_of_a_bad_image() {
 
 #[tokio::test]
 async fn the_story_of_a_rejection() {
-    let world = World::enter().await;
+    let world = World::enter_calm().await;
     world.has_a_good_release().await;
     let entry = world.entry().await;
 
@@ -64,7 +64,7 @@ async fn the_story_of_a_rejection() {
 
 #[tokio::test]
 async fn the_story_of_a_newer_push_that_comes_while_people_are_asked() {
-    let world = World::enter().await;
+    let world = World::enter_calm().await;
     world.has_a_good_release().await;
     let entry = world.entry().await;
 
@@ -80,7 +80,7 @@ async fn the_story_of_a_newer_push_that_comes_while_people_are_asked() {
 
 #[tokio::test]
 async fn the_story_of_the_circuit_breaker_that_is_first() {
-    let world = World::enter().await;
+    let world = World::enter_calm().await;
     world.has_a_good_release().await;
     let entry = world.entry().await;
 
@@ -92,7 +92,7 @@ async fn the_story_of_the_circuit_breaker_that_is_first() {
 
 #[tokio::test]
 async fn the_story_of_a_rollback_that_is_refused() {
-    let world = World::enter().await;
+    let world = World::enter_calm().await;
     world.has_a_good_release().await;
     let baseline = world.service("staging").await;
     let kept = world.take_permission_away("roll-back", "ecs:UpdateService").await;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use aws_sdk_cloudwatch::types::StateValue;
-use aws_sdk_ecs::types::{KeyValuePair, TaskDefinition};
+use aws_sdk_ecs::types::{KeyValuePair, Tag, TaskDefinition};
 use serde_json::{Value, json};
 use slipway_core::image::{Digest, digest_of};
 use slipway_core::push::ImageAction;
@@ -15,7 +15,7 @@ use slipway_local::cloud::APPLICATION;
 use slipway_local::page::Page;
 use slipway_local::releases::Execution;
 use slipway_local::wire::{CallRule, Entry, EventFault, EventRule, Plan, What};
-use slipway_local::{Answer, Cloud, Mail, PushOptions, Pushed};
+use slipway_local::{Answer, Awkward, Cloud, Mail, PushOptions, Pushed};
 use tokio::sync::{Mutex, MutexGuard};
 
 /// How long a release may take when nobody has to answer; three times what it takes here.
@@ -79,6 +79,7 @@ impl World {
             .await
             .expect("a local cloud runs: `cargo local test` starts one, or `cargo local up`");
         cloud.wire().reset().await.expect("the wire answers");
+        cloud.set_awkward(&Awkward::default()).expect("the cloud is told");
         let logged_before = fs::read(cloud.state().log("ministack")).expect("the cloud logs").len();
         let began = slipway_local::clock::now();
         let world = Self { cloud, began, logged_before, _lock: lock };
@@ -86,6 +87,19 @@ impl World {
             world.clean_up().await;
         }
         world
+    }
+
+    /// The same where nothing happens by itself, also in an awkward run: the test counts what happens.
+    pub(crate) async fn enter_calm() -> Self {
+        let world = Self::enter().await;
+        world.cloud.set_awkward(&Awkward { calm: true, ..Awkward::default() }).expect("the cloud is told");
+        world
+    }
+
+    /// Waits until the functions see what was changed just now.
+    pub(crate) async fn settle(&self) {
+        let lag = self.cloud.awkwardness().lag_seconds();
+        tokio::time::sleep(Duration::from_secs_f64(lag * 1.2)).await;
     }
 
     /// Ends every release that a failed test has left running, and configures the application as Terraform wrote it.
@@ -97,7 +111,6 @@ impl World {
             sfn.stop_execution().execution_arn(execution.arn).send().await.expect("it is stopped");
         }
         self.configure(|_| {}).await;
-        self.cloud.set_awkward(&slipway_local::Awkward::default()).expect("the cloud is told");
         for _ in 0..60 {
             // It records their outcomes and gives the lock back, once none of their functions may be writing.
             let _reconciled = self.invoke("reconcile", &self.event("reconcile.json")).await;
@@ -242,23 +255,48 @@ impl World {
 
     /// Registers a revision of a stage's template, as Terraform does when it changes.
     pub(crate) async fn change_template(&self, stage: &str, cpu: &str, memory: &str, variable: (&str, &str)) {
-        let family = format!("{stage}-web-template");
-        let template = self.describe(&family).await;
-        let mut containers = template.container_definitions().to_vec();
+        let mut template = self.template(stage).await;
         let variable = KeyValuePair::builder().name(variable.0).value(variable.1).build();
+        let containers = template.container_definitions.as_mut().expect("containers");
         containers[0].environment.get_or_insert_default().push(variable);
+        (template.cpu, template.memory) = (Some(cpu.to_owned()), Some(memory.to_owned()));
+        self.register(&format!("{stage}-web-template"), template, vec![]).await;
+    }
+
+    /// The template of a stage's service.
+    pub(crate) async fn template(&self, stage: &str) -> TaskDefinition {
+        self.describe(&format!("{stage}-web-template")).await
+    }
+
+    /// Registers a template of a stage's service again, as Terraform does.
+    pub(crate) async fn restore_template(&self, stage: &str, template: TaskDefinition) {
+        self.register(&format!("{stage}-web-template"), template, vec![]).await;
+    }
+
+    /// Registers a revision in the family of a stage's releases that says of itself that a release registered it, and runs
+    /// what the stage runs now.
+    pub(crate) async fn forge_revision(&self, stage: &str, release: &str) -> String {
+        let running = self.task_definition(stage).await;
+        let tag = Tag::builder().key("slipway:release").value(release).build();
+        self.register(&format!("{stage}-web"), running, vec![tag]).await
+    }
+
+    /// Registers a revision like another one, and answers its ARN.
+    async fn register(&self, family: &str, like: TaskDefinition, tags: Vec<Tag>) -> String {
         let ecs = aws_sdk_ecs::Client::new(self.cloud.sdk());
         let revision = ecs
             .register_task_definition()
             .family(family)
-            .set_container_definitions(Some(containers))
-            .cpu(cpu)
-            .memory(memory)
-            .set_task_role_arn(template.task_role_arn)
-            .set_execution_role_arn(template.execution_role_arn)
-            .set_network_mode(template.network_mode)
-            .set_requires_compatibilities(template.requires_compatibilities);
-        revision.send().await.expect("ECS takes it");
+            .set_container_definitions(like.container_definitions)
+            .set_cpu(like.cpu)
+            .set_memory(like.memory)
+            .set_task_role_arn(like.task_role_arn)
+            .set_execution_role_arn(like.execution_role_arn)
+            .set_network_mode(like.network_mode)
+            .set_requires_compatibilities(like.requires_compatibilities)
+            .set_tags((!tags.is_empty()).then_some(tags));
+        let registered = revision.send().await.expect("ECS takes it").task_definition.expect("a revision");
+        registered.task_definition_arn.expect("it has an ARN")
     }
 
     async fn describe(&self, task_definition: &str) -> TaskDefinition {
@@ -732,9 +770,14 @@ impl World {
 
     /// What a person asks for by an event, and what `receive-push` answers to it.
     pub(crate) async fn ask(&self, detail_type: &str, detail: &Value) -> Value {
+        self.ask_at(detail_type, detail, self.time()).await
+    }
+
+    /// The same by an event that says another time.
+    pub(crate) async fn ask_at(&self, detail_type: &str, detail: &Value, time: String) -> Value {
         let mut event = self.event("release-requested.json");
         event["id"] = Value::String(format!("{detail_type} {}", VERSION.fetch_add(1, Ordering::Relaxed)));
-        event["time"] = Value::String(self.time());
+        event["time"] = Value::String(time);
         event["detail-type"] = Value::String(detail_type.to_owned());
         event["detail"] = detail.clone();
         self.invoke("receive-push", &event).await.expect("it is taken")
@@ -969,6 +1012,15 @@ impl World {
         Some((document, version.parse().expect("a version is a number")))
     }
 
+    /// Writes an item into the table.
+    pub(crate) async fn put(&self, pk: &str, sk: &str, document: &Value) {
+        use aws_sdk_dynamodb::types::AttributeValue::{N, S};
+        let dynamodb = aws_sdk_dynamodb::Client::new(self.cloud.sdk());
+        let request = dynamodb.put_item().table_name("slipway").item("pk", S(pk.to_owned()));
+        let request = request.item("sk", S(sk.to_owned())).item("version", N("1".to_owned()));
+        request.item("document", S(document.to_string())).send().await.expect("DynamoDB answers");
+    }
+
     /// Removes an item from the table.
     pub(crate) async fn forget(&self, pk: &str, sk: &str) {
         use aws_sdk_dynamodb::types::AttributeValue::S;
@@ -981,16 +1033,35 @@ impl World {
         request.send().await.expect("DynamoDB answers");
     }
 
-    /// Moves a time in an item of the table into the past. As functions do, it writes the version that follows the one it
-    /// read, so neither overwrites the other.
+    /// Moves a time in an item of the table into the past.
     pub(crate) async fn move_back(&self, pk: &str, sk: &str, field: &str, by: jiff::SignedDuration) {
+        self.change(pk, sk, |document| {
+            let at: jiff::Timestamp =
+                document[field].as_str().and_then(|at| at.parse().ok()).expect("a time");
+            document[field] = json!(at - by);
+        })
+        .await;
+    }
+
+    /// Ends the time in which a function of the lock's holder may be writing: its process is gone, and nothing comes late.
+    pub(crate) async fn end_lease(&self, application: &str) {
+        let now = slipway_local::clock::now();
+        self.change(&format!("LOCK#{application}"), "LOCK", |lock| {
+            if lock["holder"].is_object() {
+                lock["holder"]["lease_until"] = json!(now);
+            }
+        })
+        .await;
+    }
+
+    /// Changes an item of the table. As functions do, it writes the version that follows the one it read, so neither overwrites
+    /// the other.
+    async fn change(&self, pk: &str, sk: &str, change: impl Fn(&mut Value)) {
         use aws_sdk_dynamodb::types::AttributeValue::{N, S};
         let dynamodb = aws_sdk_dynamodb::Client::new(self.cloud.sdk());
         for _ in 0..20 {
             let (mut document, version) = self.stored(pk, sk).await.expect("it is there");
-            let at: jiff::Timestamp =
-                document[field].as_str().and_then(|at| at.parse().ok()).expect("a time");
-            document[field] = json!(at - by);
+            change(&mut document);
             let request = dynamodb
                 .update_item()
                 .table_name("slipway")
@@ -1096,19 +1167,8 @@ impl World {
         like: &Runs,
     ) -> String {
         let running = self.describe(&like.task_definition).await;
+        let arn = self.register("external", running, vec![]).await;
         let ecs = aws_sdk_ecs::Client::new(self.cloud.sdk());
-        let revision = ecs
-            .register_task_definition()
-            .family("external")
-            .set_container_definitions(running.container_definitions)
-            .set_cpu(running.cpu)
-            .set_memory(running.memory)
-            .set_task_role_arn(running.task_role_arn)
-            .set_execution_role_arn(running.execution_role_arn)
-            .set_network_mode(running.network_mode)
-            .set_requires_compatibilities(running.requires_compatibilities);
-        let revision = revision.send().await.expect("ECS takes it").task_definition.expect("a revision");
-        let arn = revision.task_definition_arn.expect("it has an ARN");
         ecs.update_service()
             .cluster(stage)
             .service(service)
@@ -1116,6 +1176,7 @@ impl World {
             .send()
             .await
             .expect("ECS takes it");
+        self.settle().await;
         arn
     }
 

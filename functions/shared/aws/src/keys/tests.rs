@@ -128,6 +128,7 @@ fn lists(names: &Names) -> Vec<List> {
             texts(&[release.as_str(), stage.as_str()]),
         ),
         (Key::changes(release), &["change"], texts(&[release.as_str()])),
+        (Key::all_asked(release), &["asked"], texts(&[release.as_str()])),
         (Key::verifications(release), &["verified"], texts(&[release.as_str()])),
     ]
 }

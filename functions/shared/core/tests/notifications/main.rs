@@ -33,6 +33,10 @@ fn baseline() -> Baseline {
             "service": "web",
             "arn": "arn:aws:ecs:eu-central-1:111122223333:service/production/web",
             "task_definition": "arn:aws:ecs:eu-central-1:111122223333:task-definition/production-web:6",
+            "template": {
+                "arn": "arn:aws:ecs:eu-central-1:111122223333:task-definition/production-web-template:3",
+                "registration": "3c4d".repeat(16),
+            },
             "image": format!("111122223333.dkr.ecr.eu-central-1.amazonaws.com/web@sha256:{}", "1a2b".repeat(16)),
             "desired_count": 2,
         }],

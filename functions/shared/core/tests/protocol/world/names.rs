@@ -7,7 +7,7 @@ use slipway_core::application::ApprovalPolicy;
 use slipway_core::image::{Digest, Image};
 use slipway_core::name::{ApplicationName, EmailAddress, ReleaseId, RepositoryName, ServiceName, StageName};
 use slipway_core::release::Release;
-use slipway_core::rollback::{Baseline, ServiceBaseline};
+use slipway_core::rollback::{Baseline, ServiceBaseline, Template};
 
 use super::APPROVAL_SECONDS;
 use super::service::{Revision, service_arn, task_definition};
@@ -98,6 +98,7 @@ pub(crate) fn baseline_of(revision: Revision, round: u32) -> Baseline {
         service: ServiceName::new("web").expect("a name"),
         arn: service_arn(),
         task_definition: task_definition(revision),
+        template: Template { arn: task_definition(revision), registration: String::new() },
         image: String::new(),
         desired_count: 1,
         first: false,
