@@ -100,14 +100,22 @@ async fn stop_migration(context: &Context<'_>, migration: &Migration) -> Result<
     Ok(false)
 }
 
+/// Where it is kept when ECS was asked to restore the stage.
+fn asked_key(context: &Context<'_>) -> Key {
+    Key::gate(&context.release.id, &context.stage.name, "RESTORE")
+}
+
 /// Looks how far ECS is.
 async fn judge(context: &Context<'_>, restoration: Deployed) -> Result<StepResult<Deployed>, StepError> {
     let Context { aws, table, release, stage, .. } = context;
     let deadline =
         deadline(table, &Key::gate(&release.id, &stage.name, "ROLLBACK"), stage.deploy_timeout_seconds())
             .await?;
-    // It is looked at first just after ECS was asked for it.
-    let asked_at = deadline - SignedDuration::from_secs(i64::from(stage.deploy_timeout_seconds()));
+    // Nobody asked where ECS's circuit breaker was first.
+    let asked_at = match table.get::<Timestamp>(&asked_key(context)).await? {
+        Some(asked) => asked.document,
+        None => deadline - SignedDuration::from_secs(i64::from(stage.deploy_timeout_seconds())),
+    };
     let Standing { progress, going } =
         deployed(aws, &restoration.services, true, Some(asked_at), deadline).await?;
     let (result, words) = match progress {
@@ -273,6 +281,8 @@ async fn restore(context: &Context<'_>, asked_at: Option<Timestamp>) -> Result<R
                             &Deployed { services: Vec::new() },
                         )
                         .await?;
+                    // What ECS shows of the time before is no answer.
+                    table.put(&asked_key(context), &now()).await?;
                     restore_service(aws, stage, before, view, &target).await?;
                     target
                 }

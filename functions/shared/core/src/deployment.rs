@@ -213,9 +213,9 @@ pub fn may_lag(service: &ServiceView, asked_at: Option<Timestamp>, now: Timestam
     })
 }
 
-/// Whether a deployment was made before ECS was asked, by more than a call takes and clocks differ.
+/// Whether a deployment was made before ECS was asked, by more than clocks differ.
 fn is_earlier(deployment: &Deployment, asked_at: Option<Timestamp>) -> bool {
-    const SLACK: SignedDuration = SignedDuration::from_secs(5);
+    const SLACK: SignedDuration = SignedDuration::from_secs(1);
     deployment.created_at.zip(asked_at).is_some_and(|(created, asked)| created + SLACK < asked)
 }
 
@@ -436,7 +436,7 @@ mod tests {
 
         assert_eq!(judged(100, 101), Progress::Lagging { reason: NOT_SHOWN_YET });
         assert!(matches!(judged(100, 161), Progress::Failed { .. }));
-        assert!(matches!(judged(3, 4), Progress::Failed { .. }), "it is ours");
+        assert!(matches!(judged(1, 4), Progress::Failed { .. }), "it is ours");
     }
 
     #[test]

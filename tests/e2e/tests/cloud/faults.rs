@@ -1,5 +1,7 @@
 //! What can go wrong, one thing at a time. `tests/README.md` says which test shows which fault.
 
+use std::time::Duration;
+
 use serde_json::json;
 use slipway_local::image::Behaviour;
 use slipway_local::wire::{CallRule, Entry, EventFault, EventRule, Fault};
