@@ -48,6 +48,7 @@ async fn scale(world: &World, cluster: &str, service: &str, count: i32) {
     let scaled =
         ecs(world).update_service().cluster(cluster).service(service).desired_count(count).send().await;
     scaled.expect("ECS takes it");
+    world.settle().await;
 }
 
 #[tokio::test]
