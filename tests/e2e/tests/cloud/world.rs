@@ -11,7 +11,7 @@ use aws_sdk_ecs::types::{KeyValuePair, Tag, TaskDefinition};
 use serde_json::{Value, json};
 use slipway_core::image::{Digest, digest_of};
 use slipway_core::push::ImageAction;
-use slipway_local::cloud::APPLICATION;
+use slipway_local::cloud::{APPLICATION, SHOP};
 use slipway_local::page::Page;
 use slipway_local::releases::Execution;
 use slipway_local::wire::{CallRule, Entry, EventFault, EventRule, Plan, What};
@@ -86,7 +86,24 @@ impl World {
         if LEFT_BEHIND.swap(false, Ordering::Relaxed) {
             world.clean_up().await;
         }
+        for application in [APPLICATION, SHOP] {
+            world.end_rest(application).await;
+        }
         world
+    }
+
+    /// Ends the rest of a lock that an earlier test has given back: nothing of that one comes late any more.
+    async fn end_rest(&self, application: &str) {
+        let key = (format!("LOCK#{application}"), "LOCK");
+        let rests = self.item(&key.0, key.1).await.is_some_and(|lock| lock["rests_until"].is_string());
+        if rests {
+            self.change(&key.0, key.1, |lock| {
+                if lock["holder"].is_null() {
+                    lock.as_object_mut().expect("a lock").remove("rests_until");
+                }
+            })
+            .await;
+        }
     }
 
     /// The same where nothing happens by itself, also in an awkward run: the test counts what happens.
