@@ -5,7 +5,7 @@
 
 use futures::future::try_join_all;
 use futures::try_join;
-use slipway_aws::{Aws, Key, Table, Unreachable};
+use slipway_aws::{Aws, Key, Table};
 use slipway_core::alarm;
 use slipway_core::application::{Stage, StageService};
 use slipway_core::approval::Verified;
@@ -250,14 +250,7 @@ impl Look<'_> {
         if service.health.as_ref().is_none_or(|health| health.url.is_some()) {
             return Ok(None);
         }
-        let balancer = view.traffic.balancers.iter().find(|balancer| balancer.target_group.is_some());
-        let listener = match balancer {
-            Some(balancer) => {
-                let groups: Vec<_> = balancer.target_groups().collect();
-                self.aws.load_balancers().listener(&groups).await?
-            }
-            None => Err(Unreachable::NoListener),
-        };
+        let listener = self.aws.load_balancers().listener_of(view).await?;
         Ok(listener.err().map(|why| {
             format!(
                 "{} cannot be verified through its load balancer: {why}. Write the address that answers from outside as health.url of the service, or steady in the place of health",

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use lambda_http::http::StatusCode;
 use maud::{DOCTYPE, Markup, html};
-use slipway_core::approval::{Approval, Status, Verdict, Verified};
+use slipway_core::approval::{Approval, SHOWN_CHANGES, Status, Verdict, Verified};
 use slipway_core::migration::Kind;
 use slipway_core::name::EmailAddress;
 use slipway_core::release::Release;
@@ -11,9 +11,6 @@ use slipway_core::rollback::ServiceBaseline;
 use slipway_core::timeline::{Step, TimelineEvent};
 
 use crate::form::FormProblem;
-
-/// How many changes are shown before one asks for the rest.
-const CHANGES: usize = 20;
 
 /// The approval as this person sees it now: with the form while they may answer, with what was decided afterwards.
 pub(crate) fn approval(
@@ -111,11 +108,11 @@ fn facts(approval: &Approval, asking: bool) -> Markup {
             @if !approval.changes.is_empty() {
                 dt { "Changes with it" }
                 dd {
-                    ul.changes { @for change in approval.changes.iter().take(CHANGES) { li { (change) } } }
-                    @if approval.changes.len() > CHANGES {
+                    ul.changes { @for change in approval.changes.iter().take(SHOWN_CHANGES) { li { (change) } } }
+                    @if approval.changes.len() > SHOWN_CHANGES {
                         details {
-                            summary { (approval.changes.len() - CHANGES) " more" }
-                            ul.changes { @for change in approval.changes.iter().skip(CHANGES) { li { (change) } } }
+                            summary { (approval.changes.len() - SHOWN_CHANGES) " more" }
+                            ul.changes { @for change in approval.changes.iter().skip(SHOWN_CHANGES) { li { (change) } } }
                         }
                     }
                 }

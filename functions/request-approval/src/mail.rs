@@ -2,13 +2,10 @@
 
 use jiff::Timestamp;
 use slipway_aws::Mail;
-use slipway_core::approval::{Approval, Status, Verdict};
+use slipway_core::approval::{Approval, SHOWN_CHANGES, Status, Verdict};
 use slipway_core::migration::Kind;
 use slipway_core::name::EmailAddress;
 use slipway_core::rollback::ServiceBaseline;
-
-/// How many changes a mail shows: the page has all of them.
-const CHANGES: usize = 20;
 
 /// The mail to one approver, with their own link.
 pub(crate) fn request(approval: &Approval, approver: &EmailAddress, url: &str) -> Mail {
@@ -44,11 +41,12 @@ pub(crate) fn request(approval: &Approval, approver: &EmailAddress, url: &str) -
     }
     if !approval.changes.is_empty() {
         text += "\nChanges with it\n";
-        for change in approval.changes.iter().take(CHANGES) {
+        for change in approval.changes.iter().take(SHOWN_CHANGES) {
             text += &format!("  {change}\n");
         }
-        if approval.changes.len() > CHANGES {
-            text += &format!("  and {} more, all of them on the page\n", approval.changes.len() - CHANGES);
+        if approval.changes.len() > SHOWN_CHANGES {
+            text +=
+                &format!("  and {} more, all of them on the page\n", approval.changes.len() - SHOWN_CHANGES);
         }
     }
     for why in approval

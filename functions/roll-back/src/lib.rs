@@ -5,7 +5,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use slipway_aws::{Aws, Key, Registration};
+use slipway_aws::{Aws, Key, Registration, TaskDefinition};
 use slipway_core::application::Stage;
 use slipway_core::deployment::{Progress, ServiceView};
 use slipway_core::lock::Fenced;
@@ -142,7 +142,7 @@ async fn supersede_revisions(context: &Context<'_>) {
 }
 
 async fn supersede(context: &Context<'_>, before: &ServiceBaseline) -> Result<(), StepError> {
-    let Context { aws, table, release, generation, stage, baseline, .. } = context;
+    let Context { aws, table, release, stage, .. } = context;
     let name = &before.service;
     let Some(ours) = table.get::<TaskDefinitionArn>(&Key::deployed(&release.id, &stage.name, name)).await?
     else {
@@ -157,20 +157,8 @@ async fn supersede(context: &Context<'_>, before: &ServiceBaseline) -> Result<()
     if newest.is_none_or(|newest| newest.arn != ours.document) {
         return Ok(());
     }
-    let Some(document) =
-        table.get::<Value>(&Key::definition(&release.id, &stage.name, name, baseline.round)).await?
-    else {
-        return Ok(());
-    };
-    let tags = aws.ecs().task_definition(before.task_definition.as_str()).await?;
-    let registration = Registration {
-        document: &document.document,
-        tags: &tags.map(|found| found.tags).unwrap_or_default(),
-        family,
-        release: &release.id,
-        generation: *generation,
-    };
-    let copy = aws.ecs().register(&registration, |_| None).await?;
+    let found = aws.ecs().task_definition(before.task_definition.as_str()).await?;
+    let Some(copy) = register_again(context, before, found, family).await? else { return Ok(()) };
     tracing::info!(release.id = %release.id, stage = %stage.name, ecs.service = %name, ecs.task_definition = %copy, "{copy} is what {name} ran before, and the newest revision of its family");
     Ok(())
 }
@@ -349,7 +337,7 @@ async fn runnable(
     before: &ServiceBaseline,
     copy: Option<TaskDefinitionArn>,
 ) -> Result<Result<TaskDefinitionArn, String>, StepError> {
-    let Context { aws, table, release, generation, stage, baseline, .. } = context;
+    let Context { aws, table, release, stage, .. } = context;
     if let Some(copy) = copy {
         return Ok(Ok(copy));
     }
@@ -359,25 +347,34 @@ async fn runnable(
     if found.as_ref().is_some_and(|found| found.active) {
         return Ok(Ok(before.task_definition.clone()));
     }
-    let Some(document) =
-        table.get::<Value>(&Key::definition(&release.id, &stage.name, name, baseline.round)).await?
-    else {
+    let Some(copy) = register_again(context, before, found, &stage.families(name).release).await? else {
         return Ok(Err(format!(
             "{} of {name} cannot be run any more, and was not recorded",
             before.task_definition
         )));
     };
-    let family = stage.families(name).release;
-    let tags = found.map(|found| found.tags).unwrap_or_default();
-    let registration = Registration {
-        document: &document.document,
-        tags: &tags,
-        family: &family,
-        release: &release.id,
-        generation: *generation,
-    };
-    let copy = aws.ecs().register(&registration, |_| None).await?;
     table.put(&Key::restored(&release.id, &stage.name, name), &copy).await?;
     tracing::warn!(release.id = %release.id, %stage.name, ecs.service = %name, ecs.task_definition = %copy, "{} cannot be run any more: it was registered again as {copy}", before.task_definition);
     Ok(Ok(copy))
+}
+
+/// Registers the baseline of a service once more, from its recorded document, with the tags that ECS has of it; nothing
+/// where it was not recorded.
+async fn register_again(
+    context: &Context<'_>,
+    before: &ServiceBaseline,
+    found: Option<TaskDefinition>,
+    family: &str,
+) -> Result<Option<TaskDefinitionArn>, StepError> {
+    let Context { aws, table, release, generation, stage, baseline, .. } = context;
+    let recorded = Key::definition(&release.id, &stage.name, &before.service, baseline.round);
+    let Some(recorded) = table.get::<Value>(&recorded).await? else { return Ok(None) };
+    let registration = Registration {
+        document: &recorded.document,
+        tags: &found.map(|found| found.tags).unwrap_or_default(),
+        family,
+        release: &release.id,
+        generation: *generation,
+    };
+    Ok(Some(aws.ecs().register(&registration, |_| None).await?))
 }

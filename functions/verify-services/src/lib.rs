@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use futures::future::try_join_all;
 use jiff::Timestamp;
-use slipway_aws::{Aws, Key, Table, Unreachable};
+use slipway_aws::{Aws, Key, Table};
 use slipway_core::application::{HealthCheck, SteadyCheck};
 use slipway_core::approval::Verified;
 use slipway_core::deployment::ServiceView;
@@ -234,14 +234,9 @@ async fn probes(
     health: &HealthCheck,
     view: &ServiceView,
 ) -> Result<Vec<Probe>, StepError> {
-    let balancer = view.traffic.balancers.iter().find(|balancer| balancer.target_group.is_some());
-    let base = match (&health.url, balancer) {
-        (Some(url), _) => Ok(url.trim_end_matches('/').to_owned()),
-        (None, Some(balancer)) => {
-            let groups: Vec<_> = balancer.target_groups().collect();
-            aws.load_balancers().listener(&groups).await?.map(|listener| listener.url())
-        }
-        (None, None) => Err(Unreachable::NoListener),
+    let base = match &health.url {
+        Some(url) => Ok(url.trim_end_matches('/').to_owned()),
+        None => aws.load_balancers().listener_of(view).await?.map(|listener| listener.url()),
     };
     let base = match base {
         Ok(base) => base,

@@ -13,7 +13,7 @@ from ministack.services import ecs
 from told import awkward
 
 LOOKS = 0.5
-# When the newest of each service's tasks was replaced, or it was seen first.
+# When each service lost a task last, or was seen first.
 _replaced: dict = {}
 
 

@@ -6,6 +6,7 @@ use aws_sdk_elasticloadbalancingv2::Client;
 use aws_sdk_elasticloadbalancingv2::types::{
     self, LoadBalancerSchemeEnum, LoadBalancerTypeEnum, ProtocolEnum, TargetGroup, TargetHealthStateEnum,
 };
+use slipway_core::deployment::ServiceView;
 use slipway_core::verification::Target;
 
 use crate::AwsError;
@@ -134,14 +135,25 @@ impl LoadBalancers {
         Ok(targets.collect())
     }
 
-    /// The listener that forwards to one of these target groups, by its default action or by a rule: TLS before plain
-    /// HTTP. Several applications may share a load balancer. Where a rule tells them apart by the host, that is the host to
-    /// ask. Else why nobody can ask from outside the VPC, where the functions are.
+    /// The listener of a service: of the first of its load balancers that has target groups.
     ///
     /// # Errors
     ///
     /// When ELB cannot be asked.
-    pub async fn listener(&self, groups: &[&str]) -> Result<Result<Listener, Unreachable>, AwsError> {
+    pub async fn listener_of(
+        &self,
+        service: &ServiceView,
+    ) -> Result<Result<Listener, Unreachable>, AwsError> {
+        let Some(balancer) = service.traffic.balanced().next() else {
+            return Ok(Err(Unreachable::NoListener));
+        };
+        self.listener(&balancer.target_groups().collect::<Vec<_>>()).await
+    }
+
+    /// The listener that forwards to one of these target groups, by its default action or by a rule: TLS before plain
+    /// HTTP. Several applications may share a load balancer. Where a rule tells them apart by the host, that is the host to
+    /// ask. Else why nobody can ask from outside the VPC, where the functions are.
+    async fn listener(&self, groups: &[&str]) -> Result<Result<Listener, Unreachable>, AwsError> {
         let described =
             self.client.describe_target_groups().set_target_group_arns(Some(owned(groups))).send().await;
         let described = described
@@ -226,13 +238,9 @@ fn reachable(
     place: Listener,
 ) -> Result<Listener, Unreachable> {
     // "authenticate-oidc", "authenticate-cognito", "jwt-validation" (ActionTypeEnum, as above): before the service answers.
-    let asks = |action: &&types::Action| {
-        action.r#type().is_some_and(|kind| {
-            kind.as_str().starts_with("authenticate-") || kind.as_str().starts_with("jwt-")
-        })
-    };
     let port = place.port;
-    if actions.iter().any(|action| asks(&action)) {
+    let mut kinds = actions.iter().filter_map(types::Action::r#type).map(types::ActionTypeEnum::as_str);
+    if kinds.any(|kind| kind.starts_with("authenticate-") || kind.starts_with("jwt-")) {
         return Err(Unreachable::SignIn { port });
     }
     match host {

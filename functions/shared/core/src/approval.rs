@@ -43,6 +43,9 @@ impl ApprovalId {
 /// ("Amazon SNS subscription filter policies", Amazon SNS developer guide), and a minute.
 pub const NEW_SUBSCRIPTION: SignedDuration = SignedDuration::from_mins(16);
 
+/// How many of an approval's changes people are shown before they ask for the rest.
+pub const SHOWN_CHANGES: usize = 20;
+
 /// A request to people, and everything that their decision is bound to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Approval {

@@ -45,6 +45,11 @@ impl Traffic {
     pub fn shifts(&self) -> bool {
         self.strategy.as_deref().is_some_and(|strategy| strategy != "ROLLING")
     }
+
+    /// The load balancers that have target groups, which a classic one has not.
+    pub fn balanced(&self) -> impl Iterator<Item = &Balancer> {
+        self.balancers.iter().filter(|balancer| balancer.target_group.is_some())
+    }
 }
 
 /// A load balancer of a service.
@@ -147,7 +152,7 @@ pub fn unsupported(name: &ServiceName, service: &ServiceView, network_mode: Opti
         ));
     }
     let mode = network_mode.unwrap_or("bridge");
-    let is_balanced = service.traffic.balancers.iter().any(|balancer| balancer.target_group.is_some());
+    let is_balanced = service.traffic.balanced().next().is_some();
     (is_balanced && mode != "awsvpc").then(|| {
         format!(
             "the tasks of {name} have the network mode {mode}, in which a target group does not tell one from another: write networkMode awsvpc in its template, and a target group of the type ip"

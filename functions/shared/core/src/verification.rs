@@ -162,8 +162,7 @@ pub fn judge(
         };
         targets.iter().filter(here).any(|target| is_of_task(target) && target.healthy)
     };
-    let balancers = service.traffic.balancers.iter().filter(|balancer| balancer.target_group.is_some());
-    let balancers: Vec<_> = balancers.collect();
+    let balancers: Vec<_> = service.traffic.balanced().collect();
     let healthy = |task: &&&TaskView| {
         !balancers.is_empty() && balancers.iter().all(|balancer| healthy_in(balancer, task))
     };

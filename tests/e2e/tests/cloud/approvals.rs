@@ -75,6 +75,19 @@ impl World {
         self.request("POST", link, Some(FORM), &format!("nonce={}&{fields}", self.nonce(token))).await
     }
 
+    /// The mail that asks, after the inbox held so many.
+    async fn asked_after(&self, mails: usize) -> Mail {
+        let mail =
+            self.cloud.wait_for_mail(mails, Duration::from_secs(30), |mail| mail.approval_link().is_some());
+        mail.await.expect("a mail")
+    }
+
+    /// Approves by the link of a mail.
+    async fn approve_by(&self, mail: &Mail) {
+        let link = mail.approval_link().expect("a link");
+        self.cloud.decide(link, Answer::Approve, None).await.expect("it counts");
+    }
+
     async fn approval(&self, id: &str) -> Value {
         self.item(&format!("APPROVAL#{id}"), "APPROVAL").await.expect("there is such an approval")
     }
@@ -251,21 +264,13 @@ async fn an_approval_is_void_and_asked_again_when_production_changed_meanwhile()
     let external = world.deploy_from_outside("production", &runs).await;
 
     world.cloud.decide(&old, Answer::Approve, None).await.expect("it counts");
-    let again = world
-        .cloud
-        .wait_for_mail(mails, Duration::from_secs(30), |mail| mail.approval_link().is_some())
-        .await
-        .expect("a mail");
+    let again = world.asked_after(mails).await;
     assert_eq!(world.service("production").await.task_definition, external, "nothing was deployed over it");
     assert!(again.body.contains("has changed since you were asked"), "{}", again.body);
     let page = world.cloud.open(&old).await.expect("a page");
     assert!(page.text.contains("does not count"), "{}", page.text);
 
-    world
-        .cloud
-        .decide(again.approval_link().expect("a link"), Answer::Approve, None)
-        .await
-        .expect("it counts");
+    world.approve_by(&again).await;
     let ended = world.ended(&release).await;
     assert_eq!(ended.outcome(), Some("RELEASED"), "{ended:?}");
     assert_eq!(world.digest_in("production").await, release.digest);
@@ -286,18 +291,10 @@ async fn a_template_that_is_applied_while_people_are_asked_is_not_deployed_with_
     world.change_template("production", "1024", "2048", ("GREETING", "unseen")).await;
 
     world.cloud.decide(&old, Answer::Approve, None).await.expect("it counts");
-    let again = world
-        .cloud
-        .wait_for_mail(mails, Duration::from_secs(30), |mail| mail.approval_link().is_some())
-        .await
-        .expect("a mail");
+    let again = world.asked_after(mails).await;
     let unchanged = world.service("production").await;
     let page = world.cloud.open(&old).await.expect("a page");
-    world
-        .cloud
-        .decide(again.approval_link().expect("a link"), Answer::Approve, None)
-        .await
-        .expect("it counts");
+    world.approve_by(&again).await;
     let ended = world.ended(&release).await;
     let runs = world.task_definition("production").await;
     world.restore_template("production", template).await;
@@ -453,11 +450,7 @@ async fn one_who_is_asked_for_the_first_time_is_asked_again_once_the_subscriptio
     world.wakes_every_step(&release).await;
     world.quiet().await;
     let again = asked().pop().expect("a mail");
-    world
-        .cloud
-        .decide(again.approval_link().expect("a link"), Answer::Approve, None)
-        .await
-        .expect("it counts");
+    world.approve_by(&again).await;
     let ended = world.ended(&release).await;
     world.configure(|_| {}).await;
 

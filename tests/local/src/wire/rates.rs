@@ -2,7 +2,8 @@
 //!
 //! "Request throttling for the Amazon ECS API" (Amazon ECS API reference), "AWS Step Functions service quotas" (its
 //! developer guide, the smaller regions), and the service quotas of CloudWatch, Systems Manager, SNS and Elastic Load
-//! Balancing. An account's buckets are everybody's; here only the functions take from them.
+//! Balancing. Those of `DescribeTaskDefinition`, `RunTask` and Elastic Load Balancing were not read there: they are of the order of
+//! the others. An account's buckets are everybody's; here only the functions take from them.
 
 use std::{collections::HashMap, time::Instant};
 
