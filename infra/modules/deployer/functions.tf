@@ -41,7 +41,7 @@ locals {
   put_notifications = { sid = "PutNotifications", actions = ["events:PutEvents"], resources = [local.default_bus_arn], conditions = local.as_notifications }
 
   # CloudWatch leaves composite alarms out of its answer where less than all is allowed.
-  read_alarms = { sid = "ReadAlarms", actions = ["cloudwatch:DescribeAlarms", "cloudwatch:DescribeAlarmHistory"], resources = ["*"] }
+  read_alarms = { sid = "ReadAlarms", actions = ["cloudwatch:DescribeAlarms"], resources = ["*"] }
 
   # One that lacks the tag, or is not there, is described too: people read what to write before a stage changes.
   describe_services = { sid = "DescribeServices", actions = ["ecs:DescribeServices"], resources = local.services }
@@ -151,11 +151,12 @@ locals {
   }
 
   # Whose items each function reads and writes, and removes. Task tokens are in CALLBACK#: steps park them,
-  # resume-release and the reconciler find them. No approval and no entry of the audit is ever removed.
+  # resume-release and the reconciler find them, and whoever ends a release removes them. No approval and no entry of the
+  # audit is ever removed.
   parked     = ["CALLBACK#*", "WAKE#*"]
   partitions = { for name, function in local.functions : name => concat(function.partitions, contains(local.steps, name) ? local.parked : []) }
   written    = { for name, function in local.functions : name => lookup(function, "written", local.partitions[name]) }
-  removed    = { for name, function in local.functions : name => concat(lookup(function, "removed", []), contains(local.steps, name) ? local.parked : []) }
+  removed    = { for name, function in local.functions : name => lookup(function, "removed", []) }
 
   # ForAllValues holds where a request names no partition at all, so no function may have an action that can do without
   # one, such as dynamodb:Scan. WARM-UP is what a function asks for while it starts, and is never there. A transaction
@@ -224,7 +225,10 @@ locals {
       },
     ])
 
-    bake-stage = [local.read_alarms]
+    bake-stage = [
+      local.read_alarms,
+      { sid = "ReadAlarmHistory", actions = ["cloudwatch:DescribeAlarmHistory"], resources = ["*"] },
+    ]
 
     roll-back = concat(local.read_deployments, local.stop_deployments, [
       local.list_tasks, local.describe_tasks, local.describe_task_definitions, local.pass_task_roles, local.register_revisions, local.tag_revisions,
@@ -263,7 +267,7 @@ locals {
   # What every function may do in the table, and a step besides. A task token has no resource of its own.
   table_statements = {
     for name, function in local.functions : name => [
-      { sid = "ReadItems", actions = ["dynamodb:GetItem", "dynamodb:Query"], resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions[name] },
+      { sid = "ReadItems", actions = concat(["dynamodb:GetItem"], lookup(function, "lists", true) ? ["dynamodb:Query"] : []), resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions[name] },
       { sid = "WriteItems", actions = ["dynamodb:PutItem", "dynamodb:UpdateItem"], resources = length(local.written[name]) == 0 ? [] : [aws_dynamodb_table.this.arn], conditions = local.in_written[name] },
       { sid = "RemoveItems", actions = ["dynamodb:DeleteItem"], resources = length(local.removed[name]) == 0 ? [] : [aws_dynamodb_table.this.arn], conditions = local.in_removed[name] },
       { sid = "EndTasks", actions = ["states:SendTaskFailure", "states:SendTaskSuccess"], resources = contains(local.steps, name) ? ["*"] : [], conditions = [] },

@@ -45,11 +45,12 @@ data "aws_iam_policy_document" "push" {
     resources = ["*"]
   }
 
+  # What a push takes ("IAM permissions for pushing an image", Amazon ECR user guide). Layers are never read.
   statement {
     sid = "PushImage"
     actions = [
-      "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload", "ecr:GetDownloadUrlForLayer",
-      "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart",
+      "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload", "ecr:InitiateLayerUpload", "ecr:PutImage",
+      "ecr:UploadLayerPart",
     ]
     resources = [var.registry_arn]
   }
