@@ -269,13 +269,14 @@ variable "log_retention_days" {
 }
 
 variable "log_level" {
-  description = "What the functions log, as RUST_LOG takes it: info, or debug while looking for a fault"
+  description = "How much the functions log: error, warn, info, or debug while looking for a fault; what others wrote is held to warnings, because it would log task tokens and links"
   type        = string
   default     = "info"
 
+  # At trace the SDK logs every request whole: task tokens, links and mails.
   validation {
-    condition     = can(regex("^[A-Za-z0-9_:=,.-]+$", var.log_level))
-    error_message = "Write a level such as info, or targets and levels such as info,slipway_core=debug."
+    condition     = contains(["error", "warn", "info", "debug"], var.log_level)
+    error_message = "Write error, warn, info or debug: trace would log task tokens and links."
   }
 }
 

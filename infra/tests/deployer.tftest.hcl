@@ -454,6 +454,34 @@ run "a_log_without_an_end_is_refused" {
   expect_failures = [var.log_retention_days]
 }
 
+run "a_level_that_would_log_tokens_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/deployer"
+  }
+
+  variables {
+    log_level = "trace"
+  }
+
+  expect_failures = [var.log_level]
+}
+
+run "a_level_for_the_sdk_alone_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/deployer"
+  }
+
+  variables {
+    log_level = "info,aws_smithy_runtime=trace"
+  }
+
+  expect_failures = [var.log_level]
+}
+
 run "alarms_alone_may_publish_to_the_encrypted_topic" {
   command = plan
 

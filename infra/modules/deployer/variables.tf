@@ -125,9 +125,15 @@ variable "log_retention_days" {
 }
 
 variable "log_level" {
-  description = "What the functions log, as RUST_LOG takes it"
+  description = "How much the functions log: error, warn, info, or debug while looking for a fault; what others wrote is held to warnings, because it would log task tokens and links"
   type        = string
   default     = "info"
+
+  # At trace the SDK logs every request whole: task tokens, links and mails.
+  validation {
+    condition     = contains(["error", "warn", "info", "debug"], var.log_level)
+    error_message = "Write error, warn, info or debug: trace would log task tokens and links."
+  }
 }
 
 variable "deletion_protection" {

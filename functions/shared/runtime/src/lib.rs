@@ -2,6 +2,7 @@
 //! Step Functions, and logs.
 
 mod configuration;
+mod logging;
 mod step;
 
 use std::future::Future;
@@ -13,6 +14,7 @@ use serde_json::Value;
 use slipway_release::StepError;
 
 pub use configuration::{Config, ConfigurationError, Environment};
+pub use logging::log;
 pub use step::serve_step;
 
 /// Serves invocations until Lambda ends the process. A failure is logged once, by `lambda_runtime`, with its whole
@@ -47,17 +49,4 @@ impl From<Failure> for Diagnostic {
     fn from(Failure(error): Failure) -> Self {
         Self { error_type: error.name().to_owned(), error_message: step::short(&error.with_causes()) }
     }
-}
-
-/// Writes logs as JSON to standard output, at the level that `RUST_LOG` gives.
-pub fn log() {
-    let level = tracing_subscriber::EnvFilter::from_default_env();
-    // Setting it twice is the only failure, and then logs are written already.
-    let _set = tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_current_span(false)
-        .with_target(false)
-        .with_env_filter(level)
-        .try_init();
 }
