@@ -19,6 +19,7 @@ mod scan;
 mod send;
 mod status;
 mod test;
+mod tokens;
 mod up;
 mod workflow;
 

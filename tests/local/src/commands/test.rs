@@ -10,7 +10,7 @@ use anyhow::bail;
 use clap::Args;
 use tokio::process::Command;
 
-use super::{bring_up, demo, take_down};
+use super::{bring_up, demo, take_down, tokens};
 use crate::{
     Awkward, Cloud, Pace, Settings, client,
     environment::Environment,
@@ -79,6 +79,7 @@ enum Group {
     Unchanged,
     Workspace,
     Models,
+    Tokens,
     /// Of the workspace those that need a cloud.
     Releases,
 }
@@ -86,8 +87,10 @@ enum Group {
 impl Group {
     const TERRAFORM: [Self; 4] =
         [Self::TerraformFormat, Self::TerraformValidate, Self::TerraformTest, Self::TerraformRules];
-    /// The cloud is first seen to work as a person would, and last every call that was made on it is judged.
-    const ON_THE_CLOUD: [Self; 4] = [Self::Demo, Self::Unchanged, Self::Workspace, Self::Models];
+    /// The cloud is first seen to work as a person would; last every call that was made on it is judged, and every log
+    /// that it left.
+    const ON_THE_CLOUD: [Self; 5] =
+        [Self::Demo, Self::Unchanged, Self::Workspace, Self::Models, Self::Tokens];
 
     const fn name(self) -> &'static str {
         match self {
@@ -99,6 +102,7 @@ impl Group {
             Self::Unchanged => "terraform plan, no changes",
             Self::Workspace => "cargo test --workspace",
             Self::Models => "cargo test --workspace, AWS's models",
+            Self::Tokens => "cargo test --workspace, no token logged",
             Self::Releases => "cargo test --workspace --test cloud",
         }
     }
@@ -296,6 +300,7 @@ async fn run_group(group: Group, settings: &Settings, cloud: &Cloud) -> anyhow::
                 .current_dir(&settings.repository);
             process::run_shown(&mut models).await
         }
+        Group::Tokens => tokens::look(settings, cloud).await,
         Group::Workspace => cargo_test(settings, &["--workspace"]).await,
         Group::Releases => cargo_test(settings, &["--workspace", "--test", "cloud"]).await,
     }
