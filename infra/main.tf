@@ -149,19 +149,20 @@ module "service" {
 module "deployer" {
   source = "./modules/deployer"
 
-  name                = var.name
-  applications        = local.applications
-  packages            = var.packages
-  architecture        = var.architecture
-  definition_path     = "${path.module}/../statemachine/release.asl.yaml"
-  task_role_arns      = local.task_role_arns
-  notification_emails = var.notification_emails
-  approval_domain     = var.approval_domain
-  approval_sign_in    = var.approval_sign_in
-  reconcile_every     = var.reconcile_every
-  log_retention_days  = var.log_retention_days
-  log_level           = var.log_level
-  deletion_protection = var.deletion_protection
+  name                 = var.name
+  applications         = local.applications
+  packages             = var.packages
+  architecture         = var.architecture
+  definition_path      = "${path.module}/../statemachine/release.asl.yaml"
+  task_role_arns       = local.task_role_arns
+  notification_emails  = var.notification_emails
+  approval_domain      = var.approval_domain
+  approval_sign_in     = var.approval_sign_in
+  approval_concurrency = var.approval_concurrency
+  reconcile_every      = var.reconcile_every
+  log_retention_days   = var.log_retention_days
+  log_level            = var.log_level
+  deletion_protection  = var.deletion_protection
 }
 
 # An account has one provider for GitHub.
@@ -212,6 +213,7 @@ module "observability" {
     function_names    = module.deployer.function_names
     dead_letter_names = module.deployer.dead_letter_names
     topic_names       = module.deployer.topic_names
+    approval_api_id   = module.deployer.approval_api_id
     reconcile_minutes = module.deployer.reconcile_minutes
   }
 }

@@ -1,7 +1,8 @@
 # What AWS limits and raises for whoever asks. Only AWS knows what it has raised for this account, so a plan that needs
 # more than AWS's default is warned about and goes on. Limits that cannot be raised are preconditions of what has them.
 #
-# The defaults are those of AWS's pages of quotas: Elastic Load Balancing, VPC, IAM, RDS, SNS, CloudWatch, ECS.
+# The defaults are those of AWS's pages of quotas: Elastic Load Balancing, VPC, IAM, RDS, SNS, CloudWatch, ECS,
+# Lambda (100 executions stay unreserved).
 
 locals {
   balanced = [for service in local.services : service if service.health_check_path != null]
@@ -18,6 +19,7 @@ locals {
     "databases of a region"                        = { needed = length(var.databases), default = 40 }
     "snapshots by hand of a region"                = { needed = sum(concat([0], flatten([for application in local.applications : [for stage in application.stages : stage.snapshot == null ? 0 : stage.snapshot.keep]]))), default = 100 }
     "alarms of a region"                           = { needed = 5 * length(local.services) + 4 * length(var.databases) + 60, default = 5000 }
+    "concurrent executions of functions"           = { needed = var.approval_concurrency == null ? 0 : var.approval_concurrency + 100, default = 1000 }
     "services of a cluster"                        = { needed = max(0, [for cluster in distinct(values(local.services)[*].cluster) : length([for service in local.services : service if service.cluster == cluster])]...), default = 5000 }
   }
 

@@ -246,6 +246,17 @@ variable "alarm_thresholds" {
   default = {}
 }
 
+variable "approval_concurrency" {
+  description = "How many requests the approval page answers at the same moment: as many of the account's concurrent executions of Lambda are reserved for it, and 100 must be left for the rest (an account has 1,000 by default, a new one fewer); null reserves none and limits nothing"
+  type        = number
+  default     = 50
+
+  validation {
+    condition     = var.approval_concurrency == null || try(var.approval_concurrency >= 10, false)
+    error_message = "Write 10 or more, or null."
+  }
+}
+
 variable "reconcile_every" {
   description = "How often the reconciler looks for what was lost: a number of minutes or hours, such as 5 minutes"
   type        = string

@@ -38,10 +38,43 @@ run "a_link_is_one_persons_and_in_no_log" {
     error_message = "The token is a parameter of its route, so the route's key does not hold it."
   }
 
-  assert {
-    condition     = aws_apigatewayv2_stage.this.default_route_settings[0].throttling_rate_limit == 10 && aws_apigatewayv2_stage.this.default_route_settings[0].throttling_burst_limit == 20
-    error_message = "Who guesses is slowed down."
+}
+
+run "one_client_with_a_hundred_requests_a_second_keeps_nobody_out" {
+  command = plan
+
+  module {
+    source = "./modules/approval"
   }
+
+  assert {
+    condition     = { for settings in aws_apigatewayv2_stage.this.route_settings : settings.route_key => settings.throttling_rate_limit } == { for route in keys(aws_apigatewayv2_route.this) : route => 200 }
+    error_message = "Each route has a limit of its own, of twice what that client sends, for all clients together."
+  }
+
+  assert {
+    condition     = alltrue([for settings in aws_apigatewayv2_stage.this.route_settings : settings.throttling_burst_limit >= settings.throttling_rate_limit])
+    error_message = "A second's requests may come at once."
+  }
+
+  assert {
+    condition     = aws_apigatewayv2_stage.this.default_route_settings[0].throttling_rate_limit == 200 && aws_apigatewayv2_stage.this.default_route_settings[0].throttling_burst_limit == 400
+    error_message = "A route without settings has a limit too: who guesses is slowed down, and costs an end."
+  }
+}
+
+run "a_limit_that_one_client_reaches_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/approval"
+  }
+
+  variables {
+    requests_per_second = 100
+  }
+
+  expect_failures = [var.requests_per_second]
 }
 
 run "without_more_the_link_is_enough" {

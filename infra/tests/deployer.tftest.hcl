@@ -351,6 +351,33 @@ run "the_page_writes_decisions_and_nothing_else" {
   }
 }
 
+run "a_flood_of_the_page_takes_no_executions_of_the_others" {
+  command = plan
+
+  module {
+    source = "./modules/deployer"
+  }
+
+  assert {
+    condition     = local.reserved_concurrency == { decide-approval = 50 }
+    error_message = "The page has executions of its own, and no more than those; nothing else is taken from the account."
+  }
+}
+
+run "the_page_needs_some_executions" {
+  command = plan
+
+  module {
+    source = "./modules/deployer"
+  }
+
+  variables {
+    approval_concurrency = 0
+  }
+
+  expect_failures = [var.approval_concurrency]
+}
+
 run "nobody_removes_approvals_or_the_audit" {
   command = plan
 

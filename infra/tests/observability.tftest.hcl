@@ -22,7 +22,8 @@ variables {
   deployer = {
     applications      = ["web"]
     state_machine_arn = "arn:aws:states:eu-central-1:123456789012:stateMachine:slipway-release"
-    function_names    = { receive-push = "slipway-receive-push", reconcile = "slipway-reconcile", resume-release = "slipway-resume-release" }
+    approval_api_id   = "abcdefghij"
+    function_names    = { decide-approval = "slipway-decide-approval", receive-push = "slipway-receive-push", reconcile = "slipway-reconcile", resume-release = "slipway-resume-release" }
     topic_names       = { approvals = "slipway-approvals", notifications = "slipway-notifications" }
     reconcile_minutes = 5
 
@@ -57,6 +58,7 @@ run "every_alarm_says_what_to_do" {
       "web-production-database-storage", "web-production-database-connections", "web-production-database-cpu",
       "slipway-release-broken", "slipway-web-stuck", "slipway-receive-push-errors",
       "slipway-reconcile-errors", "slipway-no-reconciliation", "slipway-changes-late", "slipway-approvals-undelivered", "slipway-notifications-undelivered",
+      "slipway-page-refused", "slipway-page-failed", "slipway-page-throttled", "slipway-page-flooded",
     ], output.alarm_names)) == 0
     error_message = "What should wake someone has an alarm."
   }
@@ -118,7 +120,8 @@ run "rare_reconciliations_do_not_fire_the_alarm" {
     deployer = {
       applications      = []
       state_machine_arn = "arn:aws:states:eu-central-1:123456789012:stateMachine:slipway-release"
-      function_names    = { reconcile = "slipway-reconcile", resume-release = "slipway-resume-release" }
+      approval_api_id   = "abcdefghij"
+      function_names    = { decide-approval = "slipway-decide-approval", reconcile = "slipway-reconcile", resume-release = "slipway-resume-release" }
       topic_names       = {}
       reconcile_minutes = 60
       dead_letter_names = { schedule = "slipway-schedule-dead-letters" }
@@ -145,6 +148,34 @@ run "changes_of_the_table_that_come_late_fire_an_alarm" {
       && aws_cloudwatch_metric_alarm.this["slipway-changes-late"].dimensions == tomap({ FunctionName = "slipway-resume-release" })
     )
     error_message = "A record of the stream that fails again and again is seen within minutes."
+  }
+}
+
+run "a_flood_of_the_approval_page_fires_alarms" {
+  command = plan
+
+  module {
+    source = "./modules/observability"
+  }
+
+  assert {
+    condition = { for what, metric in { refused = "4xx", failed = "5xx", flooded = "Count" } : what => metric if alltrue([
+      aws_cloudwatch_metric_alarm.this["slipway-page-${what}"].namespace == "AWS/ApiGateway",
+      aws_cloudwatch_metric_alarm.this["slipway-page-${what}"].metric_name == metric,
+      aws_cloudwatch_metric_alarm.this["slipway-page-${what}"].dimensions == tomap({ ApiId = "abcdefghij" }),
+    ]) } == { refused = "4xx", failed = "5xx", flooded = "Count" }
+    error_message = "What the page refuses, what fails, and what it gets at all has an alarm."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["slipway-page-throttled"].metric_name == "Throttles" && aws_cloudwatch_metric_alarm.this["slipway-page-throttled"].dimensions == tomap({ FunctionName = "slipway-decide-approval" })
+    error_message = "A request that Lambda did not take has an alarm, whatever API Gateway answers for it."
+  }
+
+  # A hundred requests a second are 6,000 a minute.
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["slipway-page-flooded"].threshold < 6000 && aws_cloudwatch_metric_alarm.this["slipway-page-refused"].threshold < 6000 && aws_cloudwatch_metric_alarm.this["slipway-page-failed"].threshold == 0
+    error_message = "One client with a hundred requests a second is noticed."
   }
 }
 

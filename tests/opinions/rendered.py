@@ -37,7 +37,8 @@ def locals_of(file):
     for pattern, replacement in STUBS:
         joined = re.sub(pattern, replacement, joined)
     joined = joined.replace("path.module", json.dumps(str(file.parent)))
-    return joined.replace("var.name", f'"{NAME}"').replace("var.task_role_arns", "local.task_role_arns_given")
+    joined = joined.replace("var.name", f'"{NAME}"').replace("var.approval_concurrency", "50")
+    return joined.replace("var.task_role_arns", "local.task_role_arns_given")
 
 
 def fleet(applications, stages=2, services=1, rich=True, name=lambda i: f"app-{i:03}", databases=False, workers=0, clusters=lambda app, stage: stage):

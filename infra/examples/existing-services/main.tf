@@ -52,6 +52,7 @@ module "observability" {
     function_names    = module.deployer.function_names
     dead_letter_names = module.deployer.dead_letter_names
     topic_names       = module.deployer.topic_names
+    approval_api_id   = module.deployer.approval_api_id
     reconcile_minutes = module.deployer.reconcile_minutes
   }
 }

@@ -43,6 +43,9 @@ resource "aws_cloudwatch_log_group" "access" {
   retention_in_days = var.log_retention_days
 }
 
+# An HTTP API cannot tell one client from another (docs/decisions/0021-a-flood-of-the-approval-page.md): its limits are for
+# all together, so they are well above what one client sends, and each route has its own. Then who loads the page all the
+# time keeps nobody from sending the form.
 resource "aws_apigatewayv2_stage" "this" {
   api_id      = aws_apigatewayv2_api.this.id
   name        = "$default"
@@ -51,6 +54,16 @@ resource "aws_apigatewayv2_stage" "this" {
   default_route_settings {
     throttling_rate_limit  = var.requests_per_second
     throttling_burst_limit = var.requests_burst
+  }
+
+  dynamic "route_settings" {
+    for_each = local.routes
+
+    content {
+      route_key              = route_settings.key
+      throttling_rate_limit  = var.requests_per_second
+      throttling_burst_limit = var.requests_burst
+    }
   }
 
   # No path, query or address: the path is the secret of a link. The route key is "GET /approvals/{token}", as it is
@@ -63,6 +76,9 @@ resource "aws_apigatewayv2_stage" "this" {
       status    = "$context.status"
     })
   }
+
+  # API Gateway refuses settings of a route that is not there yet ("Unable to find Route by key").
+  depends_on = [aws_apigatewayv2_route.this]
 }
 
 resource "aws_apigatewayv2_integration" "decide_approval" {

@@ -71,24 +71,25 @@ variable "sign_in" {
 }
 
 variable "requests_per_second" {
-  description = "How many requests the page takes each second; more are answered with 429"
+  description = "How many requests each route of the page takes in a second, of all clients together; more are answered with 429"
   type        = number
-  default     = 10
+  default     = 200
 
+  # One client sends a hundred a second without trying hard.
   validation {
-    condition     = var.requests_per_second >= 1
-    error_message = "Write 1 or more."
+    condition     = var.requests_per_second >= 150 && var.requests_per_second <= 10000
+    error_message = "Write 150 to 10000: with less one client keeps approvers out, and an account has 10,000 by default."
   }
 }
 
 variable "requests_burst" {
-  description = "How many requests the page takes at once"
+  description = "How many requests each route of the page takes at once, before they are counted by the second"
   type        = number
-  default     = 20
+  default     = 400
 
   validation {
-    condition     = var.requests_burst >= 1
-    error_message = "Write 1 or more."
+    condition     = var.requests_burst >= 1 && var.requests_burst <= 5000
+    error_message = "Write 1 to 5000, which is what an account has by default."
   }
 }
 

@@ -143,6 +143,10 @@ locals {
     })
   }
 
+  # Everyone can call the page: a flood of it must not take the executions of the other functions, nor they those of the
+  # page.
+  reserved_concurrency = { decide-approval = var.approval_concurrency }
+
   # Where the functions that notify people publish.
   channels = {
     SLIPWAY_NOTIFICATION_TOPIC_ARN = aws_sns_topic.notifications.arn
@@ -292,6 +296,8 @@ module "function" {
   memory_mib         = each.value.memory_mib
   environment        = merge({ SLIPWAY_TABLE = aws_dynamodb_table.this.name, RUST_LOG = var.log_level }, lookup(local.environments, each.key, {}))
   log_retention_days = var.log_retention_days
+
+  reserved_concurrency = lookup(local.reserved_concurrency, each.key, null)
 
   statements = local.rights[each.key]
 }

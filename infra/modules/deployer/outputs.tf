@@ -8,6 +8,11 @@ output "approval_domain_target" {
   value       = module.approval.domain_target
 }
 
+output "approval_api_id" {
+  description = "The approval page's HTTP API, as CloudWatch's metrics name it"
+  value       = module.approval.api_id
+}
+
 output "approval_topic_arn" {
   description = "The topic that asks approvers"
   value       = module.approval.topic_arn

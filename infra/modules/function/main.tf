@@ -79,7 +79,7 @@ resource "aws_iam_role_policy" "this" {
 
 resource "aws_lambda_function" "this" {
   #checkov:skip=CKV_AWS_50:Each log line carries the release, and the workflow keeps the history of its steps; traces would say it a third time
-  #checkov:skip=CKV_AWS_115:Reserved executions are taken from all others of the account; events and the workflow wait and retry, and the page has a limit of its own
+  #checkov:skip=CKV_AWS_115:Reserved executions are taken from all others of the account; events and the workflow wait and retry, so the page alone has some
   #checkov:skip=CKV_AWS_117:It calls AWS and public addresses only; in a network it would need a way out of it, and gain nothing
   #checkov:skip=CKV_AWS_173:The variables are names and ARNs; Lambda encrypts them with its own key
   #checkov:skip=CKV_AWS_272:The package comes from the same place as this configuration, and its hash is in the plan
@@ -95,6 +95,9 @@ resource "aws_lambda_function" "this" {
   timeout          = var.timeout_seconds
   memory_size      = var.memory_mib
   publish          = true
+
+  # -1 reserves none.
+  reserved_concurrent_executions = var.reserved_concurrency == null ? -1 : var.reserved_concurrency
 
   environment {
     variables = var.environment

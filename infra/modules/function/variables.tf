@@ -54,6 +54,17 @@ variable "memory_mib" {
   }
 }
 
+variable "reserved_concurrency" {
+  description = "How many of the account's concurrent executions are this function's alone, and the most that it has; null for none and no limit of its own"
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.reserved_concurrency == null || try(var.reserved_concurrency >= 1, false)
+    error_message = "Write 1 or more, or null: 0 would switch the function off."
+  }
+}
+
 variable "environment" {
   description = "Environment variables"
   type        = map(string)

@@ -147,6 +147,38 @@ locals {
     },
 
     {
+      "${var.name}-page-refused" = {
+        description = "The approval page refuses more than one request a second: altered or unknown links (404), or more requests than it takes (429). Somebody guesses, or floods it; approvers get in while others stay below the limit. The access log /aws/apigateway/${var.name}-approvals has routes and answers (docs/runbook.md)."
+        threshold   = 60
+        periods     = 3
+        alarm_at    = 2
+        metric      = { namespace = "AWS/ApiGateway", metric = "4xx", stat = "Sum", dimensions = { ApiId = var.deployer.approval_api_id } }
+      }
+
+      "${var.name}-page-failed" = {
+        description = "The approval page answers with errors of its own, so approvers may not get in. Look at the log /aws/lambda/${var.deployer.function_names["decide-approval"]}; if nothing is there, the function was throttled: see the alarm ${var.name}-page-throttled. An approval that nobody can give expires (docs/runbook.md)."
+        threshold   = 0
+        periods     = 3
+        alarm_at    = 2
+        metric      = { namespace = "AWS/ApiGateway", metric = "5xx", stat = "Sum", dimensions = { ApiId = var.deployer.approval_api_id } }
+      }
+
+      "${var.name}-page-throttled" = {
+        description = "Lambda throttles the function behind the approval page: more requests at the same moment than approval_concurrency, or than the account has left. Look at the alarms ${var.name}-page-flooded and ${var.name}-page-refused first; without a flood, raise approval_concurrency (docs/runbook.md)."
+        threshold   = 0
+        periods     = 3
+        alarm_at    = 2
+        metric      = { namespace = "AWS/Lambda", metric = "Throttles", stat = "Sum", dimensions = { FunctionName = var.deployer.function_names["decide-approval"] } }
+      }
+
+      "${var.name}-page-flooded" = {
+        description = "The approval page gets more than twenty requests a second, for three minutes: more than people send. Below its limit everybody gets an answer, and each million of requests costs about two dollars. What tells clients apart, such as CloudFront with AWS WAF, can stand before the page's own name (docs/runbook.md)."
+        threshold   = 1200
+        periods     = 3
+        alarm_at    = 3
+        metric      = { namespace = "AWS/ApiGateway", metric = "Count", stat = "Sum", dimensions = { ApiId = var.deployer.approval_api_id } }
+      }
+
       "${var.name}-changes-late" = {
         description = "Changes of the table (decisions, aborts, pushes) reach the functions more than a minute late: a step waits for the reconciler instead. Look at the log /aws/lambda/${var.deployer.function_names["resume-release"]} for a change that fails again and again (docs/runbook.md)."
         threshold   = 60000

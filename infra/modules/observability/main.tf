@@ -94,6 +94,15 @@ locals {
     { title = "Function durations in milliseconds, slowest hundredth", stat = "p99", metrics = [for function, name in var.deployer.function_names : ["AWS/Lambda", "Duration", "FunctionName", name, { label = function }]] },
     { title = "Dead letters", stat = "Maximum", metrics = [for origin, name in var.deployer.dead_letter_names : ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", name, { label = origin }]] },
     { title = "Pushes ignored, by reason", stat = "Sum", metrics = [[{ expression = "SEARCH('{Slipway,Reason} MetricName=\"PushIgnored\"', 'Sum', 3600)", label = "" }]] },
+    {
+      title = "Approval page: requests, refused, failed, throttled", stat = "Sum",
+      metrics = [
+        ["AWS/ApiGateway", "Count", "ApiId", var.deployer.approval_api_id, { label = "requests" }],
+        ["AWS/ApiGateway", "4xx", "ApiId", var.deployer.approval_api_id, { label = "4xx" }],
+        ["AWS/ApiGateway", "5xx", "ApiId", var.deployer.approval_api_id, { label = "5xx" }],
+        ["AWS/Lambda", "Throttles", "FunctionName", var.deployer.function_names["decide-approval"], { label = "throttled" }],
+      ]
+    },
     { title = "Decisions, and what was refused", stat = "Sum", metrics = [[{ expression = "SEARCH('{Slipway,Status} MetricName=\"Decision\"', 'Sum', 3600)", label = "" }], [{ expression = "SEARCH('{Slipway,Reason} MetricName=\"DecisionRefused\"', 'Sum', 3600)", label = "refused" }]] },
     { title = "Alarm changes, by whether a stage watches the alarm", stat = "Sum", metrics = [[{ expression = "SEARCH('{Slipway,Watched} MetricName=\"AlarmChange\"', 'Sum', 3600)", label = "" }]] },
   ]

@@ -25,13 +25,14 @@ variable "databases" {
 }
 
 variable "deployer" {
-  description = "The deployer: its applications, the workflow's ARN, the functions' names by function, the dead-letter queues' names by function or rule, the topics' names by use, and how far apart the reconciliations are"
+  description = "The deployer: its applications, the workflow's ARN, the functions' names by function, the dead-letter queues' names by function or rule, the topics' names by use, the approval page's HTTP API, and how far apart the reconciliations are"
   type = object({
     applications      = list(string)
     state_machine_arn = string
     function_names    = map(string)
     dead_letter_names = map(string)
     topic_names       = map(string)
+    approval_api_id   = string
     reconcile_minutes = number
   })
 }

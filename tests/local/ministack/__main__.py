@@ -46,12 +46,13 @@ def main() -> None:
     import step_functions
     import streams
     import targets
+    import throttling
     import topics
     import twice
     import zones
 
     for correction in (events, pace, permissions, step_functions, load_balancer, deployments, services, mail, network, zones, database, flow_logs, gates, limits, alarms,
-                       scaling, registry, runtime_api, streams, targets, topics, twice, provider, lag, answers, replacing):
+                       scaling, registry, runtime_api, streams, targets, throttling, topics, twice, provider, lag, answers, replacing):
         correction.apply()
     serve()
 
