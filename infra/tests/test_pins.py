@@ -104,6 +104,9 @@ def in_workflow(workflow):
                 yield f"{name}: calls {used} with credentials"
             if used and not used.startswith("./") and not (COMMIT.search(used) or used.startswith("docker://") and DIGEST.search(used)):
                 yield f"{name}: {used}"
+            # It starts a builder, from an image whose tag moves where none is named.
+            if used.startswith("docker/setup-buildx-action") and not re.search(r"\bimage=\S+@sha256:[0-9a-f]{64}(?=\s|$)", step.get("with", {}).get("driver-opts", "")):
+                yield f"{name}: {used} names no builder by digest"
             if secret and used.startswith("actions/cache"):
                 yield f"{name}: {used} brings what another job left"
             for command, pinned in fetches(script):
@@ -170,6 +173,7 @@ def test_a_dockerfile_that_takes_what_nobody_pinned_is_found(text):
 @pytest.mark.parametrize("text", [
     f"{STEPS}      - uses: actions/checkout@v6", f"{STEPS}      - uses: actions/checkout@{HEX[:12]}", f"{STEPS}      - uses: docker://alpine:3",
     f"{STEPS}      - run: pip install flask", f"{STEPS}      - run: npm install", f"{STEPS}      - run: npx eslint", f"{STEPS}      - run: cargo install cargo-deny",
+    f"{STEPS}      - uses: docker/setup-buildx-action@{HEX}", f"{STEPS}      - uses: docker/setup-buildx-action@{HEX}\n        with: {{driver-opts: 'image=moby/buildkit:v0.32.2'}}",
     f"{STEPS}      - run: curl --fail https://example.com/tool | sh", f"{STEPS}      - run: sudo apt-get install skopeo", f"{STEPS}      - run: docker run alpine:3",
     "jobs:\n  one:\n    container: alpine:3\n    permissions: {}", "jobs:\n  one:\n    permissions: {}\n    services: {db: {image: 'postgres:17'}}",
     # Pinned, and yet not where there are credentials.
@@ -183,6 +187,7 @@ def test_a_workflow_that_takes_what_nobody_pinned_is_found(text):
 
 @pytest.mark.parametrize("text", [
     f"{STEPS}      - uses: actions/checkout@{HEX}", f"{STEPS}      - run: python -m pip install --no-deps --require-hashes --requirement r.txt",
+    f"{STEPS}      - uses: docker/setup-buildx-action@{HEX}\n        with: {{driver-opts: 'image=moby/buildkit:v0.32.2{SHA}'}}",
     f"{STEPS}      - run: npm ci", f"{STEPS}      - run: curl http://127.0.0.1:8080/health", f"{PUSHES}      - run: skopeo copy oci-archive:image.tar docker://a:b",
     f"{STEPS}      - run: command -v skopeo || echo 'apt-get install skopeo'", f"{STEPS}      - run: docker run alpine:3{SHA}"])
 def test_a_workflow_that_takes_pinned_things_alone_is_taken(text):
