@@ -160,6 +160,7 @@ module "deployer" {
   approval_sign_in     = var.approval_sign_in
   approval_concurrency = var.approval_concurrency
   reconcile_every      = var.reconcile_every
+  mails_per_minute     = var.mails_per_minute
   log_retention_days   = var.log_retention_days
   log_level            = var.log_level
   deletion_protection  = var.deletion_protection

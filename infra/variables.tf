@@ -247,13 +247,24 @@ variable "alarm_thresholds" {
 }
 
 variable "approval_concurrency" {
-  description = "How many requests the approval page answers at the same moment: as many of the account's concurrent executions of Lambda are reserved for it, and 100 must be left for the rest (an account has 1,000 by default, a new one fewer); null reserves none and limits nothing"
+  description = "How many requests the approval page answers at the same moment: as many of the account's concurrent executions of Lambda are reserved for it, and 100 must be left for the rest. An account has 1,000 by default; a new one has 10, where nothing can be reserved. null reserves none and limits nothing"
   type        = number
-  default     = 50
+  default     = null
 
   validation {
     condition     = var.approval_concurrency == null || try(var.approval_concurrency >= 10, false)
     error_message = "Write 10 or more, or null."
+  }
+}
+
+variable "mails_per_minute" {
+  description = "How many mails of Slipway go alone to one address in a minute; what is more comes in one that sums it up. SNS hands an address ten a second, and suspends it above that"
+  type        = number
+  default     = 30
+
+  validation {
+    condition     = var.mails_per_minute >= 1 && var.mails_per_minute <= 300 && floor(var.mails_per_minute) == var.mails_per_minute
+    error_message = "Write a whole number from 1 to 300."
   }
 }
 

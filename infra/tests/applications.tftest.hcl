@@ -506,7 +506,7 @@ run "what_an_approval_may_ask_for_is_kept" {
   variables {
     applications = { web = { repository = "web", tags = ["v*"], stages = [
       { name = "staging", services = [{ service = "web", health = { path = "/" } }], approval = { approvers = ["ana@example.com"], expires_after = "2h" } },
-      { name = "production", services = [{ service = "web", health = { path = "/" } }], approval = { approvers = ["ana@example.com"], expires_after = "2h", remind_before = "90m", confirm_digest = true, other_than_pusher = true } },
+      { name = "production", services = [{ service = "web", health = { path = "/" } }], approval = { approvers = ["ana@example.com"], expires_after = "2h", remind_before = "90m", confirm_digest = true, other_than_pusher = true, pushers = { "arn:aws:iam::123456789012:user/ana" = ["Ana@example.com"], "arn:aws:sts::123456789012:assumed-role/ci/*" = [] } } },
     ] } }
   }
 
@@ -516,7 +516,7 @@ run "what_an_approval_may_ask_for_is_kept" {
   }
 
   assert {
-    condition     = output.applications.web.stages[1].approval.remind_before == "90m" && output.applications.web.stages[1].approval.confirm_digest && output.applications.web.stages[1].approval.other_than_pusher
+    condition     = output.applications.web.stages[1].approval.remind_before == "90m" && output.applications.web.stages[1].approval.confirm_digest && output.applications.web.stages[1].approval.other_than_pusher && jsonencode(output.applications.web.stages[1].approval.pushers) == jsonencode({ "arn:aws:iam::123456789012:user/ana" = ["ana@example.com"], "arn:aws:sts::123456789012:assumed-role/ci/*" = [] })
     error_message = "What is given is kept."
   }
 }
@@ -572,6 +572,90 @@ run "a_pusher_by_name_is_refused" {
 
   variables {
     applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "production", services = [{ service = "web", health = { path = "/" } }], approval = { approvers = ["ana@example.com"], expires_after = "2h", other_than_pusher = "bo@example.com" } }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "other_than_pusher_without_whose_each_identity_is_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "production", services = [{ service = "web", health = { path = "/" } }], approval = { approvers = ["ana@example.com"], expires_after = "2h", other_than_pusher = true } }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_pusher_who_is_no_address_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "production", services = [{ service = "web", health = { path = "/" } }], approval = { approvers = ["ana@example.com"], expires_after = "2h", other_than_pusher = true, pushers = { "arn:aws:iam::123456789012:user/ana" = ["ana"] } } }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "pushers_that_are_no_map_are_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "production", services = [{ service = "web", health = { path = "/" } }], approval = { approvers = ["ana@example.com"], expires_after = "2h", pushers = ["ana@example.com"] } }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "one_person_in_two_ways_of_writing_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "production", services = [{ service = "web", health = { path = "/" } }], approval = { approvers = ["Team@example.com", "team@example.com"], expires_after = "2h" } }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "tags_that_only_exclude_are_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["!*-arm64"], stages = [{ name = "production", services = [{ service = "web", health = { path = "/" } }] }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_tag_that_excludes_nothing_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*", "!"], stages = [{ name = "production", services = [{ service = "web", health = { path = "/" } }] }] } }
   }
 
   expect_failures = [output.applications]

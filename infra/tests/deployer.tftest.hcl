@@ -99,7 +99,7 @@ run "what_an_approval_asks_for_is_in_the_parameter" {
         stages = [{
           name     = "production"
           services = [{ service = "web", health = { path = "/health" } }]
-          approval = { approvers = ["ana@example.com", "bo@example.com"], quorum = 2, expires_after = "24h", remind_before = "30m", confirm_digest = true, other_than_pusher = true, override_alarms = true }
+          approval = { approvers = ["ana@example.com", "bo@example.com"], quorum = 2, expires_after = "24h", remind_before = "30m", confirm_digest = true, other_than_pusher = true, pushers = { "arn:aws:iam::123456789012:user/ana" = ["ana@example.com"] }, override_alarms = true }
         }]
       }
     }
@@ -107,7 +107,7 @@ run "what_an_approval_asks_for_is_in_the_parameter" {
 
   assert {
     condition = jsondecode(aws_ssm_parameter.application["web"].value).stages[0].approval == {
-      approvers = ["ana@example.com", "bo@example.com"], quorum = 2, expires_after = "24h", remind_before = "30m", confirm_digest = true, other_than_pusher = true, override_alarms = true
+      approvers = ["ana@example.com", "bo@example.com"], quorum = 2, expires_after = "24h", remind_before = "30m", confirm_digest = true, other_than_pusher = true, pushers = { "arn:aws:iam::123456789012:user/ana" = ["ana@example.com"] }, override_alarms = true
     }
     error_message = "The fields have the names that slipway-core reads."
   }
@@ -341,7 +341,7 @@ run "the_page_writes_decisions_and_nothing_else" {
     condition = toset(flatten([
       for statement in local.rights["decide-approval"] : [for condition in statement.conditions : condition.values]
       if anytrue([for action in statement.actions : contains(["dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], action)])
-    ])) == toset(["APPROVAL#*", "AUDIT#*"])
+    ])) == toset(["APPROVAL#*", "AUDIT#*", "PAGE#*"])
     error_message = "It writes approvals and the audit alone."
   }
 
@@ -356,6 +356,10 @@ run "a_flood_of_the_page_takes_no_executions_of_the_others" {
 
   module {
     source = "./modules/deployer"
+  }
+
+  variables {
+    approval_concurrency = 50
   }
 
   assert {
@@ -389,11 +393,11 @@ run "nobody_removes_approvals_or_the_audit" {
     condition = alltrue(flatten([
       for statements in values(local.rights) : [
         for statement in statements : length(statement.conditions) > 0 && alltrue([
-          for value in flatten(statement.conditions[*].values) : contains(["CALLBACK#*", "OPEN", "WAKE#*"], value)
+          for value in flatten(statement.conditions[*].values) : contains(["CALLBACK#*", "OPEN", "PACE#*", "WAKE#*"], value)
         ]) if contains(statement.actions, "dynamodb:DeleteItem")
       ]
     ]))
-    error_message = "Only callbacks, what points to them and the list of open releases are removed."
+    error_message = "Only callbacks, what points to them, mails that wait, and the list of open releases are removed."
   }
 
   assert {

@@ -79,7 +79,7 @@ def test_a_good_release_passes_the_gates_that_its_stage_has(play, gates):
     if "approval" not in gates:  # Nobody took a day to answer.
         wanted = [step for step in wanted if step != "CheckImageAgain"]
     assert steps == ["AcquireLock", "Stages", "CaptureBaseline", *wanted, "StagePassed", *END]
-    assert played.finish == {"release": played.finish["release"]}
+    assert played.finish == {"release": played.finish["release"], "execution": played.described["name"]}
     assert json.loads(played.described["output"]) == example("finish-release.output")
 
 

@@ -31,6 +31,8 @@ OTHERS = {
         "deployer/schedule_trust", "deployer/workflow_trust", "function/trust", "network/flow_logs_trust", "notifications/chat_trust",
         "notifications/webhook_trust", "service/infrastructure_trust", "service/trust")},
     "github-oidc/trust": {"sts:AssumeRoleWithWebIdentity"},
+    # What nobody but who applies this may do.
+    "approval/topic": {"sns:Subscribe"},
     # Lambda writes what a function logs, and keeps the events that it could not do.
     "function/this": {"logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage"},
     # "Logging to CloudWatch Logs", AWS Step Functions developer guide; the invocations are the workflow's tasks.

@@ -6,6 +6,7 @@
 mod answer;
 mod form;
 mod page;
+mod signed_in;
 
 use std::future::Future;
 
@@ -20,9 +21,12 @@ use slipway_release::{StepError, Timeline, applications, audit, count, next_entr
 use slipway_runtime::{ConfigurationError, Environment};
 
 pub use form::{Form, FormProblem, nonce};
+use signed_in::SignedIn;
 
 /// How often a decision is tried again when another one, or an entry of the audit, was written at the same moment.
 const RACES: usize = 20;
+/// How many entries of the audit one link makes in a minute, besides its decision.
+const ENTRIES_A_MINUTE: u64 = 5;
 /// Where approvals are.
 const APPROVALS: &str = "/approvals/";
 /// Where releases can be read.
@@ -81,7 +85,7 @@ fn route<'a>(
                 None => Ok(unknown()),
             },
             (&Method::GET | &Method::HEAD, _) => match token(path, APPROVALS) {
-                Some(token) => show(&table, token, request.method() == Method::GET).await,
+                Some(token) => show(&table, token, request).await,
                 None => Ok(unknown()),
             },
             (&Method::POST, _) => match token(path, APPROVALS) {
@@ -116,10 +120,14 @@ async fn find(table: &Table, token: &str) -> Result<Option<Found>, StepError> {
 }
 
 /// Shows the approval as it is. That it was opened is written down; nothing else is.
-async fn show(table: &Table, token: &str, opened: bool) -> Result<Response<String>, StepError> {
+async fn show(table: &Table, token: &str, request: &Request) -> Result<Response<String>, StepError> {
     let Some(found) = find(table, token).await? else { return Ok(unknown()) };
-    if opened {
-        write_down(table, &found, What::Opened, String::new()).await?;
+    let person = SignedIn::of(request);
+    if !person.may_use_link_of(&found.link.approver) {
+        return not_yours(table, &found, &person).await;
+    }
+    if request.method() == Method::GET {
+        write_down(table, &found, What::Opened, person.in_words()).await?;
     }
     page_of(table, &found.approval, &found.link, token, StatusCode::OK).await
 }
@@ -153,8 +161,12 @@ async fn decide(
             return Ok(answer::page(problem.status(), &page::bad_form(problem)));
         }
     };
+    let person = SignedIn::of(request);
     for _ in 0..RACES {
         let Some(found) = find(table, token).await? else { return Ok(unknown()) };
+        if !person.may_use_link_of(&found.link.approver) {
+            return not_yours(table, &found, &person).await;
+        }
         let pushers = pushers(table, &found.approval).await?;
         let decided = match still_asked(aws, config, &found)
             .await?
@@ -172,6 +184,9 @@ async fn decide(
                         Ok(answer::page(StatusCode::UNPROCESSABLE_ENTITY, &page::not_overridden()))
                     }
                     Refusal::PusherUnknown => Ok(answer::page(StatusCode::CONFLICT, &page::pusher_unknown())),
+                    Refusal::PusherUnmapped => {
+                        Ok(answer::page(StatusCode::CONFLICT, &page::pusher_unmapped()))
+                    }
                     // The page shows what was decided, or that the time is over.
                     _ => page_of(table, &found.approval, &found.link, token, StatusCode::CONFLICT).await,
                 };
@@ -186,7 +201,7 @@ async fn decide(
             at: decision.at,
             what,
             person: Some(decision.by.clone()),
-            words: words(&decided, decision),
+            words: words(&decided, decision, &person),
         };
         let (entry, sealed) = next_entry(table, &decided, &happening).await?;
         if table
@@ -201,14 +216,23 @@ async fn decide(
     Ok(answer::page(StatusCode::SERVICE_UNAVAILABLE, &page::try_again()))
 }
 
-/// A decision in the audit: with what an approval overrides.
-fn words(approval: &Approval, decision: &Decision) -> String {
-    match (approval.baseline.in_spite_of(), decision.verdict) {
-        (Some(disquiet), Verdict::Approved) => {
-            format!("{} (in spite of: {disquiet})", decision.reason).trim_start().to_owned()
-        }
-        _ => decision.reason.clone(),
-    }
+/// A decision in the audit: with what an approval overrides, and who was signed in.
+fn words(approval: &Approval, decision: &Decision, person: &SignedIn) -> String {
+    let in_spite_of = match (approval.baseline.in_spite_of(), decision.verdict) {
+        (Some(disquiet), Verdict::Approved) => format!("(in spite of: {disquiet})"),
+        _ => String::new(),
+    };
+    let person = Some(person.in_words()).filter(|words| !words.is_empty()).map(|words| format!("({words})"));
+    let parts = [decision.reason.clone(), in_spite_of, person.unwrap_or_default()];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// The page for who is signed in and uses the link of somebody else, which is written down.
+async fn not_yours(table: &Table, found: &Found, person: &SignedIn) -> Result<Response<String>, StepError> {
+    count("DecisionRefused", &[("Reason", "NotYours")]);
+    let words = format!("the link is somebody else's: {}", person.in_words());
+    write_down(table, found, What::Refused, words).await?;
+    Ok(answer::page(StatusCode::FORBIDDEN, &page::not_yours()))
 }
 
 /// The approval with this form's answer.
@@ -251,7 +275,15 @@ async fn still_asked(aws: &Aws, config: &Config, found: &Found) -> Result<Result
     Ok(if asked { Ok(()) } else { Err(Refusal::NotAsked) })
 }
 
+/// Writes down what happened at the page. Whoever asks for it all the time has a few entries a minute, and no more:
+/// decisions are entries of the same chain.
 async fn write_down(table: &Table, found: &Found, what: What, words: String) -> Result<(), StepError> {
+    let minute = now().strftime("%Y-%m-%dT%H:%M").to_string();
+    let page = Key::page(&found.approval.id, &found.link.approver, &minute);
+    if table.count(&page).await? > ENTRIES_A_MINUTE {
+        count("AuditEntrySkipped", &[("What", what.as_str())]);
+        return Ok(());
+    }
     let happening = NewEntry { at: now(), what, person: Some(found.link.approver.clone()), words };
     audit(table, &found.approval, &happening).await
 }
@@ -268,6 +300,7 @@ const fn label(refusal: Refusal) -> &'static str {
         Refusal::Used => "Used",
         Refusal::NotAsked => "NotAsked",
         Refusal::PusherUnknown => "PusherUnknown",
+        Refusal::PusherUnmapped => "PusherUnmapped",
         Refusal::WrongDigest => "WrongDigest",
         Refusal::NotOverridden => "NotOverridden",
     }

@@ -9,6 +9,7 @@ use slipway_core::name::EmailAddress;
 use slipway_core::release::Release;
 use slipway_core::rollback::ServiceBaseline;
 use slipway_core::timeline::{Step, TimelineEvent};
+use slipway_core::words::sentence;
 
 use crate::form::FormProblem;
 
@@ -80,6 +81,7 @@ fn decisions(approval: &Approval, status: Status) -> Markup {
         @if status == Status::Pending && approval.quorum > 1 {
             p { (approval.quorum) " of " (approval.approvers.len()) " people have to approve." }
         }
+        @if let Some(people) = approval.not_asked() { p { (sentence(&people)) "." } }
         @if status == Status::Pending && approval.other_than_pusher {
             p { "One of those who approve must be someone who did not push the image." }
         }
@@ -269,6 +271,28 @@ pub(crate) fn pusher_unknown() -> Markup {
     )
 }
 
+/// The page while nobody has said whose the identity is that pushed the image.
+pub(crate) fn pusher_unmapped() -> Markup {
+    layout(
+        "It is not known whose identity pushed the image",
+        &html! {
+            p { "Nothing was decided: somebody who did not push the image has to approve, and the stage's configuration does not say whose the identity is that pushed it." }
+            p { "Who keeps the configuration adds it to " code { "approval.pushers" } " for the next release. Rejecting is possible at once." }
+        },
+    )
+}
+
+/// The page for who is signed in and has somebody else's link.
+pub(crate) fn not_yours() -> Markup {
+    layout(
+        "This link is somebody else's",
+        &html! {
+            p { "You are signed in, and this link was issued to another person. Nothing was changed, and nothing is shown." }
+            p { "If you are an approver yourself, open the link in your own mail. Otherwise ask the person who passed it on to answer." }
+        },
+    )
+}
+
 /// The page for an approval that does not say that it overrides the alarms.
 pub(crate) fn not_overridden() -> Markup {
     layout(
@@ -368,6 +392,7 @@ mod tests {
             remind_before: None,
             confirm_digest: false,
             other_than_pusher: false,
+            pushers: slipway_core::pusher::Identities::default(),
             override_alarms: false,
         };
         Approval::open(

@@ -8,7 +8,7 @@ use slipway_core::protocol::StepResult;
 use slipway_core::release::Ending;
 use slipway_core::rollback::Change;
 use slipway_core::step::FinishReleaseInput;
-use slipway_release::{Channels, NOT_ALONE, Notifier, StepError, finish, give_lock_back};
+use slipway_release::{Channels, NOT_ALONE, Notifier, StepError, finish, give_lock_back, is_opened};
 use slipway_runtime::{ConfigurationError, Environment};
 
 /// The function's configuration, from its environment.
@@ -41,8 +41,11 @@ pub async fn handle(
     config: &Config,
     input: FinishReleaseInput,
 ) -> Result<StepResult<Ending>, StepError> {
-    let FinishReleaseInput { release, failure } = input;
+    let FinishReleaseInput { release, execution, failure } = input;
     let table = aws.table(&config.table);
+    if let Some(execution) = &execution {
+        is_opened(&table, &release, None, execution).await?;
+    }
     let alone = give_lock_back(&table, &release).await?;
     let begun: Vec<_> = if failure.is_some() {
         let (pk, prefix) = Key::changes(&release.id);

@@ -1,36 +1,37 @@
 //! Turns a push into a release: reads the event, finds the application, starts the workflow.
 //!
-//! Woken by EventBridge with `ECR Image Action`. ECR's events are best effort and may come twice: the release's id
-//! comes from the image's digest, so a second event finds the first one's execution.
+//! Woken by EventBridge with `ECR Image Action`, `ECR Replication Action` and `ECR Pull Through Cache Action`. ECR's events
+//! are best effort and may come twice: the release's id comes from the image's digest, so a second event finds the first
+//! one's execution. A further tag of an image that was received before is a release of its own, where it would change
+//! something.
 //!
 //! CloudTrail's record of ECR's `PutImage` says who pushed an image. It comes later than the push, if at all.
 //!
 //! What a person asks for comes the same way, with the source `slipway`: `Release Requested`, `Abort Requested` and
 //! `Quarantine Lift Requested`.
 
+mod push;
 mod request;
 
 use aws_lambda_events::eventbridge::EventBridgeEvent;
-use futures::try_join;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use slipway_aws::{Aws, Key, Update};
 use slipway_core::application::Application;
-use slipway_core::image::{Digest, Image};
+use slipway_core::image::Digest;
 use slipway_core::name::ReleaseId;
-use slipway_core::push::{self, Ignored, ImageAction};
+use slipway_core::push::{Ignored, ImageAction, PullThrough};
 use slipway_core::pusher::{Pushers, PutImage};
-use slipway_core::quarantine::Quarantine;
 use slipway_core::release::{Release, Started};
 use slipway_core::request::{Request, SOURCE};
-use slipway_release::{
-    Applications, Begun, Channels, Notifier, StepError, applications, begin, count, now, parse, parse_at,
-};
+use slipway_release::{Begun, Channels, Notifier, StepError, begin, count, now, parse, parse_at};
 use slipway_runtime::{ConfigurationError, Environment};
 
 /// The source of ECR's events, and of CloudTrail's about ECR.
 const ECR: &str = "aws.ecr";
+/// The type of what ECR has fetched from another registry.
+const PULL_THROUGH: &str = "ECR Pull Through Cache Action";
 /// The type of CloudTrail's events.
 const CLOUDTRAIL: &str = "AWS API Call via CloudTrail";
 
@@ -79,7 +80,7 @@ pub enum Received {
         /// Its id.
         release: ReleaseId,
     },
-    /// The same push, another tag of the same image, or the same request was received before.
+    /// The same push or the same request was received before, or a release with the same image runs.
     Duplicate {
         /// The id of the release that it started.
         release: ReleaseId,
@@ -108,7 +109,8 @@ pub enum Received {
 
 /// What wakes the function.
 enum Event {
-    Push { image: Result<Image, Ignored>, at: Timestamp },
+    Push { action: ImageAction, at: Timestamp },
+    Elsewhere,
     Request { request: Request, id: String, at: Timestamp },
     Record(PutImage),
 }
@@ -120,8 +122,8 @@ enum Event {
 /// When the event does not parse, an application's configuration does not fit, or AWS cannot be asked.
 pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Received, StepError> {
     match read(config, input)? {
-        Event::Push { image: Ok(image), at } => push(aws, config, image, at).await,
-        Event::Push { image: Err(ignored), .. } => Ok(ignore(&ignored)),
+        Event::Push { action, at } => push::handle(aws, config, &action, at).await,
+        Event::Elsewhere => Ok(ignore(&Ignored::Elsewhere)),
         Event::Request { request, id, at } => request::handle(aws, config, request, &id, at).await,
         Event::Record(record) => note_pusher(aws, config, &record).await,
     }
@@ -143,10 +145,13 @@ fn read(config: &Config, input: Value) -> Result<Event, StepError> {
     if event.detail_type == CLOUDTRAIL && event.source == ECR {
         return Ok(Event::Record(parse_at("detail", event.detail)?));
     }
-    let action: ImageAction = parse_at("detail", event.detail)?;
+    let action: ImageAction = if event.detail_type == PULL_THROUGH {
+        parse_at::<PullThrough>("detail", event.detail)?.into()
+    } else {
+        parse_at("detail", event.detail)?
+    };
     let home = config.is_home(event.account.as_deref(), event.region.as_deref());
-    let image = if home { push::image_of(&action) } else { Err(Ignored::Elsewhere) };
-    Ok(Event::Push { image, at })
+    Ok(if home { Event::Push { action, at } } else { Event::Elsewhere })
 }
 
 /// Keeps who pushed an image, for approvals that ask for somebody else.
@@ -165,38 +170,6 @@ async fn note_pusher(aws: &Aws, config: &Config, record: &PutImage) -> Result<Re
     Ok(Received::Noted { digest: digest.clone() })
 }
 
-async fn push(aws: &Aws, config: &Config, image: Image, at: Timestamp) -> Result<Received, StepError> {
-    let Applications { configured, broken } = applications(aws, &config.applications_path).await?;
-    let configured = configured.into_iter().map(|configured| configured.application).collect();
-    let (release, application) = match (push::release_of(image, configured), broken.first()) {
-        (Ok(found), _) => found,
-        // It may be the one that waits for the push, which is not lost: it is tried again, and kept.
-        (Err(Ignored::UnknownRepository(_)), Some(broken)) => return Err(broken.error()),
-        (Err(ignored), _) => return Ok(ignore(&ignored)),
-    };
-    // ECR's own time orders pushes whose events come in another order. Of an image that is gone only the event is left.
-    let repositories = aws.repositories();
-    let found = async { Ok(repositories.find(&release.image).await?) };
-    let (found, quarantined) = try_join!(found, quarantined(aws, config, &release))?;
-    if let Some(ignored) = quarantined {
-        return Ok(ignore(&ignored));
-    }
-    let pushed_at = found.map_or(at, |found| found.pushed_at);
-    start(aws, config, Started { release, at: now(), pushed_at, asked: None }, application).await
-}
-
-/// That the release's image is quarantined, where it is.
-async fn quarantined(aws: &Aws, config: &Config, release: &Release) -> Result<Option<Ignored>, StepError> {
-    let key = Key::quarantine(&release.application, &release.image.digest);
-    let quarantine = aws.table(&config.table).get::<Quarantine>(&key).await?.map(|stored| stored.document);
-    let holds = quarantine.filter(Quarantine::holds);
-    Ok(holds.map(|Quarantine { release, outcome, reason, .. }| Ignored::Quarantined {
-        release,
-        outcome,
-        reason,
-    }))
-}
-
 async fn start(
     aws: &Aws,
     config: &Config,
@@ -211,10 +184,14 @@ async fn start(
         Begun::Running => Ok(Received::Started { release }),
         Begun::Before => {
             tracing::info!(release.id = %release, image.digest = %digest, "the image was received before, as the release {release}");
-            count("PushIgnored", &[("Reason", "Duplicate")]);
-            Ok(Received::Duplicate { release })
+            Ok(duplicate(release))
         }
     }
+}
+
+fn duplicate(release: ReleaseId) -> Received {
+    count("PushIgnored", &[("Reason", "Duplicate")]);
+    Received::Duplicate { release }
 }
 
 fn ignore(ignored: &Ignored) -> Received {
@@ -233,7 +210,12 @@ mod tests {
             table: "slipway".into(),
             state_machine_arn: "arn:aws:states:eu-central-1:111122223333:stateMachine:slipway-release".into(),
             applications_path: "/slipway/applications".into(),
-            channels: Channels { mails: String::new(), chats: String::new(), pages: String::new() },
+            channels: Channels {
+                mails: String::new(),
+                chats: String::new(),
+                pages: String::new(),
+                mails_a_minute: 30,
+            },
         };
         assert!(config.is_home(Some("111122223333"), Some("eu-central-1")));
         assert!(!config.is_home(Some("444455556666"), Some("eu-central-1")));

@@ -5,11 +5,12 @@ use serde_json::Value;
 use slipway_aws::{Aws, Key, Update};
 use slipway_core::push::Ignored;
 use slipway_core::quarantine::{Lifted, Quarantine};
-use slipway_core::release::{Asked, Ended, Outcome, Release, Started};
+use slipway_core::release::{Asked, Ended, Started};
 use slipway_core::request::{Abort, AbortRequested, LiftRequested, ReleaseRequested, Request};
-use slipway_release::{StepError, applications, count, now, parse_at};
+use slipway_release::{StepError, applications, count, now, parse_at, was_released};
 
-use crate::{Config, Received, ignore, quarantined, start};
+use crate::push::quarantined;
+use crate::{Config, Received, ignore, start};
 
 /// Reads a request by its event's type.
 pub(crate) fn read(detail_type: &str, detail: Value) -> Result<Request, StepError> {
@@ -59,7 +60,7 @@ async fn release(
     let application = match stage {
         None => application,
         Some(stage) => {
-            let problem = if !was_released(aws, config, &release).await? {
+            let problem = if !was_released(&aws.table(&config.table), &release).await? {
                 format!(
                     "{} was never released: leave the stage out, and it goes through all of them",
                     release.image
@@ -75,7 +76,7 @@ async fn release(
                 .ok_or(StepError::InvalidInput { field: "detail.stage".into(), problem })?
         }
     };
-    if let Some(ignored) = quarantined(aws, config, &release).await? {
+    if let Some(ignored) = quarantined(&aws.table(&config.table), &release).await? {
         return Ok(ignore(&ignored));
     }
     start(
@@ -85,23 +86,6 @@ async fn release(
         application,
     )
     .await
-}
-
-/// Whether the image went through all stages once.
-async fn was_released(aws: &Aws, config: &Config, release: &Release) -> Result<bool, StepError> {
-    let table = aws.table(&config.table);
-    for (_, stored) in table.list::<Started>(&Key::histories(&release.application), "").await? {
-        let Started { release: earlier, .. } = stored.document;
-        if earlier.image.digest == release.image.digest
-            && table
-                .get::<Ended>(&Key::ending(&earlier.id))
-                .await?
-                .is_some_and(|ended| ended.document.ending.outcome == Outcome::Released)
-        {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 async fn abort(aws: &Aws, config: &Config, asked: AbortRequested) -> Result<Received, StepError> {

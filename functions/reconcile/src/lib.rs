@@ -7,20 +7,27 @@
 
 mod stopped;
 
-use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::future::ready;
+
+use futures::stream::{self, StreamExt as _};
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
-use slipway_aws::{Aws, Key, Stored, Table};
+use slipway_aws::{Aws, Key, Stored, Table, Update};
 use slipway_core::alarm::Flood;
 use slipway_core::application::Application;
 use slipway_core::deployment::is_within_lag;
 use slipway_core::image::Image;
 use slipway_core::lock::{Holder, Life, Lock};
-use slipway_core::name::{ApplicationName, ReleaseId};
+use slipway_core::name::{ApplicationName, EmailAddress, ReleaseId};
 use slipway_core::notification::Notification;
 use slipway_core::protocol::Callback;
 use slipway_core::push::{self, ImageAction};
+use slipway_core::quarantine::Quarantine;
+use slipway_core::reconciliation::{Reconciliation, in_turn};
 use slipway_core::release::{Ended, Outcome, Release, Started};
+use slipway_core::subscription;
 use slipway_release::{
     Applications, Begun, Channels, Configured, Notifier, Open, StepError, applications, begin, count, finish,
     give_lock_back, now, parse_at,
@@ -36,6 +43,8 @@ pub struct Config {
     pub state_machine_arn: String,
     /// The SSM path that the applications' parameters are below.
     pub applications_path: String,
+    /// The ARN of the topic that the approvers' subscriptions are on.
+    pub approval_topic_arn: String,
     /// Where people are notified how releases end.
     pub channels: Channels,
 }
@@ -51,10 +60,22 @@ impl Config {
             table: environment.table()?,
             state_machine_arn: environment.state_machine_arn()?,
             applications_path: environment.applications_path()?,
+            approval_topic_arn: environment
+                .require("SLIPWAY_APPROVAL_TOPIC_ARN", "the ARN of the approvals' SNS topic")?,
             channels: environment.channels()?,
         })
     }
 }
+
+/// How long a push is looked for whose event was lost.
+const LOST_WITHIN: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// How long a reconciliation begins to look at applications, of the 60 seconds that its function may run: each takes a few
+/// seconds at the most.
+const BEGINS_WITHIN: SignedDuration = SignedDuration::from_secs(40);
+
+/// How many applications are looked at at a time.
+const AT_A_TIME: usize = 4;
 
 /// What was found, and done about it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -65,8 +86,14 @@ pub struct Reconciled {
     pub ended: Vec<EndedRelease>,
     /// Releases that run, and of which a step was woken: its time is over, or an event for it may be lost.
     pub woken: Vec<ReleaseId>,
+    /// Approvers whom SNS hands no mail any more, and of whom people were notified.
+    pub unreachable: Vec<EmailAddress>,
     /// What could not be looked at; the next reconciliation tries again.
     pub problems: Vec<String>,
+    /// How many applications there was no time for: the next reconciliation begins with them.
+    pub left: usize,
+    /// Whether another reconciliation runs: it looks once more in the place of this one.
+    pub another_runs: bool,
 }
 
 /// A release and its outcome.
@@ -78,57 +105,227 @@ pub struct EndedRelease {
     pub outcome: Outcome,
 }
 
-/// Reconciles once. What cannot be looked at does not keep the rest from being looked at.
+impl Reconciled {
+    fn and(&mut self, more: Self) {
+        self.begun.extend(more.begun);
+        self.ended.extend(more.ended);
+        self.woken.extend(more.woken);
+        self.problems.extend(more.problems);
+    }
+}
+
+/// Reconciles, one reconciliation at a time. What cannot be looked at does not keep the rest from being looked at, and what
+/// there is no time for is looked at first the next time.
 ///
 /// # Errors
 ///
 /// When a part could not be looked at: the first one's error, after everything else was done.
 pub async fn handle(aws: &Aws, config: &Config, _input: Value) -> Result<Reconciled, StepError> {
     let table = aws.table(&config.table);
+    let stop_at = now() + BEGINS_WITHIN;
+    let key = Key::reconciliation();
+    let begun =
+        table.update(&key, |known: Option<Reconciliation>| match known.unwrap_or_default().begun(now()) {
+            Ok(begun) => Update::Write(begun.clone(), Some(begun)),
+            Err(runs) => Update::Write(runs, None),
+        });
+    let Some(mut reconciliation) = begun.await? else {
+        tracing::info!("another reconciliation runs, and looks once more");
+        return Ok(Reconciled { another_runs: true, ..Reconciled::default() });
+    };
     let mut reconciled = Reconciled::default();
     let mut first_error = None;
-
-    let open: Vec<(Key, Stored<Value>)> = table.list(Key::OPEN, "").await?;
-    for (key, Stored { document: open, .. }) in open {
-        let looked_after = match parse_at(&format!("the item OPEN {}", key.sk), open) {
-            Ok(open) => look_after(aws, config, &table, open, &mut reconciled).await,
-            Err(error) => Err(error),
+    loop {
+        let mut round = Round {
+            aws,
+            config,
+            table: &table,
+            stop_at,
+            reconciled: &mut reconciled,
+            first_error: &mut first_error,
         };
-        if let Err(error) = looked_after {
-            reconciled.problems.push(format!("{}: {error}", key.sk));
-            first_error.get_or_insert(error);
+        let last = round.all(reconciliation.last.as_ref()).await;
+        let reachable = round.approvers(&reconciliation.reachable).await;
+        if let Err(error) = notifier(aws, config, &table).notify_of_held().await {
+            round.problem("notifications", error);
         }
+        let ended = table.update(&key, |known: Option<Reconciliation>| {
+            let known = Reconciliation { reachable: reachable.clone(), ..known.unwrap_or_default() };
+            let (ended, goes_on) = known.ended(last.clone(), now() < stop_at, now());
+            Update::Write(ended.clone(), (ended, goes_on))
+        });
+        let (ended, goes_on) = ended.await?;
+        if !goes_on {
+            break;
+        }
+        reconciliation = ended;
     }
-    match applications(aws, &config.applications_path).await {
-        Ok(Applications { configured, broken }) => {
-            for broken in broken {
-                let error = broken.error();
-                reconciled.problems.push(error.to_string());
-                first_error.get_or_insert(error);
-            }
-            for configured in configured {
-                let name = configured.application.name.clone();
-                let looked_after = [
-                    free_lock(aws, config, &table, &name).await,
-                    notify_of_flood(aws, config, &table, &name).await,
-                    find_lost_push(aws, config, &table, configured, &mut reconciled).await,
-                ];
-                for error in looked_after.into_iter().filter_map(Result::err) {
-                    reconciled.problems.push(format!("{name}: {error}"));
-                    first_error.get_or_insert(error);
-                }
-            }
-        }
-        Err(error) => {
-            reconciled.problems.push(error.to_string());
-            first_error.get_or_insert(error);
-        }
-    }
-    tracing::info!(begun = reconciled.begun.len(), ended = reconciled.ended.len(), woken = reconciled.woken.len(), problems = ?reconciled.problems, "reconciled");
+    tracing::info!(begun = reconciled.begun.len(), ended = reconciled.ended.len(), woken = reconciled.woken.len(), left = reconciled.left, problems = ?reconciled.problems, "reconciled");
     match first_error {
         Some(error) => Err(error),
         None => Ok(reconciled),
     }
+}
+
+/// What is to be looked at of one application.
+#[derive(Default)]
+struct Work {
+    open: Vec<(Key, Value)>,
+    configured: Option<Configured>,
+}
+
+/// One look at everything.
+struct Round<'a> {
+    aws: &'a Aws,
+    config: &'a Config,
+    table: &'a Table,
+    stop_at: Timestamp,
+    reconciled: &'a mut Reconciled,
+    first_error: &'a mut Option<StepError>,
+}
+
+impl Round<'_> {
+    fn problem(&mut self, of: &str, error: StepError) {
+        self.reconciled.problems.push(if of.is_empty() {
+            error.to_string()
+        } else {
+            format!("{of}: {error}")
+        });
+        self.first_error.get_or_insert(error);
+    }
+
+    /// Looks at all applications, those behind `after` first, and returns the last one where there was no time for all.
+    async fn all(&mut self, after: Option<&ApplicationName>) -> Option<ApplicationName> {
+        let mut work = self.work().await;
+        let order = in_turn(work.keys().cloned().collect(), after);
+        let (aws, config, table, stop_at) = (self.aws, self.config, self.table, self.stop_at);
+        let units = order.iter().filter_map(|name| Some((name, work.remove(name)?))).collect::<Vec<_>>();
+        let all = units.len();
+        let looked: Vec<_> = stream::iter(units)
+            .take_while(|_| ready(now() < stop_at))
+            .map(|(name, unit)| async move { (name, look_at(aws, config, table, name, unit).await) })
+            .buffered(AT_A_TIME)
+            .collect()
+            .await;
+        self.reconciled.left = all - looked.len();
+        let last = looked.last().map(|(name, _)| (*name).clone()).filter(|_| looked.len() < all);
+        for (_, (found, errors)) in looked {
+            self.reconciled.and(found);
+            for (of, error) in errors {
+                self.problem(&of, error);
+            }
+        }
+        last
+    }
+
+    /// What is open and what is configured, by application.
+    async fn work(&mut self) -> BTreeMap<ApplicationName, Work> {
+        let mut work: BTreeMap<ApplicationName, Work> = BTreeMap::new();
+        match self.table.list::<Value>(Key::OPEN, "").await {
+            Ok(open) => {
+                for (key, Stored { document, .. }) in open {
+                    match ApplicationName::new(key.sk.split('#').next().unwrap_or_default()) {
+                        Ok(name) => work.entry(name).or_default().open.push((key, document)),
+                        Err(error) => self.problem(
+                            &key.sk,
+                            StepError::InvalidInput {
+                                field: format!("the item OPEN {}", key.sk),
+                                problem: error.to_string(),
+                            },
+                        ),
+                    }
+                }
+            }
+            Err(error) => self.problem("", error.into()),
+        }
+        match applications(self.aws, &self.config.applications_path).await {
+            Ok(Applications { configured, broken, .. }) => {
+                for broken in broken {
+                    self.problem("", broken.error());
+                }
+                for configured in configured {
+                    let name = configured.application.name.clone();
+                    work.entry(name).or_default().configured = Some(configured);
+                }
+            }
+            Err(error) => self.problem("", error),
+        }
+        work
+    }
+
+    /// Notifies people of approvers whom SNS handed their mails the last time, and does not any more; returns those whom it
+    /// does.
+    async fn approvers(&mut self, reachable_before: &[EmailAddress]) -> Vec<EmailAddress> {
+        match self.unreachable(reachable_before).await {
+            Ok((reachable, gone)) => {
+                self.reconciled.unreachable.extend(gone);
+                reachable
+            }
+            Err(error) => {
+                self.problem("the approvers' subscriptions", error);
+                reachable_before.to_vec()
+            }
+        }
+    }
+
+    async fn unreachable(
+        &self,
+        reachable_before: &[EmailAddress],
+    ) -> Result<(Vec<EmailAddress>, Vec<EmailAddress>), StepError> {
+        let Self { aws, config, table, .. } = *self;
+        let subscriptions = aws.topic(&config.approval_topic_arn).subscriptions().await?;
+        let configured = applications(aws, &config.applications_path).await?;
+        let unreachable = subscription::unreachable(&configured.approvers, &subscriptions);
+        if let Some(reason) = subscription::foreign(&configured.approvers, &subscriptions) {
+            tracing::error!("{reason}");
+            count("ForeignSubscription", &[]);
+        }
+        let mut gone = Vec::new();
+        for approver in &unreachable {
+            tracing::warn!("{approver} has no confirmed subscription");
+            count("ApproverUnreachable", &[]);
+            let asking = configured.configured.iter().map(|configured| &configured.application);
+            let asking = asking.filter(|application| application.asks(approver));
+            if !reachable_before.contains(approver) {
+                continue;
+            }
+            for application in asking {
+                let notification = Notification::unreachable(&application.name, approver);
+                notifier(aws, config, table).notify(notification).await?;
+            }
+            gone.push(approver.clone());
+        }
+        let reachable = configured.approvers.into_iter().filter(|approver| !unreachable.contains(approver));
+        Ok((reachable.collect(), gone))
+    }
+}
+
+/// Looks at one application: its open releases, its lock, its alarms, its pushes.
+async fn look_at(
+    aws: &Aws,
+    config: &Config,
+    table: &Table,
+    name: &ApplicationName,
+    work: Work,
+) -> (Reconciled, Vec<(String, StepError)>) {
+    let (mut found, mut errors) = (Reconciled::default(), Vec::new());
+    for (key, open) in work.open {
+        let looked_after = match parse_at(&format!("the item OPEN {}", key.sk), open) {
+            Ok(open) => look_after(aws, config, table, open, &mut found).await,
+            Err(error) => Err(error),
+        };
+        errors.extend(looked_after.err().map(|error| (key.sk, error)));
+    }
+    if let Some(configured) = work.configured {
+        let looked_after = [
+            free_lock(aws, config, table, name).await,
+            notify_of_flood(aws, config, table, name).await,
+            find_lost_push(aws, config, table, configured, &mut found).await,
+        ];
+        errors
+            .extend(looked_after.into_iter().filter_map(Result::err).map(|error| (name.to_string(), error)));
+    }
+    (found, errors)
 }
 
 const fn notifier<'a>(aws: &'a Aws, config: &'a Config, table: &'a Table) -> Notifier<'a> {
@@ -257,8 +454,13 @@ async fn find_lost_push(
     let Configured { application, at } = configured;
     let since = since(table, &application, at).await?;
     let Some((image, pushed_at)) = newest_wanted(aws, &application, since).await? else { return Ok(()) };
-    let Ok((release, application)) = push::release_of(image, vec![application]) else { return Ok(()) };
+    let Ok(release) = push::release_of(image, &application) else { return Ok(()) };
     if table.get::<Started>(&Key::release(&release.id)).await?.is_some() {
+        return Ok(());
+    }
+    // A person may have asked for its release, which was rolled back.
+    let quarantine = Key::quarantine(&release.application, &release.image.digest);
+    if table.get::<Quarantine>(&quarantine).await?.is_some_and(|stored| stored.document.holds()) {
         return Ok(());
     }
     let id = release.id.clone();
@@ -277,12 +479,14 @@ async fn since(
     application: &Application,
     configured_at: Timestamp,
 ) -> Result<Timestamp, StepError> {
+    // What is known of older releases expires: an image of last year is not taken for one that nobody has released.
+    let oldest = now() - LOST_WITHIN;
     let key = Key::since(&application.name);
     if let Some(stored) = table.get(&key).await? {
-        return Ok(stored.document);
+        return Ok(oldest.max(stored.document));
     }
     table.put_new(&key, &configured_at).await?;
-    Ok(table.get(&key).await?.map_or(configured_at, |stored| stored.document))
+    Ok(oldest.max(table.get(&key).await?.map_or(configured_at, |stored| stored.document)))
 }
 
 async fn newest_wanted(

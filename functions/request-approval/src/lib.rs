@@ -27,6 +27,8 @@ pub struct Config {
     pub table: String,
     /// The ARN of the topic that the approvers' subscriptions are on.
     pub approval_topic_arn: String,
+    /// The SSM path that the applications' parameters are below: nobody but their approvers may be on the topic.
+    pub applications_path: String,
     /// Where everybody is notified that people are asked.
     pub channels: Channels,
 }
@@ -42,6 +44,7 @@ impl Config {
             table: environment.table()?,
             approval_topic_arn: environment
                 .require("SLIPWAY_APPROVAL_TOPIC_ARN", "the ARN of the approvals' SNS topic")?,
+            applications_path: environment.applications_path()?,
             channels: environment.channels()?,
         })
     }
@@ -72,17 +75,21 @@ pub async fn handle(
             Err(end) => return Ok(StepResult::End(end)),
         },
     };
-    Asked { aws, config, table: &table, approval: &approval }.ask().await?;
+    let all_asked = Asked { aws, config, table: &table, approval: &approval }.ask().await?;
     let approval = close_if_over(&table, &input, approval).await?;
     let asked = Asked { aws, config, table: &table, approval: &approval };
     match approval.decided_at(now()) {
         None => {
             let ask_again_at = approval.ask_again_at();
+            let mut all_sent = all_asked;
             if ask_again_at.is_some_and(|at| now() >= at) {
-                asked.ask_again().await?;
+                all_sent &= asked.ask_again().await?;
             }
             if approval.remind_at.is_some_and(|at| now() >= at) {
-                asked.remind().await?;
+                all_sent &= asked.remind().await?;
+            }
+            if !all_sent {
+                return Ok(summed_up());
             }
             let on = vec![
                 WakeKey::Approval(id.as_str().to_owned()),
@@ -100,10 +107,14 @@ pub async fn handle(
             };
             let timeline = Timeline::of(&table, &approval.release.id).in_stage(&approval.stage);
             timeline.record_each(Step::Decided, &asked.round(), words).await?;
-            asked.notify().await?;
-            Ok(result)
+            Ok(if asked.notify().await? { result } else { summed_up() })
         }
     }
+}
+
+/// Mails to people who get many wait for the one that sums them up.
+fn summed_up() -> StepResult<Approved> {
+    StepResult::LookAgain { reason: "mails wait for one that sums them up".to_owned() }
 }
 
 /// The approval, closed where people need not decide any more: an abort, a newer push, or its time.

@@ -163,6 +163,50 @@ fn short(image: &str) -> String {
     }
 }
 
+/// What a mail of several says of one approval, in a line.
+pub(crate) fn in_a_line(approval: &Approval, now: Timestamp) -> String {
+    let Approval { release, stage, .. } = approval;
+    let name = format!("{} {}", release.application, release.image.tag);
+    match approval.status_at(now) {
+        Status::Pending => {
+            format!("{name} waits for your approval to go to {stage}, until {:.0}", approval.expires_at)
+        }
+        status => format!("{name}, {stage}: {}", became(status)),
+    }
+}
+
+/// What became of an approval, in a word that ends a sentence.
+const fn became(status: Status) -> &'static str {
+    match status {
+        Status::Pending => "waits",
+        Status::Approved => "approved",
+        Status::Rejected => "rejected",
+        Status::Expired => "expired",
+        Status::Superseded => "superseded by a newer push",
+        Status::Withdrawn => "ended by a person",
+        Status::Voided => "asked again",
+    }
+}
+
+/// One mail of several that came too fast for one each: a line for each, with its link where it has one.
+pub(crate) fn summary(approver: &EmailAddress, lines: &[(&str, Option<String>)]) -> Mail {
+    let waiting = lines.iter().filter(|(_, link)| link.is_some()).count();
+    let mut text =
+        "They came too fast for a mail each. A link is yours alone; do not pass it on.\n".to_owned();
+    for (line, link) in lines {
+        text += &format!("\n{line}\n");
+        if let Some(link) = link {
+            text += &format!("{link}\n");
+        }
+    }
+    let subject = if waiting > 0 {
+        format!("{waiting} approvals wait for you")
+    } else {
+        format!("What became of {} approvals", lines.len())
+    };
+    Mail { subject, text, approver: Some(approver.to_string()) }
+}
+
 #[cfg(test)]
 mod tests {
     use slipway_core::application::ApprovalPolicy;
@@ -214,6 +258,7 @@ mod tests {
             remind_before: None,
             confirm_digest: false,
             other_than_pusher: false,
+            pushers: slipway_core::pusher::Identities::default(),
             override_alarms: false,
         };
         let baseline = Baseline { services: vec![service], round: 1, ..Baseline::default() };

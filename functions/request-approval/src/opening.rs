@@ -13,7 +13,9 @@ use slipway_core::protocol::End;
 use slipway_core::release::{Outcome, Started};
 use slipway_core::scan::Checked;
 use slipway_core::step::StageInput;
-use slipway_release::{StepError, close_approval, count, interrupted, next_entry, now};
+use slipway_core::subscription;
+use slipway_core::words::sentence;
+use slipway_release::{StepError, applications, close_approval, count, interrupted, next_entry, now};
 
 use crate::Config;
 
@@ -45,11 +47,22 @@ impl Opening<'_> {
         if let Some(end) = interrupted(table, release, *generation).await? {
             return Ok(Err(end));
         }
-        if let Some(reason) = cannot_decide(policy, &aws.topic(&config.approval_topic_arn).confirmed().await?)
-        {
+        let subscriptions = aws.topic(&config.approval_topic_arn).subscriptions().await?;
+        let approvers = applications(aws, &config.applications_path).await?.approvers;
+        if let Some(reason) = subscription::foreign(&approvers, &subscriptions) {
+            tracing::error!(release.id = %release.id, stage = %stage.name, "nobody is asked: {reason}");
+            count("ForeignSubscription", &[]);
+            return no(reason);
+        }
+        if let Some(reason) = subscription::cannot_decide(policy, &subscriptions) {
             tracing::warn!(release.id = %release.id, stage = %stage.name, "nobody can approve {} for {}: {reason}", release.id, stage.name);
             count("ApprovalImpossible", &[("Application", release.application.as_str())]);
             return no(reason);
+        }
+        let unreachable = subscription::unreachable(&policy.approvers, &subscriptions);
+        for approver in &unreachable {
+            tracing::warn!(release.id = %release.id, stage = %stage.name, "{approver} is not asked: no confirmed subscription");
+            count("ApproverUnreachable", &[]);
         }
         let gates = match self.gates().await? {
             Ok(gates) => gates,
@@ -65,7 +78,8 @@ impl Opening<'_> {
             })
             .await?;
         }
-        Ok(Ok(self.write(self.filled_in(gates).await?).await?))
+        let opened = Approval { unreachable, ..self.filled_in(gates).await? };
+        Ok(Ok(self.write(opened).await?))
     }
 
     /// What the stage's gates found, and what they will do before it changes; or why nobody needs to be asked.
@@ -193,55 +207,5 @@ impl Opening<'_> {
             }
         }
         Err(StepError::busy(&key.pk))
-    }
-}
-
-/// Why too few people can answer, where that is so: SNS sends nothing to an address that has not confirmed.
-fn cannot_decide(policy: &ApprovalPolicy, confirmed: &[String]) -> Option<String> {
-    let (can, cannot): (Vec<_>, Vec<_>) = policy.approvers.iter().partition(|approver| {
-        confirmed.iter().any(|address| address.eq_ignore_ascii_case(approver.as_str()))
-    });
-    (can.len() < usize::from(policy.quorum)).then(|| {
-        let cannot: Vec<_> = cannot.iter().map(|approver| approver.as_str()).collect();
-        format!(
-            "nobody can approve: {} of {} approvers have confirmed their subscription, and {} must approve. {} must confirm it by the link \
-             in the mail that SNS sent them, or subscribe again; a new subscription works after 15 minutes at the latest",
-            can.len(),
-            policy.approvers.len(),
-            policy.quorum,
-            cannot.join(" and ")
-        )
-    })
-}
-
-/// With a capital letter.
-fn sentence(words: &str) -> String {
-    let mut letters = words.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn too_few_confirmed_subscriptions_are_reported_with_the_names() {
-        let policy: ApprovalPolicy = serde_json::from_value(serde_json::json!({
-            "approvers": ["ana@example.com", "bo@example.com", "cy@example.com"], "quorum": 2, "expires_after": "1h",
-        }))
-        .expect("it fits");
-        let confirmed = |addresses: &[&str]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>();
-
-        assert_eq!(
-            cannot_decide(&policy, &confirmed(&["ana@example.com", "Bo@Example.com", "eve@example.com"])),
-            None
-        );
-        let reason = cannot_decide(&policy, &confirmed(&["cy@example.com", "eve@example.com"]))
-            .expect("one is not two");
-        assert!(
-            reason.contains("1 of 3 approvers")
-                && reason.contains("ana@example.com and bo@example.com must confirm"),
-            "{reason}"
-        );
     }
 }

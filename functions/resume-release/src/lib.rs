@@ -9,7 +9,7 @@ mod event;
 use serde_json::{Value, json};
 use slipway_aws::{Aws, Delivery, Item, Key, Stored, Table};
 use slipway_core::name::{ReleaseId, StageName};
-use slipway_core::protocol::{Callback, TaskError, Waiting, WakeKey};
+use slipway_core::protocol::{Callback, TaskError, WakeKey};
 use slipway_release::{StepError, parse};
 use slipway_runtime::Config;
 
@@ -65,11 +65,21 @@ async fn records(aws: &Aws, table: &Table, records: &Records) -> Result<Value, S
 
 /// Wakes every step that waits for this.
 async fn wake(aws: &Aws, table: &Table, key: &WakeKey) -> Result<(), StepError> {
-    let waiting: Vec<(Key, Stored<Waiting>)> = table.list(&Key::wakes(&key.text()), "").await?;
-    for (_, Stored { document: Waiting { release, stage, state }, .. }) in waiting {
-        wake_one(aws, table, &release, stage.as_ref(), &state, &key.text()).await?;
+    let mut outcome = Ok(());
+    // The keys say which steps wait: a document that does not parse holds up no other.
+    for (at, _) in table.list::<Value>(&Key::wakes(&key.text()), "").await? {
+        let Some(Item::Wake { release, stage, state, .. }) = at.parse() else {
+            tracing::error!("{} {} is no item that wakes a step", at.pk, at.sk);
+            continue;
+        };
+        if let Err(error) = wake_one(aws, table, &release, stage.as_ref(), &state, &key.text()).await {
+            tracing::error!(release.id = %release, state, "a step was not woken: {error}");
+            if outcome.is_ok() || error.may_be_tried_again() {
+                outcome = Err(error);
+            }
+        }
     }
-    Ok(())
+    outcome
 }
 
 /// Wakes every step of a release that waits.

@@ -6,6 +6,7 @@ use slipway_core::application::{Application, Stage};
 use slipway_core::image::{Digest, Image, digest_of};
 use slipway_core::migration::Kind;
 use slipway_core::name::{ApplicationName, ReleaseId};
+use slipway_core::quarantine::Quarantine;
 use slipway_core::release::{Asked, Ended, Outcome, Release, Started};
 use slipway_core::request::ReleaseRequested;
 use slipway_release::{Begun, Notifier, Open, StepError, begin, migration_of, newest_baseline, now};
@@ -109,6 +110,11 @@ pub(crate) async fn offer(
     let Some(digest) = digest_of(&service.image).filter(|digest| *digest != bad.image.digest) else {
         return not(format!("{} ran the same image before", stage.name));
     };
+    let quarantine = table.get::<Quarantine>(&Key::quarantine(&application.name, &digest)).await?;
+    if let Some(quarantine) = quarantine.filter(|stored| stored.document.holds()) {
+        let Quarantine { release, outcome, .. } = quarantine.document;
+        return not(format!("what {} ran before is quarantined since {release} ended {outcome}", stage.name));
+    }
     let history: Vec<(Key, Stored<Started>)> = table.list(&Key::histories(&application.name), "").await?;
     if is_newer(&history, &digest, &bad.image.digest) {
         return not(format!("{} was released again in the place of a newer image", bad.image.tag));

@@ -13,7 +13,7 @@ locals {
     allowed     = { required = ["finding", "until"], optional = ["reason"] }
     snapshot    = { required = [], optional = ["database", "cluster", "keep", "wait"] }
     migration   = { required = ["service", "command"], optional = ["container", "timeout"] }
-    approval    = { required = ["approvers", "expires_after"], optional = ["quorum", "remind_before", "confirm_digest", "other_than_pusher", "override_alarms"] }
+    approval    = { required = ["approvers", "expires_after"], optional = ["quorum", "remind_before", "confirm_digest", "other_than_pusher", "pushers", "override_alarms"] }
     bake        = { required = ["for", "alarms"], optional = ["watch_for"] }
   }
 
@@ -209,6 +209,16 @@ locals {
     ]
   ])
 
+  # Whose the identities are that push: each is a list of people, none for a pipeline.
+  pushers = flatten([
+    for object in local.approval_objects : [
+      for identity, people in object.value.pushers : {
+        path   = "${object.path}.pushers[${identity}]"
+        people = people
+      }
+    ] if can(keys(object.value.pushers))
+  ])
+
   texts = flatten([
     for list in local.lists : [
       for index, value in try(concat(list.value, []), []) : { path = "${list.path}[${index}]", value = value, of = list.of }
@@ -220,6 +230,8 @@ locals {
     [for it in local.ecs_names : "${it.path} does not fit: write letters, digits, hyphens and underscores" if it.value != null && !can(regex(local.ecs_name, it.value))],
     [for it in local.application_objects : "${it.path}.repository does not fit: write the name of an ECR repository, such as web or team/web" if try(it.value.repository, null) != null && !(can(regex(local.repository, it.value.repository)) && try(length(it.value.repository) >= 2 && length(it.value.repository) <= 256, false))],
     [for it in local.texts : "${it.path} does not fit: write a ${it.of}" if !can(regex("\\S", it.value))],
+    [for it in local.texts : "${it.path} excludes nothing: write the pattern of a tag behind the !, such as !*-arm64" if it.of == "pattern of a tag" && can(regex("^!\\s*$", it.value))],
+    [for it in local.application_objects : "${it.path}.tags only excludes: write at least one pattern of the tags that start a release, such as v*" if try(length(it.value.tags) > 0 && alltrue([for tag in it.value.tags : startswith(tag, "!")]), false)],
     [for it in local.spans : "${it.path} does not fit: write a whole number and s, m, h or d, of a year at the most, such as ${it.example}" if it.value != null && !(can(regex(local.span, it.value)) && try(tonumber(substr(it.value, 0, length(it.value) - 1)) * local.unit_hours[substr(it.value, -1, 1)] <= local.year_hours, false))],
     [for it in local.service_objects : "${it.path}.desired_count does not fit: write 1 or more; where no task runs, nothing can be verified" if try(it.value.desired_count, null) != null && !try(it.value.desired_count >= 1 && floor(it.value.desired_count) == it.value.desired_count, false)],
     [for it in local.service_objects : "${it.path} is judged in one way: write health = { path = \"/health\" } for a service behind a load balancer, or steady = { \"for\" = \"30s\" } for one without" if can(keys(it.value)) && (try(it.value.health, null) == null) == (try(it.value.steady, null) == null)],
@@ -237,8 +249,11 @@ locals {
     [for it in local.health_objects : "${it.path}.path does not fit: write a path that starts with /, such as /health" if try(it.value.path, null) != null && !can(regex("^/\\S*$", it.value.path))],
     [for it in local.health_objects : "${it.path}.url does not fit: write http:// or https:// and a host, such as https://www.example.com" if try(it.value.url, null) != null && !can(regex(local.base_url, it.value.url))],
     [for it in local.people : "${it.path} does not fit: write an e-mail address, such as ana@example.com" if !(can(regex(local.email, it.value)) && length(it.value) <= 254)],
-    [for it in local.approval_objects : "${it.path}.approvers names someone twice: write each address once" if try(length(distinct(it.value.approvers)) < length(it.value.approvers), false)],
+    [for it in local.approval_objects : "${it.path}.approvers names someone twice: write each address once" if try(length(distinct([for approver in it.value.approvers : lower(approver)])) < length(it.value.approvers), false)],
     [for it in local.approval_objects : "${it.path}.quorum does not fit: write a number from 1 to the number of approvers" if try(it.value.quorum, null) != null && !try(it.value.quorum >= 1 && it.value.quorum <= length(it.value.approvers) && floor(it.value.quorum) == it.value.quorum, false)],
+    [for it in local.approval_objects : "${it.path}.pushers does not fit: write a map of identities, such as { \"*:user/ana\" = [\"ana@example.com\"] }" if try(it.value.pushers, null) != null && !can(keys(it.value.pushers))],
+    [for it in local.approval_objects : "${it.path}.other_than_pusher needs pushers: write whose each identity is that pushes, such as { \"*:user/ana\" = [\"ana@example.com\"] }, and [] for a pipeline's" if try(tobool(it.value.other_than_pusher), false) == true && try(length(keys(it.value.pushers)), 0) == 0],
+    [for it in local.pushers : "${it.path} does not fit: write the e-mail addresses of the people behind it, and [] for a pipeline" if !try(alltrue([for person in it.people : can(regex(local.email, tostring(person)))]), false)],
     [for it in local.reminders : "${it.path} does not fit: write a time shorter than expires_after" if try(it.before >= it.expires, false)],
     [for it in local.switches : "${it.path} does not fit: write true or false" if it.value != null && !can(tobool(it.value))],
   )
@@ -306,13 +321,14 @@ locals {
           ]
 
           approval = try(stage.approval, null) == null ? null : {
-            approvers         = [for approver in stage.approval.approvers : tostring(approver)]
+            approvers         = [for approver in stage.approval.approvers : lower(tostring(approver))]
             quorum            = tonumber(coalesce(try(stage.approval.quorum, null), 1))
             expires_after     = tostring(stage.approval.expires_after)
             remind_before     = try(tostring(stage.approval.remind_before), null)
             confirm_digest    = tobool(coalesce(try(stage.approval.confirm_digest, null), false))
             override_alarms   = tobool(coalesce(try(stage.approval.override_alarms, null), false))
             other_than_pusher = tobool(coalesce(try(stage.approval.other_than_pusher, null), false))
+            pushers           = try(stage.approval.pushers, null) == null ? null : { for identity, people in stage.approval.pushers : identity => [for person in people : lower(tostring(person))] }
           }
 
           image_check = try(stage.image_check, null) == null ? null : {

@@ -14,8 +14,47 @@ resource "aws_sns_topic" "this" {
   kms_master_key_id = var.key_arn
 }
 
+# Whoever gets on the topic without a filter gets every link, so nobody may subscribe but who applies this.
+data "aws_caller_identity" "current" {}
+
+locals {
+  # A session's principal is its role, whose path the session does not say.
+  session = try(regex("^arn:([a-z-]+):sts::([0-9]{12}):assumed-role/([^/]+)/", data.aws_caller_identity.current.arn), null)
+
+  subscribers = local.session == null ? [data.aws_caller_identity.current.arn] : [
+    for path in ["", "*/"] : "arn:${local.session[0]}:iam::${local.session[1]}:role/${path}${local.session[2]}"
+  ]
+}
+
+data "aws_iam_policy_document" "topic" {
+  statement {
+    sid       = "SubscribeByTerraformAlone"
+    effect    = "Deny"
+    actions   = ["sns:Subscribe"]
+    resources = [aws_sns_topic.this.arn]
+
+    principals {
+      type        = "AWS"
+      identifiers = ["*"]
+    }
+
+    condition {
+      test     = "ArnNotLike"
+      variable = "aws:PrincipalArn"
+      values   = local.subscribers
+    }
+  }
+}
+
+resource "aws_sns_topic_policy" "this" {
+  arn    = aws_sns_topic.this.arn
+  policy = data.aws_iam_policy_document.topic.json
+}
+
 resource "aws_sns_topic_subscription" "approver" {
   for_each = toset(var.approvers)
+
+  depends_on = [aws_sns_topic_policy.this]
 
   topic_arn     = aws_sns_topic.this.arn
   protocol      = "email"

@@ -3,13 +3,19 @@
 locals {
   rules = {
     image-push = {
-      description = "An image was pushed to a registry of this account"
+      description = "An image came to the registry of this account: by a push, by replication or by the pull-through cache"
       function    = "receive-push"
       pattern = {
         source        = ["aws.ecr"]
         account       = [local.account]
-        "detail-type" = ["ECR Image Action"]
-        detail        = { "action-type" = ["PUSH"], result = ["SUCCESS"] }
+        "detail-type" = ["ECR Image Action", "ECR Replication Action", "ECR Pull Through Cache Action"]
+        # The pull-through cache says sync-status, and has neither result nor action-type.
+        detail = {
+          "$or" = [
+            { "action-type" = ["PUSH", "REPLICATE"], result = ["SUCCESS"] },
+            { "sync-status" = ["SUCCESS"] },
+          ]
+        }
       }
     }
 

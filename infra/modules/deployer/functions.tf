@@ -131,10 +131,15 @@ locals {
   environments = {
     receive-push     = merge(local.channels, { SLIPWAY_STATE_MACHINE_ARN = local.state_machine_arn, SLIPWAY_APPLICATIONS_PATH = local.applications_path })
     acquire-lock     = { SLIPWAY_STATE_MACHINE_ARN = local.state_machine_arn }
-    request-approval = merge(local.channels, { SLIPWAY_APPROVAL_TOPIC_ARN = module.approval.topic_arn })
+    request-approval = merge(local.channels, { SLIPWAY_APPROVAL_TOPIC_ARN = module.approval.topic_arn, SLIPWAY_APPLICATIONS_PATH = local.applications_path })
     decide-approval  = { SLIPWAY_APPLICATIONS_PATH = local.applications_path }
     finish-release   = local.channels
-    reconcile        = merge(local.channels, { SLIPWAY_STATE_MACHINE_ARN = local.state_machine_arn, SLIPWAY_APPLICATIONS_PATH = local.applications_path })
+    reconcile = merge(local.channels, {
+      SLIPWAY_STATE_MACHINE_ARN  = local.state_machine_arn
+      SLIPWAY_APPLICATIONS_PATH  = local.applications_path
+      SLIPWAY_APPROVAL_TOPIC_ARN = module.approval.topic_arn
+    })
+
 
     watch-alarms = merge(local.channels, {
       SLIPWAY_STATE_MACHINE_ARN = local.state_machine_arn
@@ -152,6 +157,7 @@ locals {
     SLIPWAY_NOTIFICATION_TOPIC_ARN = aws_sns_topic.notifications.arn
     SLIPWAY_CHAT_TOPIC_ARN         = aws_sns_topic.chats.arn
     SLIPWAY_APPROVAL_URL           = module.approval.url
+    SLIPWAY_MAILS_PER_MINUTE       = tostring(var.mails_per_minute)
   }
 
   # Whose items each function reads and writes, and removes. Task tokens are in CALLBACK#: steps park them,
@@ -173,6 +179,8 @@ locals {
   statements = {
     receive-push = [
       local.read_applications, local.find_images, local.notify, local.put_notifications, local.use_topic_key,
+      # Whether an image that comes under a further tag would change anything.
+      local.describe_services, local.describe_task_definitions,
       { sid = "StartRelease", actions = ["states:StartExecution"], resources = [local.state_machine_arn] },
     ]
 
@@ -188,6 +196,7 @@ locals {
     ]
 
     request-approval = [
+      local.read_applications,
       local.describe_task_definitions, local.find_images, local.read_manifests, local.read_labels, local.use_topic_key,
       local.notify, local.put_notifications,
       { sid = "AskApprovers", actions = ["sns:ListSubscriptionsByTopic", "sns:Publish"], resources = [module.approval.topic_arn] },
@@ -263,6 +272,8 @@ locals {
       local.read_applications, local.find_images, local.describe_releases, local.describe_services, local.describe_task_definitions,
       local.notify, local.put_notifications, local.use_topic_key,
       { sid = "StartRelease", actions = ["states:StartExecution"], resources = [local.state_machine_arn] },
+      # Whether SNS still hands each approver their mails.
+      { sid = "FindSubscriptions", actions = ["sns:ListSubscriptionsByTopic"], resources = [module.approval.topic_arn] },
     ]
   }
 }

@@ -179,6 +179,23 @@ locals {
         metric      = { namespace = "AWS/ApiGateway", metric = "Count", stat = "Sum", dimensions = { ApiId = var.deployer.approval_api_id } }
       }
 
+      "${var.name}-foreign-subscription" = {
+        description = "The approvals' topic has a subscriber who is no approver, and would get every link: nobody is asked meanwhile. Find out who subscribed it (CloudTrail, Subscribe), then remove it: aws sns list-subscriptions-by-topic, aws sns unsubscribe (docs/runbook.md)."
+        threshold   = 0
+        periods     = 1
+        alarm_at    = 1
+        metric      = { namespace = "Slipway", metric = "ForeignSubscription", stat = "Sum", dimensions = {} }
+      }
+
+      "${var.name}-approver-unreachable" = {
+        description = "SNS has no confirmed subscription of an approver: they are not asked. The log of ${var.deployer.function_names["reconcile"]} and the notification name them; subscribe them again with terraform apply, and have them confirm (docs/runbook.md)."
+        threshold   = 0
+        periods     = 3
+        alarm_at    = 3
+        period      = var.deployer.reconcile_minutes * 60
+        metric      = { namespace = "Slipway", metric = "ApproverUnreachable", stat = "Sum", dimensions = {} }
+      }
+
       "${var.name}-changes-late" = {
         description = "Changes of the table (decisions, aborts, pushes) reach the functions more than a minute late: a step waits for the reconciler instead. Look at the log /aws/lambda/${var.deployer.function_names["resume-release"]} for a change that fails again and again (docs/runbook.md)."
         threshold   = 60000

@@ -1,6 +1,6 @@
 //! Plays a schedule on the local cloud, waits until nothing happens any more, and records what it left behind.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -315,6 +315,16 @@ impl Stand {
     }
 
     async fn reconcile(&self) -> anyhow::Result<Value> {
+        loop {
+            let reconciled = self.reconcile_once().await?;
+            if reconciled["another_runs"] != true {
+                return Ok(reconciled);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    async fn reconcile_once(&self) -> anyhow::Result<Value> {
         let lambda = aws_sdk_lambda::Client::new(self.cloud.sdk());
         let answer = lambda
             .invoke()
@@ -366,10 +376,11 @@ fn delays(schedule: &Schedule) -> bool {
 
 /// What a reconciliation found.
 fn found(reconciled: &Value) -> Vec<String> {
-    let parts: BTreeMap<String, Vec<Value>> = serde_json::from_value(reconciled.clone()).unwrap_or_default();
+    let parts = reconciled.as_object().into_iter().flatten();
     parts
-        .into_iter()
-        .flat_map(|(what, found)| found.into_iter().map(move |one| format!("{what}: {one}")))
+        .flat_map(|(what, found)| {
+            found.as_array().into_iter().flatten().map(move |one| format!("{what}: {one}"))
+        })
         .collect()
 }
 

@@ -504,6 +504,7 @@ pub fn variables(port: u16, packages: &Path) -> Value {
         // It goes away with its folder.
         "deletion_protection": false,
         "notification_emails": [TEAM],
+        "mails_per_minute": 300,
         "databases": { format!("{SHOP}/production"): {} },
         "applications": {
             APPLICATION: {

@@ -97,8 +97,9 @@ impl Repositories {
         }
     }
 
-    /// The images that a scanner looks at: the image itself, or those of an index, without what describes them
-    /// (attestations).
+    /// The images that a scanner looks at: the image itself, or those of an index, without what describes them:
+    /// attestations, and artifacts such as a SOCI index, whose entries say their `artifactType` (OCI image specification,
+    /// "Image Index").
     ///
     /// # Errors
     ///
@@ -110,6 +111,7 @@ impl Repositories {
         let Some(images) = manifest["manifests"].as_array() else { return Ok(vec![image.digest.clone()]) };
         let is_image = |entry: &&Value| {
             entry["annotations"]["vnd.docker.reference.type"].is_null()
+                && entry["artifactType"].is_null()
                 && entry["platform"]["os"].as_str() != Some("unknown")
         };
         Ok(images
@@ -458,6 +460,7 @@ mod tests {
             let text = serde_json::json!({ "manifests": [
                 { "digest": digests[0], "platform": { "os": "linux", "architecture": "arm64" } },
                 { "digest": digests[1], "platform": { "os": "unknown" }, "annotations": { "vnd.docker.reference.type": "attestation-manifest" } },
+                { "digest": digests[1], "platform": { "os": "linux", "architecture": "arm64" }, "artifactType": "application/vnd.amazon.soci.index.v2+json" },
             ] });
             let image = aws_sdk_ecr::types::Image::builder().image_manifest(text.to_string()).build();
             BatchGetImageOutput::builder().images(image).build()

@@ -4,14 +4,15 @@
 //! beginning of the sort keys finds what belongs to the stage `production`, and nothing of `production-eu`.
 
 mod item;
-mod partition;
+pub(crate) mod partition;
 #[cfg(test)]
 mod tests;
 
 use std::fmt::Display;
 
+use jiff::Timestamp;
 use slipway_core::approval::ApprovalId;
-use slipway_core::image::Digest;
+use slipway_core::image::{Digest, Image};
 use slipway_core::name::{ApplicationName, EmailAddress, ReleaseId, RepositoryName, ServiceName, StageName};
 use slipway_core::notification::Kind;
 use slipway_core::release::Started;
@@ -305,6 +306,12 @@ impl Key {
         Self::of(partition_of(partition::RECONCILE, application), "SINCE")
     }
 
+    /// Whether a reconciliation runs, and where the next one goes on. No application is called a hyphen.
+    #[must_use]
+    pub fn reconciliation() -> Self {
+        Self::of(partition_of(partition::RECONCILE, Self::NO_STAGE), "RUN")
+    }
+
     /// A release in its application's history: a later push sorts behind an earlier one, in whatever order they were
     /// received.
     #[must_use]
@@ -317,6 +324,18 @@ impl Key {
     #[must_use]
     pub fn histories(application: &ApplicationName) -> String {
         partition_of(partition::APPLICATION, application)
+    }
+
+    /// A push of an application's repository that started nothing. The same one again has the same key.
+    #[must_use]
+    pub fn ignored(application: &ApplicationName, at: Timestamp, image: &Image) -> Self {
+        Self::of(Self::all_ignored(application), format!("{at:.3}#{}#{}", image.tag, image.digest))
+    }
+
+    /// The partition of an application's pushes that started nothing.
+    #[must_use]
+    pub fn all_ignored(application: &ApplicationName) -> String {
+        partition_of(partition::IGNORED, application)
     }
 
     /// Who pushed an image.
@@ -344,6 +363,27 @@ impl Key {
     }
 }
 
+/// Of the mails to one address, or of notifications.
+impl Key {
+    /// How many mails went to an address in a time, such as a minute.
+    #[must_use]
+    pub fn pace(to: &str, time: &str) -> Self {
+        Self::of(partition_of(partition::PACE, to), format!("COUNT#{time}"))
+    }
+
+    /// A mail that waits for one that sums it up with others; `name` tells it from the others.
+    #[must_use]
+    pub fn held(to: &str, name: &str) -> Self {
+        Self::of(partition_of(partition::PACE, to), format!("HELD#{name}"))
+    }
+
+    /// The mails to an address that wait: their partition, and what their sort keys begin with.
+    #[must_use]
+    pub fn all_held(to: &str) -> (String, String) {
+        (partition_of(partition::PACE, to), "HELD#".to_owned())
+    }
+}
+
 /// Of an approval.
 impl Key {
     /// An approval.
@@ -356,6 +396,12 @@ impl Key {
     #[must_use]
     pub fn link(token_hash: &str) -> Self {
         Self::of(partition_of(partition::LINK, token_hash), "LINK")
+    }
+
+    /// How often the page of a person's link was asked for in a minute, such as `2026-11-20T08:15`.
+    #[must_use]
+    pub fn page(id: &ApprovalId, approver: &EmailAddress, minute: &str) -> Self {
+        Self::of(partition_of(partition::PAGE, id.as_str()), format!("COUNT#{approver}#{minute}"))
     }
 
     /// That an approver's mail of an approval was handed to SNS.

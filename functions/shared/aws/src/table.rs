@@ -1,6 +1,8 @@
 //! DynamoDB: the one table that remembers releases, baselines, approvals and callbacks.
 //!
-//! An item is a key, a JSON document, and a version that each write raises. Every read that a decision rests on is
+//! An item is a key, a JSON document, a version that each write raises, and for most of them a time after which DynamoDB
+//! removes it. It may take days to do so ("Using time to live (TTL) in DynamoDB", Amazon DynamoDB developer guide), so a
+//! read takes an expired item for none. Every read that a decision rests on is
 //! consistent, every write that may meet another one is conditional. The requests' futures are boxed: several are
 //! awaited at once.
 
@@ -11,12 +13,17 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::keys::partition;
 use crate::{AwsError, Key};
 
 pub use update::Update;
+
+/// The attribute that the table's time to live names, in seconds since 1970.
+const REMOVE_AFTER: &str = "remove_after";
 
 /// The table.
 #[derive(Clone, Debug)]
@@ -64,7 +71,7 @@ impl Table {
             .set_key(Some(attributes(key)))
             .consistent_read(true);
         let answer = Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
-        answer.item().map(|item| stored(OPERATION, item)).transpose()
+        answer.item().filter(|item| !is_expired(item)).map(|item| stored(OPERATION, item)).transpose()
     }
 
     /// Reads the items of a partition whose sort keys begin with `prefix`, in order.
@@ -115,7 +122,8 @@ impl Table {
         };
         let items = request.into_paginator().items().send().try_collect().await;
         let items = items.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
-        items.iter().map(|item| Ok((key_of(OPERATION, pk, item)?, stored(OPERATION, item)?))).collect()
+        let kept = items.iter().filter(|item| !is_expired(item));
+        kept.map(|item| Ok((key_of(OPERATION, pk, item)?, stored(OPERATION, item)?))).collect()
     }
 
     /// The last item of a partition, in the order of the sort keys.
@@ -161,7 +169,27 @@ fn item(
     let mut item = attributes(key);
     item.insert("document".to_owned(), AttributeValue::S(json(operation, document)?));
     item.insert("version".to_owned(), AttributeValue::N(version.to_string()));
+    if let Some(days) = partition::days_kept(&key.pk) {
+        let removed_after = second() + days * 24 * 60 * 60;
+        item.insert(REMOVE_AFTER.to_owned(), AttributeValue::N(removed_after.to_string()));
+    }
     Ok(item)
+}
+
+/// The time in seconds since 1970, as DynamoDB compares it with an item's.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "no decision rests on it: what an item's time to live is compared with"
+)]
+fn second() -> i64 {
+    Timestamp::now().as_second()
+}
+
+/// Whether DynamoDB may remove an item.
+fn is_expired(item: &HashMap<String, AttributeValue>) -> bool {
+    let removed_after =
+        item.get(REMOVE_AFTER).and_then(|at| at.as_n().ok()).and_then(|at| at.parse::<i64>().ok());
+    removed_after.is_some_and(|at| at < second())
 }
 
 fn key_of(
@@ -213,6 +241,49 @@ mod tests {
 
         assert!(table.get::<u8>(&Key::link("hash")).await.expect("an answer").is_none());
         assert!(table.list::<u8>("APPLICATION#web", "").await.expect("an answer").is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_item_whose_time_is_over_is_none() {
+        let view = Key::view("hash");
+        let item = move |removed_after: i64| {
+            let mut item = item("test", &view, &1, 1).expect("it fits");
+            let written = item.get(REMOVE_AFTER).and_then(|at| at.as_n().ok()).cloned();
+            let in_90_days = second() + 90 * 24 * 60 * 60;
+            let written: i64 = written.expect("it expires").parse().expect("seconds");
+            assert!((in_90_days - 5..=in_90_days).contains(&written), "{written}");
+            item.insert(REMOVE_AFTER.to_owned(), AttributeValue::N(removed_after.to_string()));
+            item
+        };
+        let now = second();
+        let get = mock!(aws_sdk_dynamodb::Client::get_item)
+            .sequence()
+            .output(move || GetItemOutput::builder().set_item(Some(item(now - 1))).build())
+            .build();
+        let query = mock!(aws_sdk_dynamodb::Client::query).then_output(move || {
+            let of = |sk: &str, removed_after: i64| {
+                let key = Key { pk: "VIEW#hash".into(), sk: sk.into() };
+                let mut item = super::item("test", &key, &1, 1).expect("it fits");
+                item.insert(REMOVE_AFTER.to_owned(), AttributeValue::N(removed_after.to_string()));
+                item
+            };
+            QueryOutput::builder().items(of("a", now - 1)).items(of("b", now + 60)).build()
+        });
+        let table = Table::new(answering!(aws_sdk_dynamodb, [&get, &query]), "slipway");
+
+        assert!(table.get::<u8>(&Key::view("hash")).await.expect("an answer").is_none());
+        let listed = table.list::<u8>("VIEW#hash", "").await.expect("an answer");
+        assert_eq!(listed.iter().map(|(key, _)| key.sk.as_str()).collect::<Vec<_>>(), ["b"]);
+    }
+
+    #[test]
+    fn what_is_kept_for_good_never_expires() {
+        for pk in
+            ["AUDIT#web", "LOCK#web", "OPEN", "QUARANTINE#web", "RECONCILE#web", "APPROVER#ana@example.com"]
+        {
+            let item = item("test", &Key { pk: pk.into(), sk: "x".into() }, &1, 1).expect("it fits");
+            assert!(!item.contains_key(REMOVE_AFTER), "{pk}");
+        }
     }
 
     #[tokio::test]

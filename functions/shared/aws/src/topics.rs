@@ -2,6 +2,7 @@
 
 use aws_sdk_sns::Client;
 use aws_sdk_sns::types::MessageAttributeValue;
+use slipway_core::subscription::Subscription;
 
 use crate::AwsError;
 
@@ -31,13 +32,13 @@ impl Topic {
         Self { client, arn: arn.to_owned() }
     }
 
-    /// The addresses that have confirmed their subscription by e-mail. A subscription that is pending has no ARN yet,
-    /// only the word `PendingConfirmation` (`ListSubscriptionsByTopic`, Amazon SNS API reference).
+    /// Who is subscribed. A subscription that is pending has no ARN yet, only the word `PendingConfirmation`
+    /// (`ListSubscriptionsByTopic`, Amazon SNS API reference).
     ///
     /// # Errors
     ///
     /// When SNS cannot be asked, or refuses.
-    pub async fn confirmed(&self) -> Result<Vec<String>, AwsError> {
+    pub async fn subscriptions(&self) -> Result<Vec<Subscription>, AwsError> {
         let all = self
             .client
             .list_subscriptions_by_topic()
@@ -47,14 +48,13 @@ impl Topic {
             .try_collect()
             .await;
         let all = all.map_err(|error| AwsError::from_sdk("sns:ListSubscriptionsByTopic", error))?;
-        let by_mail = all
-            .iter()
-            .flat_map(|page| page.subscriptions())
-            .filter(|subscription| subscription.protocol() == Some("email"));
-        let there = by_mail.filter(|subscription| {
-            subscription.subscription_arn().is_some_and(|arn| arn.starts_with("arn:"))
-        });
-        Ok(there.filter_map(|subscription| subscription.endpoint().map(ToOwned::to_owned)).collect())
+        let subscriptions = all.iter().flat_map(|page| page.subscriptions());
+        let as_read = |subscription: &aws_sdk_sns::types::Subscription| Subscription {
+            protocol: subscription.protocol().unwrap_or_default().to_owned(),
+            endpoint: subscription.endpoint().unwrap_or_default().to_owned(),
+            confirmed: subscription.subscription_arn().is_some_and(|arn| arn.starts_with("arn:")),
+        };
+        Ok(subscriptions.map(as_read).collect())
     }
 
     /// Publishes a mail. A second call sends a second mail.
@@ -88,17 +88,20 @@ fn subject(words: &str) -> String {
 #[cfg(test)]
 mod tests {
     use aws_sdk_sns::operation::list_subscriptions_by_topic::ListSubscriptionsByTopicOutput;
-    use aws_sdk_sns::types::Subscription;
     use aws_smithy_mocks::mock;
 
     use super::*;
     use crate::answering::answering;
 
     #[tokio::test]
-    async fn only_who_confirmed_the_subscription_can_be_asked() {
+    async fn every_subscription_is_listed_and_one_that_is_pending_is_not_confirmed() {
         let listed = mock!(aws_sdk_sns::Client::list_subscriptions_by_topic).then_output(|| {
             let subscription = |endpoint: &str, protocol: &str, arn: &str| {
-                Subscription::builder().endpoint(endpoint).protocol(protocol).subscription_arn(arn).build()
+                aws_sdk_sns::types::Subscription::builder()
+                    .endpoint(endpoint)
+                    .protocol(protocol)
+                    .subscription_arn(arn)
+                    .build()
             };
             ListSubscriptionsByTopicOutput::builder()
                 .subscriptions(subscription(
@@ -119,7 +122,17 @@ mod tests {
             "arn:aws:sns:eu-central-1:111122223333:slipway-approvals",
         );
 
-        assert_eq!(topic.confirmed().await.expect("SNS answers"), ["ana@example.com"]);
+        let found = topic.subscriptions().await.expect("SNS answers");
+        let found: Vec<_> =
+            found.iter().map(|one| (one.protocol.as_str(), one.endpoint.as_str(), one.confirmed)).collect();
+        assert_eq!(
+            found,
+            [
+                ("email", "ana@example.com", true),
+                ("email", "bo@example.com", false),
+                ("https", "https://example.com", true)
+            ]
+        );
     }
 
     #[test]

@@ -8,6 +8,7 @@ use wildmatch::WildMatch;
 
 use crate::migration::MigrationPolicy;
 use crate::name::{ApplicationName, ClusterName, EmailAddress, RepositoryName, ServiceName, StageName};
+use crate::pusher::Identities;
 use crate::scan::{ImageCheckPolicy, Severity};
 use crate::snapshot::SnapshotPolicy;
 use crate::span::Span;
@@ -21,7 +22,8 @@ pub struct Application {
     pub name: ApplicationName,
     /// The ECR repository whose pushes start releases.
     pub repository: RepositoryName,
-    /// Patterns (`*` and `?`) of the tags that start a release. Other tags are ignored.
+    /// Patterns (`*` and `?`) of the tags that start a release. Other tags are ignored, and so are those that a pattern
+    /// with `!` before it excludes, such as `!*-arm64`.
     pub tags: Vec<String>,
     /// The stages, first to last. A release goes through all of them, one after the other.
     pub stages: Vec<Stage>,
@@ -130,6 +132,10 @@ pub struct ApprovalPolicy {
     /// it is not known who pushed it, nobody can approve.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub other_than_pusher: bool,
+    /// Whose the identities are that push, where one who approves must be someone else: an ARN as CloudTrail records it (`*`
+    /// and `?` match), and the addresses of the people behind it; none for a pipeline.
+    #[serde(default, skip_serializing_if = "Identities::is_empty")]
+    pub pushers: Identities,
     /// Whether an approver may let the stage change although its alarms are not quiet, by saying so on the page; not
     /// when it is not given, and then such a stage stops before anybody is asked.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -137,6 +143,28 @@ pub struct ApprovalPolicy {
 }
 
 impl ApprovalPolicy {
+    /// What does not fit: the field, and what to write.
+    fn problem(&self) -> Option<(&'static str, &'static str)> {
+        let people: HashSet<_> = self.approvers.iter().collect();
+        if self.approvers.is_empty() {
+            return Some(("approval.approvers", "write at least one e-mail address"));
+        }
+        if people.len() < self.approvers.len() {
+            return Some(("approval.approvers", "write each address once"));
+        }
+        if self.quorum == 0 || usize::from(self.quorum) > people.len() {
+            return Some(("approval.quorum", "write a number from 1 to the number of approvers"));
+        }
+        if self.other_than_pusher && self.pushers.is_empty() {
+            return Some((
+                "approval.pushers",
+                "write whose each identity is that pushes, such as { \"arn:aws:iam::111122223333:user/ana\" = [\"ana@example.com\"] }, and [] for a pipeline's",
+            ));
+        }
+        (self.remind_before_seconds() >= self.expires_after.seconds())
+            .then_some(("approval.remind_before", "write a time shorter than expires_after"))
+    }
+
     /// How long before the end people are reminded, in seconds: as configured, else a quarter of the time.
     #[must_use]
     pub fn remind_before_seconds(&self) -> u32 {
@@ -173,6 +201,9 @@ impl BakePolicy {
     }
 }
 
+/// What stands before the pattern of tags that start nothing. No tag has it.
+const EXCLUDES: char = '!';
+
 const fn one() -> u16 {
     1
 }
@@ -207,8 +238,8 @@ impl Application {
     fn check(&self) -> Result<(), ConfigurationError> {
         let wrong =
             |field: String, problem: &str| Err(ConfigurationError { field, problem: problem.to_owned() });
-        if self.tags.is_empty() || self.tags.iter().any(|tag| tag.trim().is_empty()) {
-            return wrong("tags".into(), "write at least one pattern of a tag, such as \"v*\"");
+        if let Some((field, problem)) = self.tags_problem() {
+            return wrong(field, problem);
         }
         if self.stages.is_empty() {
             return wrong("stages".into(), "write at least one stage");
@@ -281,20 +312,8 @@ impl Application {
             if let Some(problem) = stage.gates_problem() {
                 return wrong(at(problem.0), problem.1);
             }
-            if let Some(approval) = &stage.approval {
-                let people: HashSet<_> = approval.approvers.iter().collect();
-                if approval.approvers.is_empty() {
-                    return wrong(at("approval.approvers"), "write at least one e-mail address");
-                }
-                if people.len() < approval.approvers.len() {
-                    return wrong(at("approval.approvers"), "write each address once");
-                }
-                if approval.quorum == 0 || usize::from(approval.quorum) > people.len() {
-                    return wrong(at("approval.quorum"), "write a number from 1 to the number of approvers");
-                }
-                if approval.remind_before_seconds() >= approval.expires_after.seconds() {
-                    return wrong(at("approval.remind_before"), "write a time shorter than expires_after");
-                }
+            if let Some((field, problem)) = stage.approval.as_ref().and_then(ApprovalPolicy::problem) {
+                return wrong(at(field), problem);
             }
             if let Some(bake) = &stage.bake
                 && (bake.alarms.is_empty() || bake.alarms.iter().any(String::is_empty))
@@ -303,6 +322,20 @@ impl Application {
             }
         }
         Ok(())
+    }
+
+    /// What does not fit in the patterns of tags: the field, and what to write.
+    fn tags_problem(&self) -> Option<(String, &'static str)> {
+        let empty = |tag: &String| tag.trim_start_matches(EXCLUDES).trim().is_empty();
+        if let Some(position) = self.tags.iter().position(empty) {
+            return Some((
+                format!("tags[{position}]"),
+                "write a pattern of a tag, such as \"v*\" or \"!*-arm64\"",
+            ));
+        }
+        self.tags.iter().all(|tag| tag.starts_with(EXCLUDES)).then(|| {
+            ("tags".to_owned(), "write at least one pattern of the tags that start a release, such as \"v*\"")
+        })
     }
 
     /// The same with one stage alone, for an image that was released before. It does not bake, and its alarms are not
@@ -320,10 +353,23 @@ impl Application {
         Some(self)
     }
 
-    /// Whether a push of this tag starts a release.
+    /// Whether a stage asks this person for its approval.
+    #[must_use]
+    pub fn asks(&self, person: &EmailAddress) -> bool {
+        self.stages
+            .iter()
+            .filter_map(|stage| stage.approval.as_ref())
+            .any(|policy| policy.approvers.contains(person))
+    }
+
+    /// Whether a push of this tag starts a release: a pattern takes it, and none excludes it.
     #[must_use]
     pub fn wants(&self, tag: &str) -> bool {
-        self.tags.iter().any(|pattern| WildMatch::new(pattern).matches(tag))
+        let (excluded, wanted): (Vec<_>, Vec<_>) =
+            self.tags.iter().partition(|pattern| pattern.starts_with(EXCLUDES));
+        let matches = |pattern: &str| WildMatch::new(pattern).matches(tag);
+        wanted.iter().any(|pattern| matches(pattern))
+            && !excluded.iter().any(|pattern| matches(pattern.trim_start_matches(EXCLUDES)))
     }
 }
 
@@ -427,6 +473,17 @@ mod tests {
     }
 
     #[test]
+    fn a_pattern_excludes_tags_that_another_one_takes() {
+        let tags = r#""tags": ["v*", "!*-arm64", "!*-soci"]"#;
+        let application = Application::parse(&GOOD.replacen(r#""tags": ["v*"]"#, tags, 1)).expect("it fits");
+
+        assert!(application.wants("v5") && application.wants("v5-amd64"));
+        assert!(
+            !application.wants("v5-arm64") && !application.wants("v5-soci") && !application.wants("main-1")
+        );
+    }
+
+    #[test]
     fn an_earlier_image_goes_back_alone_at_once_and_past_no_gate_but_people() {
         let gates = r#""strategy": { "type": "CANARY", "percent": 5, "step_bake": "5m" }, "image_check": { "stop_above": "LOW" },
             "snapshot": { "database": "orders" }, "migration": { "service": "web", "command": ["migrate"] }, "bake""#;
@@ -448,6 +505,8 @@ mod tests {
     fn what_does_not_fit_is_refused_with_the_fields_name() {
         let cases = [
             (r#""tags": ["v*"]"#, r#""tags": []"#, "tags"),
+            (r#""tags": ["v*"]"#, r#""tags": ["!v*"]"#, "tags"),
+            (r#""tags": ["v*"]"#, r#""tags": ["v*", "!"]"#, "tags[1]"),
             (r#""tags": ["v*"],"#, "", "tags"),
             (r#""repository": "web""#, r#""repository": "Web!""#, "repository"),
             (r#""repository": "web""#, r#""repositry": "web""#, "repositry"),
@@ -459,6 +518,13 @@ mod tests {
             (r#""24h""#, r#""24h", "remind_before": "24h""#, "stages[1].approval.remind_before"),
             (r#""bo@example.com""#, r#""bo""#, "stages[1].approval.approvers[1]"),
             (r#""bo@example.com""#, r#""ana@example.com""#, "stages[1].approval.approvers"),
+            (r#""bo@example.com""#, r#""Ana@Example.com""#, "stages[1].approval.approvers"),
+            (r#""quorum": 1"#, r#""quorum": 1, "other_than_pusher": true"#, "stages[1].approval.pushers"),
+            (
+                r#""quorum": 1"#,
+                r#""quorum": 1, "pushers": { "arn:a": ["ana"] }"#,
+                "stages[1].approval.pushers",
+            ),
             (r#"["web-production-5xx"]"#, "[]", "stages[1].bake.alarms"),
             (
                 r#""path": "/health" } }] },"#,

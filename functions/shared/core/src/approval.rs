@@ -1,5 +1,7 @@
 //! Approvals: what people are asked, what they said, and what that comes to.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::application::ApprovalPolicy;
 use crate::migration::Kind;
 use crate::name::{EmailAddress, StageName};
-use crate::pusher::Pushers;
+use crate::pusher::{Identities, Pushers};
 use crate::release::{Asked, Outcome, Release};
 use crate::rollback::Baseline;
 use crate::verification::Verification;
@@ -68,6 +70,9 @@ pub struct Approval {
     /// Those of them who were asked for the first time not long before: their first mail may not reach them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub new_approvers: Vec<EmailAddress>,
+    /// Those of them who were sent nothing: SNS has no confirmed subscription of theirs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreachable: Vec<EmailAddress>,
     /// From when on those who have not answered are reminded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remind_at: Option<Timestamp>,
@@ -79,6 +84,9 @@ pub struct Approval {
     /// Whether one of those who approve must be someone who did not push the image.
     #[serde(default)]
     pub other_than_pusher: bool,
+    /// Whose the identities are that push.
+    #[serde(default, skip_serializing_if = "Identities::is_empty")]
+    pub pushers: Identities,
     /// What else changes with the image, line by line: in the task definition.
     #[serde(default)]
     pub changes: Vec<String>,
@@ -194,6 +202,11 @@ pub enum Refusal {
     /// Someone who did not push the image must approve, and nobody knows who did.
     #[error("one who did not push the image must approve, and CloudTrail has not recorded who pushed it")]
     PusherUnknown,
+    /// Someone who did not push the image must approve, and nobody has said whose the identity is that did.
+    #[error(
+        "one who did not push the image must approve, and `pushers` does not say whose the identity is that pushed it"
+    )]
+    PusherUnmapped,
     /// The digest that was typed is not this one.
     #[error("the characters that were typed are not the digest's last six")]
     WrongDigest,
@@ -223,6 +236,7 @@ impl Approval {
             quorum: policy.quorum,
             requested_at: now,
             new_approvers: Vec::new(),
+            unreachable: Vec::new(),
             remind_at: Some(
                 now + SignedDuration::from_secs(i64::from(
                     policy.expires_after.seconds() - policy.remind_before_seconds(),
@@ -231,6 +245,7 @@ impl Approval {
             expires_at: now + SignedDuration::from_secs(i64::from(policy.expires_after.seconds())),
             confirm_digest: policy.confirm_digest,
             other_than_pusher: policy.other_than_pusher,
+            pushers: policy.pushers.clone(),
             changes: Vec::new(),
             evidence: Vec::new(),
             migration: None,
@@ -296,6 +311,20 @@ impl Approval {
         }
     }
 
+    /// Those who were asked: SNS has a confirmed subscription of theirs.
+    pub fn reachable(&self) -> impl Iterator<Item = &EmailAddress> {
+        self.approvers.iter().filter(|approver| !self.unreachable.contains(approver))
+    }
+
+    /// Who was not asked, and why, in words; nothing where all were.
+    #[must_use]
+    pub fn not_asked(&self) -> Option<String> {
+        let people: Vec<_> = self.unreachable.iter().map(EmailAddress::as_str).collect();
+        (!people.is_empty()).then(|| {
+            format!("not asked, because SNS has no confirmed subscription of theirs: {}", people.join(", "))
+        })
+    }
+
     /// Those who have not answered yet.
     pub fn unanswered(&self) -> impl Iterator<Item = &EmailAddress> {
         self.approvers
@@ -343,13 +372,14 @@ impl Approval {
             reason: words::line(reason, LONGEST_REASON),
             at: now,
         });
-        if self.other_than_pusher && verdict == Verdict::Approved && pushers.is_none() {
-            return Err(Refusal::PusherUnknown);
-        }
+        let pushed_by = match (self.other_than_pusher && verdict == Verdict::Approved, pushers) {
+            (false, _) => BTreeSet::new(),
+            (true, None) => return Err(Refusal::PusherUnknown),
+            (true, Some(pushers)) => pushers.people(&self.pushers).ok_or(Refusal::PusherUnmapped)?,
+        };
         let approved: Vec<_> =
             decided.decisions.iter().filter(|decision| decision.verdict == Verdict::Approved).collect();
-        let independent = !self.other_than_pusher
-            || pushers.is_some_and(|pushers| approved.iter().any(|decision| !pushers.include(&decision.by)));
+        let independent = approved.iter().any(|decision| !pushed_by.contains(&decision.by));
         decided.status = match verdict {
             Verdict::Rejected => Status::Rejected,
             Verdict::Approved if approved.len() >= usize::from(decided.quorum) && independent => {
@@ -458,6 +488,7 @@ pub(crate) mod tests {
             remind_before: None,
             confirm_digest: false,
             other_than_pusher: false,
+            pushers: Identities::default(),
             override_alarms: false,
         };
         let stage = StageName::new("production").expect("a name");

@@ -17,6 +17,9 @@ pub struct NameError {
 
 macro_rules! name {
     ($(#[$doc:meta])* $type:ident, $expected:literal, $check:expr) => {
+        name!($(#[$doc])* $type, $expected, $check, |value| value);
+    };
+    ($(#[$doc:meta])* $type:ident, $expected:literal, $check:expr, $normal:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
         #[serde(try_from = "String", into = "String")]
@@ -32,7 +35,12 @@ macro_rules! name {
             pub fn new(value: impl Into<String>) -> Result<Self, NameError> {
                 let value = value.into();
                 let check: fn(&str) -> bool = $check;
-                if check(&value) { Ok(Self(value)) } else { Err(NameError { value, expected: $expected }) }
+                let normal: fn(String) -> String = $normal;
+                if check(&value) {
+                    Ok(Self(normal(value)))
+                } else {
+                    Err(NameError { value, expected: $expected })
+                }
             }
 
             /// The name as text.
@@ -117,14 +125,16 @@ name!(
 );
 
 name!(
-    /// An e-mail address, checked only for its rough form: what it really is shows when its owner confirms it.
+    /// An e-mail address, checked only for its rough form: what it really is shows when its owner confirms it. In lower case:
+    /// `Team@…` and `team@…` are one person.
     EmailAddress,
     "an e-mail address, such as ana@example.com",
     |value| value.len() <= 254
         && !value.contains(|c: char| c.is_whitespace() || c.is_control() || c == ',' || c == '<' || c == '>')
         && value.split_once('@').is_some_and(|(local, domain)| {
             !local.is_empty() && !domain.contains('@') && domain.contains('.') && !domain.starts_with('.') && !domain.ends_with('.')
-        })
+        }),
+    |value| value.to_lowercase()
 );
 
 name!(
@@ -165,7 +175,7 @@ mod tests {
     #[test]
     fn names_that_fit_are_kept_as_they_are() {
         assert_eq!(ApplicationName::new("web-2").expect("fits").as_str(), "web-2");
-        assert_eq!(EmailAddress::new("ana@example.com").expect("fits").to_string(), "ana@example.com");
+        assert_eq!(EmailAddress::new("Ana@Example.com").expect("fits").to_string(), "ana@example.com");
         assert_eq!(RepositoryName::new("team/web.api").expect("fits").as_str(), "team/web.api");
     }
 

@@ -6,9 +6,11 @@ use serde_json::{Value, json};
 
 use crate::alarm::{AlarmChange, AlarmState};
 use crate::approval::Approval;
-use crate::name::{ApplicationName, StageName};
+use crate::name::{ApplicationName, EmailAddress, StageName};
+use crate::push::Ignored;
 use crate::release::{Ended, Ending, Outcome, Release, Started};
 use crate::rollback::{Baseline, ServiceBaseline};
+use crate::words::sentence;
 
 /// What it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -16,6 +18,8 @@ use crate::rollback::{Baseline, ServiceBaseline};
 pub enum Kind {
     /// A release began.
     Started,
+    /// A push that somebody meant started no release.
+    Ignored,
     /// People are asked.
     Waiting,
     /// A release ended so.
@@ -40,6 +44,8 @@ pub enum Kind {
     AlarmBlind,
     /// Several changes of alarms in one notification.
     AlarmFlood,
+    /// SNS has no confirmed subscription of an approver any more.
+    ApproverUnreachable,
 }
 
 impl From<Outcome> for Kind {
@@ -72,6 +78,7 @@ impl Kind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Started => "STARTED",
+            Self::Ignored => "IGNORED",
             Self::Waiting => "WAITING",
             Self::Released => "RELEASED",
             Self::RolledBack => "ROLLED_BACK",
@@ -84,7 +91,14 @@ impl Kind {
             Self::AlarmQuiet => "ALARM_QUIET",
             Self::AlarmBlind => "ALARM_BLIND",
             Self::AlarmFlood => "ALARM_FLOOD",
+            Self::ApproverUnreachable => "APPROVER_UNREACHABLE",
         }
+    }
+
+    /// Whether it is sent at once, however many others are: it asks people to act.
+    #[must_use]
+    pub const fn is_urgent(self) -> bool {
+        matches!(self, Self::Stuck | Self::RolledBack | Self::AlarmRings | Self::ApproverUnreachable)
     }
 
     /// What stands before the title in a chat, so that the loud ones are seen among the others.
@@ -94,11 +108,11 @@ impl Kind {
             Self::Waiting => ":raised_hand:",
             Self::Released | Self::AlarmQuiet => ":white_check_mark:",
             Self::RolledBack => ":leftwards_arrow_with_hook:",
-            Self::Rejected | Self::Expired | Self::Superseded => ":heavy_minus_sign:",
+            Self::Ignored | Self::Rejected | Self::Expired | Self::Superseded => ":heavy_minus_sign:",
             Self::Failed => ":x:",
             Self::Stuck => ":rotating_light: :rotating_light: :rotating_light:",
             Self::AlarmRings | Self::AlarmFlood => ":bell:",
-            Self::AlarmBlind => ":grey_question:",
+            Self::AlarmBlind | Self::ApproverUnreachable => ":grey_question:",
         }
     }
 }
@@ -231,13 +245,34 @@ impl Notification {
         }
     }
 
+    /// A push that somebody meant started no release. `would_be` is the one that it would have been.
+    #[must_use]
+    pub fn ignored(would_be: &Release, ignored: &Ignored) -> Self {
+        let Release { application, image, .. } = would_be;
+        Self {
+            kind: Kind::Ignored,
+            application: application.clone(),
+            stage: None,
+            title: format!("{application} {} is not released", image.tag),
+            paragraphs: vec![format!(
+                "The push of {application} {} starts no release: {ignored}.",
+                image.tag
+            )],
+            facts: vec![fact("Image", image.to_string()), fact("Tag", image.tag.clone())],
+            links: vec![],
+            release: None,
+        }
+    }
+
     /// People are asked.
     #[must_use]
     pub fn waiting(approval: &Approval) -> Self {
         let Approval { release, stage, quorum, approvers, expires_at, .. } = approval;
-        let people: Vec<_> = approvers.iter().map(|approver| approver.as_str()).collect();
+        let people: Vec<_> = approval.reachable().map(|approver| approver.as_str()).collect();
         let how_many =
             if approvers.len() == 1 { String::new() } else { format!("; {quorum} of them must approve") };
+        let not_asked =
+            approval.not_asked().map(|words| format!(" {}.", sentence(&words))).unwrap_or_default();
         let mut facts = about(release);
         facts.extend(runs(&approval.baseline));
         facts.push(fact("Until", format!("{expires_at:.0}")));
@@ -249,10 +284,33 @@ impl Notification {
                 "{} {} waits for approval to go to {stage}",
                 release.application, release.image.tag
             ),
-            paragraphs: vec![format!("Each was sent a link of their own: {}{how_many}.", people.join(", "))],
+            paragraphs: vec![format!(
+                "Each was sent a link of their own: {}{how_many}.{not_asked}",
+                people.join(", ")
+            )],
             facts,
             links: vec![],
             release: Some(release.clone()),
+        }
+    }
+
+    /// An approver whom SNS hands no mail any more.
+    #[must_use]
+    pub fn unreachable(application: &ApplicationName, approver: &EmailAddress) -> Self {
+        Self {
+            kind: Kind::ApproverUnreachable,
+            application: application.clone(),
+            stage: None,
+            title: format!("{approver} is not asked any more to approve {application}"),
+            paragraphs: vec![
+                format!(
+                    "The subscription of {approver} to the approvals' topic is gone or not confirmed: SNS sends them nothing. Some mail scanners follow the unsubscribe link of every mail."
+                ),
+                "Subscribe them again with `terraform apply`, and have them confirm as infra/README.md says under \"Confirm a subscription\": only IAM may end it then.".to_owned(),
+            ],
+            facts: vec![fact("Approver", approver.to_string())],
+            links: vec![],
+            release: None,
         }
     }
 

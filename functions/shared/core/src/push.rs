@@ -1,14 +1,20 @@
 //! Whether an ECR event starts a release, and which one.
 
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::application::Application;
 use crate::image::{Digest, Image};
 use crate::name::{ReleaseId, RepositoryName};
-use crate::release::{Outcome, Release};
+use crate::release::{Outcome, Release, Started};
 
-/// The `detail` of an `ECR Image Action` event, as AWS documents it on "Amazon ECR events and EventBridge"
-/// (Amazon ECR user guide). Fields that AWS adds are ignored.
+/// How long after a push was received its event may come once more, with a time of its own: EventBridge delivers an event
+/// at least once ("Amazon EventBridge event delivery", Amazon EventBridge user guide).
+const SAME_PUSH: SignedDuration = SignedDuration::from_mins(5);
+
+/// The `detail` of an `ECR Image Action` or `ECR Replication Action` event, as AWS documents them on "Amazon ECR events
+/// and EventBridge" (Amazon ECR user guide). Fields that AWS adds are ignored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct ImageAction {
@@ -18,7 +24,7 @@ pub struct ImageAction {
     pub repository_name: RepositoryName,
     /// The digest of what was pushed.
     pub image_digest: Digest,
-    /// `PUSH`, `DELETE` and others.
+    /// `PUSH`, `REPLICATE`, `DELETE` and others.
     pub action_type: String,
     /// The tag; absent or empty for a push by digest.
     #[serde(default)]
@@ -47,14 +53,45 @@ impl ImageAction {
     }
 }
 
+/// The `detail` of an `ECR Pull Through Cache Action` event, from the same page: ECR has fetched an image from another
+/// registry.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PullThrough {
+    sync_status: String,
+    repository_name: RepositoryName,
+    image_digest: Digest,
+    #[serde(default)]
+    image_tag: Option<String>,
+}
+
+impl From<PullThrough> for ImageAction {
+    fn from(pulled: PullThrough) -> Self {
+        let PullThrough { sync_status, repository_name, image_digest, image_tag } = pulled;
+        Self {
+            result: sync_status,
+            repository_name,
+            image_digest,
+            action_type: PULL_THROUGH.to_owned(),
+            image_tag,
+            manifest_media_type: None,
+            artifact_media_type: None,
+        }
+    }
+}
+
+/// What brings an image into a repository: a push, replication from another registry, the pull-through cache.
+const ARRIVALS: [&str; 3] = ["PUSH", "REPLICATE", PULL_THROUGH];
+const PULL_THROUGH: &str = "PULL_THROUGH";
+
 /// Why a push starts nothing. None of these is an error.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Ignored {
     /// The event is of another account or region than the deployer's.
     #[error("the event is of another account or region")]
     Elsewhere,
-    /// Not a push: a deletion, for example.
-    #[error("the action is {0}, not PUSH")]
+    /// Nothing that brings an image: a deletion, for example.
+    #[error("the action is {0}, which brings no image")]
     NotAPush(String),
     /// ECR reports that the push failed.
     #[error("the push did not succeed: {0}")]
@@ -94,6 +131,22 @@ pub enum Ignored {
         /// The tag.
         tag: String,
     },
+    /// The tag of a release was taken from its image, and is put on it again.
+    #[error(
+        "the image was received under this tag before, as the release {release}: push it under another tag, or ask for its release (`Release Requested`)"
+    )]
+    SameTag {
+        /// The release.
+        release: ReleaseId,
+    },
+    /// The image runs everywhere, as the templates say.
+    #[error(
+        "every service of every stage runs this image already, as its newest template says: there is nothing to release since {release}"
+    )]
+    NothingChanged {
+        /// The release that was first to bring the image.
+        release: ReleaseId,
+    },
 }
 
 impl Ignored {
@@ -110,8 +163,27 @@ impl Ignored {
             Self::Quarantined { .. } => "Quarantined",
             Self::Ended { .. } => "Ended",
             Self::TagNotWanted { .. } => "TagNotWanted",
+            Self::SameTag { .. } => "SameTag",
+            Self::NothingChanged { .. } => "NothingChanged",
         }
     }
+
+    /// Whether people are notified of it: somebody meant this push to be released.
+    #[must_use]
+    pub const fn is_news(&self) -> bool {
+        matches!(self, Self::Quarantined { .. } | Self::SameTag { .. } | Self::NothingChanged { .. })
+    }
+}
+
+/// A push that started nothing, as its application's history keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IgnoredPush {
+    /// The image, with the tag it was pushed under.
+    pub image: Image,
+    /// When it was pushed.
+    pub at: Timestamp,
+    /// Why it started nothing, in words.
+    pub reason: String,
 }
 
 /// Media types of an image's configuration, and of the manifests and indexes that ECR may report in its place.
@@ -130,7 +202,7 @@ const IMAGE_TYPES: [&str; 6] = [
 ///
 /// [`Ignored`], when it brought none.
 pub fn image_of(action: &ImageAction) -> Result<Image, Ignored> {
-    if action.action_type != "PUSH" {
+    if !ARRIVALS.contains(&action.action_type.as_str()) {
         return Err(Ignored::NotAPush(action.action_type.clone()));
     }
     if action.result != "SUCCESS" {
@@ -142,18 +214,46 @@ pub fn image_of(action: &ImageAction) -> Result<Image, Ignored> {
             "what the tag {tag} stands for, a signature, SBOM or attestation"
         )));
     }
-    if let Some(other) = [&action.artifact_media_type, &action.manifest_media_type]
-        .into_iter()
-        .flatten()
-        .find(|media_type| !media_type.is_empty() && !IMAGE_TYPES.contains(&media_type.as_str()))
-    {
-        return Err(Ignored::NotAnImage(other.clone()));
+    for media_type in [&action.artifact_media_type, &action.manifest_media_type].into_iter().flatten() {
+        is_an_image(media_type)?;
     }
     Ok(Image {
         repository: action.repository_name.clone(),
         digest: action.image_digest.clone(),
         tag: tag.to_owned(),
     })
+}
+
+/// That a media type is an image's, or unknown. The events of replication and of the pull-through cache have none: the
+/// registry knows it.
+///
+/// # Errors
+///
+/// [`Ignored::NotAnImage`], when it is of something else.
+pub fn is_an_image(media_type: &str) -> Result<(), Ignored> {
+    if media_type.is_empty() || IMAGE_TYPES.contains(&media_type) {
+        Ok(())
+    } else {
+        Err(Ignored::NotAnImage(media_type.to_owned()))
+    }
+}
+
+/// When a release's image was pushed, for the order of releases. Of an image that came with its one tag ECR knows it
+/// exactly. Putting a further tag on an image does not change the image's time, so what counts then is the event's.
+#[must_use]
+pub fn pushed_at(
+    image_pushed_at: Timestamp,
+    tags: usize,
+    received_before: bool,
+    event_at: Timestamp,
+) -> Timestamp {
+    if tags > 1 || received_before { image_pushed_at.max(event_at) } else { image_pushed_at }
+}
+
+/// Whether an event is the push that a release was started for, once more: the same tag, at the same time.
+#[must_use]
+pub fn is_same_push(started: &Started, tag: &str, event_at: Timestamp) -> bool {
+    started.release.image.tag == tag && event_at < started.at + SAME_PUSH
 }
 
 /// The tags under which cosign and the OCI referrers fall-back keep what belongs to an image:
@@ -165,26 +265,57 @@ fn is_referrer_tag(tag: &str) -> bool {
     })
 }
 
-/// The release that an image starts, and the application's configuration that it takes along.
+/// What was pushed under a tag, be it an image or not.
+#[must_use]
+pub fn tagged_of(action: &ImageAction) -> Option<Image> {
+    let tag = action.image_tag.clone().filter(|tag| !tag.is_empty())?;
+    ARRIVALS.contains(&action.action_type.as_str()).then(|| Image {
+        repository: action.repository_name.clone(),
+        digest: action.image_digest.clone(),
+        tag,
+    })
+}
+
+/// The application whose repository an image is in.
 ///
 /// # Errors
 ///
-/// [`Ignored`], when no application wants the image.
-pub fn release_of(image: Image, applications: Vec<Application>) -> Result<(Release, Application), Ignored> {
-    let application = applications
+/// [`Ignored::UnknownRepository`], when there is none.
+pub fn application_of(image: &Image, applications: Vec<Application>) -> Result<Application, Ignored> {
+    applications
         .into_iter()
         .find(|application| application.repository == image.repository)
-        .ok_or_else(|| Ignored::UnknownRepository(image.repository.clone()))?;
+        .ok_or_else(|| Ignored::UnknownRepository(image.repository.clone()))
+}
+
+/// The release that an image of its application starts.
+///
+/// # Errors
+///
+/// [`Ignored::TagNotWanted`], when the application does not want the tag.
+pub fn release_of(image: Image, application: &Application) -> Result<Release, Ignored> {
     if !application.wants(&image.tag) {
         return Err(Ignored::TagNotWanted { application: application.name.to_string(), tag: image.tag });
     }
-    let release =
-        Release { id: release_id(&application, &image.digest), application: application.name.clone(), image };
-    Ok((release, application))
+    Ok(Release { id: release_id(application, &image.digest), application: application.name.clone(), image })
 }
 
-/// The same digest always makes the same id: however often its event comes, and under however many tags, Step
-/// Functions starts one execution of this name. 32 of 64 digits leave no chance of two digests meeting.
+/// The release of an image that was received before and has come under a further tag. The same tag makes the same id,
+/// however often its event comes.
+#[must_use]
+pub fn release_again(release: &Release) -> Release {
+    let tag = hex::encode(Sha256::digest(release.image.tag.as_bytes()));
+    Release { id: further_id(&release.id, &tag), ..release.clone() }
+}
+
+/// The id of a further release of an image: its first one's, and eight hexadecimal digits of what is different.
+pub(crate) fn further_id(first: &ReleaseId, digits: &str) -> ReleaseId {
+    ReleaseId::new(format!("{first}-{}", &digits[..8]))
+        .expect("a release's id of 65 characters at the most, a hyphen and 8 digits make an id")
+}
+
+/// The same digest always makes the same id: however often its event comes, and under however many tags at one time,
+/// Step Functions starts one execution of this name. 32 of 64 digits leave no chance of two digests meeting.
 pub(crate) fn release_id(application: &Application, digest: &Digest) -> ReleaseId {
     let id = format!("{}-{}", application.name, &digest.hex()[..32]);
     ReleaseId::new(id).expect("a name of 32 characters at the most, a hyphen and 32 digits make an id")
@@ -206,21 +337,74 @@ mod tests {
         }
     }
 
-    fn applications() -> Vec<Application> {
+    fn web() -> Application {
         let json = r#"{"name":"web","repository":"web","tags":["v*"],
             "stages":[{"name":"staging","services":[{"service":"web","health":{"path":"/health"}}]}]}"#;
-        vec![Application::parse(json).expect("fits")]
+        Application::parse(json).expect("fits")
     }
 
     #[test]
     fn a_tagged_image_is_a_release_named_by_its_digest() {
-        let (release, _) =
-            release_of(image_of(&action()).expect("an image"), applications()).expect("wanted");
+        let release = release_of(image_of(&action()).expect("an image"), &web()).expect("wanted");
         let again = ImageAction { image_tag: Some("v1.0".into()), ..action() };
-        let (same, _) = release_of(image_of(&again).expect("an image"), applications()).expect("wanted");
+        let same = release_of(image_of(&again).expect("an image"), &web()).expect("wanted");
 
         assert_eq!(release.id.as_str(), format!("web-{}", "a1".repeat(16)));
         assert_eq!(same.id, release.id, "another tag of the same digest is the same release");
+    }
+
+    #[test]
+    fn what_is_replicated_or_pulled_through_is_a_push() {
+        let replicated = ImageAction {
+            action_type: "REPLICATE".into(),
+            manifest_media_type: None,
+            artifact_media_type: None,
+            ..action()
+        };
+        assert!(image_of(&replicated).is_ok());
+
+        let pulled = |status: &str| {
+            let detail = serde_json::json!({
+                "rule-version": "1", "sync-status": status, "ecr-repository-prefix": "docker-hub", "repository-name": "docker-hub/web",
+                "upstream-registry-url": "registry-1.docker.io", "image-tag": "v1", "image-digest": action().image_digest,
+            });
+            let pulled: PullThrough = serde_json::from_value(detail).expect("it fits");
+            image_of(&pulled.into())
+        };
+        assert_eq!(pulled("SUCCESS").expect("an image").repository.as_str(), "docker-hub/web");
+        assert_eq!(pulled("FAILED"), Err(Ignored::NotSuccessful("FAILED".into())));
+    }
+
+    #[test]
+    fn a_further_tag_of_a_known_image_is_a_release_of_its_own_and_the_same_push_is_none() {
+        let release = release_of(image_of(&action()).expect("an image"), &web()).expect("wanted");
+        let image = Image { tag: "v1-again".into(), ..release.image.clone() };
+        let again = release_of(image, &web()).expect("wanted");
+        let again = release_again(&again);
+
+        assert!(again.id.as_str().starts_with(&format!("{}-", release.id)));
+        assert_eq!(release_again(&Release { id: release.id.clone(), ..again.clone() }), again);
+
+        let at: Timestamp = "2026-11-20T08:00:00Z".parse().expect("a time");
+        let started = Started { release, at, pushed_at: at, asked: None };
+        let minutes = SignedDuration::from_mins;
+        assert!(
+            is_same_push(&started, "v1", at - minutes(1)) && is_same_push(&started, "v1", at + minutes(1))
+        );
+        assert!(!is_same_push(&started, "v1", at + minutes(6)) && !is_same_push(&started, "v1-again", at));
+    }
+
+    #[test]
+    fn the_time_of_a_further_tag_is_its_events() {
+        let (image, event): (Timestamp, Timestamp) = (
+            "2026-11-20T08:00:00.5Z".parse().expect("a time"),
+            "2026-11-21T09:00:00Z".parse().expect("a time"),
+        );
+
+        assert_eq!(pushed_at(image, 1, false, event), image, "its event may be late");
+        assert_eq!(pushed_at(image, 2, false, event), event);
+        assert_eq!(pushed_at(image, 1, true, event), event, "the tag that was received first is gone");
+        assert_eq!(pushed_at(event, 2, false, image), event, "never before the image");
     }
 
     #[test]
@@ -263,9 +447,9 @@ mod tests {
         let other =
             ImageAction { repository_name: RepositoryName::new("other").expect("a name"), ..action() };
         let image = image_of(&other).expect("an image");
-        assert!(matches!(release_of(image, applications()), Err(Ignored::UnknownRepository(_))));
+        assert!(matches!(application_of(&image, vec![web()]), Err(Ignored::UnknownRepository(_))));
         let latest = ImageAction { image_tag: Some("latest".into()), ..action() };
         let image = image_of(&latest).expect("an image");
-        assert!(matches!(release_of(image, applications()), Err(Ignored::TagNotWanted { .. })));
+        assert!(matches!(release_of(image, &web()), Err(Ignored::TagNotWanted { .. })));
     }
 }

@@ -1,6 +1,10 @@
 //! Who pushed an image, as far as CloudTrail records it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use wildmatch::WildMatch;
 
 use crate::image::Digest;
 use crate::name::{EmailAddress, RepositoryName};
@@ -20,22 +24,38 @@ impl Pushers {
         self
     }
 
-    /// Whether this person is one of them: the name of an IAM user, or of a role's session, is the address or the
-    /// part of it before the `@`. Sessions of IAM Identity Center are named after the user.
+    /// The people behind them, as configured; nothing where nobody has said whose one of them is.
     #[must_use]
-    pub fn include(&self, person: &EmailAddress) -> bool {
-        let address = person.as_str();
-        let local = address.split('@').next().unwrap_or(address);
-        self.0.iter().any(|identity| {
-            let name = identity.rsplit('/').next().unwrap_or(identity);
-            name.eq_ignore_ascii_case(address) || name.eq_ignore_ascii_case(local)
-        })
+    pub fn people(&self, identities: &Identities) -> Option<BTreeSet<EmailAddress>> {
+        let people: Option<Vec<_>> = self.0.iter().map(|identity| identities.people(identity)).collect();
+        Some(people?.into_iter().flatten().cloned().collect())
     }
 
     /// Their ARNs, in words.
     #[must_use]
     pub fn in_words(&self) -> String {
         self.0.join(" and ")
+    }
+}
+
+/// Whose identities are. A name alone proves nothing: whoever assumes a role names their session.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Identities(BTreeMap<String, Vec<EmailAddress>>);
+
+impl Identities {
+    /// Whether none is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The people behind an identity, of every pattern that matches it; nothing where none does.
+    fn people(&self, identity: &str) -> Option<Vec<&EmailAddress>> {
+        let mut matching =
+            self.0.iter().filter(|(pattern, _)| WildMatch::new(pattern).matches(identity)).peekable();
+        matching.peek()?;
+        Some(matching.flat_map(|(_, people)| people).collect())
     }
 }
 
@@ -89,16 +109,21 @@ mod tests {
     }
 
     #[test]
-    fn a_person_is_known_by_the_name_of_the_user_or_of_the_session() {
-        let user = Pushers::default().and("arn:aws:iam::111122223333:user/teams/ana");
-        assert!(user.include(&person("Ana@example.com")) && !user.include(&person("bo@example.com")));
+    fn a_person_is_known_by_what_is_configured_and_by_no_name() {
+        let identities: Identities = serde_json::from_value(serde_json::json!({
+            "arn:aws:iam::111122223333:user/teams/ana": ["Ana@example.com"],
+            "arn:aws:sts::111122223333:assumed-role/ci/*": [],
+        }))
+        .expect("they fit");
+        let people = |identity: &str| Pushers::default().and(identity).people(&identities);
 
-        let session =
-            Pushers::default().and("arn:aws:sts::111122223333:assumed-role/Developers/bo@example.com");
-        assert!(session.include(&person("bo@example.com")) && !session.include(&person("bo@example.org")));
-
-        let pipeline = Pushers::default().and("arn:aws:sts::111122223333:assumed-role/ci/GitHubActions");
-        assert!(!pipeline.include(&person("ana@example.com")));
+        let ana = people("arn:aws:iam::111122223333:user/teams/ana").expect("she is known");
+        assert_eq!(ana.into_iter().collect::<Vec<_>>(), [person("ana@example.com")]);
+        let pipeline = "arn:aws:sts::111122223333:assumed-role/ci/GitHubActions";
+        assert_eq!(people(pipeline), Some(BTreeSet::new()), "a pipeline is nobody");
+        let session = "arn:aws:sts::111122223333:assumed-role/Developers/bo@example.com";
+        assert_eq!(people(session), None, "whoever assumes the role names the session");
+        assert_eq!(Pushers::default().and(pipeline).and(session).people(&identities), None);
     }
 
     #[test]

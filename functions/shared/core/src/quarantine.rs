@@ -25,7 +25,7 @@ pub struct Quarantine {
 /// That a person lifted a quarantine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lifted {
-    /// Who, in their own words; the account's trail of API calls knows for certain.
+    /// Who, in their own words: nobody has proved it.
     pub by: String,
     /// Why.
     pub reason: String,

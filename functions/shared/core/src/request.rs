@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use crate::application::Application;
 use crate::image::{self, Digest, Image};
 use crate::name::{ApplicationName, ReleaseId, StageName};
-use crate::push::release_id;
+use crate::push::{further_id, release_id};
 use crate::release::Release;
 use crate::words;
 
@@ -104,12 +104,10 @@ impl ReleaseRequested {
     #[must_use]
     pub fn release(&self, application: &Application, event_id: &str) -> Release {
         let event = hex::encode(Sha256::digest(event_id.as_bytes()));
-        let id = format!("{}-{}", release_id(application, &self.digest), &event[..8]);
         let tag =
             self.tag.clone().filter(|tag| !tag.is_empty()).unwrap_or_else(|| self.digest.short().to_owned());
         Release {
-            id: ReleaseId::new(id)
-                .expect("a release's id of 65 characters at the most, a hyphen and 8 digits make an id"),
+            id: further_id(&release_id(application, &self.digest), &event),
             application: application.name.clone(),
             image: Image { repository: application.repository.clone(), digest: self.digest.clone(), tag },
         }

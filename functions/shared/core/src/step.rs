@@ -78,6 +78,13 @@ pub struct ReleaseInput {
 pub struct AcquireLockInput {
     /// The release.
     pub release: Release,
+    /// The application's configuration that the execution began with; absent in executions of a workflow that did not say it
+    /// yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application: Option<Application>,
+    /// The execution's name; absent in the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub execution: Option<String>,
 }
 
 /// What `acquire-lock` answers: the release holds the lock.
@@ -315,6 +322,9 @@ pub struct Baked {
 pub struct FinishReleaseInput {
     /// The release.
     pub release: Release,
+    /// The execution's name; absent in executions of a workflow that did not say it yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub execution: Option<String>,
     /// What ended the release; absent when every stage passed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,

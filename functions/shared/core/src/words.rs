@@ -59,6 +59,13 @@ fn without_address(word: &str) -> String {
     safe
 }
 
+/// Words as the beginning of a sentence: with a capital letter.
+#[must_use]
+pub fn sentence(words: &str) -> String {
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -1,9 +1,12 @@
 //! The applications' configurations, as Terraform wrote them.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
+use serde_json::Value;
 use slipway_aws::Aws;
 use slipway_core::application::Application;
-use slipway_core::name::ApplicationName;
+use slipway_core::name::{ApplicationName, EmailAddress};
 
 use crate::StepError;
 
@@ -23,6 +26,8 @@ pub struct Applications {
     pub configured: Vec<Configured>,
     /// Why others cannot: the parameter, and the field.
     pub broken: Vec<Broken>,
+    /// Whom they ask, all of them, also those whose configuration does not fit otherwise.
+    pub approvers: BTreeSet<EmailAddress>,
 }
 
 /// An application whose configuration does not fit.
@@ -63,6 +68,16 @@ impl Applications {
     }
 }
 
+/// The addresses of a configuration's approvers, whatever else it holds.
+fn approvers(configuration: &str) -> Vec<EmailAddress> {
+    let configuration: Value = serde_json::from_str(configuration).unwrap_or_default();
+    let stages = configuration["stages"].as_array().into_iter().flatten();
+    stages
+        .flat_map(|stage| stage["approval"]["approvers"].as_array().into_iter().flatten())
+        .filter_map(|approver| EmailAddress::new(approver.as_str()?).ok())
+        .collect()
+}
+
 /// Reads all applications.
 ///
 /// # Errors
@@ -71,6 +86,7 @@ impl Applications {
 pub async fn applications(aws: &Aws, path: &str) -> Result<Applications, StepError> {
     let mut all = Applications::default();
     for parameter in aws.parameters().below(path).await? {
+        all.approvers.extend(approvers(&parameter.value));
         match Application::parse(&parameter.value) {
             Ok(application) => all.configured.push(Configured { application, at: parameter.modified_at }),
             Err(error) => {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use slipway_aws::{Key, Start, Table};
 use slipway_core::application::Application;
 use slipway_core::notification::Notification;
-use slipway_core::release::{Ended, Started};
+use slipway_core::release::{Ended, Release, Started};
 use slipway_core::step::ReleaseInput;
 use slipway_core::timeline::Step;
 
@@ -17,6 +17,60 @@ pub struct Open {
     pub started: Started,
     /// The application's configuration when the push came. A later change does not reach it.
     pub application: Application,
+}
+
+impl Open {
+    /// Why an execution is not the one of this release, if it is not: whoever may start executions can give one any input,
+    /// and only what a push or a request opened was decided by Slipway.
+    fn is_not(
+        &self,
+        release: &Release,
+        application: Option<&Application>,
+        execution: &str,
+    ) -> Option<String> {
+        let opened = &self.started.release;
+        if *opened != *release || execution != opened.id.as_str() {
+            Some(format!(
+                "the execution {execution} with the image {} is not the release {}",
+                release.image, opened.id
+            ))
+        } else if application.is_some_and(|application| *application != self.application) {
+            Some(format!("{} has another configuration than it was opened with", opened.id))
+        } else {
+            None
+        }
+    }
+}
+
+/// Refuses an execution that Slipway did not start: it was started by hand.
+///
+/// # Errors
+///
+/// [`StepError::InvalidInput`], when it is none of Slipway's; else when the table cannot be asked.
+pub async fn is_opened(
+    table: &Table,
+    release: &Release,
+    application: Option<&Application>,
+    execution: &str,
+) -> Result<(), StepError> {
+    let open = table.get::<Open>(&Key::open(&release.application, &release.id)).await?;
+    let problem = match open {
+        Some(open) => open.document.is_not(release, application, execution),
+        // Its last step may run twice.
+        None if execution == release.id.as_str()
+            && table.get::<Ended>(&Key::ending(&release.id)).await?.is_some() =>
+        {
+            None
+        }
+        None => Some(format!("no push and no request opened the release {}", release.id)),
+    };
+    match problem {
+        None => Ok(()),
+        Some(problem) => Err(StepError::InvalidInput {
+            field: "release".into(),
+            problem: format!("{problem}: start a release by a push or a request, not by its execution"),
+        }),
+    }
 }
 
 /// What beginning a release came to.

@@ -50,7 +50,7 @@ pub async fn finish(notifier: Notifier<'_>, release: &Release, ending: Ending) -
         Some(stage) => newest_baseline(table, release, stage).await?,
         None => None,
     };
-    notifier.notify(Notification::ended(release, &ended, &notes, before.as_ref())).await?;
+    notifier.notify_once(&release.id, Notification::ended(release, &ended, &notes, before.as_ref())).await?;
     table.delete(&Key::open(&release.application, &release.id)).await?;
     Ok(ended)
 }
@@ -99,6 +99,10 @@ pub async fn newest_baseline(
 
 async fn quarantine(table: &Table, release: &Release, ended: &Ended) -> Result<(), StepError> {
     let Some(quarantine) = Quarantine::after(&release.id, &ended.ending, ended.at) else { return Ok(()) };
+    // People declined to go back to it, or to take new settings along: that says nothing about the image.
+    if ended.ending.outcome == Outcome::Rejected && was_released(table, release).await? {
+        return Ok(());
+    }
     let key = Key::quarantine(&release.application, &release.image.digest);
     let written = table.update(&key, |earlier: Option<Quarantine>| match earlier {
         // One that this release made stays as it is: a person may have lifted it since.
@@ -106,6 +110,25 @@ async fn quarantine(table: &Table, release: &Release, ended: &Ended) -> Result<(
         _ => Update::Write(quarantine.clone(), ()),
     });
     Ok(written.await?)
+}
+
+/// Whether the release's image went through all stages once, in another release.
+///
+/// # Errors
+///
+/// When the table cannot be asked.
+pub async fn was_released(table: &Table, release: &Release) -> Result<bool, StepError> {
+    for (_, stored) in table.list::<Started>(&Key::histories(&release.application), "").await? {
+        let Started { release: earlier, .. } = stored.document;
+        if earlier.image.digest == release.image.digest
+            && earlier.id != release.id
+            && let Some(ended) = table.get::<Ended>(&Key::ending(&earlier.id)).await?
+            && ended.document.ending.outcome == Outcome::Released
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Nobody can let an ended release go on: the links of what is still pending say so.

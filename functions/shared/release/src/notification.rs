@@ -7,10 +7,14 @@ use slipway_core::notification::Notification;
 use slipway_core::timeline::View;
 
 use crate::token::{new_token, token_hash};
-use crate::{StepError, count, now};
+use crate::{Held, Pace, StepError, count, now};
 
 /// The `detail-type` of the events for programs.
 const DETAIL_TYPE: &str = "Slipway Notification";
+/// What all who are notified are paced by: they are subscribed to one topic.
+const EVERYBODY: &str = "notifications";
+/// How many notifications one mail sums up: SNS takes 256 KiB.
+const IN_ONE_MAIL: usize = 500;
 
 /// Where people are notified.
 #[derive(Clone, Debug)]
@@ -21,6 +25,8 @@ pub struct Channels {
     pub chats: String,
     /// Where the releases' pages are, without a slash at the end.
     pub pages: String,
+    /// How many mails go alone to one address in a minute; what is more is summed up.
+    pub mails_a_minute: u64,
 }
 
 /// Who notifies people.
@@ -53,13 +59,57 @@ impl Notifier<'_> {
             None => notification,
         };
         let title = notification.title.clone();
-        aws.topic(&channels.mails)
-            .publish(Mail { subject: title.clone(), text: notification.text(), approver: None })
-            .await?;
-        let chat = Mail { subject: title, text: notification.chat().to_string(), approver: None };
-        reached("Chat", aws.topic(&channels.chats).publish(chat).await);
+        // What asks people to act is never held.
+        if self.pace().may_go_alone().await? || notification.kind.is_urgent() {
+            aws.topic(&channels.mails)
+                .publish(Mail { subject: title.clone(), text: notification.text(), approver: None })
+                .await?;
+            let chat = Mail { subject: title, text: notification.chat().to_string(), approver: None };
+            reached("Chat", aws.topic(&channels.chats).publish(chat).await);
+        } else {
+            self.hold(&notification).await?;
+        }
         reached("Program", aws.events().put(DETAIL_TYPE, &notification.event()).await);
         Ok(())
+    }
+
+    const fn pace(&self) -> Pace<'_> {
+        Pace { table: self.table, to: EVERYBODY, a_minute: self.channels.mails_a_minute }
+    }
+
+    /// Keeps a notification for a mail that sums up what came too fast for one each.
+    async fn hold(&self, notification: &Notification) -> Result<(), StepError> {
+        let links = notification.links.iter().map(|link| link.value.as_str());
+        let line: Vec<_> = [notification.title.as_str()].into_iter().chain(links).collect();
+        let held = Held { line: line.join("\n  "), approval: None, sent: None, since: now() };
+        count("NotificationHeld", &[]);
+        Ok(self.table.put(&Key::held(EVERYBODY, &new_token()?), &held).await?)
+    }
+
+    /// Sends one mail, and one message to chats, of all that was held, where some of it has waited long enough. How many there
+    /// were.
+    ///
+    /// # Errors
+    ///
+    /// When AWS cannot be asked; what is held is sent the next time then.
+    pub async fn notify_of_held(&self) -> Result<usize, StepError> {
+        let held = self.pace().held().await?;
+        if !held.first().is_some_and(|(_, oldest)| oldest.is_due(now())) {
+            return Ok(0);
+        }
+        let Self { aws, channels, .. } = self;
+        for part in held.chunks(IN_ONE_MAIL) {
+            let lines: Vec<_> = part.iter().map(|(_, held)| held.line.as_str()).collect();
+            let subject = format!("{} notifications", lines.len());
+            let text = format!("They came too fast for a mail each:\n\n{}\n", lines.join("\n"));
+            aws.topic(&channels.mails)
+                .publish(Mail { subject: subject.clone(), text, approver: None })
+                .await?;
+            for (key, _) in part {
+                self.table.delete(key).await?;
+            }
+        }
+        Ok(held.len())
     }
 
     /// Sends a notification about a release, unless it was sent before.

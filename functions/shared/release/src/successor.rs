@@ -2,25 +2,25 @@
 
 use slipway_aws::{Key, Table};
 use slipway_core::name::{ServiceName, StageName, TaskDefinitionArn};
-use slipway_core::release::{Release, Started};
+use slipway_core::release::{Ended, Outcome, Release, Started};
 
 use crate::StepError;
 
-/// The newest release of the application that began after this one, if there is any. A release that nothing is known
-/// of, because its execution was started by hand, has no successors.
+/// The newest release of the application that was pushed after this one, if there is any. One that has ended without being
+/// released is none: nothing of it runs. A release that nothing is known of, because its execution was started by hand,
+/// has no successors.
 ///
 /// # Errors
 ///
 /// When the table cannot be asked.
 pub async fn newest_after(table: &Table, release: &Release) -> Result<Option<Started>, StepError> {
-    let Some((key, newest)) = table.last::<Started>(&Key::histories(&release.application)).await? else {
-        return Ok(None);
-    };
-    if newest.document.release.id == release.id {
-        return Ok(None);
+    for newer in all_after(table, release).await?.into_iter().rev() {
+        let ended = table.get::<Ended>(&Key::ending(&newer.release.id)).await?;
+        if ended.is_none_or(|ended| ended.document.ending.outcome == Outcome::Released) {
+            return Ok(Some(newer));
+        }
     }
-    let own = table.get::<Started>(&Key::release(&release.id)).await?;
-    Ok(own.filter(|own| Key::history(&own.document).sk < key.sk).map(|_| newest.document))
+    Ok(None)
 }
 
 /// The newer release that this task definition was registered by for this service, if it was one.

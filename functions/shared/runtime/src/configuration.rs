@@ -87,7 +87,15 @@ impl<'a> Environment<'a> {
                 .require("SLIPWAY_NOTIFICATION_TOPIC_ARN", "the ARN of the notifications' SNS topic")?,
             chats: self.require("SLIPWAY_CHAT_TOPIC_ARN", "the ARN of the SNS topic for chats")?,
             pages: self.pages_url()?,
+            mails_a_minute: self.mails_a_minute()?,
         })
+    }
+
+    fn mails_a_minute(&self) -> Result<u64, ConfigurationError> {
+        const NAME: &str = "SLIPWAY_MAILS_PER_MINUTE";
+        const WHAT: &str = "how many mails go alone to one address in a minute, a whole number";
+        let value = self.require(NAME, WHAT)?;
+        value.parse().map_err(|_| ConfigurationError { variable: NAME, expected: WHAT })
     }
 
     /// Where the pages are that links lead to, without a slash at the end.

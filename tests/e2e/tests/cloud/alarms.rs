@@ -264,6 +264,8 @@ async fn an_alarm_after_a_release_asks_people_and_a_click_rolls_production_back(
 #[tokio::test]
 async fn many_changes_at_once_share_one_notification() {
     let world = World::enter().await;
+    world.has_a_good_release().await;
+    let before = world.digest_in("production").await;
     let release = baking(&world, &json!({ "for": "1s", "alarms": [ALARM] })).await;
     assert_eq!(world.ended(&release).await.outcome(), Some("RELEASED"));
     world.quiet().await;
@@ -298,6 +300,11 @@ async fn many_changes_at_once_share_one_notification() {
     world.quiet().await;
     world.configure(|_| {}).await;
 
+    let quarantined = world.partition("QUARANTINE#web").await;
+    assert!(
+        quarantined.iter().all(|(digest, _)| *digest != before),
+        "people declined to go back to it, which says nothing about the image: {quarantined:?}"
+    );
     assert_eq!(alone, 6);
     assert!(together.subject.starts_with("6 more changes"), "{}", together.subject);
     assert_eq!(together.body.matches("is OK again").count(), 3, "{}", together.body);

@@ -12,17 +12,19 @@ const ANA: &str = "ana@example.com";
 const BO: &str = "bo@example.com";
 const CY: &str = "cy@example.com";
 const FORM: &str = "application/x-www-form-urlencoded";
+/// Who pushed the image in `image-put.json`.
+const PUSHER: &str = "arn:aws:sts::000000000000:assumed-role/Developers/ana@example.com";
 /// How often two people answer at the same moment.
 const RACES: usize = 50;
 
 /// An approval that no release waits for: people are asked as the workflow asks them.
-struct Asked {
-    id: String,
+pub(crate) struct Asked {
+    pub(crate) id: String,
     mails: Vec<Mail>,
 }
 
 impl Asked {
-    fn link(&self, person: &str) -> &str {
+    pub(crate) fn link(&self, person: &str) -> &str {
         let mail =
             self.mails.iter().find(|mail| mail.to == person).unwrap_or_else(|| panic!("{person} got a mail"));
         mail.approval_link().expect("it has a link")
@@ -31,20 +33,21 @@ impl Asked {
 
 impl World {
     /// Production's approval, as the configuration has it, changed.
-    async fn approval_is(&self, change: impl FnOnce(&mut Value)) {
+    pub(crate) async fn approval_is(&self, change: impl FnOnce(&mut Value)) {
         self.configure(|application| {
             let approval = &mut application["stages"][1]["approval"];
             *approval = json!({ "approvers": [ANA, BO, CY], "quorum": 1, "expires_after": "1h" });
             change(approval);
         })
         .await;
-        for person in [BO, CY] {
-            self.subscribe(person).await;
+        let approval = self.configured().await["stages"][1]["approval"].clone();
+        for person in approval["approvers"].as_array().into_iter().flatten() {
+            self.subscribe(&person.as_str().expect("an address").to_lowercase()).await;
         }
     }
 
     /// Asks as the workflow does.
-    async fn ask_for(&self, tag: &str, change: impl FnOnce(&mut Value)) -> Asked {
+    pub(crate) async fn ask_for(&self, tag: &str, change: impl FnOnce(&mut Value)) -> Asked {
         let mut event = self.event("request-approval.json");
         let digest = self.new_digest();
         let id = format!("web-{}", &digest[digest.len() - 32..]);
@@ -69,8 +72,31 @@ impl World {
         Asked { id, mails: self.cloud.inbox().expect("the inbox").split_off(known) }
     }
 
+    /// Asks for an approval of an application of its own beside others, as the workflow does: the event, and what the function answers.
+    pub(crate) async fn asks_at_once(&self, number: usize) -> (Value, String) {
+        let mut event = self.event("request-approval.json");
+        let digest = self.new_digest();
+        let application = format!("flood-{number}");
+        let id = format!("{application}-{}", &digest[digest.len() - 32..]);
+        self.has_the_lock(&application, &id).await;
+        event["attempt"]["entered_at"] = json!(slipway_local::clock::now());
+        event["input"]["generation"] = json!(1);
+        let ask = &mut event["input"];
+        ask["release"] = json!({ "id": id, "application": application, "image": { "repository": "web", "digest": digest, "tag": format!("v{number}") } });
+        ask["stage"]["approval"] = self.configured().await["stages"][1]["approval"].clone();
+        let answer = self.asks_again(&event).await;
+        (event, answer)
+    }
+
+    /// The same approval once more.
+    pub(crate) async fn asks_again(&self, event: &Value) -> String {
+        self.invoke("request-approval", event)
+            .await
+            .map_or_else(|error| error.to_string(), |answer| answer.to_string())
+    }
+
     /// Sends the form as a browser would, without looking at the page before.
-    async fn send(&self, link: &str, fields: &str) -> RawAnswer {
+    pub(crate) async fn send(&self, link: &str, fields: &str) -> RawAnswer {
         let token = link.rsplit('/').next().expect("a token");
         self.request("POST", link, Some(FORM), &format!("nonce={}&{fields}", self.nonce(token))).await
     }
@@ -88,18 +114,18 @@ impl World {
         self.cloud.decide(link, Answer::Approve, None).await.expect("it counts");
     }
 
-    async fn approval(&self, id: &str) -> Value {
+    pub(crate) async fn approval(&self, id: &str) -> Value {
         self.item(&format!("APPROVAL#{id}"), "APPROVAL").await.expect("there is such an approval")
     }
 
     /// What the audit says of an approval. The chain holds whenever it is looked at.
-    async fn audited(&self, id: &str) -> Vec<Entry> {
+    pub(crate) async fn audited(&self, id: &str) -> Vec<Entry> {
         let chain = history::audit(self.cloud.sdk(), "web").await.expect("the table answers");
         let entries = audit::read(&chain).expect("the chain holds");
         entries.into_iter().filter(|entry| entry.approval.as_str() == id).collect()
     }
 
-    async fn happened(&self, id: &str) -> Vec<What> {
+    pub(crate) async fn happened(&self, id: &str) -> Vec<What> {
         self.audited(id).await.into_iter().map(|entry| entry.what).collect()
     }
 }
@@ -463,7 +489,12 @@ async fn one_who_is_asked_for_the_first_time_is_asked_again_once_the_subscriptio
 #[tokio::test]
 async fn one_who_pushed_the_image_does_not_approve_alone_and_nobody_approves_where_that_is_not_known() {
     let world = World::enter().await;
-    world.approval_is(|approval| approval["other_than_pusher"] = json!(true)).await;
+    world
+        .approval_is(|approval| {
+            approval["other_than_pusher"] = json!(true);
+            approval["pushers"] = json!({ PUSHER: [ANA] });
+        })
+        .await;
     let asked = world.ask_for("v1", |_| {}).await;
     let digest = world.approval(&asked.id).await["release"]["image"]["digest"].clone();
 
@@ -485,6 +516,18 @@ async fn one_who_pushed_the_image_does_not_approve_alone_and_nobody_approves_whe
     assert_eq!(world.approval(&asked.id).await["status"], "PENDING", "she pushed it herself");
     assert_eq!(world.send(asked.link(BO), "decision=approve").await.status, 200);
     assert_eq!(world.approval(&asked.id).await["status"], "APPROVED");
+
+    // Another one pushes it, too, of whom nobody has said who they are.
+    let asked = world.ask_for("v2", |_| {}).await;
+    record["detail"]["responseElements"]["image"]["imageId"]["imageDigest"] =
+        world.approval(&asked.id).await["release"]["image"]["digest"].clone();
+    record["detail"]["userIdentity"]["arn"] =
+        json!("arn:aws:sts::000000000000:assumed-role/Developers/cy@example.com");
+    world.deliver(&record).await;
+    world.quiet().await;
+    assert_eq!(world.send(asked.link(BO), "decision=approve").await.status, 409, "it may be his own");
+    assert_eq!(world.approval(&asked.id).await["decisions"], json!([]));
+    assert_eq!(world.send(asked.link(BO), "decision=reject").await.status, 200);
     world.configure(|_| {}).await;
 }
 

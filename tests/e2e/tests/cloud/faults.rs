@@ -89,6 +89,7 @@ async fn answers_that_are_lost_leave_one_revision_one_deployment_and_one_approva
         world.approve(&release).await;
         let ended = world.ended(&release).await;
         world.mend().await;
+        world.end_rest("web").await;
 
         assert_eq!(ended.outcome(), Some("RELEASED"), "after losing {operation}: {ended:?}");
         assert_eq!(world.revisions("staging").await, revisions + 1, "after losing {operation}");
@@ -381,7 +382,7 @@ async fn a_configuration_and_an_item_that_do_not_fit_hold_up_no_other_applicatio
     world.approve(&release).await;
     let ended = world.ended(&release).await;
     let lost = world.push_unheard(&PushOptions::light(&world.version())).await;
-    let reconciled = world.invoke("reconcile", &world.event("reconcile.json")).await;
+    let reconciled = world.try_to_reconcile().await;
     world.configure_application("shop", |_| {}).await;
     world.forget("OPEN", "shop#broken").await;
     world.approve(&lost).await;
@@ -391,6 +392,36 @@ async fn a_configuration_and_an_item_that_do_not_fit_hold_up_no_other_applicatio
     let reported = reconciled.expect_err("it reports what does not fit").to_string();
     assert!(reported.contains("OPEN shop#broken"), "{reported}");
     assert_eq!(found.outcome(), Some("RELEASED"), "and has found the lost push of another one: {found:?}");
+}
+
+#[tokio::test]
+async fn an_item_that_does_not_parse_holds_up_no_step() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let older = world.push(&PushOptions::light(&world.version())).await;
+    let link = world.link(&older).await;
+    // Both are found where the step of the older release is, which waits for a newer push; and so is the change itself.
+    let id = world.id_of(&older).await;
+    world.put("WAKE#PUSH#web", "broken", &json!({ "release": 1 })).await;
+    world.put("WAKE#PUSH#web", "broken#production#RequestApproval", &json!("broken")).await;
+    world.put("CALLBACK#broken", "production#RequestApproval", &json!("broken")).await;
+    world.put("APPLICATION#web", "broken", &json!("broken")).await;
+    world.forget("APPLICATION#web", "broken").await;
+
+    let newer = world.push(&PushOptions::light(&world.version())).await;
+    let ended = world.ended(&older).await;
+    for (pk, sk) in [
+        ("WAKE#PUSH#web", "broken"),
+        ("WAKE#PUSH#web", "broken#production#RequestApproval"),
+        ("CALLBACK#broken", "production#RequestApproval"),
+    ] {
+        world.forget(pk, sk).await;
+    }
+    world.approve(&newer).await;
+    let released = world.ended(&newer).await;
+
+    assert_eq!(ended.outcome(), Some("SUPERSEDED"), "{id} {link}: {ended:?}");
+    assert_eq!(released.outcome(), Some("RELEASED"), "{released:?}");
 }
 
 #[tokio::test]
@@ -436,7 +467,7 @@ async fn the_holder_of_the_lock_that_died_is_followed_by_the_release_that_waits(
     // It looks again and again: nobody says when a killed function cannot be writing any more.
     world.quiet().await;
     assert_eq!(world.lock().await["generation"].as_u64(), Some(generation), "nobody has taken the lock");
-    world.lease_is_over().await;
+    world.end_lease("web").await;
     world.reconcile().await;
     world.approve(&next).await;
     let released = world.ended(&next).await;

@@ -4,12 +4,15 @@
 
 mod alarms;
 mod approvals;
+mod approvers;
 mod awkward;
 mod browser;
 mod economy;
 mod faults;
+mod floods;
 mod gates;
 mod locks;
+mod pushes;
 mod releases;
 mod schedules;
 mod stories;

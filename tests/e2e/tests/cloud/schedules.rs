@@ -18,6 +18,7 @@ async fn play(world: &World, schedules: Vec<(String, Schedule)>) {
         .expect("both stages run something good");
     for (name, schedule) in schedules {
         let record = stand.play(&schedule).await.expect("it comes to an end");
+        world.end_rest("web").await;
         let violations = broken(&record);
         let passed = record.trace.iter().map(|entry| format!("{entry}\n")).collect::<Vec<_>>().concat();
         assert!(violations.is_empty(), "{name}\n{schedule}{passed}{violations:#?}");

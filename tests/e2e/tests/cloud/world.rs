@@ -1,6 +1,7 @@
 //! What the tests of whole releases do on the local cloud.
 #![expect(clippy::unused_self, reason = "a test says what it does with the world")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -92,8 +93,8 @@ impl World {
         world
     }
 
-    /// Ends the rest of a lock that an earlier test has given back: nothing of that one comes late any more.
-    async fn end_rest(&self, application: &str) {
+    /// Ends the rest of a lock that an earlier release has given back: nothing of that one comes late any more.
+    pub(crate) async fn end_rest(&self, application: &str) {
         let key = (format!("LOCK#{application}"), "LOCK");
         let rests = self.item(&key.0, key.1).await.is_some_and(|lock| lock["rests_until"].is_string());
         if rests {
@@ -494,6 +495,40 @@ impl World {
             .send()
             .await
             .expect("it is written");
+        self.unsubscribe_former_approvers().await;
+    }
+
+    /// Ends the subscriptions of those whom no application asks any more, as Terraform does.
+    async fn unsubscribe_former_approvers(&self) {
+        let ssm = aws_sdk_ssm::Client::new(self.cloud.sdk());
+        let all =
+            ssm.get_parameters_by_path().path("/slipway/applications").send().await.expect("SSM answers");
+        let approvers: BTreeSet<String> = all
+            .parameters()
+            .iter()
+            .filter_map(|parameter| serde_json::from_str::<Value>(parameter.value()?).ok())
+            .flat_map(|application| application["stages"].as_array().cloned().unwrap_or_default())
+            .flat_map(|stage| stage["approval"]["approvers"].as_array().cloned().unwrap_or_default())
+            .filter_map(|approver| approver.as_str().map(str::to_lowercase))
+            .collect();
+        let (sns, topic) = self.approvals_topic().await;
+        let there = sns.list_subscriptions_by_topic().topic_arn(topic).send().await.expect("SNS answers");
+        for subscription in there.subscriptions() {
+            let endpoint = subscription.endpoint().unwrap_or_default();
+            if !approvers.contains(endpoint) {
+                let arn = subscription.subscription_arn().unwrap_or_default();
+                sns.unsubscribe().subscription_arn(arn).send().await.expect("it is unsubscribed");
+            }
+        }
+    }
+
+    /// SNS, and the ARN of the topic that approvers are subscribed to.
+    pub(crate) async fn approvals_topic(&self) -> (aws_sdk_sns::Client, String) {
+        let sns = aws_sdk_sns::Client::new(self.cloud.sdk());
+        let topics = sns.list_topics().send().await.expect("SNS answers").topics.unwrap_or_default();
+        let mut arns = topics.iter().filter_map(|topic| topic.topic_arn());
+        let arn = arns.find(|arn| arn.ends_with("slipway-approvals")).map(ToOwned::to_owned);
+        (sns, arn.unwrap_or_else(|| panic!("there is the approvals' topic among {topics:?}")))
     }
 
     /// The application's configuration as it is now.
@@ -506,14 +541,8 @@ impl World {
 
     /// Subscribes a person to the approvals' topic, as Terraform does, once.
     pub(crate) async fn subscribe(&self, person: &str) {
-        let sns = aws_sdk_sns::Client::new(self.cloud.sdk());
-        let topics = sns.list_topics().send().await.expect("SNS answers").topics.unwrap_or_default();
-        let arn = topics
-            .iter()
-            .filter_map(|topic| topic.topic_arn())
-            .find(|arn| arn.ends_with("slipway-approvals"));
-        let arn = arn.unwrap_or_else(|| panic!("there is the approvals' topic among {topics:?}"));
-        let there = sns.list_subscriptions_by_topic().topic_arn(arn).send().await.expect("SNS answers");
+        let (sns, arn) = self.approvals_topic().await;
+        let there = sns.list_subscriptions_by_topic().topic_arn(&arn).send().await.expect("SNS answers");
         if there.subscriptions().iter().all(|subscription| subscription.endpoint() != Some(person)) {
             let filter = serde_json::json!({ "approver": [person] }).to_string();
             let request = sns
@@ -523,6 +552,16 @@ impl World {
                 .endpoint(person)
                 .attributes("FilterPolicy", filter);
             request.send().await.expect("it is subscribed");
+        }
+    }
+
+    /// Ends a person's subscription, as a mail scanner does that follows its unsubscribe link.
+    pub(crate) async fn unsubscribe(&self, endpoint: &str) {
+        let (sns, topic) = self.approvals_topic().await;
+        let there = sns.list_subscriptions_by_topic().topic_arn(topic).send().await.expect("SNS answers");
+        for subscription in there.subscriptions().iter().filter(|one| one.endpoint() == Some(endpoint)) {
+            let arn = subscription.subscription_arn().expect("an ARN");
+            sns.unsubscribe().subscription_arn(arn).send().await.expect("it is unsubscribed");
         }
     }
 
@@ -543,7 +582,7 @@ impl World {
     }
 
     /// The sort keys and documents of a partition.
-    async fn partition(&self, pk: &str) -> Vec<(String, String)> {
+    pub(crate) async fn partition(&self, pk: &str) -> Vec<(String, String)> {
         use aws_sdk_dynamodb::types::AttributeValue::S;
         let dynamodb = aws_sdk_dynamodb::Client::new(self.cloud.sdk());
         let query = dynamodb.query().table_name("slipway").key_condition_expression("pk = :pk");
@@ -989,23 +1028,29 @@ impl World {
     pub(crate) async fn lends_the_lock_to(&self, release: &str) -> u64 {
         let generation = self.lock().await["generation"].as_u64().expect("a number") + 1;
         let holder = json!({ "release": release, "lease_until": slipway_local::clock::now() });
-        self.write_lock(&json!({ "generation": generation, "holder": holder })).await;
+        self.write_lock(APPLICATION, &json!({ "generation": generation, "holder": holder })).await;
         generation
+    }
+
+    /// Gives a release the lock of its application, which has none.
+    pub(crate) async fn has_the_lock(&self, application: &str, release: &str) {
+        let holder = json!({ "release": release, "lease_until": slipway_local::clock::now() });
+        self.write_lock(application, &json!({ "generation": 1, "holder": holder })).await;
     }
 
     /// Frees the lock.
     pub(crate) async fn takes_the_lock_back(&self) {
         let generation = self.lock().await["generation"].as_u64().expect("a number");
-        self.write_lock(&json!({ "generation": generation })).await;
+        self.write_lock(APPLICATION, &json!({ "generation": generation })).await;
     }
 
-    async fn write_lock(&self, lock: &Value) {
+    async fn write_lock(&self, application: &str, lock: &Value) {
         use aws_sdk_dynamodb::types::AttributeValue::{N, S};
         let dynamodb = aws_sdk_dynamodb::Client::new(self.cloud.sdk());
         let request = dynamodb
             .put_item()
             .table_name("slipway")
-            .item("pk", S("LOCK#web".into()))
+            .item("pk", S(format!("LOCK#{application}")))
             .item("sk", S("LOCK".into()));
         let request = request.item("document", S(lock.to_string())).item("version", N("1".into()));
         request.send().await.expect("it is written");
@@ -1036,6 +1081,16 @@ impl World {
         let request = dynamodb.put_item().table_name("slipway").item("pk", S(pk.to_owned()));
         let request = request.item("sk", S(sk.to_owned())).item("version", N("1".to_owned()));
         request.item("document", S(document.to_string())).send().await.expect("DynamoDB answers");
+    }
+
+    /// Writes a counter, as functions count.
+    pub(crate) async fn counted(&self, pk: &str, sk: &str, count: u64) {
+        use aws_sdk_dynamodb::types::AttributeValue::{N, S};
+        let dynamodb = aws_sdk_dynamodb::Client::new(self.cloud.sdk());
+        let item = dynamodb.put_item().table_name("slipway");
+        let item = item.item("pk", S(pk.to_owned())).item("sk", S(sk.to_owned()));
+        let item = item.item("document", S("null".to_owned())).item("version", N(count.to_string()));
+        item.send().await.expect("DynamoDB answers");
     }
 
     /// Removes an item from the table.
@@ -1139,7 +1194,18 @@ impl World {
 
     /// Reconciles at once, and says what was found.
     pub(crate) async fn reconcile(&self) -> Value {
-        self.invoke("reconcile", &self.event("reconcile.json")).await.expect("it reconciles")
+        self.try_to_reconcile().await.expect("it reconciles")
+    }
+
+    /// The same where something may be in its way.
+    pub(crate) async fn try_to_reconcile(&self) -> anyhow::Result<Value> {
+        loop {
+            let reconciled = self.invoke("reconcile", &self.event("reconcile.json")).await?;
+            if reconciled["another_runs"] != true {
+                return Ok(reconciled);
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
     }
 
     /// Deregisters the task definition that a service ran.

@@ -15,10 +15,15 @@ pub(super) async fn run(settings: &Settings) -> anyhow::Result<()> {
     if answer.function_error().is_some() {
         bail!("the reconciler failed: {body}");
     }
+    if body["another_runs"] == Value::Bool(true) {
+        println!("Another reconciliation runs, and looks once more: see `cargo local logs reconcile`.");
+        return Ok(());
+    }
     for (field, words) in [
         ("begun", "begun, because its push or its start was lost"),
         ("ended", "ended, because its execution was over and nobody was notified of an outcome"),
         ("woken", "runs, and a step of it was woken"),
+        ("unreachable", "is not asked any more: SNS has no confirmed subscription of theirs"),
         ("problems", "could not be looked at"),
     ] {
         for item in body[field].as_array().into_iter().flatten() {

@@ -10,9 +10,12 @@ pub(crate) const AUDIT: &str = "AUDIT#";
 pub(crate) const CALLBACK: &str = "CALLBACK#";
 pub(crate) const DUE: &str = "DUE#";
 pub(crate) const FLOOD: &str = "FLOOD#";
+pub(crate) const IGNORED: &str = "IGNORED#";
 pub(crate) const LINK: &str = "LINK#";
 pub(crate) const LOCK: &str = "LOCK#";
 pub(crate) const OPEN: &str = "OPEN";
+pub(crate) const PACE: &str = "PACE#";
+pub(crate) const PAGE: &str = "PAGE#";
 pub(crate) const PUSHER: &str = "PUSHER#";
 pub(crate) const QUARANTINE: &str = "QUARANTINE#";
 pub(crate) const RECONCILE: &str = "RECONCILE#";
@@ -22,8 +25,24 @@ pub(crate) const VIEW: &str = "VIEW#";
 pub(crate) const WAKE: &str = "WAKE#";
 pub(crate) const WARM_UP: &str = "WARM-UP";
 
+/// How long the items of a partition are kept from when they are written first, in days; nothing for those that are kept
+/// for good: the audit, locks, quarantines, open releases, and what a decision about the next release rests on.
+///
+/// An execution lives for 366 days at the most (the workflow's `TimeoutSeconds`), so what it reads is kept for longer.
+pub(crate) fn days_kept(pk: &str) -> Option<i64> {
+    let kind = ALL.into_iter().find(|kind| pk.starts_with(kind))?;
+    match kind {
+        ABORT | APPLICATION | APPROVAL | CALLBACK | DUE | LINK | PUSHER | RELEASE | TIMELINE | WAKE => {
+            Some(400)
+        }
+        ALARM | IGNORED | VIEW => Some(90),
+        PACE | PAGE => Some(1),
+        _ => None,
+    }
+}
+
 /// All of them.
-pub(crate) const ALL: [&str; 20] = [
+pub(crate) const ALL: [&str; 23] = [
     ABORT,
     ALARM,
     APPLICATION,
@@ -33,9 +52,12 @@ pub(crate) const ALL: [&str; 20] = [
     CALLBACK,
     DUE,
     FLOOD,
+    IGNORED,
     LINK,
     LOCK,
     OPEN,
+    PACE,
+    PAGE,
     PUSHER,
     QUARANTINE,
     RECONCILE,

@@ -5,11 +5,13 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, CancellationReason, Put, ReturnValue, TransactWriteItem, Update,
+};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Table, attributes, item, json};
+use super::{REMOVE_AFTER, Table, attributes, item, json};
 use crate::{AwsError, Key};
 
 const REPLACE: &str = "SET #document = :document, #version = :next";
@@ -183,6 +185,33 @@ impl Table {
                 None => AwsError::from_sdk(operation, error),
             }),
         }
+    }
+
+    /// Counts one more, and says how many there are by now. However many count at one moment, each gets another number.
+    ///
+    /// # Errors
+    ///
+    /// When DynamoDB cannot be asked.
+    pub async fn count(&self, key: &Key) -> Result<u64, AwsError> {
+        const OPERATION: &str = "dynamodb:UpdateItem";
+        let mut fields = item(OPERATION, key, &Value::Null, 1)?;
+        let removed_after = fields.remove(REMOVE_AFTER).unwrap_or(AttributeValue::Null(true));
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.name)
+            .set_key(Some(attributes(key)))
+            .update_expression("SET #document = :document, #removed = :removed ADD #version :one")
+            .expression_attribute_names("#removed", REMOVE_AFTER)
+            .expression_attribute_names("#document", "document")
+            .expression_attribute_names("#version", "version")
+            .expression_attribute_values(":document", AttributeValue::S("null".to_owned()))
+            .expression_attribute_values(":removed", removed_after)
+            .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
+            .return_values(ReturnValue::UpdatedNew);
+        let answer = Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
+        let counted = answer.attributes().and_then(|fields| fields.get("version")?.as_n().ok()?.parse().ok());
+        counted.ok_or_else(|| AwsError::unusable(OPERATION, "a count without a number"))
     }
 
     /// Removes an item. That it is not there is no error.

@@ -1,0 +1,172 @@
+//! What a push of an image starts.
+
+use futures::try_join;
+use jiff::Timestamp;
+use slipway_aws::{Aws, Key, Table};
+use slipway_core::application::Application;
+use slipway_core::image::Image;
+use slipway_core::name::ReleaseId;
+use slipway_core::notification::Notification;
+use slipway_core::push::{self, Ignored, IgnoredPush, ImageAction};
+use slipway_core::quarantine::Quarantine;
+use slipway_core::release::{Release, Started};
+use slipway_release::{Applications, Notifier, Open, StepError, applications, now, would_change};
+
+use crate::{Config, Received, duplicate, ignore, start};
+
+/// Starts the release that the application of a pushed image waits for.
+pub(crate) async fn handle(
+    aws: &Aws,
+    config: &Config,
+    action: &ImageAction,
+    at: Timestamp,
+) -> Result<Received, StepError> {
+    let image = match push::image_of(action) {
+        Ok(image) => image,
+        Err(ignored) => {
+            if let Some(image) = push::tagged_of(action)
+                && let Ok(application) = application_of(aws, config, &image).await?
+            {
+                keep(aws, config, &application, image, at, &ignored).await?;
+            }
+            return Ok(ignore(&ignored));
+        }
+    };
+    let application = match application_of(aws, config, &image).await? {
+        Ok(application) => application,
+        Err(ignored) => return Ok(ignore(&ignored)),
+    };
+    match release(aws, config, image.clone(), &application, at).await? {
+        Ok(Next::Start(started)) => start(aws, config, started, application).await,
+        Ok(Next::Duplicate(release)) => Ok(duplicate(release)),
+        Err(ignored) => {
+            keep(aws, config, &application, image.clone(), at, &ignored).await?;
+            if ignored.is_news() {
+                notify(aws, config, image, &application, &ignored).await?;
+            }
+            Ok(ignore(&ignored))
+        }
+    }
+}
+
+/// What a wanted push comes to.
+enum Next {
+    /// A release begins.
+    Start(Started),
+    /// It is this one's push, or this one runs with its image.
+    Duplicate(ReleaseId),
+}
+
+async fn application_of(
+    aws: &Aws,
+    config: &Config,
+    image: &Image,
+) -> Result<Result<Application, Ignored>, StepError> {
+    let Applications { configured, broken, .. } = applications(aws, &config.applications_path).await?;
+    let configured = configured.into_iter().map(|configured| configured.application).collect();
+    match (push::application_of(image, configured), broken.first()) {
+        // It may be the one that waits for the push, which is not lost: it is tried again, and kept.
+        (Err(Ignored::UnknownRepository(_)), Some(broken)) => Err(broken.error()),
+        (found, _) => Ok(found),
+    }
+}
+
+async fn release(
+    aws: &Aws,
+    config: &Config,
+    image: Image,
+    application: &Application,
+    at: Timestamp,
+) -> Result<Result<Next, Ignored>, StepError> {
+    let release = match push::release_of(image, application) {
+        Ok(release) => release,
+        Err(ignored) => return Ok(Err(ignored)),
+    };
+    let table = aws.table(&config.table);
+    let repositories = aws.repositories();
+    let found = async { Ok(repositories.find(&release.image).await?) };
+    let first = async { Ok(table.get::<Started>(&Key::release(&release.id)).await?) };
+    let (found, first, quarantined) = try_join!(found, first, quarantined(&table, &release))?;
+    if let Some(Err(ignored)) = found.as_ref().map(|found| push::is_an_image(&found.media_type)) {
+        return Ok(Err(ignored));
+    }
+    // Of an image that is gone only the event is left.
+    let pushed_at =
+        found.map_or(at, |found| push::pushed_at(found.pushed_at, found.tags.len(), first.is_some(), at));
+    let started = |release| Started { release, at: now(), pushed_at, asked: None };
+    let Some(first) = first.map(|stored| stored.document) else {
+        return Ok(quarantined.map_or_else(|| Ok(Next::Start(started(release))), Err));
+    };
+    let again = push::release_again(&release);
+    let before = table.get::<Started>(&Key::release(&again.id)).await?.map(|stored| stored.document);
+    let tag = &release.image.tag;
+    let of_this_tag = before.or_else(|| (first.release.image.tag == *tag).then(|| first.clone()));
+    if let Some(of_this_tag) = &of_this_tag
+        && push::is_same_push(of_this_tag, tag, at)
+    {
+        return Ok(Ok(Next::Duplicate(of_this_tag.release.id.clone())));
+    }
+    if let Some(quarantined) = quarantined {
+        return Ok(Err(quarantined));
+    }
+    if let Some(open) = open_of(&table, &release).await? {
+        return Ok(Ok(Next::Duplicate(open)));
+    }
+    if let Some(of_this_tag) = of_this_tag {
+        return Ok(Err(Ignored::SameTag { release: of_this_tag.release.id }));
+    }
+    if would_change(aws, &again, application).await? {
+        Ok(Ok(Next::Start(started(again))))
+    } else {
+        Ok(Err(Ignored::NothingChanged { release: first.release.id }))
+    }
+}
+
+/// The release of the same image that runs, if one does.
+async fn open_of(table: &Table, release: &Release) -> Result<Option<ReleaseId>, StepError> {
+    let (partition, prefix) = Key::open_of(&release.application);
+    let open = table.list::<Open>(&partition, &prefix).await?;
+    let mut releases = open.into_iter().map(|(_, stored)| stored.document.started.release);
+    Ok(releases.find(|open| open.image.digest == release.image.digest).map(|open| open.id))
+}
+
+/// That the release's image is quarantined, where it is.
+pub(crate) async fn quarantined(table: &Table, release: &Release) -> Result<Option<Ignored>, StepError> {
+    let key = Key::quarantine(&release.application, &release.image.digest);
+    let quarantine = table.get::<Quarantine>(&key).await?.map(|stored| stored.document);
+    let holds = quarantine.filter(Quarantine::holds);
+    Ok(holds.map(|Quarantine { release, outcome, reason, .. }| Ignored::Quarantined {
+        release,
+        outcome,
+        reason,
+    }))
+}
+
+/// Keeps in the application's history why a push started nothing.
+async fn keep(
+    aws: &Aws,
+    config: &Config,
+    application: &Application,
+    image: Image,
+    at: Timestamp,
+    ignored: &Ignored,
+) -> Result<(), StepError> {
+    let key = Key::ignored(&application.name, at, &image);
+    let push = IgnoredPush { image, at, reason: ignored.to_string() };
+    Ok(aws.table(&config.table).put(&key, &push).await?)
+}
+
+/// Notifies people, once for an image and a tag, that a push started nothing that somebody meant to be released.
+async fn notify(
+    aws: &Aws,
+    config: &Config,
+    image: Image,
+    application: &Application,
+    ignored: &Ignored,
+) -> Result<(), StepError> {
+    let Ok(release) = push::release_of(image, application) else { return Ok(()) };
+    let would_be = push::release_again(&release);
+    let table = aws.table(&config.table);
+    let notifier = Notifier { aws, table: &table, channels: &config.channels };
+    notifier.notify_once(&would_be.id, Notification::ignored(&would_be, ignored)).await
+}

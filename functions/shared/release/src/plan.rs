@@ -1,0 +1,54 @@
+//! What a release of an image would change.
+
+use futures::try_join;
+use slipway_aws::Aws;
+use slipway_core::application::{Application, Stage, StageService};
+use slipway_core::definition::{fingerprint, registration};
+use slipway_core::deployment::ServiceView;
+use slipway_core::release::Release;
+
+use crate::{StepError, usable_template};
+
+/// Whether a release would change anything: a service that does not run what its newest template and the release's image
+/// make, or of which that is not known.
+///
+/// # Errors
+///
+/// When ECS cannot be asked.
+pub async fn would_change(
+    aws: &Aws,
+    release: &Release,
+    application: &Application,
+) -> Result<bool, StepError> {
+    for stage in &application.stages {
+        let names: Vec<_> = stage.services.iter().map(|service| service.service.as_str()).collect();
+        let views = aws.ecs().services(stage.cluster(), &names).await?;
+        for service in &stage.services {
+            let end = format!("/{}", service.service);
+            let view = views.iter().find(|view| view.arn.as_str().ends_with(&end));
+            match view {
+                Some(view) if !changes(aws, release, stage, service, view).await? => {}
+                _ => return Ok(true),
+            }
+        }
+    }
+    Ok(false)
+}
+
+async fn changes(
+    aws: &Aws,
+    release: &Release,
+    stage: &Stage,
+    service: &StageService,
+    view: &ServiceView,
+) -> Result<bool, StepError> {
+    let families = stage.families(&service.service);
+    let ecs = aws.ecs();
+    let (template, running) = try_join!(
+        ecs.task_definition(&families.template),
+        ecs.task_definition(view.task_definition.as_str())
+    )?;
+    let Some(running) = running else { return Ok(true) };
+    let Ok((_, next)) = usable_template(release, service, &families, template) else { return Ok(true) };
+    Ok(fingerprint(&registration(&running.document, &families.release, |_| None)) != next.registration)
+}
