@@ -16,6 +16,7 @@ use serde_json::Value;
 use slipway_core::image::{Digest, Image};
 use slipway_core::name::RepositoryName;
 use slipway_core::scan::{Finding, Scan, Severity};
+use slipway_core::words;
 
 use crate::AwsError;
 
@@ -26,6 +27,9 @@ const MANIFESTS: [&str; 4] = [
     "application/vnd.docker.distribution.manifest.v2+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
 ];
+
+/// What stands for the name of a finding that has none.
+const NAMELESS: &str = "a finding without a name";
 
 /// ECR's repositories.
 #[derive(Clone, Debug)]
@@ -250,7 +254,8 @@ fn unfinished(answer: &DescribeImageScanFindingsOutput) -> Option<Scan> {
     let status = answer.image_scan_status();
     let word = status.and_then(|status| status.status()).map_or("unknown", |status| status.as_str());
     let description =
-        status.and_then(|status| status.description()).map(|words| format!(" ({words})")).unwrap_or_default();
+        status.and_then(|status| status.description()).map(|words| format!(" ({})", message(words)));
+    let description = description.unwrap_or_default();
     match word {
         // Of an enhanced scan, which goes on.
         "COMPLETE" | "ACTIVE" => None,
@@ -266,9 +271,9 @@ fn basic(finding: &ImageScanFinding) -> Finding {
         .find(|attribute| attribute.key() == "package_name")
         .and_then(|attribute| attribute.value());
     Finding {
-        name: finding.name().unwrap_or("a finding without a name").to_owned(),
+        name: message(finding.name().unwrap_or(NAMELESS)),
         severity: Severity::of(finding.severity().map_or("", |severity| severity.as_str())),
-        package: package.unwrap_or_default().to_owned(),
+        package: message(package.unwrap_or_default()),
     }
 }
 
@@ -279,9 +284,9 @@ fn enhanced(finding: &EnhancedImageScanFinding) -> Finding {
         .and_then(|details| details.vulnerable_packages().first())
         .and_then(|package| package.name());
     Finding {
-        name: name.unwrap_or("a finding without a name").to_owned(),
+        name: message(name.unwrap_or(NAMELESS)),
         severity: Severity::of(finding.severity().unwrap_or_default()),
-        package: package.unwrap_or_default().to_owned(),
+        package: message(package.unwrap_or_default()),
     }
 }
 
@@ -298,6 +303,11 @@ fn annotated(manifest: &Value) -> Option<String> {
         && revision.len() <= 64
         && revision.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte));
     fits.then(|| revision.to_owned())
+}
+
+/// What a scanner says of an image, and whoever wrote of the vulnerability.
+fn message(words: &str) -> String {
+    words::line(words, words::LONGEST)
 }
 
 fn tagged(operation: &'static str, detail: &ImageDetail) -> Result<Tagged, AwsError> {

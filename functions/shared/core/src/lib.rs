@@ -12,6 +12,8 @@ pub mod deployment;
 pub mod failure;
 #[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+mod hostile;
 pub mod image;
 pub mod lock;
 pub mod migration;
