@@ -19,6 +19,7 @@ pub mod lock;
 pub mod migration;
 pub mod name;
 pub mod notification;
+pub mod origin;
 pub mod protocol;
 pub mod push;
 pub mod pusher;

@@ -244,6 +244,9 @@ impl Notification {
             if approvers.len() == 1 { String::new() } else { format!("; {quorum} of them must approve") };
         let mut facts = about(release);
         facts.extend(runs(&approval.baseline));
+        facts.extend(approval.running.first().map(|running| {
+            fact("Since", format!("{:.0}, {}", running.since, running.release.image.tag_in_words()))
+        }));
         facts.push(fact("Until", format!("{expires_at:.0}")));
         Self {
             kind: Kind::Waiting,
