@@ -112,8 +112,11 @@ async fn acquired(
     generation: u64,
 ) -> Result<StepResult<Acquired>, StepError> {
     tracing::info!(release.id = %release.id, generation, "{} holds the lock of {}", release.id, release.application);
-    let words =
-        format!("{} holds the lock of {} (generation {generation})", release.image.tag, release.application);
+    let words = format!(
+        "{} holds the lock of {} (generation {generation})",
+        release.image.tag_in_words(),
+        release.application
+    );
     Timeline::of(table, &release.id).record(Step::AcquiredLock, words).await?;
     Ok(StepResult::Done(Acquired { generation }))
 }

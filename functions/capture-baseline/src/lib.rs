@@ -16,8 +16,7 @@ use slipway_core::protocol::{End, StepResult};
 use slipway_core::release::Release;
 use slipway_core::rollback::{Baseline, ServiceBaseline};
 use slipway_core::step::{CaptureBaselineInput, Captured, Limits};
-use slipway_core::timeline::Step;
-use slipway_release::{StepError, Timeline, image_of, interrupted, usable_template};
+use slipway_release::{StepError, Timeline, brought_by, image_of, interrupted, usable_template};
 use slipway_runtime::Config;
 
 /// Records the stage's baseline, or says what keeps the stage from changing.
@@ -40,15 +39,17 @@ pub async fn handle(
     let table = aws.table(&config.table);
     let look = Look { aws, table: &table, release: &release, generation, stage, earlier };
     let captured = look.capture().await?;
-    if let StepResult::Done(baseline) = &captured {
+    if let StepResult::Done(Seen { baseline, versions }) = &captured {
         tracing::info!(release.id = %release.id, %stage.name, "{} may change", stage.name);
         let round = if baseline.round > 1 { baseline.round.to_string() } else { String::new() };
+        let mut versions = versions.clone();
+        versions.dedup();
         Timeline::of(&table, &release.id)
             .in_stage(&stage.name)
-            .record_each(Step::Captured, &round, found(baseline))
+            .captured(&round, Some(versions.join(", ")), found(baseline))
             .await?;
     }
-    Ok(captured.map(|baseline| Captured { baseline, limits: Limits::of(stage) }))
+    Ok(captured.map(|Seen { baseline, .. }| Captured { baseline, limits: Limits::of(stage) }))
 }
 
 /// What was found, in words.
@@ -70,6 +71,13 @@ fn found(baseline: &Baseline) -> String {
     let quiet = if quiet.is_empty() { String::new() } else { format!("; quiet: {}", quiet.join(", ")) };
     let loud = baseline.in_spite_of().map_or_else(String::new, |words| format!("; not quiet: {words}"));
     format!("{}{quiet}{loud}", runs.collect::<Vec<_>>().join("; "))
+}
+
+/// What was seen of a stage.
+struct Seen {
+    baseline: Baseline,
+    /// What each service runs, in a word.
+    versions: Vec<String>,
 }
 
 /// A stage that is to change, and what it is looked at for.
@@ -97,7 +105,7 @@ struct Known {
 }
 
 impl Look<'_> {
-    async fn capture(&self) -> Result<StepResult<Baseline>, StepError> {
+    async fn capture(&self) -> Result<StepResult<Seen>, StepError> {
         let Self { aws, release, stage, .. } = *self;
         let wanted = stage.bake.as_ref().map(|bake| bake.alarms.as_slice()).unwrap_or_default();
         let (ecs, all_alarms) = (aws.ecs(), aws.alarms());
@@ -112,8 +120,9 @@ impl Look<'_> {
             return blocked(reason);
         }
         // A second run may look at a stage that the first one's successors have changed: what the first one saw counts.
-        if let Some(recorded) = recorded {
-            return Ok(StepResult::Done(recorded));
+        if let Some(baseline) = recorded {
+            let versions = baseline.services.iter().map(ServiceBaseline::version).collect();
+            return Ok(StepResult::Done(Seen { baseline, versions }));
         }
         if let Some(end) = interrupted {
             return Ok(StepResult::End(end));
@@ -122,8 +131,9 @@ impl Look<'_> {
             return Ok(StepResult::End(gone));
         }
         let services = stage.services.iter().map(|service| self.service(round, service, &views));
-        let services = match try_join_all(services).await?.into_iter().collect::<Result<Vec<_>, _>>() {
-            Ok(services) => services,
+        let services = try_join_all(services).await?.into_iter().collect::<Result<Vec<_>, _>>();
+        let (services, versions) = match services {
+            Ok(services) => services.into_iter().unzip(),
             Err(reason) => return blocked(reason),
         };
         let mut not_quiet = Vec::new();
@@ -134,7 +144,8 @@ impl Look<'_> {
             not_quiet = alarm::unquiet(wanted, &alarms);
             tracing::warn!(release.id = %release.id, %stage.name, "{} changes only where an approver overrides it: {reason}", stage.name);
         }
-        self.record(Baseline { services, alarms, not_quiet, round }).await
+        let recorded = self.record(Baseline { services, alarms, not_quiet, round }).await?;
+        Ok(recorded.map(|baseline| Seen { baseline, versions }))
     }
 
     async fn known(&self) -> Result<Known, StepError> {
@@ -164,13 +175,13 @@ impl Look<'_> {
         Ok(None)
     }
 
-    /// What a service runs; else what keeps it from being deployed to.
+    /// What a service runs, also in a word; else what keeps it from being deployed to.
     async fn service(
         &self,
         round: u32,
         service: &StageService,
         views: &[ServiceView],
-    ) -> Result<Result<ServiceBaseline, String>, StepError> {
+    ) -> Result<Result<(ServiceBaseline, String), String>, StepError> {
         let Self { aws, table, release, stage, .. } = *self;
         let name = &service.service;
         let Some(view) = views.iter().find(|view| view.arn.as_str().ends_with(&format!("/{name}"))) else {
@@ -229,7 +240,7 @@ impl Look<'_> {
         // Kept before the baseline that names it: a rollback that finds the revision gone registers it again.
         let definition = Key::definition(&release.id, &stage.name, name, round);
         let (image_gone, _) = try_join!(image_gone, table.put_new(&definition, &running.document))?;
-        Ok(Ok(ServiceBaseline {
+        let baseline = ServiceBaseline {
             service: name.clone(),
             arn: view.arn.clone(),
             task_definition: view.task_definition.clone(),
@@ -238,7 +249,10 @@ impl Look<'_> {
             desired_count: view.desired_count,
             first,
             image_gone,
-        }))
+        };
+        let brought = brought_by(table, &stage.name, name, &running).await?;
+        let version = brought.map_or_else(|| baseline.version(), |release| release.image.tag_in_words());
+        Ok(Ok((baseline, version)))
     }
 
     /// Why a service that is asked through its load balancer cannot be asked: it would fail after it has changed.
@@ -281,6 +295,6 @@ impl Look<'_> {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "it ends a function that may fail")]
-fn blocked(reason: String) -> Result<StepResult<Baseline>, StepError> {
+fn blocked(reason: String) -> Result<StepResult<Seen>, StepError> {
     Ok(StepResult::failed(reason))
 }

@@ -3,8 +3,8 @@
 use lambda_http::Response;
 use lambda_http::http::StatusCode;
 use lambda_http::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
-    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, REFRESH,
+    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use maud::Markup;
 
@@ -14,6 +14,13 @@ const POLICY: &str =
 /// A page.
 pub(crate) fn page(status: StatusCode, page: &Markup) -> Response<String> {
     answer(status, "text/html; charset=utf-8", "no-store", page.0.clone())
+}
+
+/// A page that a browser loads again by itself.
+pub(crate) fn page_loaded_again(markup: &Markup, seconds: u32) -> Response<String> {
+    let mut answer = page(StatusCode::OK, markup);
+    answer.headers_mut().insert(REFRESH, seconds.into());
+    answer
 }
 
 /// The one stylesheet.

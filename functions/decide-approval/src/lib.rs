@@ -81,7 +81,7 @@ fn route<'a>(
         match (request.method(), path) {
             (&Method::GET | &Method::HEAD, "/style.css") => Ok(answer::stylesheet()),
             (&Method::GET | &Method::HEAD, _) if path.starts_with(RELEASES) => match token(path, RELEASES) {
-                Some(token) => release(&table, token).await,
+                Some(token) => release(&table, token, request.uri().query()).await,
                 None => Ok(unknown()),
             },
             (&Method::GET | &Method::HEAD, _) => match token(path, APPROVALS) {
@@ -106,11 +106,16 @@ fn token<'a>(path: &'a str, below: &str) -> Option<&'a str> {
 }
 
 /// Shows how a release went, or how far it is. Nothing can be done from there, and nothing is written.
-async fn release(table: &Table, token: &str) -> Result<Response<String>, StepError> {
+async fn release(table: &Table, token: &str, query: Option<&str>) -> Result<Response<String>, StepError> {
     let Some(view) = table.get::<View>(&Key::view(&token_hash(token))).await? else { return Ok(unknown()) };
     let release = view.document.release;
     let events = Timeline::of(table, &release.id).events().await?;
-    Ok(answer::page(StatusCode::OK, &page::release(&release, &events)))
+    let loading = page::Loading::of(query, &events);
+    let page = page::release(&release, &events, loading, now());
+    Ok(match loading {
+        page::Loading::Again => answer::page_loaded_again(&page, page::LOADED_AGAIN_AFTER),
+        page::Loading::Once => answer::page(StatusCode::OK, &page),
+    })
 }
 
 async fn find(table: &Table, token: &str) -> Result<Option<Found>, StepError> {
@@ -141,7 +146,16 @@ async fn page_of(
 ) -> Result<Response<String>, StepError> {
     let mut steps = Timeline::of(table, &approval.release.id).events().await?;
     steps.retain(|event| event.at > approval.requested_at && event.step != Step::Asked);
-    Ok(answer::page(status, &page::approval(approval, &steps, &link.approver, &form::nonce(token), now())))
+    let pushers = pushers(table, approval).await?;
+    let visit = page::Visit {
+        approval,
+        progress: &steps,
+        pushers: pushers.as_ref(),
+        approver: &link.approver,
+        nonce: &form::nonce(token),
+        now: now(),
+    };
+    Ok(answer::page(status, &page::approval(visit)))
 }
 
 async fn decide(
@@ -250,11 +264,8 @@ fn answered(found: &Found, form: &Form, pushers: Option<&Pushers>) -> Result<App
     }
 }
 
-/// Who pushed the image, where the approval asks and CloudTrail has recorded it.
+/// Who pushed the image, where CloudTrail has recorded it.
 async fn pushers(table: &Table, approval: &Approval) -> Result<Option<Pushers>, StepError> {
-    if !approval.other_than_pusher {
-        return Ok(None);
-    }
     let image = &approval.release.image;
     Ok(table
         .get::<Pushers>(&Key::pushers(&image.repository, &image.digest))

@@ -1,244 +1,25 @@
 //! The pages. Everything shown is escaped by the template library; there is no script.
 
+mod approval;
+mod release;
+#[cfg(test)]
+mod tests;
+
 use jiff::Timestamp;
 use lambda_http::http::StatusCode;
 use maud::{DOCTYPE, Markup, html};
-use slipway_core::approval::{Approval, SHOWN_CHANGES, Status, Verdict, Verified};
-use slipway_core::migration::Kind;
-use slipway_core::name::EmailAddress;
-use slipway_core::release::Release;
-use slipway_core::rollback::ServiceBaseline;
-use slipway_core::timeline::{Step, TimelineEvent};
-use slipway_core::words::sentence;
+use slipway_core::approval::Status;
+use slipway_core::timeline::TimelineEvent;
+use slipway_core::words;
 
 use crate::form::FormProblem;
 
-/// The approval as this person sees it now: with the form while they may answer, with what was decided afterwards.
-pub(crate) fn approval(
-    approval: &Approval,
-    progress: &[TimelineEvent],
-    approver: &EmailAddress,
-    nonce: &str,
-    now: Timestamp,
-) -> Markup {
-    let status = approval.status_at(now);
-    let answered = approval.decisions.iter().any(|decision| decision.by == *approver);
-    let name = &approval.release.application;
-    let tag = &approval.release.image.tag;
-    let title = match status {
-        Status::Pending if answered => format!("{name} {tag}: your answer is kept"),
-        Status::Pending => format!("Let {name} {tag} go to {}?", approval.stage),
-        Status::Approved => format!("{name} {tag} was approved"),
-        Status::Rejected => format!("{name} {tag} was rejected"),
-        Status::Expired => format!("The approval of {name} {tag} has expired"),
-        Status::Superseded => format!("{name} {tag} was superseded by a newer push"),
-        Status::Withdrawn => format!("{name} {tag} does not wait any more"),
-        Status::Voided => format!("{name} {tag}: {} has changed, and you were asked again", approval.stage),
-    };
-    layout(
-        &title,
-        &html! {
-            @if let Some(asked) = &approval.asked { p.notice { (asked.in_words()) "." } }
-            (decisions(approval, status))
-            (steps(progress))
-            (facts(approval, status == Status::Pending))
-            @if status == Status::Pending && !answered { (question(approval, nonce)) }
-            p.small { "This link was issued to " (approver) ". It shows that a person had the mail, not who they are: do not pass it on." }
-        },
-    )
-}
-
-fn decisions(approval: &Approval, status: Status) -> Markup {
-    html! {
-        @if status == Status::Expired {
-            p.notice { "Nobody may decide any more since " (time(approval.expires_at)) ". Nothing was changed by this link." }
-        }
-        @if status == Status::Voided {
-            p.notice {
-                "This approval does not count"
-                @if let Some(because) = &approval.closed_because { ": " (because) }
-                ". Your newest mail has the link to the one that does."
-            }
-        }
-        @if matches!(status, Status::Superseded | Status::Withdrawn) {
-            p.notice {
-                "The release does not go on"
-                @if let Some(because) = &approval.closed_because { ": " (because) }
-                ". Nothing was changed by this link."
-            }
-        }
-        @if !approval.decisions.is_empty() {
-            ul.decisions {
-                @for decision in &approval.decisions {
-                    li {
-                        strong { @match decision.verdict { Verdict::Approved => { "Approved" } Verdict::Rejected => { "Rejected" } } }
-                        " through the link issued to " (decision.by) ", " (time(decision.at))
-                        @if !decision.reason.is_empty() { ": " q { (decision.reason) } }
-                    }
-                }
-            }
-        }
-        @if status == Status::Pending && approval.quorum > 1 {
-            p { (approval.quorum) " of " (approval.approvers.len()) " people have to approve." }
-        }
-        @if let Some(people) = approval.not_asked() { p { (sentence(&people)) "." } }
-        @if status == Status::Pending && approval.other_than_pusher {
-            p { "One of those who approve must be someone who did not push the image." }
-        }
-    }
-}
-
-fn facts(approval: &Approval, asking: bool) -> Markup {
-    let image = &approval.release.image;
-    html! {
-        dl {
-            dt { "Application" } dd { (approval.release.application) }
-            dt { "Tag" } dd { (image.tag) }
-            dt { "Image" } dd.digest { (image.repository) "@" (image.digest) }
-            @if let Some(revision) = &approval.revision { dt { "Commit" } dd.digest { (revision) } }
-            @if let Some(pushed_at) = approval.pushed_at { dt { "Pushed" } dd { (time(pushed_at)) } }
-            dt { "Stage" } dd { (approval.stage) }
-            @for service in &approval.baseline.services {
-                dt { (service.service) @if asking { " runs now" } @else { " ran when people were asked" } } dd.digest { (runs_now(service)) }
-            }
-            @for verified in &approval.verified {
-                dt { "Seen in " (verified.stage) } dd { (figures(verified)) }
-            }
-            @for alarm in &approval.baseline.alarms {
-                dt { "Alarm " (alarm.name) } dd { (alarm.state.as_str()) }
-            }
-            @if !approval.changes.is_empty() {
-                dt { "Changes with it" }
-                dd {
-                    ul.changes { @for change in approval.changes.iter().take(SHOWN_CHANGES) { li { (change) } } }
-                    @if approval.changes.len() > SHOWN_CHANGES {
-                        details {
-                            summary { (approval.changes.len() - SHOWN_CHANGES) " more" }
-                            ul.changes { @for change in approval.changes.iter().skip(SHOWN_CHANGES) { li { (change) } } }
-                        }
-                    }
-                }
-            }
-            @for evidence in &approval.evidence {
-                dt { (evidence.gate) } dd { (evidence.words) }
-            }
-            dt { "Rollback" }
-            dd {
-                @if let Some(why) = not_restorable(approval) {
-                    "Not possible: " (why) "."
-                } @else if approval.migration == Some(Kind::Contract) {
-                    "Not by itself: " (Kind::Contract.in_words()) "."
-                } @else {
-                    "What runs now is restored when the deployment or its verification fails."
-                }
-            }
-            dt { "Asked" } dd { (time(approval.requested_at)) }
-            dt { "Expires" } dd { (time(approval.expires_at)) }
-        }
-    }
-}
-
-fn not_restorable(approval: &Approval) -> Option<String> {
-    let problems: Vec<_> =
-        approval.baseline.services.iter().filter_map(ServiceBaseline::not_restorable).collect();
-    (!problems.is_empty()).then(|| problems.join("; "))
-}
-
-fn runs_now(service: &ServiceBaseline) -> String {
-    if service.ran_nothing() {
-        "nothing yet".to_owned()
-    } else {
-        service.image.rsplit('/').next().unwrap_or_default().to_owned()
-    }
-}
-
-fn figures(Verified { verification, .. }: &Verified) -> String {
-    format!("{}: {}", verification.service, verification.in_words())
-}
-
-fn steps(progress: &[TimelineEvent]) -> Markup {
-    html! {
-        @if !progress.is_empty() {
-            h2 { "What happened then" }
-            (timeline(progress))
-        }
-    }
-}
-
-fn timeline(events: &[TimelineEvent]) -> Markup {
-    html! {
-        ol.steps {
-            @for event in events {
-                li {
-                    (time(event.at)) " "
-                    @if let Some(stage) = &event.stage { strong { (stage) } ": " }
-                    (event.words)
-                }
-            }
-        }
-    }
-}
-
-/// A release, for everybody who has the link: nothing can be decided there.
-pub(crate) fn release(release: &Release, events: &[TimelineEvent]) -> Markup {
-    let image = &release.image;
-    let ended = events.iter().find(|event| event.step == Step::Ended);
-    let began = events.iter().find(|event| event.step == Step::Began);
-    layout(
-        &format!("{} {}", release.application, image.tag),
-        &html! {
-            p.notice {
-                @match (ended, events.last()) {
-                    (Some(ended), _) => { (ended.words) }
-                    (None, Some(last)) => { "Under way: " (last.words) }
-                    (None, None) => { "Nothing is known of this release yet." }
-                }
-            }
-            dl {
-                dt { "Application" } dd { (release.application) }
-                dt { "Tag" } dd { (image.tag) }
-                dt { "Image" } dd.digest { (image.repository) "@" (image.digest) }
-                dt { "Release" } dd.digest { (release.id) }
-                @if let Some(began) = began { dt { "Began" } dd { (time(began.at)) } }
-                @if let Some(ended) = ended { dt { "Ended" } dd { (time(ended.at)) } }
-            }
-            @if !events.is_empty() {
-                h2 { "What happened" }
-                (timeline(events))
-            }
-            p.small { "This page can be read by everybody who has its link. Nothing can be done from here." }
-        },
-    )
-}
-
-fn question(approval: &Approval, nonce: &str) -> Markup {
-    html! {
-        form method="post" {
-            input type="hidden" name="nonce" value=(nonce);
-            @if approval.confirm_digest {
-                label for="digest" { "To approve, type the last six characters of the digest above" }
-                input id="digest" name="digest" type="text" maxlength="6" autocomplete="off" autocapitalize="none" spellcheck="false";
-            }
-            @if let Some(disquiet) = approval.baseline.in_spite_of() {
-                p.notice { "Not quiet: " (disquiet) "." }
-                label.choice for="override" {
-                    input id="override" name="override" type="checkbox" value="alarms";
-                    " To approve: let " (approval.stage) " change in spite of " (approval.baseline.not_quiet.join(", "))
-                }
-            }
-            label for="reason" { "Reason " span.small { "(optional; everybody who was asked can read it)" } }
-            textarea id="reason" name="reason" rows="3" maxlength="500" {}
-            div.buttons {
-                button.approve type="submit" name="decision" value="approve" { "Approve" }
-                button.reject type="submit" name="decision" value="reject" { "Reject" }
-            }
-        }
-    }
-}
+pub(crate) use approval::{Visit, approval};
+pub(crate) use release::{LOADED_AGAIN_AFTER, Loading, release};
 
 /// The page of every link that leads nowhere.
 pub(crate) fn unknown() -> Markup {
-    layout(
+    message(
         "This link leads nowhere",
         &html! {
             p { "It may be cut off, altered, or of an approval that is long over. Nothing was changed." }
@@ -254,7 +35,7 @@ pub(crate) fn bad_form(problem: FormProblem) -> Markup {
     } else {
         "This form was not taken"
     };
-    layout(
+    message(
         title,
         &html! { p { "Nothing was changed: " (problem) "." } p { "Open the link in your mail again, and use its form." } },
     )
@@ -262,7 +43,7 @@ pub(crate) fn bad_form(problem: FormProblem) -> Markup {
 
 /// The page while nobody knows who pushed the image, where that must be known.
 pub(crate) fn pusher_unknown() -> Markup {
-    layout(
+    message(
         "It is not known who pushed the image",
         &html! {
             p { "Nothing was decided: somebody who did not push the image has to approve, and CloudTrail has not recorded who did." }
@@ -273,7 +54,7 @@ pub(crate) fn pusher_unknown() -> Markup {
 
 /// The page while nobody has said whose the identity is that pushed the image.
 pub(crate) fn pusher_unmapped() -> Markup {
-    layout(
+    message(
         "It is not known whose identity pushed the image",
         &html! {
             p { "Nothing was decided: somebody who did not push the image has to approve, and the stage's configuration does not say whose the identity is that pushed it." }
@@ -284,7 +65,7 @@ pub(crate) fn pusher_unmapped() -> Markup {
 
 /// The page for who is signed in and has somebody else's link.
 pub(crate) fn not_yours() -> Markup {
-    layout(
+    message(
         "This link is somebody else's",
         &html! {
             p { "You are signed in, and this link was issued to another person. Nothing was changed, and nothing is shown." }
@@ -295,7 +76,7 @@ pub(crate) fn not_yours() -> Markup {
 
 /// The page for an approval that does not say that it overrides the alarms.
 pub(crate) fn not_overridden() -> Markup {
-    layout(
+    message(
         "The alarms were not overridden",
         &html! {
             p { "Nothing was decided: alarms of the stage are not quiet, and the box that lets it change in spite of them was not ticked." }
@@ -306,7 +87,7 @@ pub(crate) fn not_overridden() -> Markup {
 
 /// The page for characters that are not the digest's.
 pub(crate) fn wrong_digest() -> Markup {
-    layout(
+    message(
         "Those are not the digest's characters",
         &html! {
             p { "Nothing was decided. Compare the digest with the one that you expect: if it is another one, do not approve." }
@@ -317,7 +98,7 @@ pub(crate) fn wrong_digest() -> Markup {
 
 /// The page for when AWS could not be asked.
 pub(crate) fn try_again() -> Markup {
-    layout(
+    message(
         "Please try again",
         &html! { p { "Your answer could not be kept just now. Open the link again in a minute to see what was decided." } },
     )
@@ -336,11 +117,39 @@ pub(crate) const fn word(status: Status) -> &'static str {
     }
 }
 
+/// What happened, in order.
+fn timeline(events: &[TimelineEvent]) -> Markup {
+    html! {
+        ol.timeline {
+            @for event in events {
+                li {
+                    span.dot {}
+                    (time(event.at)) " "
+                    @if let Some(stage) = &event.stage { strong { (stage) } ": " }
+                    (words::sentence(&event.words))
+                }
+            }
+        }
+    }
+}
+
+/// The beginning of a digest, with all of it for who asks.
+fn short(digest: &str) -> Markup {
+    let digits = digest.strip_prefix("sha256:").unwrap_or(digest);
+    html! { code title=(digest) { (digits.get(..12).unwrap_or(digits)) } }
+}
+
 fn time(at: Timestamp) -> Markup {
     html! { time datetime=(format!("{at:.0}")) { (at.strftime("%Y-%m-%d %H:%M:%S UTC")) } }
 }
 
-fn layout(title: &str, content: &Markup) -> Markup {
+/// A page that says one thing.
+fn message(title: &str, content: &Markup) -> Markup {
+    layout(title, None, &html! { div.message { h1 { (title) } (content) } })
+}
+
+/// `of` is what the page is about, beside Slipway's name.
+fn layout(title: &str, of: Option<&str>, content: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -352,80 +161,10 @@ fn layout(title: &str, content: &Markup) -> Markup {
                 title { (title) " · Slipway" }
                 link rel="stylesheet" href="/style.css";
             }
-            body { main { h1 { (title) } (content) } }
+            body {
+                header { div { strong { "Slipway" } @if let Some(of) = of { " / " (of) } } }
+                main { (content) }
+            }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use slipway_core::application::ApprovalPolicy;
-    use slipway_core::image::{Digest, Image};
-    use slipway_core::name::{ApplicationName, ReleaseId, RepositoryName, StageName};
-    use slipway_core::release::Release;
-    use slipway_core::rollback::Baseline;
-
-    use super::*;
-
-    fn ana() -> EmailAddress {
-        EmailAddress::new("ana@example.com").expect("an address")
-    }
-
-    fn second(at: i64) -> Timestamp {
-        Timestamp::from_second(at).expect("in range")
-    }
-
-    fn open(tag: &str) -> Approval {
-        let release = Release {
-            id: ReleaseId::new("web-a1").expect("an id"),
-            application: ApplicationName::new("web").expect("a name"),
-            image: Image {
-                repository: RepositoryName::new("web").expect("a name"),
-                digest: Digest::new(format!("sha256:{}", "a".repeat(64))).expect("a digest"),
-                tag: tag.into(),
-            },
-        };
-        let policy = ApprovalPolicy {
-            approvers: vec![ana()],
-            quorum: 1,
-            expires_after: "1h".parse().expect("a span"),
-            remind_before: None,
-            confirm_digest: false,
-            other_than_pusher: false,
-            pushers: slipway_core::pusher::Identities::default(),
-            override_alarms: false,
-        };
-        Approval::open(
-            release,
-            StageName::new("production").expect("a name"),
-            &policy,
-            Baseline::default(),
-            vec![],
-            second(0),
-        )
-    }
-
-    #[test]
-    fn the_form_is_there_only_while_the_person_may_answer() {
-        let before = approval(&open("v2"), &[], &ana(), "nonce", second(1)).0;
-        assert!(before.contains(r#"value="approve""#) && before.contains(r#"value="nonce""#), "{before}");
-
-        let decided = open("v2").decide(&ana(), Verdict::Rejected, "no", None, second(1)).expect("it counts");
-        for after in [
-            approval(&decided, &[], &ana(), "nonce", second(2)).0,
-            approval(&open("v2"), &[], &ana(), "nonce", second(3600)).0,
-        ] {
-            assert!(!after.contains("<form") && !after.contains("nonce"), "{after}");
-        }
-    }
-
-    #[test]
-    fn whatever_is_shown_is_escaped() {
-        let reason = r#"<script>alert("1")</script>"#;
-        let decided =
-            open("<b>v2</b>").decide(&ana(), Verdict::Rejected, reason, None, second(1)).expect("it counts");
-        let shown = approval(&decided, &[], &ana(), "nonce", second(2)).0;
-        assert!(!shown.contains("<script>") && !shown.contains("<b>"), "{shown}");
-        assert!(shown.contains("&lt;script&gt;"), "{shown}");
     }
 }

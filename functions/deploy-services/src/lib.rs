@@ -327,7 +327,7 @@ async fn change(
 async fn note_drift(table: &Table, release: &Release) -> Result<(), StepError> {
     let note = format!(
         "The tag {} does not point to this image any more. What was verified and approved is the digest, and that is what was deployed.",
-        release.image.tag
+        release.image.tag_in_words()
     );
     if table.put_new(&Key::note(&release.id, "DRIFT"), &note).await? {
         tracing::warn!(release.id = %release.id, image.tag = release.image.tag, "the tag {} points to another image by now", release.image.tag);

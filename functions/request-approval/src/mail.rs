@@ -2,83 +2,44 @@
 
 use jiff::Timestamp;
 use slipway_aws::Mail;
-use slipway_core::approval::{Approval, SHOWN_CHANGES, Status, Verdict};
+use slipway_core::approval::{Approval, Evidence, Running, SHOWN_CHANGES, Status, Verdict};
+use slipway_core::image::digest_of;
 use slipway_core::migration::Kind;
 use slipway_core::name::EmailAddress;
 use slipway_core::rollback::ServiceBaseline;
+use slipway_core::timeline::in_words;
+use slipway_core::words;
 
-/// The mail to one approver, with their own link.
+/// How many columns a line of Slipway's own has. A name that is longer, an address and what others wrote stay whole, so that
+/// none of it begins a line.
+const WIDTH: usize = 72;
+/// The longest change that a mail shows, in characters; the page shows it whole.
+const LONGEST_CHANGE: usize = 300;
+
+/// The mail to one approver, with their own link: what is decided and where comes first, then what is known of it.
 pub(crate) fn request(approval: &Approval, approver: &EmailAddress, url: &str) -> Mail {
     let Approval { release, stage, .. } = approval;
     let image = &release.image;
-    let mut text =
-        format!("{} {} waits for your approval to go to {stage}.\n\n", release.application, image.tag);
+    let name = named(approval);
+    let mut text = format!("{name} waits for your approval to go to {stage}.\n\n");
     if approval.baseline.round > 1 {
         text += &format!(
-            "{stage}, or what is known of the image, has changed since you were asked before: that approval does not count, whoever gave it.\n\n"
+            "{stage}, or what is known of the image, has changed since you were asked\nbefore: that approval does not count, whoever gave it.\n\n"
         );
     }
     if let Some(asked) = &approval.asked {
-        text += &format!("{}.\n\n", asked.in_words());
+        text += &format!("{}.\n\n", words::sentence(&asked.in_words()));
     }
-    text += &format!(
-        "Image    {}@{}\nTag      {}\nRelease  {}\n",
-        image.repository, image.digest, image.tag, release.id
-    );
-    if let Some(revision) = &approval.revision {
-        text += &format!("Commit   {revision}\n");
+    text += &versions(approval);
+    for warning in warnings(approval) {
+        text += &format!("\n{warning}\n");
     }
-    if let Some(pushed_at) = approval.pushed_at {
-        text += &format!("Pushed   {pushed_at:.0}\n");
-    }
-    for service in &approval.baseline.services {
-        let now = if service.ran_nothing() {
-            "nothing yet: this is its first release, and a rollback can only stop it".to_owned()
-        } else {
-            short(&service.image)
-        };
-        text += &format!("\n{stage} runs now\n  {}: {now}\n", service.service);
-    }
-    if !approval.changes.is_empty() {
-        text += "\nChanges with it\n";
-        for change in approval.changes.iter().take(SHOWN_CHANGES) {
-            text += &format!("  {change}\n");
-        }
-        if approval.changes.len() > SHOWN_CHANGES {
-            text +=
-                &format!("  and {} more, all of them on the page\n", approval.changes.len() - SHOWN_CHANGES);
-        }
-    }
-    for why in approval
-        .baseline
-        .services
-        .iter()
-        .filter(|service| service.image_gone)
-        .filter_map(ServiceBaseline::not_restorable)
-    {
-        text += &format!("\nNo rollback is possible: {why}.\n");
-    }
-    if let Some(disquiet) = approval.baseline.in_spite_of() {
-        text += &format!("\nNOT QUIET: {disquiet}. Approving needs a tick beside it on the page.\n");
-    }
-    for verified in &approval.verified {
-        text += &format!(
-            "\nSeen in {}\n  {}: {}\n",
-            verified.stage,
-            verified.verification.service,
-            verified.verification.in_words()
-        );
-    }
-    for evidence in &approval.evidence {
-        text += &format!("\n{}\n  {}\n", evidence.gate, evidence.words);
-    }
-    if approval.migration == Some(Kind::Contract) {
-        text += &format!("\nNO ROLLBACK BY ITSELF: {}.\n", Kind::Contract.in_words());
-    }
+    let time = approval.expires_at.duration_since(approval.requested_at);
     text += &format!("\nLook at it, and approve or reject:\n{url}\n\n");
     text += &format!(
-        "The link is yours alone; do not pass it on. It can be used until {:.0}.\n",
-        approval.expires_at
+        "The link is yours alone; do not pass it on. It can be used for {},\nuntil {}.\n",
+        in_words(time),
+        minute(approval.expires_at)
     );
     if approval.confirm_digest {
         text += "To approve, you type the last six characters of the digest.\n";
@@ -89,19 +50,158 @@ pub(crate) fn request(approval: &Approval, approver: &EmailAddress, url: &str) -
     if approval.quorum > 1 {
         text += &format!("{} of {} people have to approve.\n", approval.quorum, approval.approvers.len());
     }
-    Mail {
-        subject: format!("Approve {} {} for {stage}?", release.application, image.tag),
-        text,
-        approver: Some(approver.to_string()),
+    text += &known(approval);
+    text += &changes(approval);
+    text += &checks(approval);
+    text += &format!("\nThe image\n{}\nRelease  {}\n", image.digest, release.id);
+    Mail { subject: format!("Approve {name} for {stage}?"), text, approver: Some(approver.to_string()) }
+}
+
+/// From what to what, for each service.
+fn versions(approval: &Approval) -> String {
+    let mut text = String::new();
+    let image = &approval.release.image;
+    let next = format!("{} ({})", image.tag_in_words(), image.digest.short());
+    let services = &approval.baseline.services;
+    let width = services.iter().map(|service| service.service.as_str().len()).max().unwrap_or_default();
+    for service in services {
+        text += &format!("  {:width$}  {} → {next}\n", service.service.as_str(), runs(approval, service));
     }
+    text
+}
+
+/// What a service runs now: the tag and the beginning of the digest, as far as they are known.
+fn runs(approval: &Approval, service: &ServiceBaseline) -> String {
+    let version = approval.version_of(service);
+    match digest_of(&service.image) {
+        Some(digest) if version != digest.short() => format!("{version} ({})", digest.short()),
+        _ => version,
+    }
+}
+
+/// Since when what runs now does, who approved it, and where the new image comes from.
+fn known(approval: &Approval) -> String {
+    let mut text = String::new();
+    let mut known: Vec<_> = approval.running.iter().collect();
+    known.dedup_by(|one, other| one.release == other.release);
+    for Running { release, since, approved_by, .. } in known {
+        text += &format!("Runs      {}, since {}\n", release.image.tag_in_words(), minute(*since));
+        let people: Vec<_> = approved_by.iter().map(EmailAddress::as_str).collect();
+        if !people.is_empty() {
+            text += &format!("          approved by {}\n", people.join(", "));
+        }
+    }
+    if let Some(revision) = &approval.revision {
+        text += &format!("Commit    {revision}\n");
+    }
+    for (_, link) in approval.source_links() {
+        text += &format!("          {link}\n");
+    }
+    if let Some(authors) = &approval.authors {
+        text += &format!("Built by  {}\n", words::line(authors, words::LONGEST));
+    }
+    if let Some(pushed_at) = approval.pushed_at {
+        text += &format!("Pushed    {}\n", minute(pushed_at));
+    }
+    if text.is_empty() { text } else { format!("\n{text}") }
+}
+
+/// What nobody should overlook.
+fn warnings(approval: &Approval) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if let Some(disquiet) = approval.baseline.in_spite_of() {
+        let disquiet = words::sentence(&disquiet);
+        warnings.push(format!("NOT QUIET: {disquiet}.\nApproving needs a tick beside it on the page."));
+    }
+    if let Some(why) = approval.not_restorable() {
+        warnings.push(format!("NO ROLLBACK IS POSSIBLE: {}.", words::sentence(&why)));
+    } else if approval.migration == Some(Kind::Contract) {
+        warnings.push(filled("", &format!("NO ROLLBACK BY ITSELF: {}.", Kind::Contract.in_words())));
+    }
+    warnings
+}
+
+/// What changes with the image, the worst first.
+fn changes(approval: &Approval) -> String {
+    let mut text = "\nChanges with it\n".to_owned();
+    if approval.changes.is_empty() {
+        text += "  Nothing but the image.\n";
+    }
+    for change in approval.changes.iter().take(SHOWN_CHANGES) {
+        text += &format!("  {}\n", self::change(change));
+    }
+    if approval.changes.len() > SHOWN_CHANGES {
+        text += &format!("  and {} more, all of them on the page\n", approval.changes.len() - SHOWN_CHANGES);
+    }
+    text
+}
+
+/// A change on one line. Its path has slashes: with dots it reads like the name of a host.
+fn change(change: &str) -> String {
+    let parts: Vec<_> = change.splitn(3, ": ").collect();
+    match parts[..] {
+        [service, path, what] => {
+            words::line(&format!("{service}: {}: {what}", path.replace('.', "/")), LONGEST_CHANGE)
+        }
+        _ => words::line(change, LONGEST_CHANGE),
+    }
+}
+
+/// What the gates found, what the stages before showed, the alarms, and what a rollback would do.
+fn checks(approval: &Approval) -> String {
+    let mut text = String::new();
+    for Evidence { gate, words } in &approval.evidence {
+        text +=
+            &format!("\n{}\n{}\n", words::line(gate, words::LONGEST), filled("  ", &words::sentence(words)));
+    }
+    let mut stage = None;
+    for verified in &approval.verified {
+        if stage.replace(&verified.stage) != Some(&verified.stage) {
+            text += &format!("\nSeen in {}\n", verified.stage);
+        }
+        let figures = words::sentence(&verified.verification.in_words());
+        text += &format!("  {}: {figures}\n", verified.verification.service);
+        text += &verified.link().map_or_else(String::new, |link| format!("    {link}\n"));
+    }
+    if !approval.baseline.alarms.is_empty() {
+        text += "\nAlarms\n";
+    }
+    for alarm in &approval.baseline.alarms {
+        text += &format!("  {}: {}\n", words::line(&alarm.name, words::LONGEST), alarm.state.as_str());
+    }
+    text + &format!("\nRollback\n{}\n", filled("  ", &approval.rollback_in_words()))
+}
+
+fn minute(at: Timestamp) -> impl std::fmt::Display {
+    at.strftime("%Y-%m-%d %H:%M UTC")
+}
+
+fn named(approval: &Approval) -> String {
+    format!("{} {}", approval.release.application, approval.release.image.tag_in_words())
+}
+
+/// A sentence in lines that a mail shows as they are. Where it has words of others, an indent says whose lines they are.
+fn filled(indent: &str, sentence: &str) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for word in sentence.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= WIDTH => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(format!("{indent}{word}")),
+        }
+    }
+    lines.join("\n")
 }
 
 /// The same to an approver whose subscription may have been too new for the first mail, with a further link of their own.
 pub(crate) fn again(approval: &Approval, approver: &EmailAddress, url: &str) -> Mail {
     let asked = request(approval, approver, url);
     let text = format!(
-        "You are asked a second time, because your subscription was new at {:.0} and the first mail may not have reached you.\n\n{}",
-        approval.requested_at, asked.text
+        "You are asked a second time, because your subscription was new at\n{}, and the first mail may not have reached you.\n\n{}",
+        minute(approval.requested_at),
+        asked.text
     );
     Mail { text, ..asked }
 }
@@ -110,8 +210,9 @@ pub(crate) fn again(approval: &Approval, approver: &EmailAddress, url: &str) -> 
 pub(crate) fn reminder(approval: &Approval, approver: &EmailAddress, url: &str) -> Mail {
     let asked = request(approval, approver, url);
     let text = format!(
-        "Nobody has decided yet, and after {:.0} it is too late.\n\n{}",
-        approval.expires_at, asked.text
+        "Nobody has decided yet, and after {} it is too late.\n\n{}",
+        minute(approval.expires_at),
+        asked.text
     );
     Mail { subject: format!("Reminder: {}", asked.subject), text, approver: asked.approver }
 }
@@ -119,16 +220,18 @@ pub(crate) fn reminder(approval: &Approval, approver: &EmailAddress, url: &str) 
 /// What became of an approval, to every approver.
 pub(crate) fn receipt(approval: &Approval, approver: &EmailAddress, now: Timestamp) -> Mail {
     let Approval { release, stage, .. } = approval;
-    let name = format!("{} {}", release.application, release.image.tag);
-    let because =
-        || approval.closed_because.as_deref().map_or_else(String::new, |because| format!(": {because}"));
+    let name = named(approval);
+    let because = || {
+        let because = approval.closed_because.as_deref().map(words::sentence);
+        because.map_or_else(String::new, |because| format!(": {because}"))
+    };
     let (word, what) = match approval.status_at(now) {
         Status::Pending => ("waits", format!("{name} still waits for approval.")),
         Status::Approved => ("approved", format!("{name} was approved and goes to {stage}.")),
         Status::Rejected => ("rejected", format!("{name} was rejected and does not go to {stage}.")),
         Status::Expired => (
             "expired",
-            format!("Nobody decided before {:.0}: {name} does not go to {stage}.", approval.expires_at),
+            format!("Nobody decided before {}: {name} does not go to {stage}.", minute(approval.expires_at)),
         ),
         Status::Superseded => ("superseded", format!("{name} does not go to {stage}{}.", because())),
         Status::Voided => ("asked again", format!("The approval of {name} does not count{}.", because())),
@@ -140,33 +243,21 @@ pub(crate) fn receipt(approval: &Approval, approver: &EmailAddress, now: Timesta
             Verdict::Approved => "Approved",
             Verdict::Rejected => "Rejected",
         };
-        text += &format!("\n{word} by the link issued to {}, {:.0}\n", decision.by, decision.at);
+        text += &format!("\n{word} by the link issued to {}, {}\n", decision.by, minute(decision.at));
         if !decision.reason.is_empty() {
-            text += &format!("  {}\n", decision.reason);
+            text += &format!("  {}\n", words::sentence(&decision.reason));
         }
     }
     let image = &release.image;
-    text += &format!(
-        "\nImage    {}@{}\nTag      {}\nRelease  {}\n",
-        image.repository, image.digest, image.tag, release.id
-    );
+    text += &format!("\nThe image\n{}\nRelease  {}\n", image.digest, release.id);
     text += "\nYour link shows this, too. There is nothing left to do.\n";
     Mail { subject: format!("{name} {word} for {stage}"), text, approver: Some(approver.to_string()) }
-}
-
-/// The repository and the first digits of the digest.
-fn short(image: &str) -> String {
-    let name = image.rsplit('/').next().unwrap_or(image);
-    match name.split_once("@sha256:") {
-        Some((repository, digits)) => format!("{repository}@sha256:{}", digits.get(..12).unwrap_or(digits)),
-        None => name.to_owned(),
-    }
 }
 
 /// What a mail of several says of one approval, in a line.
 pub(crate) fn in_a_line(approval: &Approval, now: Timestamp) -> String {
     let Approval { release, stage, .. } = approval;
-    let name = format!("{} {}", release.application, release.image.tag);
+    let name = format!("{} {}", release.application, release.image.tag_in_words());
     match approval.status_at(now) {
         Status::Pending => {
             format!("{name} waits for your approval to go to {stage}, until {:.0}", approval.expires_at)
@@ -208,81 +299,4 @@ pub(crate) fn summary(approver: &EmailAddress, lines: &[(&str, Option<String>)])
 }
 
 #[cfg(test)]
-mod tests {
-    use slipway_core::application::ApprovalPolicy;
-    use slipway_core::image::{Digest, Image};
-    use slipway_core::name::{
-        ApplicationName, ReleaseId, RepositoryName, ServiceArn, ServiceName, StageName, TaskDefinitionArn,
-    };
-    use slipway_core::release::Release;
-    use slipway_core::rollback::{Baseline, Template};
-
-    use super::*;
-
-    #[test]
-    fn the_mail_says_what_from_what_and_until_when() {
-        let ana = EmailAddress::new("ana@example.com").expect("an address");
-        let release = Release {
-            id: ReleaseId::new("web-a1").expect("an id"),
-            application: ApplicationName::new("web").expect("a name"),
-            image: Image {
-                repository: RepositoryName::new("web").expect("a name"),
-                digest: Digest::new(format!("sha256:{}", "a".repeat(64))).expect("a digest"),
-                tag: "v2".into(),
-            },
-        };
-        let service = ServiceBaseline {
-            service: ServiceName::new("web").expect("a name"),
-            arn: ServiceArn::new("arn:aws:ecs:eu-central-1:111122223333:service/production/web")
-                .expect("an ARN"),
-            task_definition: TaskDefinitionArn::new(
-                "arn:aws:ecs:eu-central-1:111122223333:task-definition/production-web:1",
-            )
-            .expect("an ARN"),
-            template: Template {
-                arn: TaskDefinitionArn::new(
-                    "arn:aws:ecs:eu-central-1:111122223333:task-definition/production-web-template:1",
-                )
-                .expect("an ARN"),
-                registration: String::new(),
-            },
-            image: format!("host/web@sha256:{}", "b".repeat(64)),
-            desired_count: 1,
-            first: false,
-            image_gone: false,
-        };
-        let policy = ApprovalPolicy {
-            approvers: vec![ana.clone()],
-            quorum: 1,
-            expires_after: "1h".parse().expect("a span"),
-            remind_before: None,
-            confirm_digest: false,
-            other_than_pusher: false,
-            pushers: slipway_core::pusher::Identities::default(),
-            override_alarms: false,
-        };
-        let baseline = Baseline { services: vec![service], round: 1, ..Baseline::default() };
-        let at = jiff::Timestamp::from_second(0).expect("in range");
-        let approval = Approval::open(
-            release,
-            StageName::new("production").expect("a name"),
-            &policy,
-            baseline,
-            vec![],
-            at,
-        );
-
-        let mail = request(&approval, &ana, "https://example.com/approvals/abc");
-
-        assert_eq!(mail.subject, "Approve web v2 for production?");
-        assert_eq!(mail.approver.as_deref(), Some("ana@example.com"));
-        for words in [
-            format!("web@sha256:{}", "a".repeat(64)),
-            "web: web@sha256:bbbbbbbbbbbb\n".to_owned(),
-            "https://example.com/approvals/abc\n".to_owned(),
-            "until 1970-01-01T01:00:00Z".to_owned(),
-        ] {
-            assert!(mail.text.contains(&words), "{words} is in\n{}", mail.text);
-        }
-    }
-}
+mod tests;

@@ -4,18 +4,23 @@ use jiff::Timestamp;
 use serde_json::Value;
 use slipway_aws::{Aws, Key, Table};
 use slipway_core::application::ApprovalPolicy;
-use slipway_core::approval::{Approval, ApprovalId, Evidence, NEW_SUBSCRIPTION, Verified};
+use slipway_core::approval::{Approval, ApprovalId, Evidence, NEW_SUBSCRIPTION, Running, Verdict, Verified};
 use slipway_core::audit::{NewEntry, What};
 use slipway_core::definition;
+use slipway_core::image::Image;
 use slipway_core::migration::{Kind, LABEL};
 use slipway_core::name::EmailAddress;
+use slipway_core::origin::{Origin, SourceRepository};
 use slipway_core::protocol::End;
-use slipway_core::release::{Outcome, Started};
+use slipway_core::release::{Outcome, Release, Started};
 use slipway_core::scan::Checked;
 use slipway_core::step::StageInput;
 use slipway_core::subscription;
-use slipway_core::words::sentence;
-use slipway_release::{StepError, applications, close_approval, count, interrupted, next_entry, now};
+use slipway_core::timeline::{Step, TimelineEvent};
+use slipway_core::words::capitalized;
+use slipway_release::{
+    StepError, applications, brought_by, close_approval, count, interrupted, next_entry, now,
+};
 
 use crate::Config;
 
@@ -117,7 +122,7 @@ impl Opening<'_> {
             } else {
                 format!("{} runs before the change. ", policy.command.join(" "))
             };
-            shown("Migration", format!("{}: {command}{}.", kind.as_str(), sentence(kind.in_words())));
+            shown("Migration", format!("{}: {command}{}.", kind.as_str(), capitalized(kind.in_words())));
             migration = Some(kind);
         }
         Ok(Ok(Gates { evidence, migration }))
@@ -135,11 +140,68 @@ impl Opening<'_> {
         (opened.evidence, opened.migration) = (gates.evidence, gates.migration);
         opened.new_approvers = self.new_approvers().await?;
         opened.changes = self.changes().await?;
-        opened.revision = aws.repositories().revision(&release.image).await?;
+        let Origin { revision, source, authors } = self.origin(&release.image).await;
+        opened.running = self.running(source.as_ref()).await?;
+        (opened.revision, opened.source, opened.authors) = (revision, source, authors);
         let started = table.get::<Started>(&Key::release(&release.id)).await?;
         opened.asked = started.and_then(|started| started.document.asked);
         opened.pushed_at = aws.repositories().find(&release.image).await?.map(|found| found.pushed_at);
         Ok(opened)
+    }
+
+    /// Where an image comes from. People decide by its digest, so what cannot be read holds nobody up.
+    async fn origin(&self, image: &Image) -> Origin {
+        let origin = self.aws.repositories().origin(image).await;
+        origin.unwrap_or_else(|error| {
+            tracing::warn!(release.id = %self.input.release.id, image.digest = %image.digest, "people are not shown where {image} comes from: {error}");
+            Origin::default()
+        })
+    }
+
+    /// The releases that brought what the stage's services run now, as far as the table knows them; with the commits that
+    /// were built from this source.
+    async fn running(&self, source: Option<&SourceRepository>) -> Result<Vec<Running>, StepError> {
+        let Self { aws, table, .. } = *self;
+        let StageInput { stage, baseline, .. } = self.input;
+        let mut all: Vec<Running> = Vec::new();
+        for before in baseline.services.iter().filter(|before| !before.ran_nothing()) {
+            let service = before.service.clone();
+            let Some(revision) = aws.ecs().task_definition(before.task_definition.as_str()).await? else {
+                continue;
+            };
+            let Some(release) = brought_by(table, &stage.name, &service, &revision).await? else { continue };
+            // Most services of a stage run the same release.
+            if let Some(known) = all.iter().find(|known| known.release == release) {
+                all.push(Running { service, ..known.clone() });
+                continue;
+            }
+            let deployed = Key::timeline_event(&release.id, Some(&stage.name), Step::Deployed, "");
+            let Some(deployed) = table.get::<TimelineEvent>(&deployed).await? else { continue };
+            let revision = match source {
+                Some(_) => Some(self.origin(&release.image).await),
+                None => None,
+            };
+            all.push(Running {
+                service,
+                since: deployed.document.at,
+                approved_by: self.approvers_of(&release).await?,
+                revision: revision
+                    .filter(|origin| origin.source.as_ref() == source)
+                    .and_then(|origin| origin.revision),
+                release,
+            });
+        }
+        Ok(all)
+    }
+
+    /// Who approved that an earlier release changed the stage.
+    async fn approvers_of(&self, release: &Release) -> Result<Vec<EmailAddress>, StepError> {
+        let asked = self.table.get::<ApprovalId>(&Key::asked(&release.id, &self.input.stage.name)).await?;
+        let Some(asked) = asked else { return Ok(Vec::new()) };
+        let approval = self.table.get::<Approval>(&Key::approval(&asked.document)).await?;
+        let decisions = approval.map(|approval| approval.document.decisions).unwrap_or_default();
+        let approved = decisions.into_iter().filter(|decision| decision.verdict == Verdict::Approved);
+        Ok(approved.map(|decision| decision.by).collect())
     }
 
     /// Those of the approvers who were never asked, or for the first time not long ago: SNS does not say how old a

@@ -258,7 +258,7 @@ impl Run<'_> {
         }
         let failed = format!(
             "the migration of {} failed: {}. The services were not changed",
-            release.image.tag,
+            release.image.tag_in_words(),
             end.in_words()
         );
         let back = snapshot.filter(|_| crossed).map_or_else(String::new, |taken| {

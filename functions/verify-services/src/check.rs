@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use slipway_aws::{Aws, Key, OneOff, Table};
+use slipway_core::approval::Verified;
 use slipway_core::definition::own;
 use slipway_core::migration::TaskEnd;
 use slipway_core::protocol::WakeKey;
@@ -22,11 +23,12 @@ pub(crate) async fn run(
 ) -> Result<Seen, StepError> {
     let VerifyServicesInput { release, stage, .. } = input;
     let (cluster, name) = (service.cluster.as_str(), &service.service);
+    let seen = |verification| Verified { stage: stage.clone(), verification, url: None };
     let hash = hex::encode(Sha256::digest(format!("{}/{stage}/{name}", release.id).as_bytes()));
     let Some(definition) = aws.ecs().task_definition(service.task_definition.as_str()).await? else {
         verification.result = Health::Unhealthy;
         verification.reason = format!("ECS has no task definition {} any more", service.task_definition);
-        return Ok(Seen::Final(verification));
+        return Ok(Seen::Final(seen(verification)));
     };
     let own = own(&definition.document, &release.image, name, service.container.as_deref());
     let container = own.map_or(name.as_str(), |own| own.container);
@@ -77,9 +79,9 @@ pub(crate) async fn run(
     };
     verification.command = Some(end.in_words());
     if end.is_good() {
-        return Ok(Seen::Judged(verification));
+        return Ok(Seen::Judged(seen(verification)));
     }
     verification.result = Health::Unhealthy;
     verification.reason = format!("the command of {name} says that it is not well: {}", end.in_words());
-    Ok(Seen::Final(verification))
+    Ok(Seen::Final(seen(verification)))
 }

@@ -30,9 +30,9 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// What looking at one service came to.
 enum Seen {
     /// It serves, or it does not: then it may be well at the next look.
-    Judged(Verification),
+    Judged(Verified),
     /// It does not serve, and no other look changes that.
-    Final(Verification),
+    Final(Verified),
     /// Its command runs.
     Waits {
         /// What ends that.
@@ -77,10 +77,10 @@ pub async fn handle(
     let mut is_final = false;
     for seen in seen {
         match seen {
-            Seen::Judged(verification) => judged.push(verification),
-            Seen::Final(verification) => {
+            Seen::Judged(verified) => judged.push(verified),
+            Seen::Final(verified) => {
                 is_final = true;
-                judged.push(verification);
+                judged.push(verified);
             }
             Seen::Waits { on: key, until: its } => {
                 on.push(key);
@@ -89,15 +89,16 @@ pub async fn handle(
             Seen::TooYoung(reason) => young = Some(reason),
         }
     }
+    let verifications = judged.iter().map(|verified| &verified.verification);
     let bad: Vec<_> =
-        judged.iter().filter(|one| one.result == Health::Unhealthy).map(|one| one.reason.as_str()).collect();
+        verifications.filter(|one| one.result == Health::Unhealthy).map(|one| one.reason.as_str()).collect();
     let reason = bad.join("; ");
     if !bad.is_empty() && !is_final && is_looked_at_again(&table, &input).await? {
         tracing::warn!(release.id = %release.id, %stage, reason, "{stage} is looked at again: {reason}");
         return Ok(StepResult::LookAgain { reason });
     }
-    for verification in &judged {
-        record(aws, config, &input, verification).await?;
+    for verified in &judged {
+        record(aws, config, &input, verified).await?;
     }
     if !bad.is_empty() {
         return Ok(match proof {
@@ -110,7 +111,9 @@ pub async fn handle(
     }
     Ok(match until {
         Some(deadline) => StepResult::Wait { on, deadline },
-        None => StepResult::Done(VerifiedServices { services: judged }),
+        None => StepResult::Done(VerifiedServices {
+            services: judged.into_iter().map(|verified| verified.verification).collect(),
+        }),
     })
 }
 
@@ -136,7 +139,8 @@ async fn look(
     let VerifyServicesInput { release, stage, proof, .. } = input;
     let cluster = service.cluster.as_str();
     let name = &service.service;
-    let Some(view) = view else { return Ok(Seen::Judged(missing(service))) };
+    let seen = |verification, url| Verified { stage: stage.clone(), verification, url };
+    let Some(view) = view else { return Ok(Seen::Judged(seen(missing(service), None))) };
     let tasks = aws.ecs().running_tasks(cluster, name.as_str()).await?;
     let mut targets: Vec<Target> = Vec::new();
     for balancer in &view.traffic.balancers {
@@ -156,36 +160,38 @@ async fn look(
         digest: input.digest(),
         desired_count,
     };
-    let verification = if let Some(health) = &service.health {
-        let probes =
-            if service.desired_count == 0 { Vec::new() } else { probes(aws, prober, health, view).await? };
-        judge(&expected, view, &tasks, &targets, Look::Probes(&probes))
-    } else {
-        // That it runs again is seen at once: it has proved itself before.
-        let steady = service.steady.as_ref().filter(|_| *proof == Proof::Release);
-        let seconds = steady.map_or(0, |steady: &SteadyCheck| steady.duration.seconds());
-        let word = if *proof == Proof::Release { "STEADY" } else { "STEADY_AGAIN" };
-        let first = Key::gate(&release.id, stage, &format!("{word}#{name}"));
-        let since = deadline(&aws.table(&config.table), &first, 0).await?;
-        let ended = ended_since(aws, service, since).await?;
-        let steady = |seconds| Look::Steady { seconds, since, ended: ended.as_deref(), now: now() };
-        let verification = judge(&expected, view, &tasks, &targets, steady(seconds));
-        if ended.is_some() && verification.result == Health::Unhealthy {
-            return Ok(Seen::Final(verification));
-        }
-        if verification.result == Health::Unhealthy
-            && judge(&expected, view, &tasks, &targets, steady(0)).result == Health::Healthy
-        {
-            return Ok(Seen::TooYoung(verification.reason));
-        }
-        verification
-    };
+    if let Some(health) = &service.health {
+        let (url, probes) = if service.desired_count == 0 {
+            (None, Vec::new())
+        } else {
+            probes(aws, prober, health, view).await?
+        };
+        let verification = judge(&expected, view, &tasks, &targets, Look::Probes(&probes));
+        return Ok(Seen::Judged(seen(verification, url)));
+    }
+    // That it runs again is seen at once: it has proved itself before.
+    let steady = service.steady.as_ref().filter(|_| *proof == Proof::Release);
+    let seconds = steady.map_or(0, |steady: &SteadyCheck| steady.duration.seconds());
+    let word = if *proof == Proof::Release { "STEADY" } else { "STEADY_AGAIN" };
+    let first = Key::gate(&release.id, stage, &format!("{word}#{name}"));
+    let since = deadline(&aws.table(&config.table), &first, 0).await?;
+    let ended = ended_since(aws, service, since).await?;
+    let steady = |seconds| Look::Steady { seconds, since, ended: ended.as_deref(), now: now() };
+    let verification = judge(&expected, view, &tasks, &targets, steady(seconds));
+    if ended.is_some() && verification.result == Health::Unhealthy {
+        return Ok(Seen::Final(seen(verification, None)));
+    }
+    if verification.result == Health::Unhealthy
+        && judge(&expected, view, &tasks, &targets, steady(0)).result == Health::Healthy
+    {
+        return Ok(Seen::TooYoung(verification.reason));
+    }
     let command = service.steady.as_ref().and_then(|steady| steady.command.as_deref());
     match command {
         Some(command) if *proof == Proof::Release && verification.result == Health::Healthy => {
             check::run(aws, &aws.table(&config.table), (input, service), command, verification).await
         }
-        _ => Ok(Seen::Judged(verification)),
+        _ => Ok(Seen::Judged(seen(verification, None))),
     }
 }
 
@@ -207,16 +213,16 @@ async fn record(
     aws: &Aws,
     config: &Config,
     input: &VerifyServicesInput,
-    verification: &Verification,
+    verified: &Verified,
 ) -> Result<(), StepError> {
     let VerifyServicesInput { release, stage, proof, .. } = input;
+    let verification = &verified.verification;
     let name = &verification.service;
     let table = aws.table(&config.table);
     if verification.result == Health::Healthy {
         tracing::info!(release.id = %release.id, %stage, ecs.service = %name, slowest_ms = verification.slowest_ms, "{name} of {stage} serves");
         if *proof == Proof::Release {
-            let verified = Verified { stage: stage.clone(), verification: verification.clone() };
-            table.put(&Key::verified(&release.id, stage, name), &verified).await?;
+            table.put(&Key::verified(&release.id, stage, name), verified).await?;
         }
     } else {
         tracing::warn!(release.id = %release.id, %stage, ecs.service = %name, reason = verification.reason, "{name} of {stage} does not serve: {}", verification.reason);
@@ -227,13 +233,13 @@ async fn record(
     Ok(())
 }
 
-/// Asks through the load balancer, a few times in a row.
+/// Asks through the load balancer, a few times in a row. Where it is, as well.
 async fn probes(
     aws: &Aws,
     prober: &Prober,
     health: &HealthCheck,
     view: &ServiceView,
-) -> Result<Vec<Probe>, StepError> {
+) -> Result<(Option<String>, Vec<Probe>), StepError> {
     let base = match &health.url {
         Some(url) => Ok(url.trim_end_matches('/').to_owned()),
         None => aws.load_balancers().listener_of(view).await?.map(|listener| listener.url()),
@@ -242,7 +248,7 @@ async fn probes(
         Ok(base) => base,
         Err(why) => {
             let answer = Err(format!("not at all: {why}, and its configuration has no health.url"));
-            return Ok(vec![Probe { answer, took_ms: 0 }]);
+            return Ok((None, vec![Probe { answer, took_ms: 0 }]));
         }
     };
     let url = format!("{base}{}", health.path);
@@ -256,7 +262,7 @@ async fn probes(
             break;
         }
     }
-    Ok(probes)
+    Ok((Some(base), probes))
 }
 
 fn missing(service: &DeployedService) -> Verification {

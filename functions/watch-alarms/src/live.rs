@@ -9,6 +9,7 @@ use slipway_core::name::{ApplicationName, ReleaseId};
 use slipway_core::quarantine::Quarantine;
 use slipway_core::release::{Asked, Ended, Outcome, Release, Started};
 use slipway_core::request::ReleaseRequested;
+use slipway_core::words;
 use slipway_release::{Begun, Notifier, Open, StepError, begin, migration_of, newest_baseline, now};
 
 use crate::Config;
@@ -38,7 +39,7 @@ impl Offer {
                 format!(
                     "Each of {} was sent a link that restores {} ({image}), once enough of them agree.",
                     people.join(", "),
-                    image.tag
+                    image.tag_in_words()
                 )
             }
             Self::Not { why } => format!("Nobody is asked to restore what ran before: {why}."),
@@ -91,7 +92,7 @@ pub(crate) async fn offer(
     let (pk, prefix) = Key::open_of(&application.name);
     let open: Vec<(Key, Stored<Open>)> = table.list(&pk, &prefix).await?;
     if let Some((_, other)) = open.first() {
-        return not(format!("{} is under way", other.document.started.release.image.tag));
+        return not(format!("{} is under way", other.document.started.release.image.tag_in_words()));
     }
     if migration_of(table, &bad.id, &stage.name)
         .await?
@@ -99,7 +100,7 @@ pub(crate) async fn offer(
     {
         return not(format!(
             "the migration of {} is one that a rollback may not cross (docs/runbook.md, \"A migration that cannot be crossed\")",
-            bad.image.tag
+            bad.image.tag_in_words()
         ));
     }
     let before = newest_baseline(table, bad, &stage.name).await?;
@@ -117,7 +118,7 @@ pub(crate) async fn offer(
     }
     let history: Vec<(Key, Stored<Started>)> = table.list(&Key::histories(&application.name), "").await?;
     if is_newer(&history, &digest, &bad.image.digest) {
-        return not(format!("{} was released again in the place of a newer image", bad.image.tag));
+        return not(format!("{} was released again in the place of a newer image", bad.image.tag_in_words()));
     }
     let offered = Key::offered(&bad.id, &stage.name);
     let request = ReleaseRequested {
@@ -125,8 +126,12 @@ pub(crate) async fn offer(
         tag: tag_of(&history, &digest),
         digest,
         stage: Some(stage.name.clone()),
-        by: format!("the alarm {}", change.alarm_name),
-        reason: format!("it has fired since {} went live: {}", bad.image.tag, change.state.reason),
+        by: format!("the alarm {}", words::line(&change.alarm_name, words::LONGEST)),
+        reason: format!(
+            "it has fired since {} went live: {}",
+            bad.image.tag_in_words(),
+            change.state.reason.trim_end_matches('.')
+        ),
     };
     let release = request.release(application, event_id);
     // One offer for a release and its stage: an alarm that flaps asks once.

@@ -6,6 +6,7 @@ use aws_sdk_cloudwatch::types::{AlarmHistoryItem, AlarmType, HistoryItemType, Sc
 use jiff::Timestamp;
 use serde_json::Value;
 use slipway_core::alarm::{AlarmReading, AlarmState, Fired};
+use slipway_core::words;
 
 use crate::AwsError;
 
@@ -52,7 +53,7 @@ impl Alarms {
                 Some(AlarmReading {
                     name: name?.to_owned(),
                     state: state_of(state),
-                    reason: reason.unwrap_or_default().to_owned(),
+                    reason: words::line(reason.unwrap_or_default(), words::LONGEST_MESSAGE),
                 })
             }));
         }
@@ -103,7 +104,8 @@ fn fired_of(item: &AlarmHistoryItem) -> Option<Fired> {
         |state| state == StateValue::Alarm.as_str(),
     );
     let at = Timestamp::from_second(item.timestamp()?.secs()).ok()?;
-    fires.then(|| Fired { at, reason: new["stateReason"].as_str().unwrap_or_default().to_owned() })
+    let reason = words::line(new["stateReason"].as_str().unwrap_or_default(), words::LONGEST_MESSAGE);
+    fires.then_some(Fired { at, reason })
 }
 
 /// A state that CloudWatch may add is not a quiet one.
@@ -135,7 +137,7 @@ mod tests {
                     CompositeAlarm::builder()
                         .alarm_name("c")
                         .state_value(StateValue::Alarm)
-                        .state_reason("a or b")
+                        .state_reason("a or b,\nsee <https://example.net|here>")
                         .build(),
                 )
                 .build()
@@ -144,6 +146,7 @@ mod tests {
 
         let readings = alarms.read(&["a".into(), "b".into(), "c".into()]).await.expect("CloudWatch answers");
 
+        assert_eq!(readings[2].reason, "a or b, see ‹https[:]//example[.]net|here›");
         let states: Vec<_> = readings.iter().map(|reading| (reading.name.as_str(), reading.state)).collect();
         assert_eq!(
             states,

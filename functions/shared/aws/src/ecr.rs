@@ -1,5 +1,6 @@
 //! ECR: which images are there.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use aws_sdk_ecr::Client;
@@ -15,7 +16,9 @@ use jiff::Timestamp;
 use serde_json::Value;
 use slipway_core::image::{Digest, Image};
 use slipway_core::name::RepositoryName;
+use slipway_core::origin::Origin;
 use slipway_core::scan::{Finding, Scan, Severity};
+use slipway_core::words;
 
 use crate::AwsError;
 
@@ -26,6 +29,9 @@ const MANIFESTS: [&str; 4] = [
     "application/vnd.docker.distribution.manifest.v2+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
 ];
+
+/// What stands for the name of a finding that has none.
+const NAMELESS: &str = "a finding without a name";
 
 /// ECR's repositories.
 #[derive(Clone, Debug)]
@@ -77,24 +83,26 @@ impl Repositories {
         }
     }
 
-    /// The commit that an image was built from, where its manifest says so: its annotation
-    /// `org.opencontainers.image.revision` (OCI image specification, "Annotations"). Of an index without one the
-    /// first image in it is asked.
+    /// Where an image comes from, as far as it says so: by the annotations of its manifest, of an index by those of the
+    /// first image in it, and by the labels of its configuration.
     ///
     /// # Errors
     ///
-    /// When ECR cannot be asked.
-    pub async fn revision(&self, image: &Image) -> Result<Option<String>, AwsError> {
-        let Some(manifest) = self.manifest(&image.repository, image.digest.as_str()).await? else {
-            return Ok(None);
+    /// When ECR cannot be asked, or its layer storage does not give the configuration.
+    pub async fn origin(&self, image: &Image) -> Result<Origin, AwsError> {
+        let Some(mut manifest) = self.manifest(&image.repository, image.digest.as_str()).await? else {
+            return Ok(Origin::default());
         };
-        if let Some(revision) = annotated(&manifest) {
-            return Ok(Some(revision));
+        let mut origin = Origin::read(&manifest["annotations"]);
+        if let Some(first) = manifest["manifests"][0]["digest"].as_str() {
+            manifest = self.manifest(&image.repository, first).await?.unwrap_or_default();
+            origin = origin.or(Origin::read(&manifest["annotations"]));
         }
-        match manifest["manifests"][0]["digest"].as_str() {
-            Some(first) => Ok(self.manifest(&image.repository, first).await?.as_ref().and_then(annotated)),
-            None => Ok(None),
+        if origin.revision.is_some() && origin.source.is_some() {
+            return Ok(origin);
         }
+        let configuration = self.configuration(&image.repository, &manifest).await?.unwrap_or_default();
+        Ok(origin.or(Origin::read(&configuration["config"]["Labels"])))
     }
 
     /// The images that a scanner looks at: the image itself, or those of an index, without what describes them:
@@ -182,23 +190,33 @@ impl Repositories {
     ///
     /// When ECR cannot be asked, or its layer storage does not give the configuration.
     pub async fn label(&self, image: &Image, label: &str) -> Result<Option<String>, AwsError> {
-        const OPERATION: &str = "ecr:GetDownloadUrlForLayer";
         let Some(first) = self.scanned_images(image).await?.into_iter().next() else { return Ok(None) };
         let Some(manifest) = self.manifest(&image.repository, first.as_str()).await? else { return Ok(None) };
-        let Some(config) = manifest["config"]["digest"].as_str() else { return Ok(None) };
+        let configuration = self.configuration(&image.repository, &manifest).await?.unwrap_or_default();
+        Ok(configuration["config"]["Labels"][label].as_str().map(ToOwned::to_owned))
+    }
+
+    /// The configuration of the image of a manifest; nothing where it names none.
+    async fn configuration(
+        &self,
+        repository: &RepositoryName,
+        manifest: &Value,
+    ) -> Result<Option<Value>, AwsError> {
+        const OPERATION: &str = "ecr:GetDownloadUrlForLayer";
+        let Some(digest) = manifest["config"]["digest"].as_str() else { return Ok(None) };
         let request = self
             .client
             .get_download_url_for_layer()
-            .repository_name(image.repository.as_str())
-            .layer_digest(config);
+            .repository_name(repository.as_str())
+            .layer_digest(digest);
         let answer = Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
         let url = answer.download_url().ok_or_else(|| AwsError::unusable(OPERATION, "no URL"))?;
         let text = download(url)
             .await
             .map_err(|source| AwsError::Transient { operation: OPERATION, source: source.into() })?;
-        let config: Value =
-            serde_json::from_str(&text).map_err(|error| AwsError::unusable(OPERATION, error.to_string()))?;
-        Ok(config["config"]["Labels"][label].as_str().map(ToOwned::to_owned))
+        serde_json::from_str(&text)
+            .map(Some)
+            .map_err(|error| AwsError::unusable(OPERATION, error.to_string()))
     }
 
     async fn manifest(&self, repository: &RepositoryName, digest: &str) -> Result<Option<Value>, AwsError> {
@@ -252,7 +270,8 @@ fn unfinished(answer: &DescribeImageScanFindingsOutput) -> Option<Scan> {
     let status = answer.image_scan_status();
     let word = status.and_then(|status| status.status()).map_or("unknown", |status| status.as_str());
     let description =
-        status.and_then(|status| status.description()).map(|words| format!(" ({words})")).unwrap_or_default();
+        status.and_then(|status| status.description()).map(|words| format!(" ({})", message(words)));
+    let description = description.unwrap_or_default();
     match word {
         // Of an enhanced scan, which goes on.
         "COMPLETE" | "ACTIVE" => None,
@@ -268,9 +287,9 @@ fn basic(finding: &ImageScanFinding) -> Finding {
         .find(|attribute| attribute.key() == "package_name")
         .and_then(|attribute| attribute.value());
     Finding {
-        name: finding.name().unwrap_or("a finding without a name").to_owned(),
+        name: message(finding.name().unwrap_or(NAMELESS)),
         severity: Severity::of(finding.severity().map_or("", |severity| severity.as_str())),
-        package: package.unwrap_or_default().to_owned(),
+        package: message(package.unwrap_or_default()),
     }
 }
 
@@ -281,25 +300,21 @@ fn enhanced(finding: &EnhancedImageScanFinding) -> Finding {
         .and_then(|details| details.vulnerable_packages().first())
         .and_then(|package| package.name());
     Finding {
-        name: name.unwrap_or("a finding without a name").to_owned(),
+        name: message(name.unwrap_or(NAMELESS)),
         severity: Severity::of(finding.severity().unwrap_or_default()),
-        package: package.unwrap_or_default().to_owned(),
+        package: message(package.unwrap_or_default()),
     }
 }
 
-/// Fetches a short text from where AWS says it is.
+/// Fetches a short text from where AWS says it is. What a function has opened for one it uses for the next one.
 async fn download(url: &str) -> Result<String, reqwest::Error> {
-    let client = reqwest::Client::builder().timeout(Duration::from_secs(5)).build()?;
-    client.get(url).send().await?.error_for_status()?.text().await
+    static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(reqwest::Client::new);
+    CLIENT.get(url).timeout(Duration::from_secs(5)).send().await?.error_for_status()?.text().await
 }
 
-/// A revision is a name of a commit: what else somebody wrote there is not shown.
-fn annotated(manifest: &Value) -> Option<String> {
-    let revision = manifest["annotations"]["org.opencontainers.image.revision"].as_str()?;
-    let fits = !revision.is_empty()
-        && revision.len() <= 64
-        && revision.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte));
-    fits.then(|| revision.to_owned())
+/// What a scanner says of an image, and whoever wrote of the vulnerability.
+fn message(words: &str) -> String {
+    words::line(words, words::LONGEST)
 }
 
 fn tagged(operation: &'static str, detail: &ImageDetail) -> Result<Tagged, AwsError> {
@@ -361,21 +376,27 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_commit_is_the_manifests_annotation_or_that_of_the_first_image_of_an_index() {
+    async fn where_an_image_comes_from_is_annotated_or_that_of_the_first_image_of_an_index() {
         let index = mock!(aws_sdk_ecr::Client::batch_get_image)
             .match_requests(|request| request.image_ids()[0].image_digest() == Some(image().digest.as_str()))
             .then_output(|| manifest(r#"{"manifests":[{"digest":"sha256:b"},{"digest":"sha256:c"}]}"#));
         let first = mock!(aws_sdk_ecr::Client::batch_get_image)
             .match_requests(|request| request.image_ids()[0].image_digest() == Some("sha256:b"))
-            .then_output(|| manifest(r#"{"annotations":{"org.opencontainers.image.revision":"4f5c0a1b"}}"#));
+            .then_output(|| {
+                manifest(
+                    r#"{"annotations":{"org.opencontainers.image.revision":"4f5c0a1b","org.opencontainers.image.source":"https://github.com/acme/web"}}"#,
+                )
+            });
         let repositories = Repositories::new(answering!(aws_sdk_ecr, [&index, &first]));
-        assert_eq!(repositories.revision(&image()).await.expect("an answer").as_deref(), Some("4f5c0a1b"));
+        let origin = repositories.origin(&image()).await.expect("an answer");
+        assert_eq!(origin.revision.as_deref(), Some("4f5c0a1b"));
+        assert_eq!(origin.source.expect("a repository").to_string(), "https://github.com/acme/web");
 
         let strange = mock!(aws_sdk_ecr::Client::batch_get_image).then_output(|| {
             manifest(r#"{"annotations":{"org.opencontainers.image.revision":"click http://example.com"}}"#)
         });
         let repositories = Repositories::new(answering!(aws_sdk_ecr, [&strange]));
-        assert_eq!(repositories.revision(&image()).await.expect("an answer"), None);
+        assert_eq!(repositories.origin(&image()).await.expect("an answer"), Origin::default());
     }
 
     fn scanned(status: &str, findings: ImageScanFindings) -> DescribeImageScanFindingsOutput {

@@ -15,6 +15,7 @@ use slipway_core::image::digest_of;
 use slipway_core::name::{ReleaseId, ServiceArn, ServiceName, TaskDefinitionArn};
 use slipway_core::span::Span;
 use slipway_core::strategy::{Hook, ServiceDeployment, Strategy, minutes};
+use slipway_core::words;
 
 use crate::answer::Answer;
 use crate::{AwsError, patiently};
@@ -370,7 +371,7 @@ impl Ecs {
         Ok(Some(ServiceDeployment {
             arn: newest.service_deployment_arn().unwrap_or_default().to_owned(),
             status: newest.status().map_or("", types::ServiceDeploymentStatus::as_str).to_owned(),
-            reason: newest.status_reason().unwrap_or_default().to_owned(),
+            reason: message(newest.status_reason()),
             created_at: newest.created_at().and_then(timestamp),
             target,
         }))
@@ -600,7 +601,7 @@ impl Ecs {
             OneOffTask {
                 stopped: task.last_status() == Some("STOPPED"),
                 exit_code: ran.and_then(types::Container::exit_code),
-                reason: task.stopped_reason().unwrap_or_default().to_owned(),
+                reason: message(task.stopped_reason()),
             }
         }))
     }
@@ -660,6 +661,11 @@ fn arn_of(arn: Option<&str>, operation: &'static str) -> Result<TaskDefinitionAr
         .map_err(|error| AwsError::unusable(operation, error.to_string()))
 }
 
+/// What ECS says, which quotes what it was given, and what containers and people gave as reasons.
+fn message(words: Option<&str>) -> String {
+    words::line(words.unwrap_or_default(), words::LONGEST_MESSAGE)
+}
+
 fn timestamp(at: &DateTime) -> Option<Timestamp> {
     Timestamp::new(at.secs(), i32::try_from(at.subsec_nanos()).ok()?).ok()
 }
@@ -707,7 +713,10 @@ fn balancer(balancer: &types::LoadBalancer) -> Balancer {
 }
 
 fn service_event(event: &types::ServiceEvent) -> Option<ServiceEvent> {
-    Some(ServiceEvent { at: event.created_at().and_then(timestamp)?, message: event.message()?.to_owned() })
+    Some(ServiceEvent {
+        at: event.created_at().and_then(timestamp)?,
+        message: message(Some(event.message()?)),
+    })
 }
 
 fn deployment(deployment: &types::Deployment) -> Option<Deployment> {
@@ -720,7 +729,7 @@ fn deployment(deployment: &types::Deployment) -> Option<Deployment> {
             // A state that ECS may add is not an end.
             _ => Rollout::InProgress,
         },
-        reason: deployment.rollout_state_reason().unwrap_or_default().to_owned(),
+        reason: message(deployment.rollout_state_reason()),
         running_count: count(deployment.running_count()),
         created_at: deployment.created_at().and_then(timestamp),
     })
@@ -749,7 +758,8 @@ fn task_view(task: &types::Task) -> Result<TaskView, AwsError> {
         });
         let exits = exits.collect::<Vec<_>>().join("; ");
         let reason = task.stopped_reason().unwrap_or("no reason given");
-        if exits.is_empty() { reason.to_owned() } else { format!("{reason} ({exits})") }
+        let why = if exits.is_empty() { reason.to_owned() } else { format!("{reason} ({exits})") };
+        message(Some(&why))
     });
     Ok(TaskView {
         task_definition: arn_of(task.task_definition_arn(), "ecs:DescribeTasks")?,
@@ -878,7 +888,7 @@ mod tests {
         let task = types::Task::builder()
             .task_definition_arn(REVISION)
             .last_status("STOPPED")
-            .stopped_reason("Essential container in task exited")
+            .stopped_reason("Essential container\nin task exited")
             .containers(
                 types::Container::builder().name("web").image("host/web@sha256:1").exit_code(1).build(),
             )

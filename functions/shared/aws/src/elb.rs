@@ -8,6 +8,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
 };
 use slipway_core::deployment::ServiceView;
 use slipway_core::verification::Target;
+use slipway_core::words;
 
 use crate::AwsError;
 
@@ -121,15 +122,10 @@ impl LoadBalancers {
                 group: target_group.to_owned(),
                 address: described.target()?.id()?.to_owned(),
                 healthy: health.state() == Some(&TargetHealthStateEnum::Healthy),
-                reason: health
-                    .description()
-                    .or_else(|| {
-                        health
-                            .reason()
-                            .map(aws_sdk_elasticloadbalancingv2::types::TargetHealthReasonEnum::as_str)
-                    })
-                    .unwrap_or_default()
-                    .to_owned(),
+                reason: health.description().map_or_else(
+                    || health.reason().map_or("", types::TargetHealthReasonEnum::as_str).to_owned(),
+                    |words| words::line(words, words::LONGEST_MESSAGE),
+                ),
             })
         });
         Ok(targets.collect())

@@ -6,6 +6,7 @@ use std::fmt::Debug;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::http::Response;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use slipway_core::words;
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 
@@ -55,7 +56,7 @@ pub enum AwsError {
     },
 }
 
-/// AWS's own words: the error's code and message.
+/// AWS's own words: the error's code and message, which quotes what it was given.
 #[derive(Debug, thiserror::Error)]
 #[error("{code}: {message}")]
 struct Answer {
@@ -65,7 +66,7 @@ struct Answer {
 
 impl Answer {
     fn of(code: &str, message: &str) -> BoxError {
-        Box::new(Self { code: code.to_owned(), message: message.to_owned() })
+        Box::new(Self { code: code.to_owned(), message: words::line(message, words::LONGEST_MESSAGE) })
     }
 }
 
@@ -162,7 +163,9 @@ impl AwsError {
         } else if code.contains("AccessDenied") && BY_TAG.contains(&operation) {
             let hint =
                 "The functions' rights name resources with the tag slipway:deployer and the deployer's name";
-            Self::Refused { operation, source: Answer::of(code, &format!("{message}. {hint}.")) }
+            let message = words::line(message, words::LONGEST_MESSAGE);
+            let answer = Answer { code: code.to_owned(), message: format!("{message}. {hint}.") };
+            Self::Refused { operation, source: Box::new(answer) }
         } else {
             Self::Refused { operation, source: Answer::of(code, message) }
         }

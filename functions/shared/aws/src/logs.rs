@@ -3,6 +3,8 @@
 use aws_sdk_cloudwatchlogs::Client;
 use aws_sdk_cloudwatchlogs::operation::get_log_events::GetLogEventsError;
 
+use slipway_core::words;
+
 use crate::{AwsError, LogStream};
 
 /// The logs of tasks.
@@ -16,7 +18,7 @@ impl Logs {
         Self { client }
     }
 
-    /// The last lines of a stream, oldest first. None where there is no such stream: a task that never ran has
+    /// The last lines of a stream, oldest first, as [`words::line`] leaves them. None where there is no such stream: a task that never ran has
     /// written nothing.
     ///
     /// # Errors
@@ -35,7 +37,7 @@ impl Logs {
                 .events()
                 .iter()
                 .filter_map(|event| event.message())
-                .map(|line| line.trim_end().to_owned())
+                .map(|line| words::line(line, words::LONGEST))
                 .collect()),
             Err(error)
                 if error
@@ -69,10 +71,13 @@ mod tests {
             .match_requests(|request| request.limit() == Some(2) && request.start_from_head() == Some(false))
             .then_output(|| {
                 let line = |text: &str| OutputLogEvent::builder().message(text).build();
-                GetLogEventsOutput::builder().events(line("a\n")).events(line("b")).build()
+                GetLogEventsOutput::builder()
+                    .events(line("a\n"))
+                    .events(line("\u{1b}[31mb\thttps://example.net"))
+                    .build()
             });
         let logs = Logs::new(answering!(aws_sdk_cloudwatchlogs, [&rule]));
-        assert_eq!(logs.tail(&stream(), 2).await.expect("an answer"), ["a", "b"]);
+        assert_eq!(logs.tail(&stream(), 2).await.expect("an answer"), ["a", "[31mb https[:]//example[.]net"]);
 
         let gone = mock!(aws_sdk_cloudwatchlogs::Client::get_log_events).then_error(|| {
             GetLogEventsError::ResourceNotFoundException(ResourceNotFoundException::builder().build())

@@ -5,6 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::words;
+
 /// The state of an alarm, as CloudWatch names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -73,8 +75,8 @@ pub struct AlarmChange {
 pub struct State {
     /// The state.
     pub value: AlarmState,
-    /// CloudWatch's reason.
-    #[serde(default)]
+    /// CloudWatch's reason, as [`words::line`] leaves it.
+    #[serde(default, deserialize_with = "words::read_message")]
     pub reason: String,
     /// The figures behind it: JSON in a text.
     #[serde(default)]
@@ -87,8 +89,8 @@ pub struct State {
 /// An alarm's configuration, as far as it is shown to people.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Configuration {
-    /// What its owner says that it means.
-    #[serde(default)]
+    /// What its owner says that it means, as [`words::line`] leaves it.
+    #[serde(default, deserialize_with = "words::read_message")]
     pub description: String,
     /// What it measures.
     #[serde(default)]
@@ -178,7 +180,7 @@ pub fn disquiet(wanted: &[String], readings: &[AlarmReading]) -> Option<String> 
             None => Some(format!("the alarm {name} does not exist")),
             Some(AlarmReading { state: AlarmState::Ok, .. }) => None,
             Some(AlarmReading { state: AlarmState::Alarm, reason, .. }) => {
-                Some(format!("the alarm {name} is in ALARM: {reason}"))
+                Some(format!("the alarm {name} is in ALARM: {}", reason.trim_end_matches('.')))
             }
             Some(AlarmReading { state: AlarmState::InsufficientData, .. }) => {
                 Some(format!("the alarm {name} has too little data to be called quiet"))

@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::application::ApprovalPolicy;
 use crate::migration::Kind;
-use crate::name::{EmailAddress, StageName};
+use crate::name::{EmailAddress, ServiceName, StageName};
+use crate::origin::{SourceRepository, is_web_address};
 use crate::pusher::{Identities, Pushers};
 use crate::release::{Asked, Outcome, Release};
-use crate::rollback::Baseline;
+use crate::rollback::{Baseline, ServiceBaseline};
 use crate::verification::Verification;
 use crate::words;
 
@@ -59,6 +60,9 @@ pub struct Approval {
     pub stage: StageName,
     /// What the stage runs now.
     pub baseline: Baseline,
+    /// The releases that brought what the stage runs now, where the table knows them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub running: Vec<Running>,
     /// What the stages before were seen to do.
     pub verified: Vec<Verified>,
     /// Who is asked.
@@ -99,6 +103,12 @@ pub struct Approval {
     /// The commit that the image was built from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
+    /// Where the image's source is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourceRepository>,
+    /// Who built the image, in their own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authors: Option<String>,
     /// When the image was pushed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pushed_at: Option<Timestamp>,
@@ -123,6 +133,23 @@ pub struct Evidence {
     pub words: String,
 }
 
+/// The release that brought what a service runs now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Running {
+    /// The service.
+    pub service: ServiceName,
+    /// The release.
+    pub release: Release,
+    /// When the stage began to run it.
+    pub since: Timestamp,
+    /// Who approved it; nobody where nobody was asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approved_by: Vec<EmailAddress>,
+    /// The commit that its image was built from, where its source is the new image's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+}
+
 /// The figures of one service in an earlier stage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verified {
@@ -130,6 +157,17 @@ pub struct Verified {
     pub stage: StageName,
     /// Its service's verification.
     pub verification: Verification,
+    /// Where it was asked, without the path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+}
+
+impl Verified {
+    /// Where people look at it themselves, where that is an address that they may be given.
+    #[must_use]
+    pub fn link(&self) -> Option<&str> {
+        self.url.as_deref().filter(|url| is_web_address(url))
+    }
 }
 
 /// What a link stands for. It is found by the hash of its token, which is not stored itself.
@@ -231,6 +269,7 @@ impl Approval {
             release,
             stage,
             baseline,
+            running: Vec::new(),
             verified,
             approvers: policy.approvers.clone(),
             quorum: policy.quorum,
@@ -250,12 +289,68 @@ impl Approval {
             evidence: Vec::new(),
             migration: None,
             revision: None,
+            source: None,
+            authors: None,
             pushed_at: None,
             asked: None,
             decisions: Vec::new(),
             status: Status::Pending,
             closed_because: None,
         }
+    }
+
+    /// The release that brought what a service runs now, where it is known.
+    #[must_use]
+    pub fn running(&self, service: &ServiceName) -> Option<&Running> {
+        self.running.iter().find(|running| running.service == *service)
+    }
+
+    /// What a service runs now, in a word: the tag, else the beginning of the digest, else the image as its task definition
+    /// names it.
+    #[must_use]
+    pub fn version_of(&self, service: &ServiceBaseline) -> String {
+        self.running(&service.service)
+            .map_or_else(|| service.version(), |running| running.release.image.tag_in_words())
+    }
+
+    /// Where the source can be looked at: what came between each commit that runs and the new one, else the new one alone. Each
+    /// with what it is.
+    #[must_use]
+    pub fn source_links(&self) -> Vec<(&'static str, String)> {
+        let (Some(source), Some(new)) = (&self.source, &self.revision) else { return Vec::new() };
+        let olds = self.running.iter().filter_map(|running| running.revision.as_deref());
+        let mut links: Vec<_> = olds.filter_map(|old| source.comparison(old, new)).collect();
+        links.dedup();
+        if links.is_empty() {
+            return source.commit(new).map(|link| ("The commit", link)).into_iter().collect();
+        }
+        links.into_iter().map(|link| ("Compare", link)).collect()
+    }
+
+    /// Why a rollback cannot bring back what runs now, where that is known before anything changes.
+    #[must_use]
+    pub fn not_restorable(&self) -> Option<String> {
+        let problems: Vec<_> =
+            self.baseline.services.iter().filter_map(ServiceBaseline::not_restorable).collect();
+        (!problems.is_empty()).then(|| problems.join("; "))
+    }
+
+    /// What a rollback would do, in a sentence or two.
+    #[must_use]
+    pub fn rollback_in_words(&self) -> String {
+        if let Some(why) = self.not_restorable() {
+            return format!("Not possible: {}.", words::sentence(&why));
+        }
+        if self.migration == Some(Kind::Contract) {
+            return format!("Not by itself: {}.", Kind::Contract.in_words());
+        }
+        let alarms = if self.baseline.alarms.is_empty() { "" } else { ", or an alarm fires while it bakes" };
+        let mut versions: Vec<_> =
+            self.baseline.services.iter().map(|service| self.version_of(service)).collect();
+        versions.dedup();
+        let what = if versions.is_empty() { "What runs now".to_owned() } else { versions.join(", ") };
+        let back = if versions.len() > 1 { "come back" } else { "comes back" };
+        format!("{what} {back} by itself when the deployment or its verification fails{alarms}.")
     }
 
     /// When those whose subscription may have been too new for the first mail are asked again; never where no answer counts

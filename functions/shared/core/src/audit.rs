@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 use crate::approval::{Approval, ApprovalId};
 use crate::image::Digest;
 use crate::name::EmailAddress;
+use crate::words;
 
 /// The hash before the first entry.
 pub const BEGINNING: &str = "";
@@ -128,7 +129,7 @@ impl Sealed {
             approval: approval.id.clone(),
             digest: approval.release.image.digest.clone(),
             person,
-            words,
+            words: words::sentence(&words),
         };
         let entry = serde_json::to_string(&entry).expect("an entry is plain values, which make JSON");
         let previous = last.map_or_else(|| BEGINNING.to_owned(), |(_, sealed)| sealed.hash.clone());

@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::image::Image;
 use crate::name::ServiceName;
+use crate::words;
 
 /// The application's own container of a task definition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,7 +150,9 @@ pub fn changes(before: &Value, after: &Value, own: Option<&str>) -> Vec<String> 
         .filter_map(|name| {
             let danger = Danger::of(name);
             let shown = |value: &String| danger.shown(value);
-            let line = match (before.get(name), after.get(name)) {
+            let (old, new) = (before.get(name), after.get(name));
+            let name = words::exact(name);
+            let line = match (old, new) {
                 (Some(old), Some(new)) if old == new => return None,
                 (Some(_), Some(_)) if danger == Danger::Hidden => format!("{name}: another value"),
                 (None, Some(_)) if danger == Danger::Hidden => format!("{name}: new"),
@@ -234,10 +237,10 @@ impl Danger {
 
     /// A value as people read it: on one line, and whole where it matters.
     fn shown(self, value: &str) -> String {
-        let plain: String = value.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        match plain.char_indices().nth(LONGEST) {
-            Some((end, _)) if self == Self::Other => format!("{}…", &plain[..end]),
-            _ => plain,
+        let exact = words::exact(value);
+        match exact.char_indices().nth(LONGEST) {
+            Some((end, _)) if self == Self::Other => format!("{}…", &exact[..end]),
+            _ => exact,
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::name::StageName;
 use crate::protocol::{End, TaskError};
 use crate::release::{Ending, Outcome};
 use crate::step::Failure;
+use crate::words;
 
 /// What the workflow's `FailStage` states of a stage: in the `Cause` of the error, as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -111,6 +112,7 @@ fn in_words(failure: &Failure) -> String {
     let Failure { error, cause, .. } = failure;
     let message =
         serde_json::from_str::<FunctionError>(cause).map_or_else(|_| cause.clone(), |error| error.message);
+    let message = words::sentence(&message);
     match (if error.is_empty() { "an unnamed error" } else { error }, message.as_str()) {
         ("States.Timeout", _) => "it did not end in time".to_owned(),
         (error, "") => error.to_owned(),

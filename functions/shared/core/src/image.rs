@@ -7,6 +7,7 @@ use serde::de::IntoDeserializer as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::name::RepositoryName;
+use crate::words;
 
 /// The longest tag, in characters.
 const LONGEST_TAG: usize = 128;
@@ -115,6 +116,12 @@ pub(crate) fn tag_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
 }
 
 impl Image {
+    /// The tag as people read it: one that looks like an address is not followed.
+    #[must_use]
+    pub fn tag_in_words(&self) -> String {
+        words::line(&self.tag, LONGEST_TAG)
+    }
+
     /// What a container definition gets instead of `current`, when `current` is an image of this repository in any
     /// registry: the same registry and repository, and this digest. `None` for another repository's image (a sidecar).
     #[must_use]

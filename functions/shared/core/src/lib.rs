@@ -12,11 +12,14 @@ pub mod deployment;
 pub mod failure;
 #[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+mod hostile;
 pub mod image;
 pub mod lock;
 pub mod migration;
 pub mod name;
 pub mod notification;
+pub mod origin;
 pub mod protocol;
 pub mod push;
 pub mod pusher;

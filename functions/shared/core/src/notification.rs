@@ -10,7 +10,12 @@ use crate::name::{ApplicationName, EmailAddress, StageName};
 use crate::push::Ignored;
 use crate::release::{Ended, Ending, Outcome, Release, Started};
 use crate::rollback::{Baseline, ServiceBaseline};
-use crate::words::sentence;
+use crate::words::{self, capitalized};
+
+/// The longest name of an alarm that CloudWatch takes, in characters (`PutMetricAlarm`, Amazon CloudWatch API reference).
+const LONGEST_ALARM: usize = 255;
+/// The longest name of an image that is shown, in characters: a repository's, and a digest.
+const LONGEST_IMAGE: usize = 330;
 
 /// What it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -169,17 +174,19 @@ impl Notification {
     /// Amazon Q Developer in chat applications", its administrator guide). All about one release is one thread.
     #[must_use]
     pub fn chat(&self) -> Value {
-        let facts = self.facts.iter().map(|Fact { name, value }| format!("*{name}* {value}"));
+        let facts =
+            self.facts.iter().map(|Fact { name, value }| format!("*{name}* {}", without_markup(value)));
+        // A link of Slipway's own, or of AWS's console.
         let links = self.links.iter().map(|Fact { name, value }| format!("<{value}|{name}>"));
-        let description: Vec<String> =
-            self.paragraphs.iter().cloned().chain([facts.collect::<Vec<_>>().join("\n")]).collect();
+        let paragraphs = self.paragraphs.iter().map(|paragraph| without_markup(paragraph));
+        let description: Vec<String> = paragraphs.chain([facts.collect::<Vec<_>>().join("\n")]).collect();
         let thread = self
             .release
             .as_ref()
             .map_or_else(|| self.application.to_string(), |release| release.id.to_string());
         let mut content = json!({
             "textType": "client-markdown",
-            "title": format!("{} {}", self.kind.sign(), self.title),
+            "title": format!("{} {}", self.kind.sign(), without_markup(&self.title)),
             "description": description.join("\n\n").trim_end(),
             "keywords": [self.kind.as_str(), self.application],
         });
@@ -190,7 +197,7 @@ impl Notification {
             "version": "1.0",
             "source": "custom",
             "content": content,
-            "metadata": { "threadId": thread, "summary": self.title, "eventType": self.kind.as_str() },
+            "metadata": { "threadId": thread, "summary": without_markup(&self.title), "eventType": self.kind.as_str() },
         })
     }
 
@@ -224,6 +231,7 @@ impl Notification {
     #[must_use]
     pub fn started(started: &Started, stages: &[&StageName]) -> Self {
         let Started { release, asked, .. } = started;
+        let name = named(release);
         let stages: Vec<_> = stages.iter().map(|stage| stage.as_str()).collect();
         let why = asked
             .as_ref()
@@ -232,13 +240,8 @@ impl Notification {
             kind: Kind::Started,
             application: release.application.clone(),
             stage: None,
-            title: format!("{} {} has begun", release.application, release.image.tag),
-            paragraphs: vec![format!(
-                "{} {} goes to {}. {why}",
-                release.application,
-                release.image.tag,
-                stages.join(", then to ")
-            )],
+            title: format!("{name} has begun"),
+            paragraphs: vec![format!("{name} goes to {}. {why}", stages.join(", then to "))],
             facts: about(release),
             links: vec![],
             release: Some(release.clone()),
@@ -249,16 +252,14 @@ impl Notification {
     #[must_use]
     pub fn ignored(would_be: &Release, ignored: &Ignored) -> Self {
         let Release { application, image, .. } = would_be;
+        let name = named(would_be);
         Self {
             kind: Kind::Ignored,
             application: application.clone(),
             stage: None,
-            title: format!("{application} {} is not released", image.tag),
-            paragraphs: vec![format!(
-                "The push of {application} {} starts no release: {ignored}.",
-                image.tag
-            )],
-            facts: vec![fact("Image", image.to_string()), fact("Tag", image.tag.clone())],
+            title: format!("{name} is not released"),
+            paragraphs: vec![words::sentence(&format!("The push of {name} starts no release: {ignored}."))],
+            facts: vec![fact("Image", image.to_string()), fact("Tag", image.tag_in_words())],
             links: vec![],
             release: None,
         }
@@ -272,18 +273,18 @@ impl Notification {
         let how_many =
             if approvers.len() == 1 { String::new() } else { format!("; {quorum} of them must approve") };
         let not_asked =
-            approval.not_asked().map(|words| format!(" {}.", sentence(&words))).unwrap_or_default();
+            approval.not_asked().map(|words| format!(" {}.", capitalized(&words))).unwrap_or_default();
         let mut facts = about(release);
         facts.extend(runs(&approval.baseline));
+        facts.extend(approval.running.first().map(|running| {
+            fact("Since", format!("{:.0}, {}", running.since, running.release.image.tag_in_words()))
+        }));
         facts.push(fact("Until", format!("{expires_at:.0}")));
         Self {
             kind: Kind::Waiting,
             application: release.application.clone(),
             stage: Some(stage.clone()),
-            title: format!(
-                "{} {} waits for approval to go to {stage}",
-                release.application, release.image.tag
-            ),
+            title: format!("{} waits for approval to go to {stage}", named(release)),
             paragraphs: vec![format!(
                 "Each was sent a link of their own: {}{how_many}.{not_asked}",
                 people.join(", ")
@@ -332,13 +333,15 @@ impl Notification {
                 "A PERSON IS NEEDED: look at what the stage's services run, and see the runbook under STUCK."
             }
         };
-        let first = format!("{} {} ended {outcome}{at_stage}.", release.application, release.image.tag);
+        let name = named(release);
+        let first = format!("{name} ended {outcome}{at_stage}.");
+        let reason = words::sentence(reason);
         let mut paragraphs = if *outcome == Outcome::Stuck {
-            vec![what_now.to_owned(), first, reason.clone()]
+            vec![what_now.to_owned(), first, reason]
         } else {
-            vec![first, reason.clone(), what_now.to_owned()]
+            vec![first, reason, what_now.to_owned()]
         };
-        paragraphs.extend(notes.iter().cloned());
+        paragraphs.extend(notes.iter().map(|note| words::sentence(note)));
         let mut facts = about(release);
         if matches!(outcome, Outcome::RolledBack | Outcome::Stuck) {
             facts.extend(before.into_iter().flat_map(runs).map(|Fact { value, .. }| fact("Before", value)));
@@ -349,7 +352,7 @@ impl Notification {
             kind: (*outcome).into(),
             application: release.application.clone(),
             stage: stage.clone(),
-            title: format!("{loud}{} {} {outcome}{at_stage}", release.application, release.image.tag),
+            title: format!("{loud}{name} {outcome}{at_stage}"),
             paragraphs,
             facts,
             links: vec![],
@@ -365,7 +368,8 @@ impl Notification {
         change: &AlarmChange,
         live: Option<(&Release, Timestamp)>,
     ) -> Self {
-        let AlarmChange { alarm_name, state, configuration, .. } = change;
+        let AlarmChange { state, configuration, .. } = change;
+        let alarm_name = words::line(&change.alarm_name, LONGEST_ALARM);
         let what = match state.value {
             AlarmState::Alarm => "is in ALARM",
             AlarmState::Ok => "is OK again",
@@ -386,7 +390,7 @@ impl Notification {
             facts.push(fact("Value", format!("{value} (threshold {threshold})")));
         }
         if let Some(metric) = configuration.metric() {
-            facts.push(fact("Metric", metric));
+            facts.push(fact("Metric", words::line(&metric, words::LONGEST)));
         }
         match live {
             Some((release, at)) => {
@@ -420,7 +424,7 @@ impl Notification {
                 format!(
                     "{application}'s alarms changed too fast for one notification each. These came on top:"
                 ),
-                held.join("\n"),
+                held.iter().map(|line| words::sentence(line)).collect::<Vec<_>>().join("\n"),
             ],
             facts: vec![],
             links: vec![],
@@ -437,17 +441,98 @@ fn about(release: &Release) -> Vec<Fact> {
     let image = &release.image;
     vec![
         fact("Image", image.to_string()),
-        fact("Tag", image.tag.clone()),
+        fact("Tag", image.tag_in_words()),
         fact("Release", release.id.to_string()),
     ]
+}
+
+/// The application and the tag.
+fn named(release: &Release) -> String {
+    format!("{} {}", release.application, release.image.tag_in_words())
 }
 
 /// What a stage runs, a line for each service.
 fn runs(baseline: &Baseline) -> Vec<Fact> {
     let line = |service: &ServiceBaseline| {
         let image = service.image.rsplit('/').next().unwrap_or_default();
-        let image = if service.ran_nothing() { "nothing" } else { image };
-        if baseline.services.len() == 1 { image.to_owned() } else { format!("{}: {image}", service.service) }
+        let image =
+            if service.ran_nothing() { "nothing".to_owned() } else { words::line(image, LONGEST_IMAGE) };
+        if baseline.services.len() == 1 { image } else { format!("{}: {image}", service.service) }
     };
     baseline.services.iter().map(|service| fact("Runs", line(service))).collect()
+}
+
+/// A text in which a chat finds no markup: no mention, no link, no emphasis, no emoji. Slack writes `&`, `<` and `>` as HTML
+/// does ("Formatting text for app surfaces", Slack's API documentation), and has no way to write its other marks, so their
+/// look-alikes stand in for them.
+fn without_markup(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let (mut before, mut is_in_arn) = (' ', false);
+    for (position, character) in text.char_indices() {
+        let rest = &text[position + character.len_utf8()..];
+        let begins = !before.is_alphanumeric();
+        let ends = !rest.starts_with(char::is_alphanumeric);
+        // An ARN has names between colons, too, and is copied from there.
+        is_in_arn =
+            !character.is_whitespace() && (is_in_arn || (begins && text[position..].starts_with("arn:")));
+        match character {
+            '&' => plain.push_str("&amp;"),
+            '<' => plain.push_str("&lt;"),
+            '>' => plain.push_str("&gt;"),
+            '*' => plain.push('∗'),
+            '~' => plain.push('∼'),
+            '`' => plain.push('ˋ'),
+            '_' if begins || ends => plain.push('＿'),
+            ':' if !is_in_arn && begins_emoji(rest) => plain.push('∶'),
+            '@' if begins => plain.push('＠'),
+            other => plain.push(other),
+        }
+        before = character;
+    }
+    plain
+}
+
+/// Whether a name and a colon follow, as in `:bell:`. The figures of a time are no name.
+fn begins_emoji(rest: &str) -> bool {
+    rest.split_once(':').is_some_and(|(name, _)| {
+        name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+-'".contains(&byte))
+            && name.bytes().any(|byte| byte.is_ascii_alphabetic())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::hostile::text;
+
+    #[test]
+    fn a_chat_finds_no_markup_in_words() {
+        for (text, shown) in [
+            ("web_production_5xx is in ALARM", "web_production_5xx is in ALARM"),
+            (
+                "08:16:01 arn:aws:ecs:eu-central-1:1:service/web",
+                "08:16:01 arn:aws:ecs:eu-central-1:1:service/web",
+            ),
+            ("ana@example.com", "ana@example.com"),
+            (
+                "<!channel> & <@U1> <https://example.net|x>",
+                "&lt;!channel&gt; &amp; &lt;＠U1&gt; &lt;https://example.net|x&gt;",
+            ),
+            ("*bold* _it_ ~gone~ `code`", "∗bold∗ ＿it＿ ∼gone∼ ˋcodeˋ"),
+            ("all is well :white_check_mark: @here", "all is well ∶white_check_mark: ＠here"),
+        ] {
+            assert_eq!(without_markup(text), shown);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_written_is_no_markup_of_a_chat(text in text()) {
+            let shown = without_markup(&words::line(&text, words::LONGEST));
+            prop_assert!(!shown.contains(['<', '>', '*', '~', '`']), "{shown}");
+            prop_assert!(!shown.contains(":rotating_light:") && !shown.contains(" @here"), "{shown}");
+        }
+    }
 }

@@ -59,7 +59,7 @@ impl Started {
     pub fn supersedes(&self) -> String {
         let image = &self.release.image;
         let what = if self.asked.is_some() { "later request for" } else { "newer push of" };
-        format!("superseded by the {what} {} ({}@{})", image.tag, image.repository, image.digest)
+        format!("superseded by the {what} {} ({image})", image.tag_in_words())
     }
 }
 

@@ -6,7 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::alarm::{AlarmReading, disquiet};
 use crate::deployment::{ServiceView, external_change, may_lag};
+use crate::image::digest_of;
 use crate::name::{ServiceArn, ServiceName, StageName, TaskDefinitionArn};
+use crate::words;
+
+/// The longest name of an image that is no digest, in characters.
+const LONGEST_VERSION: usize = 60;
 
 /// What a stage ran before the release touched it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -100,10 +105,21 @@ impl ServiceBaseline {
         if self.ran_nothing() {
             Some(format!("this is the first release of {service}, and undoing it stops the service"))
         } else if self.image_gone {
-            Some(format!("{service} runs {image}, which the registry does not have any more"))
+            Some(format!("{service} runs {}, which the registry does not have any more", words::exact(image)))
         } else {
             None
         }
+    }
+
+    /// What it ran, in a word: the beginning of the digest, else the image as its task definition names it.
+    #[must_use]
+    pub fn version(&self) -> String {
+        if self.ran_nothing() {
+            return "nothing".to_owned();
+        }
+        let image = self.image.rsplit('/').next().unwrap_or_default();
+        digest_of(image)
+            .map_or_else(|| words::line(image, LONGEST_VERSION), |digest| digest.short().to_owned())
     }
 
     /// Whether the service ran nothing before: this is its first release, and a rollback can only stop it again.

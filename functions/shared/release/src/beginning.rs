@@ -6,7 +6,6 @@ use slipway_core::application::Application;
 use slipway_core::notification::Notification;
 use slipway_core::release::{Ended, Release, Started};
 use slipway_core::step::ReleaseInput;
-use slipway_core::timeline::Step;
 
 use crate::{Notifier, StepError, Timeline, count};
 
@@ -107,12 +106,13 @@ pub async fn begin(
     let input = ReleaseInput { release: started.release, application };
     let start = aws.executions().start(state_machine_arn, id.as_str(), &input).await?;
 
-    let ReleaseInput { release, .. } = input;
+    let ReleaseInput { release, application } = input;
     match start {
         Start::Running => {
             tracing::info!(release.id = %id, application = %release.application, image.digest = %release.image.digest, image.tag = release.image.tag, "the release {id} of {} begins", release.image.tag);
             count("ReleaseStarted", &[("Application", release.application.as_str())]);
-            Timeline::of(table, &id).record(Step::Began, notification.paragraphs.join(" ")).await?;
+            let stages = application.stages.into_iter().map(|stage| stage.name).collect();
+            Timeline::of(table, &id).begun(stages, notification.paragraphs.join(" ")).await?;
             notifier.notify_once(&id, notification).await?;
             Ok(Begun::Running)
         }

@@ -34,19 +34,18 @@ pub async fn finish(notifier: Notifier<'_>, release: &Release, ending: Ending) -
     // A function that was slow to claim it may have taken it again.
     give_lock_back(table, release).await?;
     remove_callbacks(table, release).await?;
-    let Ended { ending: Ending { outcome, stage, reason, .. }, .. } = &ended;
     let timeline = Timeline::of(table, &release.id);
     let events = timeline.events().await?;
     // Until that is written down, which comes last: a run that was killed in between must not keep an alarm from firing.
     if !events.iter().any(|event| event.step == Step::Ended) {
         log(release, &ended.ending);
         measure(table, release, &ended, &events).await?;
-        timeline.record(Step::Ended, format!("The release ended {outcome}: {reason}")).await?;
+        timeline.ended(&ended.ending).await?;
     }
     let (pk, prefix) = Key::notes(&release.id);
     let notes: Vec<String> =
         table.list(&pk, &prefix).await?.into_iter().map(|(_, stored)| stored.document).collect();
-    let before = match stage {
+    let before = match &ended.ending.stage {
         Some(stage) => newest_baseline(table, release, stage).await?,
         None => None,
     };

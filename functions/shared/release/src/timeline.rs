@@ -2,6 +2,7 @@
 
 use slipway_aws::{AwsError, Key, Table};
 use slipway_core::name::{ReleaseId, StageName};
+use slipway_core::release::Ending;
 use slipway_core::timeline::{Step, TimelineEvent, in_order};
 
 use crate::now;
@@ -47,8 +48,49 @@ impl<'a> Timeline<'a> {
         detail: &str,
         words: impl Into<String>,
     ) -> Result<(), AwsError> {
-        let event = TimelineEvent { at: now(), stage: self.stage.cloned(), step, words: words.into() };
-        self.table.put_new(&Key::timeline_event(self.release, self.stage, step, detail), &event).await?;
+        self.write(detail, &TimelineEvent::new(now(), self.stage.cloned(), step, words)).await
+    }
+
+    /// Writes down that the release began, and which stages it goes through.
+    ///
+    /// # Errors
+    ///
+    /// When DynamoDB cannot be asked.
+    pub async fn begun(&self, stages: Vec<StageName>, words: impl Into<String>) -> Result<(), AwsError> {
+        let event = TimelineEvent::new(now(), None, Step::Began, words);
+        self.write("", &TimelineEvent { stages, ..event }).await
+    }
+
+    /// Writes down what was found of the stage: what it runs, in a word.
+    ///
+    /// # Errors
+    ///
+    /// When DynamoDB cannot be asked.
+    pub async fn captured(
+        &self,
+        detail: &str,
+        runs: Option<String>,
+        words: impl Into<String>,
+    ) -> Result<(), AwsError> {
+        let event = TimelineEvent::new(now(), self.stage.cloned(), Step::Captured, words);
+        self.write(detail, &TimelineEvent { runs, ..event }).await
+    }
+
+    /// Writes down how the release ended.
+    ///
+    /// # Errors
+    ///
+    /// When DynamoDB cannot be asked.
+    pub async fn ended(&self, ending: &Ending) -> Result<(), AwsError> {
+        let Ending { outcome, stage, reason, .. } = ending;
+        let words = format!("The release ended {outcome}: {reason}");
+        let event = TimelineEvent::new(now(), stage.clone(), Step::Ended, words);
+        self.write("", &TimelineEvent { outcome: Some(*outcome), ..event }).await
+    }
+
+    async fn write(&self, detail: &str, event: &TimelineEvent) -> Result<(), AwsError> {
+        let key = Key::timeline_event(self.release, self.stage, event.step, detail);
+        self.table.put_new(&key, event).await?;
         Ok(())
     }
 

@@ -28,8 +28,16 @@ async fn a_person_approves_with_the_keyboard_alone_in_a_browser_without_scripts(
     let ended = world.ended(&release).await;
     let approved = look(&browser, &link, "approved").await;
 
-    for words in [release.tag.as_str(), &release.digest, "runs now", "Seen in staging", "Rollback", "Expires"]
-    {
+    for words in [
+        format!("→ {}", release.tag).as_str(),
+        &release.digest,
+        "runs now",
+        "Time left",
+        "Changes with it",
+        "Seen in staging",
+        "Rollback",
+        "Expires",
+    ] {
         assert!(asking.words.contains(words), "{words}: {}", asking.words);
     }
     for control in ["heading \"Let web", "textbox \"Reason", "button \"Approve\"", "button \"Reject\""] {

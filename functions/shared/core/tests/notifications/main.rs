@@ -2,14 +2,19 @@
 //! as a diff.
 
 use jiff::Timestamp;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use slipway_core::alarm::AlarmChange;
 use slipway_core::application::Application;
 use slipway_core::approval::Approval;
 use slipway_core::name::StageName;
 use slipway_core::notification::Notification;
-use slipway_core::release::{Ended, Ending, Outcome, Release, Started};
+use slipway_core::release::{Asked, Ended, Ending, Outcome, Release, Started};
+use slipway_core::request::ReleaseRequested;
 use slipway_core::rollback::Baseline;
+
+#[path = "../../src/hostile.rs"]
+mod hostile;
 
 fn read<T: serde::de::DeserializeOwned>(value: Value) -> T {
     serde_json::from_value(value).expect("it fits")
@@ -257,5 +262,62 @@ fn a_subject_fits_and_a_chat_message_has_what_is_required() {
         let chat = notification.chat();
         assert_eq!((&chat["version"], &chat["source"]), (&json!("1.0"), &json!("custom")), "{name}");
         assert!(chat["content"]["description"].as_str().is_some_and(|words| !words.is_empty()), "{name}");
+    }
+}
+
+/// Notifications with a text of others in every place that has some, as it comes in.
+fn of_others(text: &str) -> Vec<Notification> {
+    let mut alarm = change("ALARM", text, &json!({}));
+    alarm.alarm_name = text.into();
+    let mut event = serde_json::to_value(&alarm).expect("plain values");
+    event["configuration"]["description"] = json!(text);
+    let alarm: AlarmChange = read(event);
+    let request: ReleaseRequested = read(json!({
+        "application": "web", "digest": release().image.digest, "by": text, "reason": text,
+    }));
+    let started = Started {
+        release: release(),
+        at: at("2026-11-20T08:00:00Z"),
+        pushed_at: at("2026-11-20T08:00:00Z"),
+        asked: Some(Asked { by: request.by, reason: request.reason }),
+    };
+    let production = &application().stages[1].name;
+    let mut before = baseline();
+    before.services[0].image = text.into();
+    let ended = Ended {
+        ending: Ending {
+            outcome: Outcome::Stuck,
+            stage: Some(production.clone()),
+            reason: text.to_owned(),
+            unjudged: false,
+        },
+        at: at("2026-11-20T08:16:02Z"),
+    };
+    vec![
+        Notification::alarm(&application().name, production, &alarm, None),
+        Notification::started(&started, &[production]),
+        Notification::ended(&release(), &ended, &[text.to_owned()], Some(&before)),
+        Notification::flood(&application().name, &[text.to_owned()]),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn words_of_others_stay_words_in_mails_chats_and_events(text in hostile::text()) {
+        let harmless = of_others("x");
+        for (shown, harmless) in of_others(&format!("x {text}")).iter().zip(&harmless) {
+            let (mail, chat) = (shown.text(), shown.chat());
+            prop_assert_eq!(mail.lines().count(), harmless.text().lines().count(), "{}", mail);
+            let description = chat["content"]["description"].as_str().expect("words");
+            for words in [&shown.title, &mail, description, &shown.event()["text"].to_string()] {
+                prop_assert!(hostile::is_one_plain_line(&words.replace('\n', " ")), "{words}");
+                prop_assert!(words.len() < 40_000, "{}", words.len());
+            }
+            for markup in ["*bold*", "`code`", "~gone~", ":rotating_light:", " @here"] {
+                prop_assert!(!description.contains(markup), "{markup}: {description}");
+            }
+        }
     }
 }
