@@ -89,7 +89,7 @@ def check(where, statement, granted):
             for condition in statement.get("conditions") or []:
                 key = condition["variable"]
                 allowed = [*known["conditionKeys"], *(k for it in kinds.values() for k in it["conditionKeys"]), *(k for kind in kinds for k in types[kind].get("conditionKeys", []))]
-                is_global = key.lower().split("/")[0] in {"aws:sourceaccount", "aws:sourcearn", "aws:securetransport"}
+                is_global = key.lower().split("/")[0] in {"aws:principalarn", "aws:sourceaccount", "aws:sourcearn", "aws:securetransport"}
                 if not is_global and not key_fits(key, allowed):
                     problems.append(f"{where}: MISSING: {action} does not know the condition key {key}")
     return problems
