@@ -257,6 +257,12 @@ variable "approval_concurrency" {
   }
 }
 
+variable "table_name" {
+  description = "The table's name, where it is another one than name: a table that was restored (docs/runbook.md, \"The table is lost\")"
+  type        = string
+  default     = null
+}
+
 variable "mails_per_minute" {
   description = "How many mails of Slipway go alone to one address in a minute; what is more comes in one that sums it up. SNS hands an address ten a second, and suspends it above that"
   type        = number

@@ -107,7 +107,9 @@ fn token<'a>(path: &'a str, below: &str) -> Option<&'a str> {
 
 /// Shows how a release went, or how far it is. Nothing can be done from there, and nothing is written.
 async fn release(table: &Table, token: &str, query: Option<&str>) -> Result<Response<String>, StepError> {
-    let Some(view) = table.get::<View>(&Key::view(&token_hash(token))).await? else { return Ok(unknown()) };
+    let Some(view) = table.get::<View>(&Key::view(&token_hash(table, token))).await? else {
+        return Ok(unknown());
+    };
     let release = view.document.release;
     let events = Timeline::of(table, &release.id).events().await?;
     let loading = page::Loading::of(query, &events);
@@ -119,7 +121,7 @@ async fn release(table: &Table, token: &str, query: Option<&str>) -> Result<Resp
 }
 
 async fn find(table: &Table, token: &str) -> Result<Option<Found>, StepError> {
-    let Some(link) = table.get::<Link>(&Key::link(&token_hash(token))).await? else { return Ok(None) };
+    let Some(link) = table.get::<Link>(&Key::link(&token_hash(table, token))).await? else { return Ok(None) };
     let stored = table.get(&Key::approval(&link.document.approval)).await?;
     Ok(stored.map(|Stored { document, version }| Found { link: link.document, approval: document, version }))
 }

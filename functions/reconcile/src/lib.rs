@@ -172,6 +172,8 @@ pub async fn handle(aws: &Aws, config: &Config, _input: Value) -> Result<Reconci
 struct Work {
     open: Vec<(Key, Value)>,
     configured: Option<Configured>,
+    /// Why it is not configured, where its configuration does not fit.
+    broken: Option<StepError>,
 }
 
 /// One look at everything.
@@ -241,7 +243,10 @@ impl Round<'_> {
         match applications(self.aws, &self.config.applications_path).await {
             Ok(Applications { configured, broken, .. }) => {
                 for broken in broken {
-                    self.problem("", broken.error());
+                    match broken.application() {
+                        Some(name) => work.entry(name).or_default().broken = Some(broken.error()),
+                        None => self.problem("", broken.error()),
+                    }
                 }
                 for configured in configured {
                     let name = configured.application.name.clone();
@@ -316,6 +321,7 @@ async fn look_at(
         };
         errors.extend(looked_after.err().map(|error| (key.sk, error)));
     }
+    errors.extend(work.broken.map(|error| (name.to_string(), error)));
     if let Some(configured) = work.configured {
         let looked_after = [
             free_lock(aws, config, table, name).await,

@@ -17,8 +17,6 @@ use crate::{Config, mail};
 const NOTIFIED_WITHIN: SignedDuration = SignedDuration::from_mins(2);
 /// How many mails one sums up: SNS takes 256 KiB.
 const IN_ONE_MAIL: usize = 400;
-/// How long a summary waits for room among the mails to the same person.
-const ROOM_WITHIN: SignedDuration = SignedDuration::from_secs(6);
 
 /// An approval, and how its people are reached.
 #[derive(Clone, Copy)]
@@ -147,9 +145,13 @@ impl Asked<'_> {
         if let Some(held) = table.get::<Held>(&key).await? {
             return if held.document.is_due(now()) { self.sum_up(approver, &sent).await } else { Ok(false) };
         }
-        let alone = pace.may_go_alone().await?;
+        let mut alone = pace.is_one_of_few().await?;
         if alone {
-            self.send(self.mail(approver, purpose).await?).await?;
+            let mail = self.mail(approver, purpose).await?;
+            alone = pace.has_room().await?;
+            if alone {
+                self.send(mail).await?;
+            }
         }
         let first = if alone {
             table.put_new(&sent, &now()).await?
@@ -179,7 +181,7 @@ impl Asked<'_> {
     async fn sum_up(&self, approver: &EmailAddress, sent: &Key) -> Result<bool, StepError> {
         let pace = self.pace(approver);
         // Of hundreds that wait one does it; the others find it done when they look again.
-        if !pace.sums_up().await? || !pace.has_room_until(now() + ROOM_WITHIN).await? {
+        if !pace.sums_up().await? {
             return Ok(false);
         }
         let mut held = pace.held().await?;
@@ -191,6 +193,9 @@ impl Asked<'_> {
                 None => None,
             };
             lines.push((line.as_str(), link));
+        }
+        if !pace.has_room().await? {
+            return Ok(false);
         }
         self.send(mail::summary(approver, &lines)).await?;
         for (key, Held { sent, .. }) in &held {
@@ -228,7 +233,7 @@ impl Asked<'_> {
     async fn new_link(&self, approval: &ApprovalId, approver: &EmailAddress) -> Result<String, StepError> {
         let token = new_token()?;
         let link = Link { approval: approval.clone(), approver: approver.clone() };
-        self.table.put_new(&Key::link(&token_hash(&token)), &link).await?;
+        self.table.put_new(&Key::link(&token_hash(self.table, &token)), &link).await?;
         Ok(format!("{}/approvals/{token}", self.config.channels.pages))
     }
 }

@@ -96,7 +96,7 @@ resource "aws_ssm_parameter" "application" {
 resource "aws_dynamodb_table" "this" {
   #checkov:skip=CKV_AWS_119:KMS encrypts it with the account's key for DynamoDB (aws/dynamodb), which nobody can delete; losing a key of ours would lose the lock of every release
 
-  name                        = var.name
+  name                        = coalesce(var.table_name, var.name)
   billing_mode                = "PAY_PER_REQUEST"
   hash_key                    = "pk"
   range_key                   = "sk"

@@ -46,6 +46,12 @@ impl Table {
         Self { client, name: name.to_owned() }
     }
 
+    /// The table's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Opens the connection ahead of the first real call, during a function's init. What is answered does not matter.
     pub async fn warm_up(self) {
         let _opened = self

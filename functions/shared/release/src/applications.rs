@@ -40,10 +40,16 @@ pub struct Broken {
 }
 
 impl Broken {
-    /// Whether it is the application of this name, which its parameter is called by.
+    /// The application, which its parameter is called by.
+    #[must_use]
+    pub fn application(&self) -> Option<ApplicationName> {
+        ApplicationName::new(self.parameter.rsplit('/').next()?).ok()
+    }
+
+    /// Whether it is the application of this name.
     #[must_use]
     pub fn is(&self, application: &ApplicationName) -> bool {
-        self.parameter.rsplit('/').next() == Some(application.as_str())
+        self.application().as_ref() == Some(application)
     }
 
     /// That its configuration cannot be used.

@@ -53,14 +53,18 @@ impl Notifier<'_> {
         let notification = match &notification.release {
             Some(release) => {
                 let token = new_token()?;
-                table.put_new(&Key::view(&token_hash(&token)), &View { release: release.clone() }).await?;
+                table
+                    .put_new(&Key::view(&token_hash(table, &token)), &View { release: release.clone() })
+                    .await?;
                 notification.and_link("The release", format!("{}/releases/{token}", channels.pages))
             }
             None => notification,
         };
         let title = notification.title.clone();
         // What asks people to act is never held.
-        if self.pace().may_go_alone().await? || notification.kind.is_urgent() {
+        let pace = self.pace();
+        let alone = pace.is_one_of_few().await? && pace.has_room().await?;
+        if alone || notification.kind.is_urgent() {
             aws.topic(&channels.mails)
                 .publish(Mail { subject: title.clone(), text: notification.text(), approver: None })
                 .await?;

@@ -1,8 +1,9 @@
 //! How fast mails go to one address, and which of many wait for a mail that sums them up.
 //!
 //! SNS hands 10 mails a second to an address and no more; the subscription of one that would get more is suspended, and
-//! the quota cannot be raised ("Amazon SNS endpoints and quotas", AWS General Reference). Half of it leaves room for
-//! mails of other topics. The counters are atomic, because hundreds may ask at one moment.
+//! the quota cannot be raised ("Amazon SNS endpoints and quotas", AWS General Reference). Less than a third of it leaves room
+//! for mails that meet where one second ends, and for those of other topics. The counters are atomic, because hundreds may
+//! ask at one moment.
 
 use std::time::Duration;
 
@@ -13,10 +14,11 @@ use slipway_core::approval::ApprovalId;
 
 use crate::now;
 
-/// Half of what SNS hands to an address.
-const A_SECOND: u64 = 5;
-/// How long a mail waits for a second with room; who finds none is summed up with others.
-const PATIENCE: SignedDuration = SignedDuration::from_secs(6);
+/// How many mails go to an address in a second.
+const A_SECOND: u64 = 3;
+/// How long a mail waits for a second with room; who finds none is summed up with others. A function asks for several
+/// people, one after the other.
+const PATIENCE: SignedDuration = SignedDuration::from_secs(2);
 /// How long mails are gathered before one sums them up.
 const GATHERED_FOR: SignedDuration = SignedDuration::from_mins(1);
 
@@ -55,23 +57,24 @@ impl Held {
 }
 
 impl Pace<'_> {
-    /// Whether a mail goes alone, once there is room for it; else it is to be held.
+    /// Whether one more mail goes alone in this minute; else it is to be held.
     ///
     /// # Errors
     ///
     /// When the table cannot be asked.
-    pub async fn may_go_alone(&self) -> Result<bool, AwsError> {
-        let began = now();
-        let minute = Key::pace(self.to, &began.strftime("%Y-%m-%dT%H:%M").to_string());
-        Ok(self.table.count(&minute).await? <= self.a_minute && self.has_room_until(began + PATIENCE).await?)
+    pub async fn is_one_of_few(&self) -> Result<bool, AwsError> {
+        let minute = Key::pace(self.to, &now().strftime("%Y-%m-%dT%H:%M").to_string());
+        Ok(self.table.count(&minute).await? <= self.a_minute)
     }
 
-    /// Waits for a second with room, until then.
+    /// Waits for a second with room, for a while. It comes right before the mail: what is done in between delays it into
+    /// another second.
     ///
     /// # Errors
     ///
     /// When the table cannot be asked.
-    pub async fn has_room_until(&self, until: Timestamp) -> Result<bool, AwsError> {
+    pub async fn has_room(&self) -> Result<bool, AwsError> {
+        let until = now() + PATIENCE;
         while now() < until {
             let second = Key::pace(self.to, &now().strftime("%Y-%m-%dT%H:%M:%S").to_string());
             if self.table.count(&second).await? <= A_SECOND {

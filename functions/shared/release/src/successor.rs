@@ -1,10 +1,11 @@
 //! Newer releases of the same application: the newest push wins.
 
+use serde_json::Value;
 use slipway_aws::{Key, Table};
 use slipway_core::name::{ServiceName, StageName, TaskDefinitionArn};
 use slipway_core::release::{Ended, Outcome, Release, Started};
 
-use crate::StepError;
+use crate::{StepError, parse_at};
 
 /// The newest release of the application that was pushed after this one, if there is any. One that has ended without being
 /// released is none: nothing of it runs. A release that nothing is known of, because its execution was started by hand,
@@ -47,5 +48,14 @@ pub async fn deployer_after(
 
 async fn all_after(table: &Table, release: &Release) -> Result<Vec<Started>, StepError> {
     let Some(own) = table.get::<Started>(&Key::release(&release.id)).await? else { return Ok(Vec::new()) };
-    Ok(table.list_after(&Key::history(&own.document)).await?)
+    let found: Vec<Value> = table.list_after(&Key::history(&own.document)).await?;
+    let read = |document| match parse_at("a later release", document) {
+        Ok(started) => Some(started),
+        // One record holds up no release.
+        Err(error) => {
+            tracing::error!(release.id = %release.id, "an item of the history of {} is left out: {error}", release.application);
+            None
+        }
+    };
+    Ok(found.into_iter().filter_map(read).collect())
 }

@@ -172,7 +172,7 @@ async fn an_execution_that_is_started_by_hand_changes_nothing() {
     let mut application = world.configured().await;
     application["stages"].as_array_mut().expect("stages").retain(|stage| stage["name"] == "production");
     application["stages"][0].as_object_mut().expect("a stage").remove("approval");
-    let digits = digest.trim_start_matches("sha256:").get(..32).expect("a digest is longer");
+    let digits = &digest[digest.len() - 32..];
     let id = format!("web-{digits}");
     let input = json!({
         "release": { "id": id, "application": "web", "image": { "repository": "web", "digest": digest, "tag": tag } },
@@ -189,7 +189,69 @@ async fn an_execution_that_is_started_by_hand_changes_nothing() {
     assert_eq!(world.lock().await["holder"], json!(null));
 }
 
+#[tokio::test]
+async fn a_link_of_before_is_not_valid_in_a_restored_table() {
+    let world = World::enter().await;
+    world.approval_is(|_| {}).await;
+    let asked = world.ask_for("v1", |_| {}).await;
+    world.restore_table("slipway-restored").await;
+
+    let policy = world.page_reads_the_table("slipway", "slipway-restored", None).await;
+    let looked = world.request("GET", asked.link(ANA), None, "").await.status;
+    let decided = world.send(asked.link(ANA), "decision=approve").await.status;
+    world.page_reads_the_table("slipway-restored", "slipway", Some(policy)).await;
+    let before = world.approval(&asked.id).await;
+    let still = world.send(asked.link(ANA), "decision=approve").await.status;
+    world.configure(|_| {}).await;
+
+    assert_eq!((looked, decided), (404, 404));
+    assert_eq!(before["status"], "PENDING");
+    assert_eq!(still, 200, "in its own table it counts");
+}
+
 impl World {
+    /// A table with the same items, as a restore of DynamoDB makes one: under another name.
+    async fn restore_table(&self, name: &str) {
+        use aws_sdk_dynamodb::types::{
+            AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+        };
+        let dynamodb = aws_sdk_dynamodb::Client::new(self.cloud.sdk());
+        let mut table = dynamodb.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
+        for (key, kind) in [("pk", KeyType::Hash), ("sk", KeyType::Range)] {
+            let attribute = AttributeDefinition::builder();
+            let attribute = attribute.attribute_name(key).attribute_type(ScalarAttributeType::S).build();
+            let element = KeySchemaElement::builder().attribute_name(key).key_type(kind).build();
+            table = table
+                .attribute_definitions(attribute.expect("an attribute"))
+                .key_schema(element.expect("a key"));
+        }
+        table.send().await.expect("it is made");
+        let mut items = dynamodb.scan().table_name("slipway").into_paginator().items().send();
+        while let Some(item) = items.next().await {
+            let put = dynamodb.put_item().table_name(name).set_item(Some(item.expect("DynamoDB answers")));
+            put.send().await.expect("it is written");
+        }
+    }
+
+    /// Has the approval page read another table, and returns the rights that it had.
+    async fn page_reads_the_table(&self, from: &str, to: &str, rights: Option<String>) -> String {
+        let lambda = aws_sdk_lambda::Client::new(self.cloud.sdk());
+        let name = "slipway-decide-approval";
+        let had = self.permissions("decide-approval").await;
+        let table = |name: &str| format!("table/{name}\"");
+        let rights = rights.unwrap_or_else(|| had.replace(&table(from), &table(to)));
+        self.give_permissions_back("decide-approval", rights).await;
+        let known = lambda.get_function_configuration().function_name(name).send().await;
+        let known = known.expect("Lambda answers").environment.and_then(|environment| environment.variables);
+        let mut variables = known.expect("it has variables");
+        variables.insert("SLIPWAY_TABLE".to_owned(), to.to_owned());
+        let environment =
+            aws_sdk_lambda::types::Environment::builder().set_variables(Some(variables)).build();
+        let changed = lambda.update_function_configuration().function_name(name).environment(environment);
+        changed.send().await.expect("it is changed");
+        had
+    }
+
     /// Runs an execution that nobody opened, and says how it ended.
     async fn execution_by_hand(&self, name: &str, input: &Value) -> String {
         let sfn = aws_sdk_sfn::Client::new(self.cloud.sdk());

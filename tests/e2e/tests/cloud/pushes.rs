@@ -39,6 +39,7 @@ async fn the_running_image_under_a_further_tag_takes_new_settings_along() {
     world.approve(&first).await;
     assert_eq!(world.ended(&first).await.outcome(), Some("RELEASED"));
 
+    world.settle().await;
     let mails = world.cloud.inbox().expect("the inbox").len();
     let unchanged = format!("{version}-unchanged");
     world.pushes(&tagged(&version, &unchanged)).await;

@@ -720,16 +720,7 @@ impl World {
 
     /// Takes an action away from a function's role, and returns the policy that the role had.
     pub(crate) async fn take_permission_away(&self, function: &str, action: &str) -> String {
-        let iam = aws_sdk_iam::Client::new(self.cloud.sdk());
-        let answer = iam
-            .get_role_policy()
-            .role_name(format!("slipway-{function}"))
-            .policy_name("function")
-            .send()
-            .await
-            .expect("IAM answers");
-        let text = answer.policy_document().to_owned();
-        let decoded = percent_decoded(&text);
+        let decoded = self.permissions(function).await;
         let mut policy: Value = serde_json::from_str(&decoded).expect("a policy is JSON");
         for statement in policy["Statement"].as_array_mut().expect("statements") {
             match &mut statement["Action"] {
@@ -741,6 +732,14 @@ impl World {
         assert!(!policy.to_string().contains(action), "{action} is gone");
         self.put_policy(function, policy.to_string()).await;
         decoded
+    }
+
+    /// The policy of a function's role.
+    pub(crate) async fn permissions(&self, function: &str) -> String {
+        let iam = aws_sdk_iam::Client::new(self.cloud.sdk());
+        let role = format!("slipway-{function}");
+        let answer = iam.get_role_policy().role_name(role).policy_name("function").send().await;
+        percent_decoded(answer.expect("IAM answers").policy_document())
     }
 
     pub(crate) async fn give_permissions_back(&self, function: &str, policy: String) {
