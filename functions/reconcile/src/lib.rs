@@ -124,11 +124,15 @@ pub async fn handle(aws: &Aws, config: &Config, _input: Value) -> Result<Reconci
     let table = aws.table(&config.table);
     let stop_at = now() + BEGINS_WITHIN;
     let key = Key::reconciliation();
-    let begun =
-        table.update(&key, |known: Option<Reconciliation>| match known.unwrap_or_default().begun(now()) {
+    let begun = table.update(&key, |known: Option<Reconciliation>| {
+        let known = known.unwrap_or_default();
+        match known.clone().begun(now()) {
             Ok(begun) => Update::Write(begun.clone(), Some(begun)),
+            // Of hundreds that ask at one moment one writes it.
+            Err(runs) if runs == known => Update::Leave(None),
             Err(runs) => Update::Write(runs, None),
-        });
+        }
+    });
     let Some(mut reconciliation) = begun.await? else {
         tracing::info!("another reconciliation runs, and looks once more");
         return Ok(Reconciled { another_runs: true, ..Reconciled::default() });

@@ -12,6 +12,7 @@ use slipway_core::{
     image::{Digest, Image},
     lock::Lock,
     name::ReleaseId,
+    push::IgnoredPush,
     quarantine::Quarantine,
     release::{Ended, Outcome, Release, Started},
     timeline::{TimelineEvent, in_order},
@@ -29,6 +30,8 @@ pub struct History {
     pub quarantines: HashMap<String, Quarantine>,
     /// Who has the lock.
     pub lock: Lock,
+    /// Pushes under a tag that started nothing, the oldest first.
+    pub ignored: Vec<IgnoredPush>,
 }
 
 /// A release.
@@ -79,7 +82,9 @@ impl History {
             .next()
             .map(|(_, lock)| lock)
             .unwrap_or_default();
-        Ok(Self { releases, quarantines, lock })
+        let ignored = list(&table, &format!("IGNORED#{application}")).await?;
+        let ignored = ignored.into_iter().map(|(_, push)| push).collect();
+        Ok(Self { releases, quarantines, lock, ignored })
     }
 
     /// The release that a person names: by its id, or the newest one of an image, by tag or (the beginning of) a
@@ -293,7 +298,7 @@ mod tests {
             format!("sha256:{}", "c".repeat(64)),
             serde_json::from_value(quarantine).expect("it fits"),
         )]);
-        History { releases, quarantines, lock: Lock::default() }
+        History { releases, quarantines, ..History::default() }
     }
 
     fn digest(digit: &str) -> Digest {

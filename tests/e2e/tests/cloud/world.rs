@@ -114,6 +114,11 @@ impl World {
         world
     }
 
+    /// How long something may take: longer where services lose tasks and calls are throttled all the time.
+    pub(crate) fn patience(&self) -> Duration {
+        if self.cloud.awkwardness().lag_seconds() > 0.0 { PATIENCE * 3 } else { PATIENCE }
+    }
+
     /// Waits until the functions see what was changed just now.
     pub(crate) async fn settle(&self) {
         let lag = self.cloud.awkwardness().lag_seconds();
@@ -190,13 +195,14 @@ impl World {
     }
 
     pub(crate) async fn ended(&self, push: &Push) -> Execution {
-        self.cloud.wait_for_outcome(&push.digest, PATIENCE).await.expect("it ends")
+        self.cloud.wait_for_outcome(&push.digest, self.patience()).await.expect("it ends")
     }
 
     /// The link of the approval that the push asks for; another release may ask for one meanwhile.
     pub(crate) async fn link(&self, push: &Push) -> String {
         let its = |mail: &Mail| mail.approval_link().is_some() && mail.body.contains(&push.digest);
-        let mail = self.cloud.wait_for_mail(push.mails_before, PATIENCE, its).await.expect("a mail comes");
+        let mail =
+            self.cloud.wait_for_mail(push.mails_before, self.patience(), its).await.expect("a mail comes");
         mail.approval_link().expect("it has a link").to_owned()
     }
 

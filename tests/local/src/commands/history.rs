@@ -6,6 +6,7 @@ use std::{
 };
 
 use clap::Args;
+use slipway_core::push::IgnoredPush;
 use slipway_core::release::Asked;
 use slipway_core::timeline::TimelineEvent;
 
@@ -17,6 +18,8 @@ use crate::{
 
 /// How much of a reason is shown, in characters.
 const REASON: usize = 90;
+/// How many pushes that started nothing are shown.
+const IGNORED: usize = 10;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -37,9 +40,10 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
             one(past, &timeline(cloud.sdk(), &past.started.release.id).await?)
         }
         None => format!(
-            "\n{}: its releases, the newest push first\n{}\n{}{}\n",
+            "\n{}: its releases, the newest push first\n{}\n{}{}{}\n",
             arguments.application,
             list(&history),
+            ignored(&history),
             figures(&history),
             lock(&history)
         ),
@@ -49,6 +53,19 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => Ok(written?),
     }
+}
+
+/// The last pushes that started nothing, the newest first, each with its reason.
+fn ignored(history: &History) -> String {
+    if history.ignored.is_empty() {
+        return String::new();
+    }
+    let mut text = "  Pushes that started nothing, the newest first\n".to_owned();
+    for IgnoredPush { image, at, reason } in history.ignored.iter().rev().take(IGNORED) {
+        let _ = writeln!(text, "  {at:.0}  {:<14} {}  {reason}", image.tag, image.digest.short());
+    }
+    text.push('\n');
+    text
 }
 
 /// The timeline of a release.
@@ -163,6 +180,29 @@ mod tests {
     fn a_long_reason_is_cut_and_says_so() {
         assert_eq!(short(&"ü".repeat(REASON)), "ü".repeat(REASON));
         assert_eq!(short(&"ü".repeat(REASON + 1)), format!("{}…", "ü".repeat(REASON)));
+    }
+
+    #[test]
+    fn pushes_that_started_nothing_are_shown_with_their_reasons() {
+        let push = |tag: &str, at: &str| {
+            let image =
+                json!({ "repository": "web", "digest": format!("sha256:{}", "a1".repeat(32)), "tag": tag });
+            serde_json::from_value(json!({ "image": image, "at": at, "reason": "it is there" }))
+                .expect("it fits")
+        };
+        let mut history = History::default();
+        assert_eq!(ignored(&history), "");
+
+        history.ignored = vec![push("main-1", "2026-11-20T08:00:00Z"), push("v2", "2026-11-20T08:01:00Z")];
+        let shown = ignored(&history);
+        assert_eq!(
+            shown.lines().skip(1).collect::<Vec<_>>(),
+            [
+                "  2026-11-20T08:01:00Z  v2             a1a1a1a1a1a1  it is there",
+                "  2026-11-20T08:00:00Z  main-1         a1a1a1a1a1a1  it is there",
+                "",
+            ]
+        );
     }
 
     #[test]
