@@ -384,6 +384,10 @@ def releases(quick_cloud):
     return Releases(quick_cloud)
 
 
+def name_of(ended):
+    return ended["executionArn"].rsplit(":", 1)[1]
+
+
 def test_the_workflow_takes_a_release_through_every_gate(releases):
     ended = releases.play([PLAIN, EVERY_GATE])
 
@@ -391,7 +395,7 @@ def test_the_workflow_takes_a_release_through_every_gate(releases):
     assert releases.took == [
         "AcquireLock", *A_PLAIN_STAGE, "CaptureBaseline", "CheckImage", "RequestApproval", "CheckImageAgain", "SnapshotDatabase",
         "RunMigration", "DeployServices", "VerifyServices", "BakeStage", "FinishRelease"]
-    assert releases.given == {"release": {"id": "web-1"}}
+    assert releases.given == {"release": {"id": "web-1"}, "execution": name_of(ended)}
     production = releases.steps[9]
     assert production["input"] == {"release": {"id": "web-1"}, "generation": 7, "stage": EVERY_GATE,
                                    "baseline": DONE["CaptureBaseline"]["baseline"]}
@@ -455,10 +459,10 @@ def test_a_stage_that_restarts_captures_its_baseline_anew(releases):
 
 
 def test_a_release_that_gets_no_lock_is_finished(releases):
-    releases.play([PLAIN], AcquireLock=[("Unchanged", "superseded")])
+    ended = releases.play([PLAIN], AcquireLock=[("Unchanged", "superseded")])
 
     assert releases.took == ["AcquireLock", "FinishRelease"]
-    assert releases.given == {"release": {"id": "web-1"}, "failure": {
+    assert releases.given == {"release": {"id": "web-1"}, "execution": name_of(ended), "failure": {
         "step": "AcquireLock", "error": "Unchanged", "cause": json.dumps({"reason": "superseded"})}}
 
 
