@@ -149,6 +149,10 @@ impl Asked<'_> {
         if alone {
             let mail = self.mail(approver, purpose).await?;
             alone = pace.has_room().await?;
+            // A step that was woken twice may have sent it meanwhile.
+            if table.get::<Timestamp>(&sent).await?.is_some() {
+                return Ok(true);
+            }
             if alone {
                 self.send(mail).await?;
             }
