@@ -9,7 +9,7 @@ use slipway_core::protocol::{End, StepResult, WakeKey};
 use slipway_core::release::{Outcome, Release};
 use slipway_core::step::{AcquireLockInput, Acquired};
 use slipway_core::timeline::Step;
-use slipway_release::{StepError, Timeline, abort_of, is_opened, newest_after, now};
+use slipway_release::{StepError, Timeline, abort_of, newest_after, now, refuse_unopened};
 use slipway_runtime::{ConfigurationError, Environment};
 
 /// After so long the lock is asked for again, should the news of its change be lost.
@@ -48,7 +48,7 @@ pub async fn handle(
     let AcquireLockInput { release, application, execution } = input;
     let table = aws.table(&config.table);
     if let Some(execution) = &execution {
-        is_opened(&table, &release, application.as_ref(), execution).await?;
+        refuse_unopened(&table, &release, application.as_ref(), execution).await?;
     }
     if let Some(abort) = abort_of(&table, &release.id).await? {
         return Ok(StepResult::failed(abort.in_words()));

@@ -184,7 +184,7 @@ impl Look<'_> {
     ) -> Result<Result<(ServiceBaseline, String), String>, StepError> {
         let Self { aws, table, release, stage, .. } = *self;
         let name = &service.service;
-        let Some(view) = views.iter().find(|view| view.arn.as_str().ends_with(&format!("/{name}"))) else {
+        let Some(view) = views.iter().find(|view| view.is_of(name)) else {
             return Ok(Err(format!("ECS has no active service {name} in the cluster {}", stage.cluster())));
         };
         if view.deployer.is_none() {

@@ -17,7 +17,9 @@ use slipway_core::approval::{Approval, Decision, Link, Refusal, Verdict};
 use slipway_core::audit::{NewEntry, What};
 use slipway_core::pusher::Pushers;
 use slipway_core::timeline::{Step, View};
-use slipway_release::{StepError, Timeline, applications, audit, count, next_entry, now, token_hash};
+use slipway_release::{
+    StepError, Timeline, applications, audit, count, minute_of, next_entry, now, token_hash,
+};
 use slipway_runtime::{ConfigurationError, Environment};
 
 pub use form::{Form, FormProblem, nonce};
@@ -291,8 +293,7 @@ async fn still_asked(aws: &Aws, config: &Config, found: &Found) -> Result<Result
 /// Writes down what happened at the page. Whoever asks for it all the time has a few entries a minute, and no more:
 /// decisions are entries of the same chain.
 async fn write_down(table: &Table, found: &Found, what: What, words: String) -> Result<(), StepError> {
-    let minute = now().strftime("%Y-%m-%dT%H:%M").to_string();
-    let page = Key::page(&found.approval.id, &found.link.approver, &minute);
+    let page = Key::page(&found.approval.id, &found.link.approver, &minute_of(now()));
     if table.count(&page).await? > ENTRIES_A_MINUTE {
         count("AuditEntrySkipped", &[("What", what.as_str())]);
         return Ok(());

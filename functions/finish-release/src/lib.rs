@@ -8,7 +8,7 @@ use slipway_core::protocol::StepResult;
 use slipway_core::release::Ending;
 use slipway_core::rollback::Change;
 use slipway_core::step::FinishReleaseInput;
-use slipway_release::{Channels, NOT_ALONE, Notifier, StepError, finish, give_lock_back, is_opened};
+use slipway_release::{Channels, NOT_ALONE, Notifier, StepError, finish, give_lock_back, refuse_unopened};
 use slipway_runtime::{ConfigurationError, Environment};
 
 /// The function's configuration, from its environment.
@@ -44,7 +44,7 @@ pub async fn handle(
     let FinishReleaseInput { release, execution, failure } = input;
     let table = aws.table(&config.table);
     if let Some(execution) = &execution {
-        is_opened(&table, &release, None, execution).await?;
+        refuse_unopened(&table, &release, None, execution).await?;
     }
     let alone = give_lock_back(&table, &release).await?;
     let begun: Vec<_> = if failure.is_some() {

@@ -10,7 +10,9 @@ use slipway_core::notification::Notification;
 use slipway_core::push::{self, Ignored, IgnoredPush, ImageAction};
 use slipway_core::quarantine::Quarantine;
 use slipway_core::release::{Release, Started};
-use slipway_release::{Applications, Notifier, Open, StepError, applications, now, would_change};
+use slipway_release::{
+    Applications, Notifier, Open, StepError, applications, now, quarantine_of, would_change,
+};
 
 use crate::{Config, Received, duplicate, ignore, start};
 
@@ -132,10 +134,8 @@ async fn open_of(table: &Table, release: &Release) -> Result<Option<ReleaseId>, 
 
 /// That the release's image is quarantined, where it is.
 pub(crate) async fn quarantined(table: &Table, release: &Release) -> Result<Option<Ignored>, StepError> {
-    let key = Key::quarantine(&release.application, &release.image.digest);
-    let quarantine = table.get::<Quarantine>(&key).await?.map(|stored| stored.document);
-    let holds = quarantine.filter(Quarantine::holds);
-    Ok(holds.map(|Quarantine { release, outcome, reason, .. }| Ignored::Quarantined {
+    let quarantine = quarantine_of(table, &release.application, &release.image.digest).await?;
+    Ok(quarantine.map(|Quarantine { release, outcome, reason, .. }| Ignored::Quarantined {
         release,
         outcome,
         reason,

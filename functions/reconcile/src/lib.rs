@@ -24,13 +24,12 @@ use slipway_core::name::{ApplicationName, EmailAddress, ReleaseId};
 use slipway_core::notification::Notification;
 use slipway_core::protocol::Callback;
 use slipway_core::push::{self, ImageAction};
-use slipway_core::quarantine::Quarantine;
 use slipway_core::reconciliation::{Reconciliation, in_turn};
 use slipway_core::release::{Ended, Outcome, Release, Started};
 use slipway_core::subscription;
 use slipway_release::{
     Applications, Begun, Channels, Configured, Notifier, Open, StepError, applications, begin, count, finish,
-    give_lock_back, now, parse_at,
+    give_lock_back, now, parse_at, quarantine_of,
 };
 use slipway_runtime::{ConfigurationError, Environment};
 
@@ -148,8 +147,9 @@ pub async fn handle(aws: &Aws, config: &Config, _input: Value) -> Result<Reconci
             reconciled: &mut reconciled,
             first_error: &mut first_error,
         };
-        let last = round.all(reconciliation.last.as_ref()).await;
-        let reachable = round.approvers(&reconciliation.reachable).await;
+        let known = round.applications().await;
+        let last = round.all(known.as_ref(), reconciliation.last.as_ref()).await;
+        let reachable = round.approvers(known.as_ref(), &reconciliation.reachable).await;
         if let Err(error) = notifier(aws, config, &table).notify_of_held().await {
             round.problem("notifications", error);
         }
@@ -200,9 +200,24 @@ impl Round<'_> {
         self.first_error.get_or_insert(error);
     }
 
+    /// The applications as they are configured, where SSM can be asked.
+    async fn applications(&mut self) -> Option<Applications> {
+        match applications(self.aws, &self.config.applications_path).await {
+            Ok(known) => Some(known),
+            Err(error) => {
+                self.problem("", error);
+                None
+            }
+        }
+    }
+
     /// Looks at all applications, those behind `after` first, and returns the last one where there was no time for all.
-    async fn all(&mut self, after: Option<&ApplicationName>) -> Option<ApplicationName> {
-        let mut work = self.work().await;
+    async fn all(
+        &mut self,
+        known: Option<&Applications>,
+        after: Option<&ApplicationName>,
+    ) -> Option<ApplicationName> {
+        let mut work = self.work(known).await;
         let order = in_turn(work.keys().cloned().collect(), after);
         let (aws, config, table, stop_at) = (self.aws, self.config, self.table, self.stop_at);
         let units = order.iter().filter_map(|name| Some((name, work.remove(name)?))).collect::<Vec<_>>();
@@ -225,7 +240,7 @@ impl Round<'_> {
     }
 
     /// What is open and what is configured, by application.
-    async fn work(&mut self) -> BTreeMap<ApplicationName, Work> {
+    async fn work(&mut self, known: Option<&Applications>) -> BTreeMap<ApplicationName, Work> {
         let mut work: BTreeMap<ApplicationName, Work> = BTreeMap::new();
         match self.table.list::<Value>(Key::OPEN, "").await {
             Ok(open) => {
@@ -244,28 +259,29 @@ impl Round<'_> {
             }
             Err(error) => self.problem("", error.into()),
         }
-        match applications(self.aws, &self.config.applications_path).await {
-            Ok(Applications { configured, broken, .. }) => {
-                for broken in broken {
-                    match broken.application() {
-                        Some(name) => work.entry(name).or_default().broken = Some(broken.error()),
-                        None => self.problem("", broken.error()),
-                    }
-                }
-                for configured in configured {
-                    let name = configured.application.name.clone();
-                    work.entry(name).or_default().configured = Some(configured);
-                }
+        for broken in known.iter().flat_map(|known| &known.broken) {
+            match broken.application() {
+                Some(name) => work.entry(name).or_default().broken = Some(broken.error()),
+                None => self.problem("", broken.error()),
             }
-            Err(error) => self.problem("", error),
+        }
+        for configured in known.iter().flat_map(|known| &known.configured) {
+            let name = configured.application.name.clone();
+            work.entry(name).or_default().configured = Some(configured.clone());
         }
         work
     }
 
     /// Notifies people of approvers whom SNS handed their mails the last time, and does not any more; returns those whom it
     /// does.
-    async fn approvers(&mut self, reachable_before: &[EmailAddress]) -> Vec<EmailAddress> {
-        match self.unreachable(reachable_before).await {
+    async fn approvers(
+        &mut self,
+        known: Option<&Applications>,
+        reachable_before: &[EmailAddress],
+    ) -> Vec<EmailAddress> {
+        // Without the applications nobody could be told from a foreign subscriber.
+        let Some(known) = known else { return reachable_before.to_vec() };
+        match self.unreachable(known, reachable_before).await {
             Ok((reachable, gone)) => {
                 self.reconciled.unreachable.extend(gone);
                 reachable
@@ -279,13 +295,13 @@ impl Round<'_> {
 
     async fn unreachable(
         &self,
+        known: &Applications,
         reachable_before: &[EmailAddress],
     ) -> Result<(Vec<EmailAddress>, Vec<EmailAddress>), StepError> {
         let Self { aws, config, table, .. } = *self;
         let subscriptions = aws.topic(&config.approval_topic_arn).subscriptions().await?;
-        let configured = applications(aws, &config.applications_path).await?;
-        let unreachable = subscription::unreachable(&configured.approvers, &subscriptions);
-        if let Some(reason) = subscription::foreign(&configured.approvers, &subscriptions) {
+        let unreachable = subscription::unreachable(&known.approvers, &subscriptions);
+        if let Some(reason) = subscription::foreign(&known.approvers, &subscriptions) {
             tracing::error!("{reason}");
             count("ForeignSubscription", &[]);
         }
@@ -293,19 +309,18 @@ impl Round<'_> {
         for approver in &unreachable {
             tracing::warn!("{approver} has no confirmed subscription");
             count("ApproverUnreachable", &[]);
-            let asking = configured.configured.iter().map(|configured| &configured.application);
-            let asking = asking.filter(|application| application.asks(approver));
             if !reachable_before.contains(approver) {
                 continue;
             }
-            for application in asking {
+            let applications = known.configured.iter().map(|configured| &configured.application);
+            for application in applications.filter(|application| application.asks(approver)) {
                 let notification = Notification::unreachable(&application.name, approver);
                 notifier(aws, config, table).notify(notification).await?;
             }
             gone.push(approver.clone());
         }
-        let reachable = configured.approvers.into_iter().filter(|approver| !unreachable.contains(approver));
-        Ok((reachable.collect(), gone))
+        let reachable = known.approvers.iter().filter(|approver| !unreachable.contains(approver));
+        Ok((reachable.cloned().collect(), gone))
     }
 }
 
@@ -469,8 +484,7 @@ async fn find_lost_push(
         return Ok(());
     }
     // A person may have asked for its release, which was rolled back.
-    let quarantine = Key::quarantine(&release.application, &release.image.digest);
-    if table.get::<Quarantine>(&quarantine).await?.is_some_and(|stored| stored.document.holds()) {
+    if quarantine_of(table, &release.application, &release.image.digest).await?.is_some() {
         return Ok(());
     }
     let id = release.id.clone();

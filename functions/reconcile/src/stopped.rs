@@ -41,7 +41,7 @@ async fn look_at(
     let views = aws.ecs().services(stage.cluster(), &names).await?;
     for service in &stage.services {
         let name = &service.service;
-        let Some(view) = views.iter().find(|view| view.arn.as_str().ends_with(&format!("/{name}"))) else {
+        let Some(view) = views.iter().find(|view| view.is_of(name)) else {
             runs.push(format!("{}/{name} is not there", stage.cluster()));
             continue;
         };

@@ -20,7 +20,7 @@ const LONGEST_CHANGE: usize = 300;
 pub(crate) fn request(approval: &Approval, approver: &EmailAddress, url: &str) -> Mail {
     let Approval { release, stage, .. } = approval;
     let image = &release.image;
-    let name = named(approval);
+    let name = approval.release.in_words();
     let mut text = format!("{name} waits for your approval to go to {stage}.\n\n");
     if approval.baseline.round > 1 {
         text += &format!(
@@ -176,10 +176,6 @@ fn minute(at: Timestamp) -> impl std::fmt::Display {
     at.strftime("%Y-%m-%d %H:%M UTC")
 }
 
-fn named(approval: &Approval) -> String {
-    format!("{} {}", approval.release.application, approval.release.image.tag_in_words())
-}
-
 /// A sentence in lines that a mail shows as they are. Where it has words of others, an indent says whose lines they are.
 fn filled(indent: &str, sentence: &str) -> String {
     let mut lines: Vec<String> = Vec::new();
@@ -220,7 +216,7 @@ pub(crate) fn reminder(approval: &Approval, approver: &EmailAddress, url: &str) 
 /// What became of an approval, to every approver.
 pub(crate) fn receipt(approval: &Approval, approver: &EmailAddress, now: Timestamp) -> Mail {
     let Approval { release, stage, .. } = approval;
-    let name = named(approval);
+    let name = approval.release.in_words();
     let because = || {
         let because = approval.closed_because.as_deref().map(words::sentence);
         because.map_or_else(String::new, |because| format!(": {because}"))
@@ -257,7 +253,7 @@ pub(crate) fn receipt(approval: &Approval, approver: &EmailAddress, now: Timesta
 /// What a mail of several says of one approval, in a line.
 pub(crate) fn in_a_line(approval: &Approval, now: Timestamp) -> String {
     let Approval { release, stage, .. } = approval;
-    let name = format!("{} {}", release.application, release.image.tag_in_words());
+    let name = release.in_words();
     match approval.status_at(now) {
         Status::Pending => {
             format!("{name} waits for your approval to go to {stage}, until {:.0}", approval.expires_at)

@@ -10,7 +10,9 @@ use slipway_core::quarantine::Quarantine;
 use slipway_core::release::{Asked, Ended, Outcome, Release, Started};
 use slipway_core::request::ReleaseRequested;
 use slipway_core::words;
-use slipway_release::{Begun, Notifier, Open, StepError, begin, migration_of, newest_baseline, now};
+use slipway_release::{
+    Begun, Notifier, Open, StepError, begin, migration_of, newest_baseline, now, quarantine_of,
+};
 
 use crate::Config;
 
@@ -111,9 +113,8 @@ pub(crate) async fn offer(
     let Some(digest) = digest_of(&service.image).filter(|digest| *digest != bad.image.digest) else {
         return not(format!("{} ran the same image before", stage.name));
     };
-    let quarantine = table.get::<Quarantine>(&Key::quarantine(&application.name, &digest)).await?;
-    if let Some(quarantine) = quarantine.filter(|stored| stored.document.holds()) {
-        let Quarantine { release, outcome, .. } = quarantine.document;
+    let quarantine = quarantine_of(table, &application.name, &digest).await?;
+    if let Some(Quarantine { release, outcome, .. }) = quarantine {
         return not(format!("what {} ran before is quarantined since {release} ended {outcome}", stage.name));
     }
     let history: Vec<(Key, Stored<Started>)> = table.list(&Key::histories(&application.name), "").await?;

@@ -83,6 +83,12 @@ pub struct ServiceEvent {
 }
 
 impl ServiceView {
+    /// Whether it is the service of this name: a cluster has one.
+    #[must_use]
+    pub fn is_of(&self, service: &ServiceName) -> bool {
+        self.arn.as_str().rsplit('/').next() == Some(service.as_str())
+    }
+
     /// ECS's newest message since then that says what is wrong, else the one that the deployment failed; the others
     /// tell of its progress.
     #[must_use]

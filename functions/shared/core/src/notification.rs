@@ -231,7 +231,7 @@ impl Notification {
     #[must_use]
     pub fn started(started: &Started, stages: &[&StageName]) -> Self {
         let Started { release, asked, .. } = started;
-        let name = named(release);
+        let name = release.in_words();
         let stages: Vec<_> = stages.iter().map(|stage| stage.as_str()).collect();
         let why = asked
             .as_ref()
@@ -252,7 +252,7 @@ impl Notification {
     #[must_use]
     pub fn ignored(would_be: &Release, ignored: &Ignored) -> Self {
         let Release { application, image, .. } = would_be;
-        let name = named(would_be);
+        let name = would_be.in_words();
         Self {
             kind: Kind::Ignored,
             application: application.clone(),
@@ -284,7 +284,7 @@ impl Notification {
             kind: Kind::Waiting,
             application: release.application.clone(),
             stage: Some(stage.clone()),
-            title: format!("{} waits for approval to go to {stage}", named(release)),
+            title: format!("{} waits for approval to go to {stage}", release.in_words()),
             paragraphs: vec![format!(
                 "Each was sent a link of their own: {}{how_many}.{not_asked}",
                 people.join(", ")
@@ -333,7 +333,7 @@ impl Notification {
                 "A PERSON IS NEEDED: look at what the stage's services run, and see the runbook under STUCK."
             }
         };
-        let name = named(release);
+        let name = release.in_words();
         let first = format!("{name} ended {outcome}{at_stage}.");
         let reason = words::sentence(reason);
         let mut paragraphs = if *outcome == Outcome::Stuck {
@@ -444,11 +444,6 @@ fn about(release: &Release) -> Vec<Fact> {
         fact("Tag", image.tag_in_words()),
         fact("Release", release.id.to_string()),
     ]
-}
-
-/// The application and the tag.
-fn named(release: &Release) -> String {
-    format!("{} {}", release.application, release.image.tag_in_words())
 }
 
 /// What a stage runs, a line for each service.

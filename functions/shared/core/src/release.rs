@@ -19,6 +19,14 @@ pub struct Release {
     pub image: Image,
 }
 
+impl Release {
+    /// The release as people call it: the application and the tag.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        format!("{} {}", self.application, self.image.tag_in_words())
+    }
+}
+
 /// That a release began, as it is kept in the table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Started {

@@ -46,7 +46,7 @@ impl Open {
 /// # Errors
 ///
 /// [`StepError::InvalidInput`], when it is none of Slipway's; else when the table cannot be asked.
-pub async fn is_opened(
+pub async fn refuse_unopened(
     table: &Table,
     release: &Release,
     application: Option<&Application>,

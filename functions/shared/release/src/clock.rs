@@ -6,3 +6,9 @@
 pub fn now() -> jiff::Timestamp {
     jiff::Timestamp::now()
 }
+
+/// The minute of a time, such as `2026-11-20T08:15`: what happens in one is counted under it.
+#[must_use]
+pub fn minute_of(at: jiff::Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M").to_string()
+}

@@ -1,10 +1,11 @@
 //! How a release ends: the lock first, then the record, then people. Each part finds what an earlier run did, and
 //! notifying people may fail without changing what they are notified of.
 
-use slipway_aws::{Key, Stored, Table, Update};
+use slipway_aws::{AwsError, Key, Stored, Table, Update};
 use slipway_core::approval::ApprovalId;
+use slipway_core::image::Digest;
 use slipway_core::lock::Lock;
-use slipway_core::name::StageName;
+use slipway_core::name::{ApplicationName, StageName};
 use slipway_core::notification::Notification;
 use slipway_core::protocol::Callback;
 use slipway_core::quarantine::Quarantine;
@@ -109,6 +110,20 @@ async fn quarantine(table: &Table, release: &Release, ended: &Ended) -> Result<(
         _ => Update::Write(quarantine.clone(), ()),
     });
     Ok(written.await?)
+}
+
+/// The quarantine that keeps an image from being released, where one does.
+///
+/// # Errors
+///
+/// When the table cannot be asked.
+pub async fn quarantine_of(
+    table: &Table,
+    application: &ApplicationName,
+    digest: &Digest,
+) -> Result<Option<Quarantine>, AwsError> {
+    let quarantine = table.get::<Quarantine>(&Key::quarantine(application, digest)).await?;
+    Ok(quarantine.map(|stored| stored.document).filter(Quarantine::holds))
 }
 
 /// Whether the release's image went through all stages once, in another release.

@@ -24,12 +24,12 @@ mod token;
 
 pub use applications::{Applications, Broken, Configured, applications};
 pub use audit::{audit, close_approval, next_entry};
-pub use beginning::{Begun, Open, begin, is_opened};
-pub use clock::now;
+pub use beginning::{Begun, Open, begin, refuse_unopened};
+pub use clock::{minute_of, now};
 pub use context::{Asked, Context, NOT_ALONE, change_of, image_of, migration_of};
 pub use deadline::deadline;
 pub use deployment::{Standing, deployed};
-pub use ending::{finish, give_lock_back, newest_baseline, was_released};
+pub use ending::{finish, give_lock_back, newest_baseline, quarantine_of, was_released};
 pub use error::{StepError, parse, parse_at};
 pub use lock::{abort_of, interrupted};
 pub use log_tail::log_tail;

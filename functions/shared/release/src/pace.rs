@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use slipway_aws::{AwsError, Key, Table};
 use slipway_core::approval::ApprovalId;
 
-use crate::now;
+use crate::{minute_of, now};
 
 /// How many mails go to an address in a second.
 const A_SECOND: u64 = 3;
@@ -63,7 +63,7 @@ impl Pace<'_> {
     ///
     /// When the table cannot be asked.
     pub async fn is_one_of_few(&self) -> Result<bool, AwsError> {
-        let minute = Key::pace(self.to, &now().strftime("%Y-%m-%dT%H:%M").to_string());
+        let minute = Key::pace(self.to, &minute_of(now()));
         Ok(self.table.count(&minute).await? <= self.a_minute)
     }
 
@@ -92,7 +92,7 @@ impl Pace<'_> {
     ///
     /// When the table cannot be asked.
     pub async fn sums_up(&self) -> Result<bool, AwsError> {
-        let key = Key::pace(self.to, &format!("SUM#{}", now().strftime("%Y-%m-%dT%H:%M")));
+        let key = Key::pace(self.to, &format!("SUM#{}", minute_of(now())));
         self.table.put_new(&key, &now()).await
     }
 

@@ -24,9 +24,7 @@ pub async fn would_change(
         let names: Vec<_> = stage.services.iter().map(|service| service.service.as_str()).collect();
         let views = aws.ecs().services(stage.cluster(), &names).await?;
         for service in &stage.services {
-            let end = format!("/{}", service.service);
-            let view = views.iter().find(|view| view.arn.as_str().ends_with(&end));
-            match view {
+            match views.iter().find(|view| view.is_of(&service.service)) {
                 Some(view) if !changes(aws, release, stage, service, view).await? => {}
                 _ => return Ok(true),
             }
