@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use aws_sdk_cloudwatch::types::StateValue;
@@ -24,9 +24,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
 static LOCK: Mutex<()> = Mutex::const_new(());
 static VERSION: AtomicU32 = AtomicU32::new(0);
-/// Whether the test before has failed, and may have left a release running, which has the lock, or another
-/// configuration.
-static LEFT_BEHIND: AtomicBool = AtomicBool::new(false);
+/// The file that says, in the cloud's folder, that the test before has failed, in this run or in one before: it may have
+/// left a release running, which has the lock, or another configuration.
+const LEFT_BEHIND: &str = "left-behind";
 
 /// The cloud, to one test at a time.
 pub(crate) struct World {
@@ -40,7 +40,8 @@ pub(crate) struct World {
 impl Drop for World {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            LEFT_BEHIND.store(true, Ordering::Relaxed);
+            // Without it the next test fails as well, and says so.
+            let _written = fs::write(self.left_behind(), "");
         }
     }
 }
@@ -84,13 +85,18 @@ impl World {
         let logged_before = fs::read(cloud.state().log("ministack")).expect("the cloud logs").len();
         let began = slipway_local::clock::now();
         let world = Self { cloud, began, logged_before, _lock: lock };
-        if LEFT_BEHIND.swap(false, Ordering::Relaxed) {
+        if world.left_behind().exists() {
             world.clean_up().await;
+            fs::remove_file(world.left_behind()).expect("it is there");
         }
         for application in [APPLICATION, SHOP] {
             world.end_rest(application).await;
         }
         world
+    }
+
+    fn left_behind(&self) -> PathBuf {
+        self.cloud.state().path().join(LEFT_BEHIND)
     }
 
     /// Ends the rest of a lock that an earlier release has given back: nothing of that one comes late any more.
