@@ -370,6 +370,52 @@ async fn a_revision_that_only_says_it_is_the_releases_is_not_deployed() {
 }
 
 #[tokio::test]
+async fn a_stage_does_not_change_while_people_are_asked_whoever_calls() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let production = world.service("production").await;
+    let release = world.push(&PushOptions::good(&world.version())).await;
+    world.link(&release).await;
+    let generation = world.lock().await["generation"].as_u64().expect("a number");
+    let entry = world.entry().await;
+
+    let input = world.deploy_input(&release, 1, generation).await;
+    world.invoke("deploy-services", &input).await.expect("it ends");
+
+    let registered = world.calls_since(entry, "deploy-services", "ecs:RegisterTaskDefinition").await;
+    world.decide(&release, Answer::Reject, "").await;
+    let ended = world.ended(&release).await;
+
+    assert_eq!(registered, 0, "not even a revision is registered");
+    assert_eq!(world.service("production").await, production);
+    assert_eq!(ended.outcome(), Some("REJECTED"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_release_that_has_lost_its_lock_asks_nobody() {
+    let world = World::enter().await;
+    world.approval_is(|_| {}).await;
+    let digest = world.new_digest();
+    let id = format!("web-{}", &digest[digest.len() - 32..]);
+    let mut event = world.event("request-approval.json");
+    event["attempt"]["entered_at"] = json!(slipway_local::clock::now());
+    let ask = &mut event["input"];
+    ask["release"] = json!({ "id": id, "application": "web", "image": { "repository": "web", "digest": digest, "tag": "v1" } });
+    ask["stage"]["approval"] = world.configured().await["stages"][1]["approval"].clone();
+    // The lock was taken once more since.
+    ask["generation"] = json!(world.lends_the_lock_to(&id).await - 1);
+    let mails = world.cloud.inbox().expect("the inbox").len();
+
+    world.invoke("request-approval", &event).await.expect("it ends");
+    world.takes_the_lock_back().await;
+    world.quiet().await;
+    world.configure(|_| {}).await;
+
+    assert_eq!(world.item(&format!("APPROVAL#{id}/production"), "APPROVAL").await, None);
+    assert_eq!(world.cloud.inbox().expect("the inbox").len(), mails);
+}
+
+#[tokio::test]
 async fn a_release_that_nobody_can_approve_fails_at_once_and_says_who_must_confirm() {
     let world = World::enter().await;
     world.has_a_good_release().await;

@@ -52,6 +52,23 @@ async fn a_push_whose_event_is_lost_is_found_by_the_reconciler_and_is_one_releas
 }
 
 #[tokio::test]
+async fn a_lost_push_that_was_rolled_back_as_a_request_is_not_released_again() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+
+    let bad = PushOptions::good(&world.version()).behaving(Behaviour::Answer500);
+    let lost = world.push_unheard(&bad).await;
+    let request = json!({ "application": "web", "digest": lost.digest, "tag": lost.tag, "by": "ana" });
+    world.ask("Release Requested", &request).await;
+    let ended = world.ended(&lost).await;
+    let reconciled = world.reconcile().await;
+
+    assert_eq!(ended.outcome(), Some("ROLLED_BACK"), "{ended:?}");
+    assert_eq!(reconciled["begun"], json!([]), "{reconciled}");
+    assert_eq!(world.cloud.executions_of(&lost.digest).await.expect("executions").len(), 1);
+}
+
+#[tokio::test]
 async fn an_event_of_ecs_that_is_lost_is_made_up_for_by_the_reconciler() {
     let world = World::enter_calm().await;
     world.has_a_good_release().await;
@@ -473,7 +490,7 @@ async fn the_holder_of_the_lock_that_died_is_followed_by_the_release_that_waits(
     world.approve(&next).await;
     let released = world.ended(&next).await;
     let entry = world.cloud.wire().last().await.expect("the wire answers");
-    world.invoke("deploy-services", &world.deploy_input(&dead, generation).await).await.expect("it ends");
+    world.invoke("deploy-services", &world.deploy_input(&dead, 0, generation).await).await.expect("it ends");
     let trace = world.cloud.wire().trace(entry).await.expect("the wire answers");
 
     assert_eq!(released.outcome(), Some("RELEASED"), "{released:?}");

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use slipway_local::image::Behaviour;
+use slipway_local::wire::{CallRule, Fault};
 use slipway_local::{Answer, PushOptions};
 
 use crate::world::{PATIENCE, World};
@@ -277,4 +278,66 @@ async fn an_external_change_is_not_touched_by_a_rollback() {
     assert!(ended.reason().expect("a reason").contains("external change"), "{ended:?}");
     assert_eq!(runs.task_definition, external, "what was deployed from outside still runs");
     assert_eq!(world.lock().await["holder"], json!(null), "the lock is free");
+}
+
+#[tokio::test]
+async fn what_a_later_attempt_has_fenced_off_changes_no_service() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let before = world.service("staging").await;
+
+    // ECS takes no update, so the release comes back to it until it is fenced off.
+    let refused = CallRule::new("ecs:UpdateService", Fault::RefuseBefore).of("deploy-services").times(1_000);
+    world.break_calls(refused).await;
+    let entry = world.entry().await;
+    let release = world.push(&PushOptions::light(&world.version())).await;
+    world
+        .until("ECS was asked", async || {
+            world.calls_since(entry, "deploy-services", "ecs:UpdateService").await > 0
+        })
+        .await;
+    world.fence_off("web").await;
+    let ended = world.ended(&release).await;
+    world.mend().await;
+
+    assert_eq!((ended.outcome(), ended.stage()), (Some("STUCK"), Some("staging")), "{ended:?}");
+    let reason = ended.reason().expect("a reason");
+    assert!(reason.contains("DeployServices: ") && reason.contains("has lost the lock"), "{reason}");
+    assert!(reason.contains("The rollback failed as well: "), "it is fenced off, too: {reason}");
+    assert_eq!(world.service("staging").await, before);
+}
+
+#[tokio::test]
+async fn one_stage_alone_is_released_only_of_an_image_that_was_released() {
+    let world = World::enter().await;
+    let mut event = world.event("release-requested.json");
+    event["detail"] =
+        json!({ "application": "web", "digest": world.new_digest(), "stage": "production", "by": "ana" });
+
+    let error = world.invoke("receive-push", &event).await.expect_err("it is refused");
+
+    assert!(error.to_string().contains("was never released"), "{error}");
+}
+
+#[tokio::test]
+async fn the_lock_of_an_ended_release_is_not_taken_while_it_may_be_writing() {
+    let world = World::enter().await;
+    let ended = world.push(&PushOptions::light(&world.version())).await;
+    world.decide(&ended, Answer::Reject, "").await;
+    world.ended(&ended).await;
+    let generation = world.lends_the_lock_to(&world.id_of(&ended).await).await;
+    world.a_function_writes("web").await;
+
+    let next = world.push(&PushOptions::light(&world.version())).await;
+    world.until("it asks for the lock", async || world.is_in(&next, "AcquireLock").await).await;
+    world.quiet().await;
+    let meanwhile = world.lock().await["generation"].as_u64();
+    // Whether its holder still has it, or the reconciler has given it back.
+    world.end_lease("web").await;
+    world.end_rest("web").await;
+    world.decide(&next, Answer::Reject, "").await;
+    world.ended(&next).await;
+
+    assert_eq!(meanwhile, Some(generation), "nobody has taken it");
+    assert!(world.lock().await["generation"].as_u64() > Some(generation), "then it is taken");
 }

@@ -8,7 +8,7 @@ use slipway_local::events::deliver::Outcome;
 use slipway_local::image::Behaviour;
 use slipway_local::{Answer, PushOptions};
 
-use crate::world::World;
+use crate::world::{PATIENCE, World};
 
 #[tokio::test]
 async fn a_good_image_is_released_and_the_digest_that_was_approved_runs_in_production() {
@@ -263,6 +263,53 @@ async fn a_digest_that_ecr_does_not_know_fails_before_anything_changed() {
     assert_eq!((ended.outcome(), ended.stage()), (Some("FAILED"), Some("staging")), "{ended:?}");
     assert!(ended.reason().expect("a reason").contains("the registry has no image"), "{ended:?}");
     assert_eq!((world.service("staging").await, world.service("production").await), (staging, production));
+}
+
+#[tokio::test]
+async fn a_stage_is_not_looked_at_before_the_one_before_it_was_verified() {
+    let world = World::enter().await;
+    world.has_a_good_release().await;
+    let release = world.push(&PushOptions::good(&world.version()).behaving(Behaviour::Hang)).await;
+    world.until("staging changes", async || world.waits_for(&release, "DeployServices").await).await;
+    let execution = world.cloud.wait_for_release(&release.digest, PATIENCE).await.expect("it began");
+    let mut event = world.event("capture-baseline.json");
+    event["attempt"]["entered_at"] = json!(slipway_local::clock::now());
+    event["input"] = json!({
+        "release": execution.input["release"],
+        "generation": world.lock().await["generation"],
+        "application": execution.input["application"],
+        "position": 1,
+    });
+
+    world.invoke("capture-baseline", &event).await.expect("it ends");
+
+    let captured = world.item(&format!("RELEASE#{}", execution.name), "BASELINE#production#1").await;
+    world.ask("Abort Requested", &json!({ "release": execution.name, "reason": "that is enough" })).await;
+    let ended = world.ended(&release).await;
+
+    assert_eq!(captured, None);
+    assert_eq!(ended.outcome(), Some("ROLLED_BACK"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn the_outcome_that_was_recorded_first_stands() {
+    let world = World::enter().await;
+    let release = world.push(&PushOptions::good(&world.version())).await;
+    world.decide(&release, Answer::Reject, "not today").await;
+    let ended = world.ended(&release).await;
+    let recorded = world.item(&format!("RELEASE#{}", ended.name), "ENDING").await;
+    let mails = world.cloud.inbox().expect("the inbox").len();
+
+    // As if the execution had failed otherwise, and its last step came again.
+    let mut event = world.event("finish-release.json");
+    event["attempt"]["entered_at"] = json!(slipway_local::clock::now());
+    event["input"]["release"] = ended.input["release"].clone();
+    world.invoke("finish-release", &event).await.expect("it ends");
+    world.quiet().await;
+
+    assert_eq!(ended.outcome(), Some("REJECTED"));
+    assert_eq!(world.item(&format!("RELEASE#{}", ended.name), "ENDING").await, recorded);
+    assert_eq!(world.cloud.inbox().expect("the inbox").len(), mails, "nobody is notified once more");
 }
 
 #[tokio::test]

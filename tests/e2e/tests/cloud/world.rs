@@ -1000,12 +1000,13 @@ impl World {
         steady && self.digest_in(stage).await == digest
     }
 
-    /// What the workflow handed to `deploy-services` for a release's first stage.
-    pub(crate) async fn deploy_input(&self, push: &Push, generation: u64) -> Value {
+    /// What the workflow hands to `deploy-services` for a stage of a release.
+    pub(crate) async fn deploy_input(&self, push: &Push, position: usize, generation: u64) -> Value {
         let execution = self.cloud.wait_for_release(&push.digest, PATIENCE).await.expect("it began");
-        let stage = &execution.input["application"]["stages"][0];
+        let stage = &execution.input["application"]["stages"][position];
+        let name = stage["name"].as_str().expect("a name");
         let baseline = self
-            .item(&format!("RELEASE#{}", execution.name), "BASELINE#staging#1")
+            .item(&format!("RELEASE#{}", execution.name), &format!("BASELINE#{name}#1"))
             .await
             .expect("it was recorded");
         json!({
@@ -1133,6 +1134,24 @@ impl World {
             if lock["holder"].is_object() {
                 lock["holder"]["lease_until"] = json!(now);
             }
+        })
+        .await;
+    }
+
+    /// Has a function of the release that has the lock write for an hour, for all that anybody knows.
+    pub(crate) async fn a_function_writes(&self, application: &str) {
+        let later = slipway_local::clock::now() + jiff::SignedDuration::from_hours(1);
+        self.change(&format!("LOCK#{application}"), "LOCK", |lock| {
+            (lock["holder"]["writers"], lock["holder"]["lease_until"]) = (json!(1), json!(later));
+        })
+        .await;
+    }
+
+    /// Fences off every attempt at a step of the release that has the lock, as a later one does.
+    pub(crate) async fn fence_off(&self, application: &str) {
+        let later = slipway_local::clock::now() + jiff::SignedDuration::from_hours(1);
+        self.change(&format!("LOCK#{application}"), "LOCK", |lock| {
+            lock["holder"]["fence"] = json!({ "entered_at": later, "retry": 0 });
         })
         .await;
     }
