@@ -159,6 +159,28 @@ async fn two_people_who_answer_at_the_same_moment_never_both_decide() {
 }
 
 #[tokio::test]
+async fn decisions_about_two_releases_at_one_moment_are_both_in_the_audit() {
+    let world = World::enter().await;
+    world.approval_is(|approval| approval["quorum"] = json!(3)).await;
+    for race in 0..4 {
+        let (one, other) = (world.ask_for("v1", |_| {}).await, world.ask_for("v2", |_| {}).await);
+        for person in [ANA, BO, CY] {
+            let (first, second) = tokio::join!(
+                world.send(one.link(person), "decision=approve"),
+                world.send(other.link(person), "decision=approve")
+            );
+            assert_eq!((first.status, second.status), (200, 200), "race {race} of {person}");
+        }
+        for asked in [one, other] {
+            let happened = world.happened(&asked.id).await;
+            let approved = happened.iter().filter(|what| **what == What::Approved).count();
+            assert_eq!(approved, 3, "race {race}: {happened:?}");
+        }
+    }
+    world.configure(|_| {}).await;
+}
+
+#[tokio::test]
 async fn two_of_three_must_approve_and_the_same_person_counts_once() {
     let world = World::enter().await;
     world.approval_is(|approval| approval["quorum"] = json!(2)).await;
