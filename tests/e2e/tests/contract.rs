@@ -288,3 +288,34 @@ fn the_runbook_says_what_to_do_for_every_alarm_and_every_outcome() {
     }
     assert_eq!(headings.get(1), Some(&"## STUCK"), "the worst comes first");
 }
+
+/// `tests/guards/run` breaks them by what stands there, and runs these tests.
+#[test]
+fn every_guard_of_the_list_is_found_once_and_its_tests_are_there() {
+    let list = json_of(&repository("tests/guards/guards.json"));
+    let guards = list.as_array().expect("a list");
+    let lines = |guard: &Value, what: &str| {
+        let lines: Vec<String> = serde_json::from_value(guard[what].clone()).expect("lines");
+        lines.join("\n")
+    };
+    let mut names = BTreeSet::new();
+    for guard in guards {
+        let text = |what: &str| guard[what].as_str().unwrap_or_else(|| panic!("{what} of {guard}"));
+        let name = text("name");
+        let source = text_of(&repository(text("file")));
+        let found = source.matches(&lines(guard, "find")).count();
+        assert_eq!(found, 1, "{name}: what is to be found in {}", text("file"));
+        assert_ne!(lines(guard, "find"), lines(guard, "broken"), "{name}");
+        assert!(text("guards").ends_with('.'), "{name} says what it guards in a sentence");
+        assert!(names.insert(name), "{name} is there twice");
+
+        let cloud: Vec<String> = serde_json::from_value(guard["cloud"].clone()).unwrap_or_default();
+        assert_ne!(cloud.is_empty(), guard["unit"].is_null(), "{name} has tests of the cloud, or of a unit");
+        for test in cloud {
+            let (module, function) = test.split_once("::").expect("module::test");
+            let tests = text_of(&repository(&format!("tests/e2e/tests/cloud/{module}.rs")));
+            assert!(tests.contains(&format!("async fn {function}(")), "{name}: there is no test {test}");
+        }
+    }
+    assert!(names.len() > 20, "{names:?}");
+}
