@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use slipway_local::Settings;
 use slipway_local::wire::Entry;
+use slipway_local::{Cloud, Settings};
 
+use crate::flood;
 use crate::invariants::broken;
 use crate::matrix::cells;
 use crate::play::Stand;
@@ -45,6 +46,8 @@ enum Command {
     },
     /// Write down the calls that random runs break.
     Calls,
+    /// Release every application of `cargo local up --applications 300` at one moment; one person is asked for all.
+    Flood,
     /// Show the trace of a story without a fault.
     Trace {
         /// The story.
@@ -95,6 +98,7 @@ pub async fn run() -> ExitCode {
         Command::Seeds(arguments) => many_seeds(&arguments).await,
         Command::Seed { seed, subject } => one_seed(subject, seed).await,
         Command::Calls => calls().await,
+        Command::Flood => flood().await,
         Command::Trace { story } => trace(story).await,
     };
     match outcome {
@@ -205,6 +209,12 @@ async fn trace(story: Story) -> anyhow::Result<bool> {
         println!("✗ {violation}");
     }
     Ok(violations.is_empty())
+}
+
+async fn flood() -> anyhow::Result<bool> {
+    let played = flood::play(&Cloud::find().await?).await?;
+    println!("{}", played.in_words());
+    Ok(played.is_good())
 }
 
 /// Writes down the calls of each application's good release, of one that is rolled back, and of one that is aborted.

@@ -20,6 +20,7 @@ pub mod gates;
 pub mod history;
 pub mod image;
 pub mod mail;
+pub mod many;
 pub mod ministack;
 pub mod pace;
 pub mod page;

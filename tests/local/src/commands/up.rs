@@ -15,7 +15,7 @@ use super::{PORT, take_down};
 use crate::{
     Cloud, Pace, Settings, cloud,
     environment::Environment,
-    functions, ministack, process,
+    functions, many, ministack, process,
     progress::{heading, long_step, note, step},
     state::StateFolder,
     terraform::Terraform,
@@ -32,11 +32,18 @@ pub(super) struct Arguments {
     /// Shorten what the cloud itself waits for: health checks, retries, deployments that become steady.
     #[arg(long)]
     quick: bool,
+    /// Make as many applications more, of two stages with one service each, for runs with hundreds of releases.
+    #[arg(long, value_name = "COUNT", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=999))]
+    applications: u16,
 }
 
 pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<()> {
     heading("Starting the local cloud");
     let cloud = bring_up(settings, arguments.port, Pace::quick(arguments.quick)).await?;
+    if arguments.applications > 0 {
+        let what = format!("{} applications more", arguments.applications);
+        step(&what, Box::pin(many::make(cloud.sdk(), arguments.applications.into()))).await?;
+    }
     heading(format!("The local cloud is up at {}", cloud.endpoint()));
     note("cargo local push --app-version v1   pushes an image, which starts a release");
     note("cargo local status                  shows what runs");
@@ -113,7 +120,7 @@ async fn set_up(settings: &Settings, port: u16, pace: Pace) -> anyhow::Result<Cl
     step("Functions, packed", async { packing.await? }).await?;
     step("Terraform's provider", terraform.init(settings)).await?;
     step("AWS endpoint and container engine", start(settings, port, pace)).await?;
-    let variables = cloud::variables(port, &functions::packages(settings));
+    let variables = cloud::variables(port, &functions::packages(settings), pace);
     step("Slipway, applied with Terraform", terraform.apply(&variables)).await?;
     let outputs = terraform.outputs().await?;
     fs::write(state.path().join("outputs.json"), serde_json::to_vec_pretty(&outputs)?)?;
