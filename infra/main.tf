@@ -161,6 +161,7 @@ module "deployer" {
   approval_concurrency = var.approval_concurrency
   reconcile_every      = var.reconcile_every
   mails_per_minute     = var.mails_per_minute
+  session_roles        = var.session_roles
   table_name           = var.table_name
   log_retention_days   = var.log_retention_days
   log_level            = var.log_level

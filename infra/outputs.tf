@@ -3,6 +3,11 @@ output "approval_url" {
   value       = module.deployer.approval_url
 }
 
+output "operators_api" {
+  description = "The operators' API: its address, what a permission for one path begins with, and the policies for operators"
+  value       = module.deployer.operators_api
+}
+
 output "approval_domain_target" {
   description = "The name of API Gateway's that the approval page's own name is an alias of; null without one"
   value       = module.deployer.approval_domain_target

@@ -332,7 +332,7 @@ run "the_page_writes_decisions_and_nothing_else" {
 
   assert {
     condition = toset(flatten(local.rights["decide-approval"][*].actions)) == toset([
-      "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem", "ssm:GetParametersByPath",
+      "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem", "ssm:GetParameter",
     ])
     error_message = "The function that everyone can reach ends no task (states), notifies nobody (sns), and does nothing else that is not written here."
   }
@@ -348,6 +348,48 @@ run "the_page_writes_decisions_and_nothing_else" {
   assert {
     condition     = local.environments["decide-approval"] == { SLIPWAY_APPLICATIONS_PATH = "/slipway/applications" }
     error_message = "It reads again who may approve, and knows neither the workflow nor a topic."
+  }
+}
+
+run "what_operators_ask_decides_nothing_and_changes_no_service" {
+  command = plan
+
+  module {
+    source = "./modules/deployer"
+  }
+
+  assert {
+    condition = alltrue([
+      for action in flatten(local.rights["operate-releases"][*].actions) :
+      !startswith(action, "states:Send") && !contains(["ecs:UpdateService", "ecs:RegisterTaskDefinition", "ecs:RunTask", "dynamodb:DeleteItem", "iam:PassRole"], action)
+    ])
+    error_message = "It starts releases like a push, and the workflow does the rest."
+  }
+
+  assert {
+    condition = length(setintersection(toset(["APPROVAL#*", "LINK#*", "LOCK#*", "CALLBACK#*", "RUNNING"]), toset(flatten([
+      for statement in local.rights["operate-releases"] : [for condition in statement.conditions : condition.values]
+      if anytrue([for action in statement.actions : contains(["dynamodb:PutItem", "dynamodb:UpdateItem"], action)])
+    ])))) == 0
+    error_message = "It writes no approval, no lock and no task token."
+  }
+}
+
+run "every_push_finds_its_application_by_its_repository" {
+  command = plan
+
+  module {
+    source = "./modules/deployer"
+  }
+
+  assert {
+    condition     = { for name, parameter in aws_ssm_parameter.repository : parameter.name => parameter.value } == { for name, application in local.applications : "/slipway/repositories/${application.repository}" => name }
+    error_message = "A push reads two parameters, however many applications there are."
+  }
+
+  assert {
+    condition     = toset(flatten([for parameter in values(aws_ssm_parameter.approvers) : jsondecode(parameter.value)])) == toset(local.approvers)
+    error_message = "Whoever asks knows all approvers."
   }
 }
 
@@ -393,11 +435,11 @@ run "nobody_removes_approvals_or_the_audit" {
     condition = alltrue(flatten([
       for statements in values(local.rights) : [
         for statement in statements : length(statement.conditions) > 0 && alltrue([
-          for value in flatten(statement.conditions[*].values) : contains(["CALLBACK#*", "OPEN", "PACE#*", "WAKE#*"], value)
+          for value in flatten(statement.conditions[*].values) : contains(["CALLBACK#*", "OPEN", "PACE#*", "RUNNING", "WAKE#*"], value)
         ]) if contains(statement.actions, "dynamodb:DeleteItem")
       ]
     ]))
-    error_message = "Only callbacks, what points to them, mails that wait, and the list of open releases are removed."
+    error_message = "Only callbacks, what points to them, mails that wait, what a stage runs, and the list of open releases are removed."
   }
 
   assert {

@@ -103,8 +103,8 @@ run "every_stage_has_its_services" {
   }
 
   assert {
-    condition     = length(output.function_names) == 16
-    error_message = "Sixteen functions."
+    condition     = length(output.function_names) == 17
+    error_message = "Seventeen functions."
   }
 
   assert {

@@ -20,6 +20,8 @@ def functions_of(text):
     return {start[1]: text[start.start():end] for start, end in zip(starts, ends)}
 
 
+# The partitions that belong to nobody.
+FIXED = ("OPEN", "RUNNING")
 PARTITIONS = dict(re.findall(r'const (\w+): &str = "([^"]+)"', source(SHARED / "aws/src/keys/partition.rs")))
 
 
@@ -29,8 +31,9 @@ def partition_of(name, keys):
     written = re.search(r"partition::(\w+)", text)
     if written:
         return PARTITIONS[written[1]]
-    if "Self::OPEN" in text:
-        return "OPEN"
+    for fixed in FIXED:
+        if f"Self::{fixed}" in text:
+            return fixed
     if "in_release(" in text:
         return "RELEASE#"
     if "in_approval(" in text:
@@ -40,7 +43,7 @@ def partition_of(name, keys):
 
 def named(text, keys):
     found = {partition_of(name, keys) for name in re.findall(r"\bKey::([a-z_]+)", text)}
-    return found | ({"OPEN"} if "Key::OPEN" in text else set())
+    return found | {fixed for fixed in FIXED if f"Key::{fixed}" in text}
 
 
 def used():

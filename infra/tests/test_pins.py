@@ -22,7 +22,7 @@ HARMLESS = {"read", "none"}
 FETCHES = {
     "pip": (r"\b(pip3?|pipx|uv)\b.*\b(install|download|sync|tool)\b", lambda command, script: "--require-hashes" in command),
     "npm": (r"\b(npm|npx|yarn|pnpm)\b", lambda command, script: re.search(r"\bnpm ci\b", command)),
-    "cargo install": (r"\bcargo b?install\b", lambda command, script: False),
+    "cargo install": (r"\bcargo b?install\b", lambda command, script: "--locked" in command and "--rev " in command),
     "a package manager": (r"\b(apt|apt-get|apk|dnf|yum|brew|gem|snap|go)\b.*\b(install|add|get)\b", lambda command, script: False),
     "a download": (r"\b(curl|wget)\b", lambda command, script: LOOPBACK.search(command) or "sha256sum" in script),
     "docker": (r"\bdocker\b.*\b(pull|run)\b", lambda command, script: any(DIGEST.search(word) or built(word, script) for word in command.split())),
@@ -172,7 +172,7 @@ def test_a_dockerfile_that_takes_what_nobody_pinned_is_found(text):
 
 @pytest.mark.parametrize("text", [
     f"{STEPS}      - uses: actions/checkout@v6", f"{STEPS}      - uses: actions/checkout@{HEX[:12]}", f"{STEPS}      - uses: docker://alpine:3",
-    f"{STEPS}      - run: pip install flask", f"{STEPS}      - run: npm install", f"{STEPS}      - run: npx eslint", f"{STEPS}      - run: cargo install cargo-deny",
+    f"{STEPS}      - run: pip install flask", f"{STEPS}      - run: npm install", f"{STEPS}      - run: npx eslint", f"{STEPS}      - run: cargo install cargo-deny", f"{STEPS}      - run: cargo install --locked --git https://example.com/a b",
     f"{STEPS}      - uses: docker/setup-buildx-action@{HEX}", f"{STEPS}      - uses: docker/setup-buildx-action@{HEX}\n        with: {{driver-opts: 'image=moby/buildkit:v0.32.2'}}",
     f"{STEPS}      - run: curl --fail https://example.com/tool | sh", f"{STEPS}      - run: sudo apt-get install skopeo", f"{STEPS}      - run: docker run alpine:3",
     "jobs:\n  one:\n    container: alpine:3\n    permissions: {}", "jobs:\n  one:\n    permissions: {}\n    services: {db: {image: 'postgres:17'}}",

@@ -19,6 +19,8 @@ SAMPLES = {
     "aws_s3_bucket.this.arn": "arn:aws:s3:::bucket",
     "aws_sqs_queue": f"arn:aws:sqs:{REGION}:{ACCOUNT}:queue",
     "aws_sns_topic.notifications.arn": f"arn:aws:sns:{REGION}:{ACCOUNT}:{NAME}-notifications",
+    "aws_ssm_parameter.url.arn": f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/{NAME}/operators-api",
+    "aws_apigatewayv2_api.this.execution_arn": f"arn:aws:execute-api:{REGION}:{ACCOUNT}:a1b2c3d4",
     "aws_sns_topic.this.arn": f"arn:aws:sns:{REGION}:{ACCOUNT}:{NAME}-approvals",
     "aws_cloudwatch_log_group": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/group",
     "module.function": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{NAME}-reconcile",

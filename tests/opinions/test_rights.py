@@ -31,6 +31,8 @@ OTHERS = {
         "deployer/schedule_trust", "deployer/workflow_trust", "function/trust", "network/flow_logs_trust", "notifications/chat_trust",
         "notifications/webhook_trust", "service/infrastructure_trust", "service/trust")},
     "github-oidc/trust": {"sts:AssumeRoleWithWebIdentity"},
+    # "Control access for invoking an API", Amazon API Gateway developer guide; `slipway` finds the address in SSM.
+    "operators/read": {"execute-api:Invoke", "ssm:GetParameter"}, "operators/act": {"execute-api:Invoke", "ssm:GetParameter"},
     # What nobody but who applies this may do.
     "approval/topic": {"sns:Subscribe"},
     # Lambda writes what a function logs, and keeps the events that it could not do.

@@ -14,11 +14,11 @@ use lambda_http::http::{Method, StatusCode};
 use lambda_http::{Request, Response};
 use slipway_aws::{Aws, Key, Stored, Table};
 use slipway_core::approval::{Approval, Decision, Link, Refusal, Verdict};
-use slipway_core::audit::{NewEntry, What};
+use slipway_core::audit::{About, NewEntry, What};
 use slipway_core::pusher::Pushers;
 use slipway_core::timeline::{Step, View};
 use slipway_release::{
-    StepError, Timeline, applications, audit, count, minute_of, next_entry, now, token_hash,
+    StepError, Timeline, audit, count, find_application, minute_of, next_entry, now, token_hash,
 };
 use slipway_runtime::{ConfigurationError, Environment};
 
@@ -219,9 +219,10 @@ async fn decide(
             at: decision.at,
             what,
             person: Some(decision.by.clone()),
+            caller: None,
             words: words(&decided, decision, &person),
         };
-        let (entry, sealed) = next_entry(table, &decided, &happening).await?;
+        let (entry, sealed) = next_entry(table, &About::from(&decided), &happening).await?;
         if table
             .replace_and_put_new(&Key::approval(&decided.id), &decided, found.version, &entry, &sealed)
             .await?
@@ -280,8 +281,7 @@ async fn pushers(table: &Table, approval: &Approval) -> Result<Option<Pushers>, 
 /// Whether the person is among the stage's approvers still: someone who has left the team may have the mail.
 async fn still_asked(aws: &Aws, config: &Config, found: &Found) -> Result<Result<(), Refusal>, StepError> {
     let Found { link, approval, .. } = found;
-    let applications = applications(aws, &config.applications_path).await?;
-    let application = applications.find(&approval.release.application)?;
+    let application = find_application(aws, &config.applications_path, &approval.release.application).await?;
     let mut stages = application.iter().flat_map(|application| &application.stages);
     let asked = stages
         .find(|stage| stage.name == approval.stage)
@@ -298,8 +298,9 @@ async fn write_down(table: &Table, found: &Found, what: What, words: String) -> 
         count("AuditEntrySkipped", &[("What", what.as_str())]);
         return Ok(());
     }
-    let happening = NewEntry { at: now(), what, person: Some(found.link.approver.clone()), words };
-    audit(table, &found.approval, &happening).await
+    let happening =
+        NewEntry { at: now(), what, person: Some(found.link.approver.clone()), caller: None, words };
+    audit(table, &About::from(&found.approval), &happening).await
 }
 
 fn unknown() -> Response<String> {

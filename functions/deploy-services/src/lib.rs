@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 use slipway_aws::{Aws, Key, Table};
 use slipway_core::application::StageService;
 use slipway_core::approval::Approval;
-use slipway_core::audit::{NewEntry, What};
+use slipway_core::audit::{About, NewEntry, What};
 use slipway_core::deployment::{Progress, ServiceView, external_change};
 use slipway_core::name::{ClusterName, TaskDefinitionArn};
 use slipway_core::protocol::{Attempt, End, StepResult};
@@ -86,7 +86,10 @@ async fn judge(context: &Context<'_>, deployment: Deployed) -> Result<StepResult
     let (result, words) = match progress {
         Progress::Going => return Ok(deployment.wait(going, deadline)),
         Progress::Lagging { reason } => return Ok(StepResult::LookAgain { reason: reason.to_owned() }),
-        Progress::Done => (StepResult::Done(deployment), "ECS runs it, and nothing else".to_owned()),
+        Progress::Done => {
+            context.now_runs(&deployment.services).await?;
+            (StepResult::Done(deployment), "ECS runs it, and nothing else".to_owned())
+        }
         Progress::Failed { reason } => (StepResult::roll_back(reason.clone()), reason),
     };
     context.timeline().record(Step::Deployed, words).await?;
@@ -268,8 +271,9 @@ async fn use_up(
     let changing = Key::timeline_event(&release.id, Some(&stage.name), Step::Deploying, "");
     if table.get::<TimelineEvent>(&changing).await?.is_none() {
         let names: Vec<_> = revisions.iter().map(TaskDefinitionArn::as_str).collect();
-        let used = NewEntry { at: now(), what: What::Used, person: None, words: names.join(", ") };
-        audit(table, approval, &used).await?;
+        let used =
+            NewEntry { at: now(), what: What::Used, person: None, caller: None, words: names.join(", ") };
+        audit(table, &About::from(approval), &used).await?;
     }
     Ok(())
 }

@@ -6,12 +6,8 @@
 //! something.
 //!
 //! CloudTrail's record of ECR's `PutImage` says who pushed an image. It comes later than the push, if at all.
-//!
-//! What a person asks for comes the same way, with the source `slipway`: `Release Requested`, `Abort Requested` and
-//! `Quarantine Lift Requested`.
 
 mod push;
-mod request;
 
 use aws_lambda_events::eventbridge::EventBridgeEvent;
 use jiff::Timestamp;
@@ -24,7 +20,6 @@ use slipway_core::name::ReleaseId;
 use slipway_core::push::{Ignored, ImageAction, PullThrough};
 use slipway_core::pusher::{Pushers, PutImage};
 use slipway_core::release::{Release, Started};
-use slipway_core::request::{Request, SOURCE};
 use slipway_release::{Begun, Channels, Notifier, StepError, begin, count, now, parse, parse_at};
 use slipway_runtime::{ConfigurationError, Environment};
 
@@ -44,6 +39,8 @@ pub struct Config {
     pub state_machine_arn: String,
     /// The SSM path that the applications' parameters are below.
     pub applications_path: String,
+    /// The SSM path of the parameters that say which application a repository belongs to.
+    pub repositories_path: String,
     /// Where people are notified that a release has begun.
     pub channels: Channels,
 }
@@ -59,6 +56,7 @@ impl Config {
             table: environment.table()?,
             state_machine_arn: environment.state_machine_arn()?,
             applications_path: environment.applications_path()?,
+            repositories_path: environment.repositories_path()?,
             channels: environment.channels()?,
         })
     }
@@ -71,7 +69,7 @@ impl Config {
     }
 }
 
-/// What became of a push, or of a person's request.
+/// What became of a push.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "result", rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Received {
@@ -80,7 +78,7 @@ pub enum Received {
         /// Its id.
         release: ReleaseId,
     },
-    /// The same push or the same request was received before, or a release with the same image runs.
+    /// The same push was received before, or a release with the same image runs.
     Duplicate {
         /// The id of the release that it started.
         release: ReleaseId,
@@ -90,19 +88,9 @@ pub enum Received {
         /// Why.
         reason: String,
     },
-    /// A release was asked to end.
-    Aborting {
-        /// Its id.
-        release: ReleaseId,
-    },
     /// Who pushed an image was kept.
     Noted {
         /// The image's digest.
-        digest: Digest,
-    },
-    /// An image is not quarantined any more.
-    Lifted {
-        /// Its digest.
         digest: Digest,
     },
 }
@@ -111,11 +99,10 @@ pub enum Received {
 enum Event {
     Push { action: ImageAction, at: Timestamp },
     Elsewhere,
-    Request { request: Request, id: String, at: Timestamp },
     Record(PutImage),
 }
 
-/// Starts the release that a push or a person asks for, or does what else a person asks for.
+/// Starts the release that a push asks for.
 ///
 /// # Errors
 ///
@@ -124,7 +111,6 @@ pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Received
     match read(config, input)? {
         Event::Push { action, at } => push::handle(aws, config, &action, at).await,
         Event::Elsewhere => Ok(ignore(&Ignored::Elsewhere)),
-        Event::Request { request, id, at } => request::handle(aws, config, request, &id, at).await,
         Event::Record(record) => note_pusher(aws, config, &record).await,
     }
 }
@@ -137,11 +123,6 @@ fn read(config: &Config, input: Value) -> Result<Event, StepError> {
         .unwrap_or_else(now)
         // Whoever puts an event writes its time. One in the future would keep every later push from being newer.
         .min(now());
-    if event.source == SOURCE {
-        let request = request::read(&event.detail_type, event.detail)?;
-        let id = event.id.unwrap_or_default();
-        return Ok(Event::Request { request, id, at });
-    }
     if event.detail_type == CLOUDTRAIL && event.source == ECR {
         return Ok(Event::Record(parse_at("detail", event.detail)?));
     }
@@ -204,22 +185,43 @@ fn ignore(ignored: &Ignored) -> Received {
 mod tests {
     use super::*;
 
-    #[test]
-    fn only_the_workflows_own_account_and_region_are_home() {
-        let config = Config {
+    fn config() -> Config {
+        Config {
             table: "slipway".into(),
-            state_machine_arn: "arn:aws:states:eu-central-1:111122223333:stateMachine:slipway-release".into(),
+            state_machine_arn: "arn:aws:states:us-east-1:000000000000:stateMachine:slipway-release".into(),
             applications_path: "/slipway/applications".into(),
+            repositories_path: "/slipway/repositories".into(),
             channels: Channels {
                 mails: String::new(),
                 chats: String::new(),
                 pages: String::new(),
                 mails_a_minute: 30,
             },
+        }
+    }
+
+    #[test]
+    fn an_event_says_no_time_in_the_future() {
+        let event: Value =
+            serde_json::from_str(include_str!("../../../tests/events/image-push.json")).expect("JSON");
+        let at = |time: &str| {
+            let mut event = event.clone();
+            event["time"] = time.into();
+            match read(&config(), event).expect("it is read") {
+                Event::Push { at, .. } => at,
+                _ => panic!("it is a push of this account"),
+            }
         };
-        assert!(config.is_home(Some("111122223333"), Some("eu-central-1")));
-        assert!(!config.is_home(Some("444455556666"), Some("eu-central-1")));
-        assert!(!config.is_home(Some("111122223333"), Some("us-east-1")));
+        assert!(at("2099-01-01T00:00:00Z") <= now());
+        assert_eq!(at("2026-01-01T00:00:00Z"), "2026-01-01T00:00:00Z".parse().expect("a time"));
+    }
+
+    #[test]
+    fn only_the_workflows_own_account_and_region_are_home() {
+        let config = config();
+        assert!(config.is_home(Some("000000000000"), Some("us-east-1")));
+        assert!(!config.is_home(Some("444455556666"), Some("us-east-1")));
+        assert!(!config.is_home(Some("000000000000"), Some("eu-central-1")));
         assert!(!config.is_home(None, None));
     }
 }

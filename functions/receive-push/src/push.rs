@@ -10,9 +10,7 @@ use slipway_core::notification::Notification;
 use slipway_core::push::{self, Ignored, IgnoredPush, ImageAction};
 use slipway_core::quarantine::Quarantine;
 use slipway_core::release::{Release, Started};
-use slipway_release::{
-    Applications, Notifier, Open, StepError, applications, now, quarantine_of, would_change,
-};
+use slipway_release::{Notifier, Open, StepError, now, quarantine_of, would_change};
 
 use crate::{Config, Received, duplicate, ignore, start};
 
@@ -64,13 +62,15 @@ async fn application_of(
     config: &Config,
     image: &Image,
 ) -> Result<Result<Application, Ignored>, StepError> {
-    let Applications { configured, broken, .. } = applications(aws, &config.applications_path).await?;
-    let configured = configured.into_iter().map(|configured| configured.application).collect();
-    match (push::application_of(image, configured), broken.first()) {
-        // It may be the one that waits for the push, which is not lost: it is tried again, and kept.
-        (Err(Ignored::UnknownRepository(_)), Some(broken)) => Err(broken.error()),
-        (found, _) => Ok(found),
-    }
+    let Config { applications_path, repositories_path, .. } = config;
+    let found = slipway_release::application_by_repository(
+        aws,
+        applications_path,
+        repositories_path,
+        &image.repository,
+    )
+    .await?;
+    Ok(found.ok_or_else(|| Ignored::UnknownRepository(image.repository.clone())))
 }
 
 async fn release(
@@ -133,7 +133,7 @@ async fn open_of(table: &Table, release: &Release) -> Result<Option<ReleaseId>, 
 }
 
 /// That the release's image is quarantined, where it is.
-pub(crate) async fn quarantined(table: &Table, release: &Release) -> Result<Option<Ignored>, StepError> {
+async fn quarantined(table: &Table, release: &Release) -> Result<Option<Ignored>, StepError> {
     let quarantine = quarantine_of(table, &release.application, &release.image.digest).await?;
     Ok(quarantine.map(|Quarantine { release, outcome, reason, .. }| Ignored::Quarantined {
         release,

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use slipway_aws::{Aws, Key, Mail, Table};
 use slipway_core::approval::{Approval, ApprovalId, Link};
-use slipway_core::audit::{NewEntry, What};
+use slipway_core::audit::{About, NewEntry, What};
 use slipway_core::name::EmailAddress;
 use slipway_core::notification::Notification;
 use slipway_core::timeline::{Step, TimelineEvent};
@@ -173,9 +173,10 @@ impl Asked<'_> {
                 at: now(),
                 what: What::Reminded,
                 person: Some(approver.clone()),
+                caller: None,
                 words: String::new(),
             };
-            audit(table, approval, &entry).await?;
+            audit(table, &About::from(approval), &entry).await?;
         }
         Ok(alone)
     }

@@ -27,8 +27,8 @@ pub struct Config {
     pub table: String,
     /// The ARN of the topic that the approvers' subscriptions are on.
     pub approval_topic_arn: String,
-    /// The SSM path that the applications' parameters are below: nobody but their approvers may be on the topic.
-    pub applications_path: String,
+    /// The SSM path of the parameters that name all approvers: nobody else may be on the topic.
+    pub approvers_path: String,
     /// Where everybody is notified that people are asked.
     pub channels: Channels,
 }
@@ -44,7 +44,7 @@ impl Config {
             table: environment.table()?,
             approval_topic_arn: environment
                 .require("SLIPWAY_APPROVAL_TOPIC_ARN", "the ARN of the approvals' SNS topic")?,
-            applications_path: environment.applications_path()?,
+            approvers_path: environment.approvers_path()?,
             channels: environment.channels()?,
         })
     }

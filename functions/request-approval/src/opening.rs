@@ -5,7 +5,7 @@ use serde_json::Value;
 use slipway_aws::{Aws, Key, Table};
 use slipway_core::application::ApprovalPolicy;
 use slipway_core::approval::{Approval, ApprovalId, Evidence, NEW_SUBSCRIPTION, Running, Verdict, Verified};
-use slipway_core::audit::{NewEntry, What};
+use slipway_core::audit::{About, NewEntry, What};
 use slipway_core::definition;
 use slipway_core::image::Image;
 use slipway_core::migration::{Kind, LABEL};
@@ -19,7 +19,7 @@ use slipway_core::subscription;
 use slipway_core::timeline::{Step, TimelineEvent};
 use slipway_core::words::capitalized;
 use slipway_release::{
-    StepError, applications, brought_by, close_approval, count, interrupted, next_entry, now,
+    StepError, approvers, brought_by, close_approval, count, interrupted, next_entry, now,
 };
 
 use crate::Config;
@@ -53,7 +53,7 @@ impl Opening<'_> {
             return Ok(Err(end));
         }
         let subscriptions = aws.topic(&config.approval_topic_arn).subscriptions().await?;
-        let approvers = applications(aws, &config.applications_path).await?.approvers;
+        let approvers = approvers(aws, &config.approvers_path).await?;
         if let Some(reason) = subscription::foreign(&approvers, &subscriptions) {
             tracing::error!(release.id = %release.id, stage = %stage.name, "nobody is asked: {reason}");
             count("ForeignSubscription", &[]);
@@ -253,6 +253,7 @@ impl Opening<'_> {
             at: opened.requested_at,
             what: What::Requested,
             person: None,
+            caller: None,
             words: people.join(", "),
         };
         // Each round that fails is one in which someone else wrote the approval, or the next entry of the audit.
@@ -260,7 +261,7 @@ impl Opening<'_> {
             if let Some(open) = self.table.get::<Approval>(&key).await? {
                 return Ok(open.document);
             }
-            let (entry, sealed) = next_entry(self.table, &opened, &entry).await?;
+            let (entry, sealed) = next_entry(self.table, &About::from(&opened), &entry).await?;
             let both = [(&key, serde_json::to_value(&opened)), (&entry, serde_json::to_value(&sealed))];
             if self.table.put_all_new(&both).await? {
                 tracing::info!(release.id = %opened.release.id, stage = %opened.stage, approvers = opened.approvers.len(), quorum = opened.quorum, "people are asked to approve {} for {}", opened.release.id, opened.stage);

@@ -123,6 +123,7 @@ async fn judge(context: &Context<'_>, restoration: Deployed) -> Result<StepResul
         Progress::Lagging { reason } => return Ok(StepResult::LookAgain { reason: reason.to_owned() }),
         Progress::Done => {
             supersede_revisions(context).await;
+            context.runs_baseline(&restoration.services).await?;
             (StepResult::Done(restoration), "ECS runs it, and nothing else".to_owned())
         }
         Progress::Failed { reason } => (StepResult::stuck(reason.clone()), reason),

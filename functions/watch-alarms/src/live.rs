@@ -8,7 +8,7 @@ use slipway_core::migration::Kind;
 use slipway_core::name::{ApplicationName, ReleaseId};
 use slipway_core::quarantine::Quarantine;
 use slipway_core::release::{Asked, Ended, Outcome, Release, Started};
-use slipway_core::request::ReleaseRequested;
+use slipway_core::request::requested;
 use slipway_core::words;
 use slipway_release::{
     Begun, Notifier, Open, StepError, begin, migration_of, newest_baseline, now, quarantine_of,
@@ -122,19 +122,21 @@ pub(crate) async fn offer(
         return not(format!("{} was released again in the place of a newer image", bad.image.tag_in_words()));
     }
     let offered = Key::offered(&bad.id, &stage.name);
-    let request = ReleaseRequested {
-        application: application.name.clone(),
-        tag: tag_of(&history, &digest),
+    let image = Image {
+        repository: application.repository.clone(),
+        tag: tag_of(&history, &digest).unwrap_or_else(|| digest.short().to_owned()),
         digest,
-        stage: Some(stage.name.clone()),
+    };
+    let asked = Asked {
         by: format!("the alarm {}", words::line(&change.alarm_name, words::LONGEST)),
         reason: format!(
             "it has fired since {} went live: {}",
             bad.image.tag_in_words(),
             change.state.reason.trim_end_matches('.')
         ),
+        arn: None,
     };
-    let release = request.release(application, event_id);
+    let release = requested(application, image, event_id);
     // One offer for a release and its stage: an alarm that flaps asks once.
     if !table.put_new(&offered, &release.id).await?
         && table.get::<ReleaseId>(&offered).await?.is_none_or(|first| first.document != release.id)
@@ -142,9 +144,7 @@ pub(crate) async fn offer(
         return Ok(None);
     }
     let Some(only) = application.clone().only(&stage.name) else { return Ok(None) };
-    let ReleaseRequested { by, reason, .. } = request;
-    let started =
-        Started { release: release.clone(), at: now(), pushed_at: now(), asked: Some(Asked { by, reason }) };
+    let started = Started { release: release.clone(), at: now(), pushed_at: now(), asked: Some(asked) };
     let begun =
         begin(Notifier { aws, table, channels: &config.channels }, &config.state_machine_arn, started, only)
             .await?;

@@ -37,16 +37,6 @@ locals {
       }
     }
 
-    manual-action = {
-      description = "A person asks for a release, an abort, or the lift of a quarantine"
-      function    = "receive-push"
-      pattern = {
-        source        = ["slipway"]
-        account       = [local.account]
-        "detail-type" = ["Release Requested", "Abort Requested", "Quarantine Lift Requested"]
-      }
-    }
-
     execution-ended = {
       description = "A release's execution was stopped, timed out, or failed where nothing catches"
       function    = "reconcile"

@@ -28,13 +28,15 @@ locals {
   snapshot_arns         = local.of_instances ? ["${local.rds_prefix}:snapshot:slipway-*"] : []
   cluster_snapshot_arns = local.of_clusters ? ["${local.rds_prefix}:cluster-snapshot:slipway-*"] : []
 
-  applications_arns = [
-    "arn:${local.partition}:ssm:${local.region}:${local.account}:parameter${local.applications_path}",
-    "arn:${local.partition}:ssm:${local.region}:${local.account}:parameter${local.applications_path}/*",
-  ]
+  parameters        = "arn:${local.partition}:ssm:${local.region}:${local.account}:parameter"
+  applications_arns = ["${local.parameters}${local.applications_path}", "${local.parameters}${local.applications_path}/*"]
+  approvers_arns    = ["${local.parameters}${local.approvers_path}", "${local.parameters}${local.approvers_path}/*"]
 
   # Statements that more than one function has.
   read_applications = { sid = "ReadApplications", actions = ["ssm:GetParametersByPath"], resources = local.applications_arns }
+  find_applications = { sid = "FindApplications", actions = ["ssm:GetParameter"], resources = ["${local.parameters}${local.applications_path}/*"] }
+  find_repositories = { sid = "FindRepositories", actions = ["ssm:GetParameter"], resources = ["${local.parameters}${local.repositories_path}/*"] }
+  read_approvers    = { sid = "ReadApprovers", actions = ["ssm:GetParametersByPath"], resources = local.approvers_arns }
   use_images        = { resources = local.repositories, conditions = local.tagged_as_ours }
   use_topic_key     = { sid = "UseTheTopicsKey", actions = ["kms:Decrypt", "kms:GenerateDataKey"], resources = [aws_kms_key.messages.arn] }
   notify            = { sid = "Notify", actions = ["sns:Publish"], resources = [aws_sns_topic.notifications.arn, aws_sns_topic.chats.arn] }
@@ -129,9 +131,9 @@ locals {
   steps     = [for name, function in local.functions : name if can(function.states)]
 
   environments = {
-    receive-push     = merge(local.channels, { SLIPWAY_STATE_MACHINE_ARN = local.state_machine_arn, SLIPWAY_APPLICATIONS_PATH = local.applications_path })
+    receive-push     = merge(local.channels, { SLIPWAY_STATE_MACHINE_ARN = local.state_machine_arn, SLIPWAY_APPLICATIONS_PATH = local.applications_path, SLIPWAY_REPOSITORIES_PATH = local.repositories_path })
     acquire-lock     = { SLIPWAY_STATE_MACHINE_ARN = local.state_machine_arn }
-    request-approval = merge(local.channels, { SLIPWAY_APPROVAL_TOPIC_ARN = module.approval.topic_arn, SLIPWAY_APPLICATIONS_PATH = local.applications_path })
+    request-approval = merge(local.channels, { SLIPWAY_APPROVAL_TOPIC_ARN = module.approval.topic_arn, SLIPWAY_APPROVERS_PATH = local.approvers_path })
     decide-approval  = { SLIPWAY_APPLICATIONS_PATH = local.applications_path }
     finish-release   = local.channels
     reconcile = merge(local.channels, {
@@ -140,6 +142,11 @@ locals {
       SLIPWAY_APPROVAL_TOPIC_ARN = module.approval.topic_arn
     })
 
+    operate-releases = merge(local.channels, {
+      SLIPWAY_STATE_MACHINE_ARN = local.state_machine_arn
+      SLIPWAY_APPLICATIONS_PATH = local.applications_path
+      SLIPWAY_SESSION_ROLES     = join(",", var.session_roles)
+    })
 
     watch-alarms = merge(local.channels, {
       SLIPWAY_STATE_MACHINE_ARN = local.state_machine_arn
@@ -178,7 +185,7 @@ locals {
 
   statements = {
     receive-push = [
-      local.read_applications, local.find_images, local.notify, local.put_notifications, local.use_topic_key,
+      local.find_applications, local.find_repositories, local.find_images, local.notify, local.put_notifications, local.use_topic_key,
       # Whether an image that comes under a further tag would change anything.
       local.describe_services, local.describe_task_definitions,
       { sid = "StartRelease", actions = ["states:StartExecution"], resources = [local.state_machine_arn] },
@@ -196,7 +203,7 @@ locals {
     ]
 
     request-approval = [
-      local.read_applications,
+      local.read_approvers,
       local.describe_task_definitions, local.find_images, local.read_manifests, local.read_labels, local.use_topic_key,
       local.notify, local.put_notifications,
       { sid = "AskApprovers", actions = ["sns:ListSubscriptionsByTopic", "sns:Publish"], resources = [module.approval.topic_arn] },
@@ -204,7 +211,14 @@ locals {
 
     # The one function that everyone can reach. It notifies nobody and wakes no step: the table's stream hands its
     # decisions to resume-release.
-    decide-approval = [local.read_applications]
+    decide-approval = [local.find_applications]
+
+    # What operators ask for. It wakes no step and approves nothing.
+    operate-releases = [
+      local.read_applications, local.find_applications, local.find_images, local.describe_services, local.describe_task_definitions,
+      local.notify, local.put_notifications, local.use_topic_key,
+      { sid = "StartRelease", actions = ["states:StartExecution"], resources = [local.state_machine_arn] },
+    ]
 
     snapshot-database = [
       local.describe_databases,

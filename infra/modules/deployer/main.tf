@@ -28,6 +28,8 @@ locals {
 
   applications      = module.applications.applications
   applications_path = "/${var.name}/applications"
+  repositories_path = "/${var.name}/repositories"
+  approvers_path    = "/${var.name}/approvers"
 
   approvers = distinct(flatten([for application in local.applications : [for stage in application.stages : stage.approval == null ? [] : stage.approval.approvers]]))
 }
@@ -89,6 +91,32 @@ resource "aws_ssm_parameter" "application" {
       error_message = "The configuration of applications.${each.key} is longer than the 8 KB that a parameter holds: split the application, or name fewer services and alarms."
     }
   }
+}
+
+# What a function finds in one call, however many applications there are: SSM gives ten parameters of a path in a call, and
+# answers 40 calls a second.
+
+resource "aws_ssm_parameter" "repository" {
+  #checkov:skip=CKV2_AWS_34:It holds an application's name; no secret
+
+  for_each = { for name, application in local.applications : application.repository => name }
+
+  name        = "${local.repositories_path}/${each.key}"
+  description = "The application that the repository ${each.key} belongs to"
+  type        = "String"
+  value       = each.value
+}
+
+resource "aws_ssm_parameter" "approvers" {
+  #checkov:skip=CKV2_AWS_34:It holds addresses of approvers, as the subscriptions do; no secret
+
+  for_each = { for number, some in chunklist(local.approvers, 50) : format("%03d", number) => some }
+
+  name        = "${local.approvers_path}/${each.key}"
+  description = "Whom the applications ask: nobody else may be on the approvals' topic"
+  type        = "String"
+  tier        = length(jsonencode(each.value)) > 4096 ? "Advanced" : "Standard"
+  value       = jsonencode(each.value)
 }
 
 # What is known about releases: locks, callbacks, timelines, approvals and the audit.
@@ -244,4 +272,13 @@ module "approval" {
   domain                     = var.approval_domain
   sign_in                    = var.approval_sign_in
   log_retention_days         = var.log_retention_days
+}
+
+module "operators" {
+  source = "../operators"
+
+  name                        = var.name
+  operate_releases_name       = module.function["operate-releases"].name
+  operate_releases_invoke_arn = module.function["operate-releases"].invoke_arn
+  log_retention_days          = var.log_retention_days
 }

@@ -3,6 +3,11 @@ output "approval_url" {
   value       = module.approval.url
 }
 
+output "operators_api" {
+  description = "The operators' API: its address, what a permission for one path begins with, and the policies for operators"
+  value       = { url = module.operators.url, execution_arn = module.operators.execution_arn, policy_arns = module.operators.policy_arns }
+}
+
 output "approval_domain_target" {
   description = "The name of API Gateway's that the approval page's own name is an alias of; null without one"
   value       = module.approval.domain_target

@@ -119,6 +119,17 @@ variable "table_name" {
   default     = null
 }
 
+variable "session_roles" {
+  description = "The roles whose sessions are named by who enforces the name, as patterns: IAM Identity Center's are. A session's name of any other role is what its caller wrote, and is not shown as who acted"
+  type        = list(string)
+  default     = ["AWSReservedSSO_*"]
+
+  validation {
+    condition     = alltrue([for role in var.session_roles : can(regex("^[A-Za-z0-9+=.@_*-]{1,64}$", role))])
+    error_message = "Write names of roles, without their path; * stands for anything, such as AWSReservedSSO_*."
+  }
+}
+
 variable "mails_per_minute" {
   description = "How many mails of Slipway go alone to one address in a minute; what is more comes in one that sums it up. SNS hands an address ten a second, and suspends it above that"
   type        = number

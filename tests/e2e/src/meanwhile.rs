@@ -3,11 +3,7 @@
 use std::time::{Duration, Instant};
 
 use aws_sdk_cloudwatch::types::StateValue;
-use aws_sdk_lambda::primitives::Blob;
-use aws_sdk_lambda::types::InvocationType;
-use serde_json::json;
 use slipway_local::Cloud;
-use slipway_local::client::{ACCOUNT, REGION};
 use slipway_local::wire::Entry;
 
 use crate::schedule::Meanwhile;
@@ -46,17 +42,15 @@ fn has_parked(trace: &[Entry], id: &str, state: &str) -> bool {
         .any(|call| call.subject.starts_with(&callbacks) && call.subject.ends_with(state))
 }
 
-/// Sends the event by which a person aborts a release. As from EventBridge, the function is tried again when it fails.
+/// Asks for the release to end, as an operator does: again, while the API does not answer.
 async fn abort(cloud: &Cloud, id: &str) -> anyhow::Result<()> {
-    let event = json!({
-        "version": "0", "id": id, "detail-type": "Abort Requested", "source": "slipway", "account": ACCOUNT, "region": REGION,
-        "time": slipway_local::clock::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(), "resources": [],
-        "detail": { "release": id, "by": "ana", "reason": "a run says so" },
-    });
-    let lambda = aws_sdk_lambda::Client::new(cloud.sdk());
-    let invoke = lambda.invoke().function_name("slipway-receive-push").invocation_type(InvocationType::Event);
-    invoke.payload(Blob::new(event.to_string())).send().await?;
-    Ok(())
+    let began = Instant::now();
+    loop {
+        match cloud.abort(id, "a run says so").await {
+            Err(_) if began.elapsed() < PATIENCE * 5 => tokio::time::sleep(LOOK * 10).await,
+            answered => return answered.map(drop),
+        }
+    }
 }
 
 /// Sets the alarm's state.

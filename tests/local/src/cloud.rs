@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use aws_config::SdkConfig;
 use serde_json::{Value, json};
-use slipway_core::image::{Digest, digest_of};
+use slipway_core::{api::Done, name::ReleaseId};
 use url::Url;
 
 use crate::{
@@ -388,56 +388,6 @@ impl Cloud {
         }
     }
 
-    /// The names of an application's stages, in order.
-    ///
-    /// # Errors
-    ///
-    /// When there is no such application, or AWS cannot be asked.
-    pub async fn stage_names(&self, application: &str) -> anyhow::Result<Vec<String>> {
-        let configuration = self.configuration(application).await?;
-        Ok(configuration.stages.iter().map(|stage| stage.name.to_string()).collect())
-    }
-
-    async fn configuration(
-        &self,
-        application: &str,
-    ) -> anyhow::Result<slipway_core::application::Application> {
-        let name = format!("/slipway/applications/{application}");
-        let parameter = aws_sdk_ssm::Client::new(&self.sdk).get_parameter().name(name).send().await;
-        let parameter = parameter.with_context(|| format!("no application is called {application}"))?;
-        let configuration = parameter.parameter().and_then(|parameter| parameter.value()).unwrap_or_default();
-        Ok(slipway_core::application::Application::parse(configuration)?)
-    }
-
-    /// The digest that the first service of an application's last stage runs; none before its first release.
-    ///
-    /// # Errors
-    ///
-    /// When there is no such application, or AWS cannot be asked.
-    pub async fn last_stage_runs(&self, application: &str) -> anyhow::Result<Option<Digest>> {
-        let configuration = self.configuration(application).await?;
-        let stage = configuration.stages.last().context("an application without stages")?;
-        let service = stage.services.first().context("a stage without services")?;
-        let ecs = aws_sdk_ecs::Client::new(&self.sdk);
-        let services = ecs
-            .describe_services()
-            .cluster(stage.cluster())
-            .services(service.service.as_str())
-            .send()
-            .await?;
-        let running = services
-            .services()
-            .first()
-            .and_then(|service| service.task_definition())
-            .context("the service runs nothing")?;
-        let definition = ecs.describe_task_definition().task_definition(running).send().await?;
-        let images = definition
-            .task_definition()
-            .map(|definition| definition.container_definitions())
-            .unwrap_or_default();
-        Ok(images.iter().find_map(|container| digest_of(container.image()?)))
-    }
-
     /// Asks the sample application through a stage's load balancer.
     ///
     /// # Errors
@@ -460,6 +410,40 @@ impl Cloud {
     /// When the rules cannot be read.
     pub async fn deliver(&self, event: &Value) -> anyhow::Result<Vec<Delivery>> {
         events::deliver(&self.sdk, event).await
+    }
+
+    /// The operators' API, asked as the root user.
+    ///
+    /// # Errors
+    ///
+    /// When Terraform has printed no address of it.
+    pub fn operators(&self) -> anyhow::Result<slipway_cli::Client> {
+        self.operators_as(self.sdk.clone())
+    }
+
+    /// The operators' API, asked as whom a configuration's credentials are.
+    ///
+    /// # Errors
+    ///
+    /// When Terraform has printed no address of it.
+    pub fn operators_as(&self, sdk: SdkConfig) -> anyhow::Result<slipway_cli::Client> {
+        let outputs = self.outputs()?;
+        let url = outputs["operators_api"]["url"].as_str().context("Terraform printed no operators_api")?;
+        Ok(slipway_cli::Client::at(sdk, Url::parse(&format!("{url}/"))?)?)
+    }
+
+    /// Asks for a release to end, as the root user. What the API answers, in words.
+    ///
+    /// # Errors
+    ///
+    /// When the API refuses, or does not answer.
+    pub async fn abort(&self, release: &str, reason: &str) -> anyhow::Result<String> {
+        let id = ReleaseId::new(release)?;
+        let application = id.application().context("a release's id begins with its application")?;
+        let path = format!("applications/{application}/releases/{id}/abort");
+        let operators = self.operators()?;
+        let done: Done = Box::pin(operators.post(&path, &json!({ "reason": reason }))).await?;
+        Ok(done.words)
     }
 
     /// What Terraform printed as the cloud's outputs when it was set up.

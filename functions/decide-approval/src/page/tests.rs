@@ -365,7 +365,7 @@ fn hostile_page(text: &str) -> String {
     let bo = EmailAddress::new("bo@example.com").expect("an address");
     let decided = asked.decide(&bo, Verdict::Approved, text, None, at("08:12:00")).expect("it counts");
     let approval_ = Approval {
-        asked: Some(Asked { by: text.into(), reason: text.into() }),
+        asked: Some(Asked { by: text.into(), reason: text.into(), arn: None }),
         closed_because: Some(text.into()),
         ..decided
     };

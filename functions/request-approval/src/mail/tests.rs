@@ -183,7 +183,7 @@ fn hostile_mail(text: &str) -> Mail {
     document["baseline"]["not_quiet"] = json!([text]);
     document["running"] = json!([]);
     let approval: Approval = read(document);
-    let asked = Some(Asked { by: text.into(), reason: text.into() });
+    let asked = Some(Asked { by: text.into(), reason: text.into(), arn: None });
     request(&Approval { asked, ..approval }, &person("ana"), URL)
 }
 

@@ -36,6 +36,9 @@ impl Key {
     /// The partition of all open releases.
     pub const OPEN: &str = partition::OPEN;
 
+    /// The partition of what the stages run.
+    pub const RUNNING: &str = partition::RUNNING;
+
     /// What the sort key of an approval is; other items of its partition have others.
     const APPROVAL: &str = "APPROVAL";
     /// What the sort key of an alarm that fired is.
@@ -83,6 +86,12 @@ impl Key {
     #[must_use]
     pub fn open_of(application: &ApplicationName) -> (String, String) {
         (Self::OPEN.to_owned(), format!("{application}#"))
+    }
+
+    /// The open releases of all applications: their partition, and what their sort keys begin with.
+    #[must_use]
+    pub const fn open_of_all() -> (&'static str, &'static str) {
+        (Self::OPEN, "")
     }
 
     /// That a person asked for a release to end.
@@ -292,6 +301,30 @@ impl Key {
     #[must_use]
     pub fn lock(application: &ApplicationName) -> Self {
         Self::of(partition_of(partition::LOCK, application), Self::LOCK)
+    }
+
+    /// What a stage runs, as the release that brought it wrote it down.
+    #[must_use]
+    pub fn running(application: &ApplicationName, stage: &StageName) -> Self {
+        Self::of(Self::RUNNING, format!("{application}#{stage}#"))
+    }
+
+    /// What the stages of one application run: their partition, and what their sort keys begin with.
+    #[must_use]
+    pub fn running_of(application: &ApplicationName) -> (&'static str, String) {
+        (Self::RUNNING, format!("{application}#"))
+    }
+
+    /// A request for a release that an operator made, by its hash.
+    #[must_use]
+    pub fn request(application: &ApplicationName, hash: &str) -> Self {
+        Self::of(partition_of(partition::REQUEST, application), hash)
+    }
+
+    /// The partition of an application's quarantined images.
+    #[must_use]
+    pub fn quarantines(application: &ApplicationName) -> String {
+        partition_of(partition::QUARANTINE, application)
     }
 
     /// An image that was rolled back or rejected.

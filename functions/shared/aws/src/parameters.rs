@@ -1,6 +1,7 @@
 //! SSM: the applications' configurations.
 
 use aws_sdk_ssm::Client;
+use aws_sdk_ssm::operation::get_parameter::GetParameterError;
 use jiff::Timestamp;
 
 use crate::AwsError;
@@ -36,11 +37,26 @@ impl Parameters {
         let found =
             self.client.get_parameters_by_path().path(path).into_paginator().send().try_collect().await;
         let found = found.map_err(|error| AwsError::from_sdk("ssm:GetParametersByPath", error))?;
-        Ok(found.iter().flat_map(|page| page.parameters()).filter_map(parameter).collect())
+        Ok(found.iter().flat_map(|page| page.parameters()).filter_map(read).collect())
+    }
+
+    /// The parameter of this name; nothing where there is none.
+    ///
+    /// # Errors
+    ///
+    /// When SSM cannot be asked.
+    pub async fn parameter(&self, name: &str) -> Result<Option<Parameter>, AwsError> {
+        match Box::pin(self.client.get_parameter().name(name).send()).await {
+            Ok(answer) => Ok(answer.parameter().and_then(read)),
+            Err(error) if error.as_service_error().is_some_and(GetParameterError::is_parameter_not_found) => {
+                Ok(None)
+            }
+            Err(error) => Err(AwsError::from_sdk("ssm:GetParameter", error)),
+        }
     }
 }
 
-fn parameter(parameter: &aws_sdk_ssm::types::Parameter) -> Option<Parameter> {
+fn read(parameter: &aws_sdk_ssm::types::Parameter) -> Option<Parameter> {
     let modified_at = parameter.last_modified_date().and_then(|at| Timestamp::from_second(at.secs()).ok());
     Some(Parameter {
         name: parameter.name()?.to_owned(),
@@ -53,10 +69,20 @@ fn parameter(parameter: &aws_sdk_ssm::types::Parameter) -> Option<Parameter> {
 mod tests {
     use aws_sdk_ssm::operation::get_parameters_by_path::GetParametersByPathOutput;
     use aws_sdk_ssm::types::Parameter;
+    use aws_sdk_ssm::types::error::ParameterNotFound;
     use aws_smithy_mocks::mock;
 
     use super::*;
     use crate::answering::answering;
+
+    #[tokio::test]
+    async fn a_parameter_that_is_not_there_is_an_answer_and_no_error() {
+        let none = mock!(aws_sdk_ssm::Client::get_parameter)
+            .then_error(|| GetParameterError::ParameterNotFound(ParameterNotFound::builder().build()));
+        let parameters = Parameters::new(answering!(aws_sdk_ssm, [&none]));
+
+        assert_eq!(parameters.parameter("/slipway/applications/web").await.expect("SSM answers"), None);
+    }
 
     #[tokio::test]
     async fn every_page_is_read() {

@@ -1,19 +1,21 @@
-//! The audit: what happened to approvals, as entries that nobody updates. Each carries the hash of the one before it,
+//! The audit: what happened to approvals and what operators asked for, as entries that nobody updates. Each carries the hash of the one before it,
 //! so that an entry which was changed, taken out or put in between breaks the chain.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use schemars::JsonSchema;
+
 use crate::approval::{Approval, ApprovalId};
 use crate::image::Digest;
-use crate::name::EmailAddress;
+use crate::name::{ApplicationName, EmailAddress, ReleaseId};
 use crate::words;
 
 /// The hash before the first entry.
 pub const BEGINNING: &str = "";
 
-/// What happened to an approval.
+/// What happened to an approval, or what an operator asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// Counted from 1 in each application.
@@ -22,13 +24,20 @@ pub struct Entry {
     pub at: Timestamp,
     /// What.
     pub what: What,
-    /// To which approval: its release and stage.
-    pub approval: ApprovalId,
-    /// The digest that it lets into the stage.
+    /// To which approval: its release and stage; nothing of what an operator asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalId>,
+    /// To which release; of an approval, its id says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<ReleaseId>,
+    /// The digest that it lets into the stage, or that it is about.
     pub digest: Digest,
     /// The person whose link was used, where one was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person: Option<EmailAddress>,
+    /// The operator, as the ARN that IAM proved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller: Option<String>,
     /// Words to it: a reason, or who was asked.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub words: String,
@@ -60,6 +69,12 @@ pub enum What {
     Voided,
     /// The release began to change the stage with it.
     Used,
+    /// An operator asked for a release.
+    ReleaseRequested,
+    /// An operator asked for a release to end.
+    AbortRequested,
+    /// An operator let an image be released again.
+    QuarantineCleared,
 }
 
 impl What {
@@ -78,6 +93,39 @@ impl What {
             Self::Withdrawn => "WITHDRAWN",
             Self::Voided => "VOIDED",
             Self::Used => "USED",
+            Self::ReleaseRequested => "RELEASE_REQUESTED",
+            Self::AbortRequested => "ABORT_REQUESTED",
+            Self::QuarantineCleared => "QUARANTINE_CLEARED",
+        }
+    }
+}
+
+/// What an entry is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct About {
+    /// The application whose audit has the entry.
+    pub application: ApplicationName,
+    approval: Option<ApprovalId>,
+    release: Option<ReleaseId>,
+    digest: Digest,
+}
+
+impl About {
+    /// A release that an operator asks something of, and the digest that it is about.
+    #[must_use]
+    pub fn release(application: &ApplicationName, release: &ReleaseId, digest: &Digest) -> Self {
+        let (application, release, digest) = (application.clone(), Some(release.clone()), digest.clone());
+        Self { application, approval: None, release, digest }
+    }
+}
+
+impl From<&Approval> for About {
+    fn from(approval: &Approval) -> Self {
+        Self {
+            application: approval.release.application.clone(),
+            approval: Some(approval.id.clone()),
+            release: None,
+            digest: approval.release.image.digest.clone(),
         }
     }
 }
@@ -91,12 +139,14 @@ pub struct NewEntry {
     pub what: What,
     /// Whose link was used, where one was.
     pub person: Option<EmailAddress>,
+    /// The operator, as the ARN that IAM proved.
+    pub caller: Option<String>,
     /// Words to it.
     pub words: String,
 }
 
 /// An entry as it is kept: its text, and the hash over the one before and this text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Sealed {
     /// The [`Entry`] as JSON, as it was hashed.
     pub entry: String,
@@ -119,16 +169,19 @@ pub struct Broken {
 impl Sealed {
     /// The entry behind the last one of a chain; behind none, the first.
     #[must_use]
-    pub fn after(last: Option<(u64, &Self)>, approval: &Approval, happening: &NewEntry) -> (u64, Self) {
+    pub fn after(last: Option<(u64, &Self)>, subject: &About, happening: &NewEntry) -> (u64, Self) {
         let sequence = last.map_or(0, |(sequence, _)| sequence) + 1;
-        let NewEntry { at, what, person, words } = happening.clone();
+        let NewEntry { at, what, person, caller, words } = happening.clone();
+        let About { approval, release, digest, .. } = subject.clone();
         let entry = Entry {
             sequence,
             at,
             what,
-            approval: approval.id.clone(),
-            digest: approval.release.image.digest.clone(),
+            approval,
+            release,
+            digest,
             person,
+            caller,
             words: words::sentence(&words),
         };
         let entry = serde_json::to_string(&entry).expect("an entry is plain values, which make JSON");
@@ -183,10 +236,14 @@ mod tests {
                 at: Timestamp::UNIX_EPOCH,
                 what: What::Opened,
                 person: None,
+                caller: None,
                 words: format!("look {number}"),
             };
-            let (_, sealed) =
-                Sealed::after(chain.last().map(|last| (number, last)), &approval(1), &happening);
+            let (_, sealed) = Sealed::after(
+                chain.last().map(|last| (number, last)),
+                &About::from(&approval(1)),
+                &happening,
+            );
             chain.push(sealed);
         }
         chain

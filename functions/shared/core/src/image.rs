@@ -3,7 +3,6 @@
 use std::fmt;
 
 use schemars::JsonSchema;
-use serde::de::IntoDeserializer as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::name::RepositoryName;
@@ -103,15 +102,6 @@ fn tag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
         Err(serde::de::Error::custom(format!(
             "{tag:?} is no tag: write up to {LONGEST_TAG} letters, digits, dots, hyphens and underscores"
         )))
-    }
-}
-
-/// A tag that may be left out.
-pub(crate) fn tag_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    match Option::<String>::deserialize(deserializer)? {
-        None => Ok(None),
-        Some(text) if text.is_empty() => Ok(None),
-        Some(text) => tag(text.into_deserializer()).map(Some),
     }
 }
 

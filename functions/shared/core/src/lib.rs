@@ -4,14 +4,17 @@
 //! rule can be tested by calling it. The words are those of `docs/glossary.md`.
 
 pub mod alarm;
+pub mod api;
 pub mod application;
 pub mod approval;
 pub mod audit;
+pub mod caller;
 pub mod definition;
 pub mod deployment;
 pub mod failure;
 #[cfg(test)]
 mod fixtures;
+pub mod history;
 #[cfg(test)]
 mod hostile;
 pub mod image;

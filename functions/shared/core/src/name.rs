@@ -148,8 +148,14 @@ impl TaskDefinitionArn {
     /// The family of the revision.
     #[must_use]
     pub fn family(&self) -> &str {
-        let name = self.as_str().rsplit('/').next().unwrap_or_default();
+        let name = self.name();
         name.rsplit_once(':').map_or(name, |(family, _)| family)
+    }
+
+    /// The family and the revision, `production-web:7`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.as_str().rsplit('/').next().unwrap_or_default()
     }
 }
 
@@ -168,6 +174,24 @@ name!(
     |value| (1..=80).contains(&value.len()) && value.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
 );
 
+impl ReleaseId {
+    /// The application that the id begins with; nothing where Slipway has not made it: an application's name, a hyphen and
+    /// 32 hexadecimal digits, and for a further release of an image a hyphen and eight more.
+    #[must_use]
+    pub fn application(&self) -> Option<ApplicationName> {
+        let is_hex = |digits: &str, count: usize| {
+            digits.len() == count
+                && digits.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+        };
+        let first = match self.as_str().rsplit_once('-') {
+            Some((first, digits)) if is_hex(digits, 8) => first,
+            _ => self.as_str(),
+        };
+        let (name, digits) = first.rsplit_once('-')?;
+        ApplicationName::new(name).ok().filter(|_| is_hex(digits, 32))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,6 +201,23 @@ mod tests {
         assert_eq!(ApplicationName::new("web-2").expect("fits").as_str(), "web-2");
         assert_eq!(EmailAddress::new("Ana@Example.com").expect("fits").to_string(), "ana@example.com");
         assert_eq!(RepositoryName::new("team/web.api").expect("fits").as_str(), "team/web.api");
+    }
+
+    #[test]
+    fn a_releases_id_begins_with_its_application() {
+        let application = |id: &str| {
+            ReleaseId::new(id).expect("an id").application().map(|application| application.to_string())
+        };
+        let digits = "0123456789abcdef0123456789abcdef";
+        assert_eq!(application(&format!("web-{digits}")).as_deref(), Some("web"));
+        assert_eq!(application(&format!("web-shop-{digits}-0a1b2c3d")).as_deref(), Some("web-shop"));
+        // An application may be called like digits.
+        assert_eq!(application(&format!("a-0a1b2c3d-{digits}")).as_deref(), Some("a-0a1b2c3d"));
+        for other in ["web", "web-1", &format!("{digits}-0a1b2c3d"), &format!("-{digits}")] {
+            if ReleaseId::new(other).is_ok() {
+                assert_eq!(application(other), None, "{other}");
+            }
+        }
     }
 
     #[test]

@@ -115,14 +115,6 @@ pub enum Ignored {
         /// Why.
         reason: String,
     },
-    /// The release that is to end has ended.
-    #[error("the release {release} has ended {outcome}")]
-    Ended {
-        /// The release.
-        release: ReleaseId,
-        /// What it came to.
-        outcome: Outcome,
-    },
     /// The application does not want this tag.
     #[error("the tag {tag} is outside the patterns of the application {application}")]
     TagNotWanted {
@@ -133,7 +125,7 @@ pub enum Ignored {
     },
     /// The tag of a release was taken from its image, and is put on it again.
     #[error(
-        "the image was received under this tag before, as the release {release}: push it under another tag, or ask for its release (`Release Requested`)"
+        "the image was received under this tag before, as the release {release}: push it under another tag, or ask for its release: slipway release"
     )]
     SameTag {
         /// The release.
@@ -161,7 +153,6 @@ impl Ignored {
             Self::NotAnImage(_) => "NotAnImage",
             Self::UnknownRepository(_) => "UnknownRepository",
             Self::Quarantined { .. } => "Quarantined",
-            Self::Ended { .. } => "Ended",
             Self::TagNotWanted { .. } => "TagNotWanted",
             Self::SameTag { .. } => "SameTag",
             Self::NothingChanged { .. } => "NothingChanged",
@@ -274,18 +265,6 @@ pub fn tagged_of(action: &ImageAction) -> Option<Image> {
         digest: action.image_digest.clone(),
         tag,
     })
-}
-
-/// The application whose repository an image is in.
-///
-/// # Errors
-///
-/// [`Ignored::UnknownRepository`], when there is none.
-pub fn application_of(image: &Image, applications: Vec<Application>) -> Result<Application, Ignored> {
-    applications
-        .into_iter()
-        .find(|application| application.repository == image.repository)
-        .ok_or_else(|| Ignored::UnknownRepository(image.repository.clone()))
 }
 
 /// The release that an image of its application starts.
@@ -438,16 +417,12 @@ mod tests {
     }
 
     #[test]
-    fn deletions_failures_and_other_accounts_are_ignored() {
+    fn deletions_failures_and_unwanted_tags_are_ignored() {
         let deletion = ImageAction { action_type: "DELETE".into(), ..action() };
         let failure = ImageAction { result: "FAILURE".into(), ..action() };
         assert_eq!(image_of(&deletion), Err(Ignored::NotAPush("DELETE".into())));
         assert_eq!(image_of(&failure), Err(Ignored::NotSuccessful("FAILURE".into())));
 
-        let other =
-            ImageAction { repository_name: RepositoryName::new("other").expect("a name"), ..action() };
-        let image = image_of(&other).expect("an image");
-        assert!(matches!(application_of(&image, vec![web()]), Err(Ignored::UnknownRepository(_))));
         let latest = ImageAction { image_tag: Some("latest".into()), ..action() };
         let image = image_of(&latest).expect("an image");
         assert!(matches!(release_of(image, &web()), Err(Ignored::TagNotWanted { .. })));

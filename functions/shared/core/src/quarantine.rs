@@ -25,12 +25,15 @@ pub struct Quarantine {
 /// That a person lifted a quarantine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lifted {
-    /// Who, in their own words: nobody has proved it.
+    /// Who, in words: as IAM proved it where there is an ARN, else in their own words.
     pub by: String,
     /// Why.
     pub reason: String,
     /// When.
     pub at: Timestamp,
+    /// The ARN that IAM proved; nothing of what an event of an earlier version lifted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arn: Option<String>,
 }
 
 impl Quarantine {

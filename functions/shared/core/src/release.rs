@@ -45,10 +45,13 @@ pub struct Started {
 /// Who asked for a release, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asked {
-    /// Who, in their own words; empty when they gave none.
+    /// Who, in words: as IAM proved it where there is an ARN, else in their own words; empty when they gave none.
     pub by: String,
     /// Why; empty when they gave no reason.
     pub reason: String,
+    /// The ARN that IAM proved; nothing where an alarm asked, or an event of an earlier version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arn: Option<String>,
 }
 
 impl Asked {

@@ -130,6 +130,23 @@ pub enum StageState {
 }
 
 impl StageState {
+    /// The state in a word, for programs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Later => "LATER",
+            Self::Checked => "CHECKED",
+            Self::Asked => "ASKED",
+            Self::Deploying => "DEPLOYING",
+            Self::Verifying => "VERIFYING",
+            Self::Verified => "VERIFIED",
+            Self::Done => "RELEASED",
+            Self::RollingBack => "ROLLING_BACK",
+            Self::Ended(outcome) => outcome.as_str(),
+            Self::NotReached => "NOT_REACHED",
+        }
+    }
+
     /// The state in words.
     #[must_use]
     pub const fn in_words(self) -> &'static str {

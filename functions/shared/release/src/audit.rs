@@ -2,7 +2,7 @@
 
 use slipway_aws::{Item, Key, Stored, Table};
 use slipway_core::approval::{Approval, ApprovalId, Status};
-use slipway_core::audit::{NewEntry, Sealed, What};
+use slipway_core::audit::{About, NewEntry, Sealed, What};
 
 use crate::{StepError, now};
 
@@ -14,12 +14,8 @@ const ROUNDS: usize = 20;
 /// # Errors
 ///
 /// When the table cannot be asked.
-pub async fn next_entry(
-    table: &Table,
-    approval: &Approval,
-    new: &NewEntry,
-) -> Result<(Key, Sealed), StepError> {
-    let application = &approval.release.application;
+pub async fn next_entry(table: &Table, subject: &About, new: &NewEntry) -> Result<(Key, Sealed), StepError> {
+    let application = &subject.application;
     let last = table.last::<Sealed>(&Key::audits(application)).await?;
     let last = match &last {
         Some((key, Stored { document, .. })) => {
@@ -31,7 +27,7 @@ pub async fn next_entry(
         }
         None => None,
     };
-    let (sequence, sealed) = Sealed::after(last, approval, new);
+    let (sequence, sealed) = Sealed::after(last, subject, new);
     Ok((Key::audit(application, sequence), sealed))
 }
 
@@ -40,16 +36,16 @@ pub async fn next_entry(
 /// # Errors
 ///
 /// When the table cannot be asked.
-pub async fn audit(table: &Table, approval: &Approval, new: &NewEntry) -> Result<(), StepError> {
+pub async fn audit(table: &Table, subject: &About, new: &NewEntry) -> Result<(), StepError> {
     // Each round that fails is one in which another entry was written.
     loop {
-        let (key, sealed) = next_entry(table, approval, new).await?;
+        let (key, sealed) = next_entry(table, subject, new).await?;
         if table.put_new(&key, &sealed).await? {
             // A log that is kept elsewhere shows when the end of a chain was cut off.
             tracing::info!(
                 audit.hash = sealed.hash,
                 "the audit of {} has one more entry, {}",
-                approval.release.application,
+                subject.application,
                 key.sk
             );
             return Ok(());
@@ -84,8 +80,12 @@ pub async fn close_approval(
             _ => What::Expired,
         };
         let words = closed.closed_because.clone().unwrap_or_default();
-        let (entry, sealed) =
-            next_entry(table, &closed, &NewEntry { at: now(), what, person: None, words }).await?;
+        let (entry, sealed) = next_entry(
+            table,
+            &About::from(&closed),
+            &NewEntry { at: now(), what, person: None, caller: None, words },
+        )
+        .await?;
         if table.replace_and_put_new(&key, &closed, version, &entry, &sealed).await? {
             return Ok(Some(closed));
         }

@@ -3,15 +3,17 @@
 use sha2::{Digest as _, Sha256};
 use slipway_aws::{Aws, AwsError, Key, Table, Tagged, Update};
 use slipway_core::alarm::{disquiet, unquiet};
+use slipway_core::api::{Running, RunningService};
 use slipway_core::application::Stage;
-use slipway_core::approval::{Approval, ApprovalId};
+use slipway_core::approval::{Approval, ApprovalId, Verdict};
+use slipway_core::image::{Image, digest_of};
 use slipway_core::lock::{Fenced, Lock, Lost};
 use slipway_core::migration::Migration;
 use slipway_core::name::{ReleaseId, StageName};
 use slipway_core::protocol::{Attempt, End, StepResult};
 use slipway_core::release::{Outcome, Release};
 use slipway_core::rollback::{Baseline, Change, ROUNDS};
-use slipway_core::step::StageInput;
+use slipway_core::step::{DeployedService, StageInput};
 
 use crate::{StepError, Timeline, interrupted, now};
 
@@ -238,6 +240,90 @@ impl Context<'_> {
     pub async fn migration(&self) -> Result<Option<Migration>, StepError> {
         Ok(migration_of(self.table, &self.release.id, &self.stage.name).await?)
     }
+}
+
+/// What the stage runs, as operators read it.
+impl Context<'_> {
+    /// Writes down that the stage runs the release. A rollback finds what it ran before.
+    ///
+    /// # Errors
+    ///
+    /// When the table cannot be asked.
+    pub async fn now_runs(&self, services: &[DeployedService]) -> Result<(), StepError> {
+        let Self { table, release, stage, .. } = self;
+        let key = Key::running(&release.application, &stage.name);
+        let before = table.get::<Running>(&key).await?.map(|stored| stored.document);
+        if before.as_ref().is_some_and(|before| before.release.as_ref() == Some(&release.id)) {
+            return Ok(());
+        }
+        if let Some(before) = before {
+            table.put_new(&self.ran(), &before).await?;
+        }
+        let approval = self.approved().await?.unwrap_or_default();
+        let approvals = approval.into_iter().flat_map(|approval| approval.decisions);
+        let approved = approvals.filter(|decision| decision.verdict == Verdict::Approved);
+        let running = Running {
+            image: release.image.clone(),
+            release: Some(release.id.clone()),
+            since: now(),
+            approved_by: approved.map(|decision| decision.by).collect(),
+            restored_from: None,
+            services: running_services(services),
+        };
+        Ok(table.put(&key, &running).await?)
+    }
+
+    /// Writes down that the stage runs what it ran before the release.
+    ///
+    /// # Errors
+    ///
+    /// When the table cannot be asked.
+    pub async fn runs_baseline(&self, services: &[DeployedService]) -> Result<(), StepError> {
+        let Self { table, release, stage, baseline, .. } = self;
+        let key = Key::running(&release.application, &stage.name);
+        let before = match table.get::<Running>(&self.ran()).await? {
+            Some(before) => Some(before.document),
+            None => table.get::<Running>(&key).await?.map(|stored| stored.document),
+        };
+        let before = before.filter(|before| before.release.as_ref() != Some(&release.id));
+        let image = baseline.services.first().and_then(|service| digest_of(&service.image));
+        let running = match (before, image) {
+            (Some(before), _) => Running {
+                since: now(),
+                restored_from: Some(release.id.clone()),
+                services: running_services(services),
+                ..before
+            },
+            // It ran an image that no release of this version brought.
+            (None, Some(digest)) => Running {
+                image: Image {
+                    repository: release.image.repository.clone(),
+                    tag: digest.short().to_owned(),
+                    digest,
+                },
+                release: None,
+                since: now(),
+                approved_by: Vec::new(),
+                restored_from: Some(release.id.clone()),
+                services: running_services(services),
+            },
+            (None, None) => return Ok(table.delete(&key).await?),
+        };
+        Ok(table.put(&key, &running).await?)
+    }
+
+    /// Where it is kept what the stage ran before the release.
+    fn ran(&self) -> Key {
+        Key::gate(&self.release.id, &self.stage.name, "RAN")
+    }
+}
+
+fn running_services(services: &[DeployedService]) -> Vec<RunningService> {
+    let services = services.iter().map(|service| RunningService {
+        service: service.service.clone(),
+        task_definition: service.task_definition.clone(),
+    });
+    services.collect()
 }
 
 /// The right to write.

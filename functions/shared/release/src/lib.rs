@@ -22,7 +22,9 @@ mod successor;
 mod timeline;
 mod token;
 
-pub use applications::{Applications, Broken, Configured, applications};
+pub use applications::{
+    Applications, Broken, Configured, application_by_repository, applications, approvers, find_application,
+};
 pub use audit::{audit, close_approval, next_entry};
 pub use beginning::{Begun, Open, begin, refuse_unopened};
 pub use clock::{minute_of, now};

@@ -76,6 +76,27 @@ impl<'a> Environment<'a> {
         )
     }
 
+    /// The SSM path of the parameters that say which application a repository belongs to.
+    ///
+    /// # Errors
+    ///
+    /// When it is not set.
+    pub fn repositories_path(&self) -> Result<String, ConfigurationError> {
+        self.require(
+            "SLIPWAY_REPOSITORIES_PATH",
+            "the SSM path of the repositories, such as /slipway/repositories",
+        )
+    }
+
+    /// The SSM path of the parameters that name all approvers.
+    ///
+    /// # Errors
+    ///
+    /// When it is not set.
+    pub fn approvers_path(&self) -> Result<String, ConfigurationError> {
+        self.require("SLIPWAY_APPROVERS_PATH", "the SSM path of the approvers, such as /slipway/approvers")
+    }
+
     /// Where people are notified.
     ///
     /// # Errors
@@ -89,6 +110,13 @@ impl<'a> Environment<'a> {
             pages: self.pages_url()?,
             mails_a_minute: self.mails_a_minute()?,
         })
+    }
+
+    /// The roles whose sessions are named by who enforces the name, as patterns; none where the variable is not set.
+    #[must_use]
+    pub fn session_roles(&self) -> Vec<String> {
+        let roles = (self.lookup)("SLIPWAY_SESSION_ROLES").unwrap_or_default();
+        roles.split(',').filter(|role| !role.is_empty()).map(ToOwned::to_owned).collect()
     }
 
     fn mails_a_minute(&self) -> Result<u64, ConfigurationError> {

@@ -14,7 +14,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// The functions' crates, as the targets of their events begin.
-const FUNCTIONS: [&str; 16] = [
+const FUNCTIONS: [&str; 17] = [
     "acquire_lock",
     "bake_stage",
     "capture_baseline",
@@ -22,6 +22,7 @@ const FUNCTIONS: [&str; 16] = [
     "decide_approval",
     "deploy_services",
     "finish_release",
+    "operate_releases",
     "receive_push",
     "reconcile",
     "request_approval",

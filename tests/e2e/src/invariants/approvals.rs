@@ -77,7 +77,10 @@ fn decided(release: &ReleaseRecord, stage: &str, approval: &Approval, audit: &[E
     let id = &release.id;
     let people: BTreeSet<_> = approval.decisions.iter().map(|decision| decision.by.as_str()).collect();
     let count = |kinds: &[What]| {
-        audit.iter().filter(|entry| entry.approval == approval.id && kinds.contains(&entry.what)).count()
+        audit
+            .iter()
+            .filter(|entry| entry.approval.as_ref() == Some(&approval.id) && kinds.contains(&entry.what))
+            .count()
     };
     let (asked, audited) = (count(&[What::Requested]), count(&[What::Approved, What::Rejected]));
     let outcome = release.outcome();

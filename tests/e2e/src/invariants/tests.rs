@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde_json::json;
-use slipway_core::audit::{NewEntry, Sealed, What as Kind};
+use slipway_core::audit::{About, NewEntry, Sealed, What as Kind};
 use slipway_core::lock::{Holder, Lock};
 use slipway_local::Mail;
 use slipway_local::wire::{Call, Entry, Fault, What};
@@ -110,10 +110,14 @@ fn audit(release: &ReleaseRecord) -> Vec<Sealed> {
 
 fn append(chain: &mut Vec<Sealed>, release: &ReleaseRecord) {
     for (number, what) in (chain.len() as u64..).zip([Kind::Requested, Kind::Opened, Kind::Approved]) {
-        let entry = NewEntry { at: at(0), what, person: None, words: String::new() };
+        let entry = NewEntry { at: at(0), what, person: None, caller: None, words: String::new() };
         chain.push(
-            Sealed::after(chain.last().map(|last| (number, last)), &release.approvals["production"], &entry)
-                .1,
+            Sealed::after(
+                chain.last().map(|last| (number, last)),
+                &About::from(&release.approvals["production"]),
+                &entry,
+            )
+            .1,
         );
     }
 }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use slipway_core::api::Audit;
 use slipway_core::audit::{self, Entry, What};
-use slipway_local::{Answer, Mail, PushOptions, history};
+use slipway_local::{Answer, Mail, PushOptions};
 
 use crate::world::{RawAnswer, World};
 
@@ -120,9 +121,16 @@ impl World {
 
     /// What the audit says of an approval. The chain holds whenever it is looked at.
     pub(crate) async fn audited(&self, id: &str) -> Vec<Entry> {
-        let chain = history::audit(self.cloud.sdk(), "web").await.expect("the table answers");
-        let entries = audit::read(&chain).expect("the chain holds");
-        entries.into_iter().filter(|entry| entry.approval.as_str() == id).collect()
+        let entries = self.whole_audit().await;
+        let of_it = |entry: &Entry| entry.approval.as_ref().is_some_and(|approval| approval.as_str() == id);
+        entries.into_iter().filter(of_it).collect()
+    }
+
+    /// Every entry of the application's audit.
+    pub(crate) async fn whole_audit(&self) -> Vec<Entry> {
+        let operators = self.cloud.operators().expect("the API");
+        let Audit { entries } = operators.get("applications/web/audit").await.expect("it answers");
+        audit::read(&entries).expect("the chain holds")
     }
 
     pub(crate) async fn happened(&self, id: &str) -> Vec<What> {

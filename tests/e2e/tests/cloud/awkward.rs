@@ -103,7 +103,7 @@ async fn an_update_that_ecs_does_not_show_yet_is_undone_when_the_release_is_abor
         })
         .await;
     let id = world.id_of(&release).await;
-    world.ask("Abort Requested", &json!({ "release": id, "reason": "the wrong image" })).await;
+    world.abort(&id, "the wrong image").await;
     let ended = world.ended(&release).await;
     lag(&world, 0.0);
 

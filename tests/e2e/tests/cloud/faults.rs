@@ -58,8 +58,8 @@ async fn a_lost_push_that_was_rolled_back_as_a_request_is_not_released_again() {
 
     let bad = PushOptions::good(&world.version()).behaving(Behaviour::Answer500);
     let lost = world.push_unheard(&bad).await;
-    let request = json!({ "application": "web", "digest": lost.digest, "tag": lost.tag, "by": "ana" });
-    world.ask("Release Requested", &request).await;
+    // It was never released: the registry knows it by its tag.
+    world.release_again(&lost.tag, None, "").await.expect("it begins");
     let ended = world.ended(&lost).await;
     let reconciled = world.reconcile().await;
 
@@ -370,7 +370,7 @@ async fn what_aws_does_late_for_a_function_that_gave_up_is_undone_as_well() {
         })
         .await;
     let id = world.id_of(&release).await;
-    world.ask("Abort Requested", &json!({ "release": id, "reason": "the wrong image" })).await;
+    world.abort(&id, "the wrong image").await;
     world
         .until("ECS does what it was asked for", async || world.digest_in("staging").await == release.digest)
         .await;

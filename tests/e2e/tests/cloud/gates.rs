@@ -662,7 +662,7 @@ async fn a_release_that_is_aborted_while_its_migration_runs_ends_once_that_has_e
         })
         .await;
     let release = shop.world.cloud.wait_for_release(&push.digest, PATIENCE).await.expect("it began").name;
-    shop.world.ask("Abort Requested", &json!({ "release": release, "reason": "wrong" })).await;
+    shop.world.abort(&release, "wrong").await;
     let ended = shop.world.ended(&push).await;
     let (now, before) = (shop.now().await, shop.before.clone());
     shop.tidy().await;

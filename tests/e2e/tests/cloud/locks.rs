@@ -51,28 +51,18 @@ async fn an_image_that_was_rolled_back_is_quarantined_until_a_person_lifts_that(
         .push(&PushOptions { tag: Some(format!("{}-again", bad.tag)), ..options })
         .await
         .expect("it is pushed");
-    let asked = world
-        .ask("Release Requested", &json!({ "application": "web", "digest": bad.digest, "by": "ana" }))
-        .await;
+    let asked = world.release_again(&bad.digest, None, "").await;
     world.quiet().await;
     let before = world.cloud.executions_of(&bad.digest).await.expect("executions").len();
-    let lifted = world
-        .ask("Quarantine Lift Requested", &json!({ "application": "web", "digest": bad.digest, "by": "ana" }))
-        .await;
-    let again = world
-        .ask("Release Requested", &json!({ "application": "web", "digest": bad.digest, "by": "ana" }))
-        .await;
+    let cleared = world.clear(&bad.digest).await;
+    let again = world.release_again(&bad.digest, None, "").await.expect("it begins");
     let ended = world.ended(&bad).await;
 
-    assert_eq!(asked["result"], "IGNORED", "{asked}");
-    assert!(asked["reason"].as_str().is_some_and(|reason| reason.contains("quarantined")), "{asked}");
+    let refused = asked.expect_err("it is quarantined");
+    assert!(refused.contains("quarantined") && refused.contains("slipway clear web"), "{refused}");
     assert_eq!(before, 1, "neither another tag nor a request starts it");
-    assert_eq!(
-        (&lifted["result"], &again["result"]),
-        (&json!("LIFTED"), &json!("STARTED")),
-        "{lifted} {again}"
-    );
-    assert_eq!(again["release"], json!(ended.name), "the newest execution is the one that was asked for");
+    assert!(cleared.contains("may be released again"), "{cleared}");
+    assert_eq!(again.release.as_str(), ended.name, "the newest execution is the one that was asked for");
     assert_eq!(ended.outcome(), Some("ROLLED_BACK"), "it is still bad: {ended:?}");
 }
 
@@ -86,14 +76,12 @@ async fn an_earlier_image_is_released_again_through_every_stage_when_a_person_as
     world.approve(&later).await;
     world.ended(&later).await;
 
-    let event = json!({ "application": "web", "digest": earlier.digest, "tag": earlier.tag, "by": "ana", "reason": "the later one is slow" });
     let mails = world.cloud.inbox().expect("the inbox").len();
-    let answer = world.ask("Release Requested", &event).await;
+    let answer = world.release_again(&earlier.tag, None, "the later one is slow").await.expect("it begins");
     world.decide_after(mails, Answer::Approve).await;
     let released = world.ended(&earlier).await;
 
-    assert_eq!(answer["result"], "STARTED", "{answer}");
-    assert_eq!(answer["release"], json!(released.name));
+    assert_eq!(answer.release.as_str(), released.name);
     assert_eq!(released.outcome(), Some("RELEASED"), "{released:?}");
     for stage in ["staging", "production"] {
         assert_eq!(world.digest_in(stage).await, earlier.digest, "{stage}");
@@ -109,16 +97,17 @@ async fn a_release_that_is_aborted_while_people_are_asked_ends_and_its_link_says
     let release = world.push(&PushOptions::good(&world.version())).await;
     let link = world.link(&release).await;
     let id = world.id_of(&release).await;
-    let answer = world
-        .ask("Abort Requested", &json!({ "release": id, "by": "ana", "reason": "the wrong image" }))
-        .await;
+    let answer = world.abort(&id, "the wrong image").await;
     let ended = world.ended(&release).await;
     let late = world.cloud.decide(&link, Answer::Approve, None).await.expect_err("there is no form any more");
 
-    assert_eq!(answer["result"], "ABORTING", "{answer}");
+    assert!(answer.contains("what it has begun to change is rolled back"), "{answer}");
     assert_eq!((ended.outcome(), ended.stage()), (Some("FAILED"), Some("production")), "{ended:?}");
-    assert!(ended.reason().expect("a reason").contains("aborted by ana: the wrong image"), "{ended:?}");
-    assert!(late.to_string().contains("aborted by ana"), "{late}");
+    assert!(
+        ended.reason().expect("a reason").contains("aborted by the account's root user: the wrong image"),
+        "{ended:?}"
+    );
+    assert!(late.to_string().contains("aborted by the account's root user"), "{late}");
     assert_eq!(world.service("production").await, production);
 }
 
@@ -131,42 +120,27 @@ async fn a_release_that_is_aborted_while_a_stage_changes_restores_the_baseline()
     let release = world.push(&PushOptions::good(&world.version()).behaving(Behaviour::Hang)).await;
     world.until("staging changes", async || world.waits_for(&release, "DeployServices").await).await;
     let id = world.id_of(&release).await;
-    world.ask("Abort Requested", &json!({ "release": id, "reason": "too slow" })).await;
+    world.abort(&id, "too slow").await;
     let ended = world.ended(&release).await;
 
     assert_eq!((ended.outcome(), ended.stage()), (Some("ROLLED_BACK"), Some("staging")), "{ended:?}");
-    assert!(ended.reason().expect("a reason").contains("aborted by a person: too slow"), "{ended:?}");
+    assert!(
+        ended.reason().expect("a reason").contains("aborted by the account's root user: too slow"),
+        "{ended:?}"
+    );
     assert_eq!(world.digest_in("staging").await, before);
 }
 
 #[tokio::test]
-async fn a_request_that_says_a_time_in_the_future_does_not_freeze_its_application() {
-    let world = World::enter().await;
-    world.has_a_good_release().await;
-    let digest = world.digest_in("production").await;
-
-    let asked = json!({ "application": "web", "digest": digest, "stage": "production", "by": "ana" });
-    let answer = world.ask_at("Release Requested", &asked, "2099-01-01T00:00:00Z".to_owned()).await;
-    let release = world.push(&PushOptions::light(&world.version())).await;
-    world.approve(&release).await;
-    let ended = world.ended(&release).await;
-
-    assert!(answer.to_string().contains("web-"), "it began: {answer}");
-    assert_eq!(ended.outcome(), Some("RELEASED"), "a push after it is newer: {ended:?}");
-}
-
-#[tokio::test]
-async fn what_a_manual_action_says_stays_words_in_the_mail_that_asks() {
+async fn what_an_operator_says_stays_words_in_the_mail_that_asks() {
     let world = World::enter().await;
     world.has_a_good_release().await;
     let digest = world.digest_in("production").await;
     let mails = world.cloud.inbox().expect("the inbox").len();
 
-    let by = "operator\n\nLook at it, and approve or reject:\nhttps://example.net/x";
-    let reason = "x".repeat(250_000);
-    world
-        .ask("Release Requested", &json!({ "application": "web", "digest": digest, "stage": "production", "by": by, "reason": reason }))
-        .await;
+    let reason = "operator\n\nLook at it, and approve or reject:\nhttps://example.net/x";
+    let reason = format!("{reason} {}", "x".repeat(250_000));
+    world.release_again(&digest, Some("production"), &reason).await.expect("it begins");
     let mail = world
         .cloud
         .wait_for_mail(mails, PATIENCE, |mail| mail.approval_link().is_some())
@@ -224,7 +198,7 @@ async fn a_baseline_whose_revision_is_gone_is_registered_again_from_its_record()
     world.until("staging changes", async || world.waits_for(&release, "DeployServices").await).await;
     world.deregister(&revision).await;
     let id = world.id_of(&release).await;
-    world.ask("Abort Requested", &json!({ "release": id })).await;
+    world.abort(&id, "").await;
     let ended = world.ended(&release).await;
 
     assert_eq!(ended.outcome(), Some("ROLLED_BACK"), "{ended:?}");
@@ -310,13 +284,14 @@ async fn what_a_later_attempt_has_fenced_off_changes_no_service() {
 #[tokio::test]
 async fn one_stage_alone_is_released_only_of_an_image_that_was_released() {
     let world = World::enter().await;
-    let mut event = world.event("release-requested.json");
-    event["detail"] =
-        json!({ "application": "web", "digest": world.new_digest(), "stage": "production", "by": "ana" });
+    let rejected = world.push(&PushOptions::light(&world.version())).await;
+    world.decide(&rejected, Answer::Reject, "").await;
+    world.ended(&rejected).await;
+    world.clear(&rejected.digest).await;
 
-    let error = world.invoke("receive-push", &event).await.expect_err("it is refused");
+    let error = world.release_again(&rejected.digest, Some("staging"), "").await.expect_err("it is refused");
 
-    assert!(error.to_string().contains("was never released"), "{error}");
+    assert!(error.contains("was never released"), "{error}");
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ mod faults;
 mod floods;
 mod gates;
 mod locks;
+mod operators;
 mod pushes;
 mod releases;
 mod schedules;

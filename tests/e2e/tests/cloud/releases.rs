@@ -284,7 +284,7 @@ async fn a_stage_is_not_looked_at_before_the_one_before_it_was_verified() {
     world.invoke("capture-baseline", &event).await.expect("it ends");
 
     let captured = world.item(&format!("RELEASE#{}", execution.name), "BASELINE#production#1").await;
-    world.ask("Abort Requested", &json!({ "release": execution.name, "reason": "that is enough" })).await;
+    world.abort(&execution.name, "that is enough").await;
     let ended = world.ended(&release).await;
 
     assert_eq!(captured, None);
@@ -517,8 +517,6 @@ async fn every_function_takes_its_example_events() {
         ("verify-services", "verify-services.json"),
         ("roll-back", "roll-back.json"),
         ("finish-release", "finish-release.json"),
-        // The failed example is quarantined, and other tests start with its image.
-        ("receive-push", "quarantine-lift-requested.json"),
         ("bake-stage", "bake-stage.json"),
         ("resume-release", "lock-changed.json"),
         ("resume-release", "callback-due.json"),
@@ -534,6 +532,8 @@ async fn every_function_takes_its_example_events() {
         ("resume-release", "approval-decided.json"),
         ("watch-alarms", "alarm-fires.json"),
         ("watch-alarms", "alarm-is-quiet.json"),
+        ("operate-releases", "operator-status.json"),
+        ("operate-releases", "operator-rollback.json"),
         ("reconcile", "reconcile.json"),
     ] {
         world
@@ -541,4 +541,6 @@ async fn every_function_takes_its_example_events() {
             .await
             .unwrap_or_else(|error| panic!("{function} does not take {file}: {error}"));
     }
+    // The failed example is quarantined, and other tests start with its image.
+    world.forget("QUARANTINE#web", &format!("sha256:{}", "4f5c".repeat(16))).await;
 }

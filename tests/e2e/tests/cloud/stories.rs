@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use serde_json::json;
 use slipway_e2e::story::{self, Part};
 use slipway_local::image::Behaviour;
 use slipway_local::{Answer, PushOptions};
@@ -101,9 +100,7 @@ async fn the_story_of_a_rollback_that_is_refused() {
     // It starts slowly enough to be aborted before ECS gives it up.
     let release = world.push(&PushOptions::light(&world.version()).behaving(Behaviour::Hang)).await;
     world.until("staging changes", async || world.waits_for(&release, "DeployServices").await).await;
-    world
-        .ask("Abort Requested", &json!({ "release": world.id_of(&release).await, "reason": "too slow" }))
-        .await;
+    world.abort(&world.id_of(&release).await, "too slow").await;
     world.ended(&release).await;
     world.give_permissions_back("roll-back", kept).await;
     let story = story_of(&world, entry, &release).await;

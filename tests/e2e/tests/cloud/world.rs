@@ -10,6 +10,7 @@ use std::time::Duration;
 use aws_sdk_cloudwatch::types::StateValue;
 use aws_sdk_ecs::types::{KeyValuePair, Tag, TaskDefinition};
 use serde_json::{Value, json};
+use slipway_core::api::{Done, ReleaseBegun};
 use slipway_core::image::{Digest, digest_of};
 use slipway_core::push::ImageAction;
 use slipway_local::cloud::{APPLICATION, SHOP};
@@ -510,7 +511,7 @@ impl World {
         self.unsubscribe_former_approvers().await;
     }
 
-    /// Ends the subscriptions of those whom no application asks any more, as Terraform does.
+    /// Writes down whom the applications ask now, and ends the subscriptions of all others, as Terraform does.
     async fn unsubscribe_former_approvers(&self) {
         let ssm = aws_sdk_ssm::Client::new(self.cloud.sdk());
         let all =
@@ -523,6 +524,13 @@ impl World {
             .flat_map(|stage| stage["approval"]["approvers"].as_array().cloned().unwrap_or_default())
             .filter_map(|approver| approver.as_str().map(str::to_lowercase))
             .collect();
+        ssm.put_parameter()
+            .name("/slipway/approvers/000")
+            .value(serde_json::to_string(&approvers).expect("addresses are text"))
+            .overwrite(true)
+            .send()
+            .await
+            .expect("it is written");
         let (sns, topic) = self.approvals_topic().await;
         let there = sns.list_subscriptions_by_topic().topic_arn(topic).send().await.expect("SNS answers");
         for subscription in there.subscriptions() {
@@ -835,19 +843,28 @@ impl World {
         !["AcquireLock", "DeployServices", "RollBack"].contains(&state) && self.is_in(push, state).await
     }
 
-    /// What a person asks for by an event, and what `receive-push` answers to it.
-    pub(crate) async fn ask(&self, detail_type: &str, detail: &Value) -> Value {
-        self.ask_at(detail_type, detail, self.time()).await
+    /// Asks for a release of an image that was released before, as the root user; else the API's refusal.
+    pub(crate) async fn release_again(
+        &self,
+        image: &str,
+        stage: Option<&str>,
+        reason: &str,
+    ) -> Result<ReleaseBegun, String> {
+        let request = json!({ "image": image, "stage": stage, "reason": reason });
+        let operators = self.cloud.operators().expect("the API");
+        operators.post("applications/web/release", &request).await.map_err(|error| error.to_string())
     }
 
-    /// The same by an event that says another time.
-    pub(crate) async fn ask_at(&self, detail_type: &str, detail: &Value, time: String) -> Value {
-        let mut event = self.event("release-requested.json");
-        event["id"] = Value::String(format!("{detail_type} {}", VERSION.fetch_add(1, Ordering::Relaxed)));
-        event["time"] = Value::String(time);
-        event["detail-type"] = Value::String(detail_type.to_owned());
-        event["detail"] = detail.clone();
-        self.invoke("receive-push", &event).await.expect("it is taken")
+    /// Asks for a release to end, as the root user. What the API answers.
+    pub(crate) async fn abort(&self, release: &str, reason: &str) -> String {
+        self.cloud.abort(release, reason).await.expect("it is taken")
+    }
+
+    /// Lets an image be released again, as the root user. What the API answers.
+    pub(crate) async fn clear(&self, digest: &str) -> String {
+        let request = json!({ "image": digest });
+        let operators = self.cloud.operators().expect("the API");
+        operators.post::<Done>("applications/web/clear", &request).await.expect("it is taken").words
     }
 
     /// The timeline of a release, in words.

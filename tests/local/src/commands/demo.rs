@@ -69,6 +69,7 @@ pub(super) async fn show(cloud: &Cloud, approve: bool) -> anyhow::Result<()> {
     heading("Version 1: pushed, and approved for production by this demo");
     let first = release(cloud, &PushOptions::good("v1"), Decider::Demo).await?;
     expect_released(cloud, &first, "v1").await?;
+    slipway(cloud, "status").await?;
 
     let decider = if approve { Decider::Demo } else { Decider::Person };
     heading(if approve {
@@ -83,6 +84,7 @@ pub(super) async fn show(cloud: &Cloud, approve: bool) -> anyhow::Result<()> {
     let broken = PushOptions::good("v3").behaving(Behaviour::Answer500);
     let third = release(cloud, &broken, Decider::Demo).await?;
     expect_stopped(cloud, &third).await?;
+    slipway(cloud, "history web").await?;
 
     heading("Figures");
     note(format!(
@@ -105,6 +107,15 @@ pub(super) async fn show(cloud: &Cloud, approve: bool) -> anyhow::Result<()> {
         !approve || second.took < Duration::from_secs(30),
         "a release with an immediate decision took longer than 30 s"
     );
+    Ok(())
+}
+
+/// Shows what the operators' command shows.
+async fn slipway(cloud: &Cloud, command: &str) -> anyhow::Result<()> {
+    heading(format!("$ cargo local slipway {command}"));
+    let arguments = command.split(' ').map(Into::into).collect();
+    let code = Box::pin(slipway_cli::run_with(cloud.operators()?, arguments)).await;
+    ensure!(code == std::process::ExitCode::SUCCESS, "`slipway {command}` failed");
     Ok(())
 }
 

@@ -1,23 +1,18 @@
 //! What a person does on the local cloud: `cargo local …`.
 
-mod abort;
 mod alarm;
-mod audit;
 mod decide;
 mod demo;
 mod down;
 mod env;
-mod history;
 mod inbox;
-mod lift;
 mod logs;
 mod push;
 mod reconcile;
-mod release;
 mod replay;
 mod scan;
 mod send;
-mod status;
+mod slipway;
 mod test;
 mod tokens;
 mod up;
@@ -58,14 +53,8 @@ enum Command {
     Approve(decide::Arguments),
     /// Open the newest approval mail's link and reject.
     Reject(decide::Arguments),
-    /// Release the image that ran before again, through every stage and gate.
-    Rollback(release::Rollback),
-    /// Release an image that was pushed before again.
-    Release(release::Arguments),
-    /// End a release that runs; what it has begun is rolled back.
-    Abort(abort::Arguments),
-    /// Let an image be released again that was rolled back or rejected.
-    Lift(lift::Arguments),
+    /// Run the operators' command on this cloud, as its root user: `cargo local slipway status`.
+    Slipway(slipway::Arguments),
     /// Look for pushes, events and outcomes that were lost, now and not in five minutes.
     Reconcile,
     /// Redrive events that a function could not handle.
@@ -76,12 +65,6 @@ enum Command {
     Alarm(alarm::Arguments),
     /// Give an event from a file to the deployed rules.
     Send(send::Arguments),
-    /// Show what runs and the last releases.
-    Status,
-    /// Show all releases of an application, what is quarantined, and who has the lock.
-    History(history::Arguments),
-    /// Check the audit of approvals, and show who let what into which stage.
-    Audit(audit::Arguments),
     /// Show what the functions logged.
     Logs(logs::Arguments),
     /// Print the variables that let other tools use the local cloud: `eval "$(cargo local env)"`.
@@ -107,7 +90,7 @@ enum Command {
 /// Runs what the command line says; a failure is shown in words and as the exit code.
 pub async fn run() -> ExitCode {
     match dispatch(Arguments::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
@@ -115,26 +98,23 @@ pub async fn run() -> ExitCode {
     }
 }
 
-async fn dispatch(arguments: Arguments) -> anyhow::Result<()> {
+async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let settings = Settings::discover(arguments.state)?;
-    match arguments.command {
+    if let Command::Slipway(arguments) = arguments.command {
+        return slipway::run(&settings, arguments).await;
+    }
+    let done = match arguments.command {
+        Command::Slipway(_) => Ok(()),
         Command::Up(arguments) => up::run(&settings, &arguments).await,
         Command::Push(arguments) => push::run(&settings, arguments).await,
         Command::Inbox(arguments) => inbox::run(&settings, &arguments).await,
         Command::Approve(arguments) => decide::run(&settings, Answer::Approve, &arguments).await,
         Command::Reject(arguments) => decide::run(&settings, Answer::Reject, &arguments).await,
-        Command::Rollback(arguments) => release::rollback(&settings, &arguments).await,
-        Command::Release(arguments) => release::run(&settings, &arguments).await,
-        Command::Abort(arguments) => abort::run(&settings, &arguments).await,
-        Command::Lift(arguments) => lift::run(&settings, &arguments).await,
         Command::Reconcile => reconcile::run(&settings).await,
         Command::Replay(arguments) => replay::run(&settings, &arguments).await,
         Command::Scan(arguments) => scan::run(&settings, arguments).await,
         Command::Alarm(arguments) => alarm::run(&settings, &arguments).await,
         Command::Send(arguments) => send::run(&settings, &arguments).await,
-        Command::Status => status::run(&settings).await,
-        Command::History(arguments) => history::run(&settings, &arguments).await,
-        Command::Audit(arguments) => audit::run(&settings, &arguments).await,
         Command::Logs(arguments) => logs::run(&settings, &arguments).await,
         Command::Env => env::run(&settings).await,
         Command::Workflow => workflow::run(&settings),
@@ -151,5 +131,6 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<()> {
                 .init();
             serve::serve(&settings, port, Pace::quick(quick)).await
         }
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }

@@ -46,7 +46,7 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
     }
     heading(format!("The local cloud is up at {}", cloud.endpoint()));
     note("cargo local push --app-version v1   pushes an image, which starts a release");
-    note("cargo local status                  shows what runs");
+    note("cargo local slipway status          shows what runs");
     note("cargo local inbox                   shows the mails");
     note("cargo local down                    stops everything");
     Ok(())

@@ -18,7 +18,8 @@ const BUCKETS: [(&[&str], f64, f64); 11] = [
     (&["states:StartExecution"], 800.0, 150.0),
     (&["states:SendTaskSuccess", "states:SendTaskFailure"], 500.0, 300.0),
     (&["cloudwatch:DescribeAlarms"], 9.0, 9.0),
-    (&["ssm:GetParametersByPath"], 40.0, 40.0),
+    // "AWS Systems Manager endpoints and quotas": 40 a second, which these share.
+    (&["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"], 40.0, 40.0),
     (
         &[
             "elasticloadbalancing:DescribeTargetHealth",

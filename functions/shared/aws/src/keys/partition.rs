@@ -20,6 +20,8 @@ pub(crate) const PUSHER: &str = "PUSHER#";
 pub(crate) const QUARANTINE: &str = "QUARANTINE#";
 pub(crate) const RECONCILE: &str = "RECONCILE#";
 pub(crate) const RELEASE: &str = "RELEASE#";
+pub(crate) const REQUEST: &str = "REQUEST#";
+pub(crate) const RUNNING: &str = "RUNNING";
 pub(crate) const TIMELINE: &str = "TIMELINE#";
 pub(crate) const VIEW: &str = "VIEW#";
 pub(crate) const WAKE: &str = "WAKE#";
@@ -32,9 +34,8 @@ pub(crate) const WARM_UP: &str = "WARM-UP";
 pub(crate) fn days_kept(pk: &str) -> Option<i64> {
     let kind = ALL.into_iter().find(|kind| pk.starts_with(kind))?;
     match kind {
-        ABORT | APPLICATION | APPROVAL | CALLBACK | DUE | LINK | PUSHER | RELEASE | TIMELINE | WAKE => {
-            Some(400)
-        }
+        ABORT | APPLICATION | APPROVAL | CALLBACK | DUE | LINK | PUSHER | RELEASE | REQUEST | TIMELINE
+        | WAKE => Some(400),
         ALARM | IGNORED | VIEW => Some(90),
         PACE | PAGE => Some(1),
         _ => None,
@@ -42,7 +43,7 @@ pub(crate) fn days_kept(pk: &str) -> Option<i64> {
 }
 
 /// All of them.
-pub(crate) const ALL: [&str; 23] = [
+pub(crate) const ALL: [&str; 25] = [
     ABORT,
     ALARM,
     APPLICATION,
@@ -62,6 +63,8 @@ pub(crate) const ALL: [&str; 23] = [
     QUARANTINE,
     RECONCILE,
     RELEASE,
+    REQUEST,
+    RUNNING,
     TIMELINE,
     VIEW,
     WAKE,

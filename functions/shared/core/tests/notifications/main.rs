@@ -5,12 +5,13 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use slipway_core::alarm::AlarmChange;
+use slipway_core::api::ReleaseRequest;
 use slipway_core::application::Application;
 use slipway_core::approval::Approval;
+use slipway_core::caller::Caller;
 use slipway_core::name::StageName;
 use slipway_core::notification::Notification;
 use slipway_core::release::{Asked, Ended, Ending, Outcome, Release, Started};
-use slipway_core::request::ReleaseRequested;
 use slipway_core::rollback::Baseline;
 
 #[path = "../../src/hostile.rs"]
@@ -272,14 +273,13 @@ fn of_others(text: &str) -> Vec<Notification> {
     let mut event = serde_json::to_value(&alarm).expect("plain values");
     event["configuration"]["description"] = json!(text);
     let alarm: AlarmChange = read(event);
-    let request: ReleaseRequested = read(json!({
-        "application": "web", "digest": release().image.digest, "by": text, "reason": text,
-    }));
+    let request: ReleaseRequest = read(json!({ "image": "v1", "reason": text }));
+    let by = Caller::of(&format!("arn:aws:iam::111122223333:user/{text}"), &[]).name;
     let started = Started {
         release: release(),
         at: at("2026-11-20T08:00:00Z"),
         pushed_at: at("2026-11-20T08:00:00Z"),
-        asked: Some(Asked { by: request.by, reason: request.reason }),
+        asked: Some(Asked { by, reason: request.reason, arn: None }),
     };
     let production = &application().stages[1].name;
     let mut before = baseline();

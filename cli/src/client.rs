@@ -1,0 +1,357 @@
+//! Asks the operators' API: finds it, signs each request (`SigV4`) and puts what is wrong into a sentence.
+
+use std::time::{Duration, SystemTime};
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::ProvideCredentials as _;
+use aws_sdk_ssm::error::SdkError;
+use aws_sdk_ssm::operation::get_parameter::GetParameterError;
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::sign::v4;
+use reqwest::{Method, StatusCode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use slipway_core::api::Problem;
+use tokio::sync::OnceCell;
+use url::Url;
+
+use crate::{Error, Place};
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How often a request is sent, where no answer comes, and how long it is waited before each further time.
+const PAUSES: [Duration; 3] =
+    [Duration::from_millis(300), Duration::from_millis(1_000), Duration::from_millis(3_000)];
+
+/// The time that a signature says.
+#[expect(clippy::disallowed_methods, reason = "AWS compares it with its own clock")]
+fn time() -> SystemTime {
+    SystemTime::now()
+}
+
+/// Who asks, and where.
+#[derive(Debug)]
+pub struct Client {
+    place: Place,
+    found: OnceCell<Found>,
+}
+
+#[derive(Debug)]
+struct Found {
+    sdk: SdkConfig,
+    http: reqwest::Client,
+    region: String,
+    url: Url,
+}
+
+impl Client {
+    /// A client that looks where Slipway is once it is asked for something.
+    #[must_use]
+    pub fn new(place: Place) -> Self {
+        Self { place, found: OnceCell::new() }
+    }
+
+    /// A client that knows where Slipway is, and asks with this configuration's credentials.
+    ///
+    /// # Errors
+    ///
+    /// When no connection can be made, or the configuration has no region.
+    pub fn at(sdk: SdkConfig, url: Url) -> Result<Self, Error> {
+        let region = sdk.region().map(ToString::to_string);
+        let region = region.ok_or_else(|| Error::Refused("the configuration has no region".to_owned()))?;
+        let http = browser(&url)?;
+        let found = OnceCell::new_with(Some(Found { sdk, http, region, url }));
+        Ok(Self { place: Place::default(), found })
+    }
+
+    /// Asks for a document.
+    ///
+    /// # Errors
+    ///
+    /// When it is refused, or nothing answers.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        self.ask(&Method::GET, path, None, None).await
+    }
+
+    /// Asks for something to be done, once: the request may be sent several times, with the same key.
+    ///
+    /// # Errors
+    ///
+    /// When it is refused, or nothing answers.
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &(impl Serialize + Sync),
+    ) -> Result<T, Error> {
+        let body = serde_json::to_vec(body).expect("a request is plain values, which make JSON");
+        let mut key = [0; 16];
+        getrandom::fill(&mut key)
+            .map_err(|error| Error::Refused(format!("the system gives no randomness: {error}")))?;
+        self.ask(&Method::POST, path, Some(body), Some(hex::encode(key))).await
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+        key: Option<String>,
+    ) -> Result<T, Error> {
+        let found = self.found.get_or_try_init(|| self.find()).await?;
+        let mut tries = PAUSES.iter();
+        loop {
+            let answered = self.send(found, method, path, body.as_deref(), key.as_deref()).await;
+            match (answered, tries.next()) {
+                (Err(error), Some(pause)) if error.may_be_asked_again() => tokio::time::sleep(*pause).await,
+                (answered, _) => return answered,
+            }
+        }
+    }
+
+    async fn send<T: DeserializeOwned>(
+        &self,
+        found: &Found,
+        method: &Method,
+        path: &str,
+        body: Option<&[u8]>,
+        key: Option<&str>,
+    ) -> Result<T, Error> {
+        let url =
+            found.url.join(path).map_err(|error| Error::Refused(format!("{path} is no path: {error}")))?;
+        let mut headers = vec![("host".to_owned(), authority(&url))];
+        if body.is_some() {
+            headers.push(("content-type".to_owned(), "application/json".to_owned()));
+        }
+        if let Some(key) = key {
+            headers.push(("idempotency-key".to_owned(), key.to_owned()));
+        }
+        headers.extend(self.signature(found, method, &url, &headers, body.unwrap_or_default()).await?);
+        let mut request = found.http.request(method.clone(), url);
+        for (name, value) in headers.into_iter().filter(|(name, _)| name != "host") {
+            request = request.header(name, value);
+        }
+        if let Some(body) = body {
+            request = request.body(body.to_vec());
+        }
+        let answer = request.send().await.map_err(|error| {
+            Error::Unanswered(format!(
+                "the operators' API at {} does not answer: {}",
+                found.url,
+                cause(&error)
+            ))
+        })?;
+        let status = answer.status();
+        let body = answer.bytes().await.map_err(|error| {
+            Error::Unanswered(format!("the answer of the operators' API broke off: {}", cause(&error)))
+        })?;
+        if status.is_success() {
+            return serde_json::from_slice(&body).map_err(|error| {
+                Error::Refused(format!(
+                    "the operators' API answers something else than this version of slipway knows ({error}): install the one of your deployer's version"
+                ))
+            });
+        }
+        Err(refusal(method, path, status, &body))
+    }
+
+    /// The headers that prove who asks.
+    async fn signature(
+        &self,
+        found: &Found,
+        method: &Method,
+        url: &Url,
+        headers: &[(String, String)],
+        body: &[u8],
+    ) -> Result<Vec<(String, String)>, Error> {
+        let no_credentials = |why: &str| {
+            Error::Refused(format!(
+                "no AWS credentials can be used ({why}): sign in (`aws sso login`), or name a profile with --profile"
+            ))
+        };
+        let provider =
+            found.sdk.credentials_provider().ok_or_else(|| no_credentials("none are configured"))?;
+        let credentials =
+            provider.provide_credentials().await.map_err(|error| no_credentials(&cause(&error)))?;
+        let identity = credentials.into();
+        let parameters = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(&found.region)
+            .name("execute-api")
+            .time(time())
+            .settings(SigningSettings::default())
+            .build()
+            .expect("every parameter is set");
+        let signable = SignableRequest::new(
+            method.as_str(),
+            url.as_str(),
+            headers.iter().map(|(name, value)| (name.as_str(), value.as_str())),
+            SignableBody::Bytes(body),
+        );
+        let signed = signable.and_then(|signable| sign(signable, &parameters.into()));
+        let signed =
+            signed.map_err(|error| Error::Refused(format!("the request cannot be signed: {error}")))?;
+        let (instructions, _) = signed.into_parts();
+        Ok(instructions.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+
+    /// Finds Slipway: in the region that the person named, by the address that Terraform wrote down.
+    async fn find(&self) -> Result<Found, Error> {
+        let Place { profile, region, deployer, api, .. } = &self.place;
+        let mut loader = aws_config::defaults(BehaviorVersion::latest());
+        if let Some(profile) = profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Some(region) = region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        let sdk = loader.load().await;
+        let Some(region) = sdk.region().map(ToString::to_string) else {
+            return Err(Error::Refused(
+                "no region is known: name it with --region, AWS_REGION, or in your profile".to_owned(),
+            ));
+        };
+        let address = match api {
+            Some(api) => api.clone(),
+            None => self.address(&sdk, deployer, &region).await?,
+        };
+        let url = Url::parse(&format!("{}/", address.trim_end_matches('/')))
+            .ok()
+            .filter(Url::has_host)
+            .ok_or_else(|| {
+                Error::Refused(format!("{address} is no address of an API: write it as --api https://…"))
+            })?;
+        let http = browser(&url)?;
+        Ok(Found { sdk, http, region, url })
+    }
+
+    async fn address(&self, sdk: &SdkConfig, deployer: &str, region: &str) -> Result<String, Error> {
+        let name = format!("/{deployer}/operators-api");
+        let answer = aws_sdk_ssm::Client::new(sdk).get_parameter().name(&name).send().await;
+        match answer {
+            Ok(answer) => answer.parameter.and_then(|parameter| parameter.value).ok_or_else(|| {
+                Error::Refused(format!(
+                    "the parameter {name} of SSM is empty: apply Slipway's Terraform again"
+                ))
+            }),
+            Err(error) if error.as_service_error().is_some_and(GetParameterError::is_parameter_not_found) => {
+                Err(Error::Refused(format!(
+                    "there is no Slipway called {deployer} in {region} of this account: name its region with --region, or its name with --deployer"
+                )))
+            }
+            Err(error) => Err(not_found(&name, region, &error)),
+        }
+    }
+}
+
+/// Why SSM gave no address.
+fn not_found(name: &str, region: &str, error: &SdkError<GetParameterError>) -> Error {
+    if let Some(service) = error.as_service_error() {
+        let meta = service.meta();
+        return Error::Refused(format!(
+            "SSM does not give the parameter {name} ({}: {}): allow ssm:GetParameter for it, or name the API with --api",
+            meta.code().unwrap_or("an error without a name"),
+            meta.message().unwrap_or_default()
+        ));
+    }
+    let why = cause(error);
+    if why.contains("credentials") {
+        Error::Refused(format!(
+            "no AWS credentials can be used ({why}): sign in (`aws sso login`), or name a profile with --profile"
+        ))
+    } else {
+        Error::Unanswered(format!("SSM does not answer in {region}: {why}"))
+    }
+}
+
+/// A client for an address. As browsers do, it finds `*.localhost` on this machine (RFC 6761), and asks no proxy for it.
+pub(crate) fn browser(address: &Url) -> Result<reqwest::Client, Error> {
+    let mut builder = reqwest::Client::builder()
+        .timeout(PATIENCE)
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("slipway/", env!("CARGO_PKG_VERSION")));
+    if let Some(host) = address.host_str().filter(|host| host.ends_with(".localhost")) {
+        let port = address.port_or_known_default().unwrap_or(80);
+        builder = builder.no_proxy().resolve(host, ([127, 0, 0, 1], port).into());
+    }
+    builder.build().map_err(|error| Error::Refused(format!("no connection can be made: {error}")))
+}
+
+/// What the API says is wrong, or what API Gateway says before it is asked.
+fn refusal(method: &Method, path: &str, status: StatusCode, body: &[u8]) -> Error {
+    if let Ok(problem) = serde_json::from_slice::<Problem>(body) {
+        return if status.is_server_error() {
+            Error::Unanswered(problem.detail)
+        } else {
+            Error::Refused(problem.detail)
+        };
+    }
+    // API Gateway's own answers have a `message`, or a `Message`.
+    let message = serde_json::from_slice::<serde_json::Value>(body).unwrap_or_default();
+    let message = message["message"].as_str().or(message["Message"].as_str()).unwrap_or_default().to_owned();
+    match status {
+        StatusCode::FORBIDDEN => {
+            let path = path.split('?').next().unwrap_or(path);
+            let why = if message.is_empty() { String::new() } else { format!(" ({message})") };
+            Error::Refused(format!(
+                "you may not {method} /{path}{why}: IAM must allow execute-api:Invoke on …/$default/{method}/{path} of the operators' API"
+            ))
+        }
+        StatusCode::TOO_MANY_REQUESTS => {
+            Error::Unanswered("the operators' API is asked too often: try again in some seconds".to_owned())
+        }
+        status if status.is_server_error() => Error::Unanswered(format!(
+            "the operators' API answers {status}: try again in some seconds{}",
+            if message.is_empty() { String::new() } else { format!(" ({message})") }
+        )),
+        status => Error::Refused(format!("the operators' API answers {status}: {message}")),
+    }
+}
+
+/// Host and port as a request's header has them.
+fn authority(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// The innermost reason of an error.
+fn cause(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(next) = innermost.source() {
+        innermost = next;
+    }
+    innermost.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(status: u16, body: &str) -> String {
+        let status = StatusCode::from_u16(status).expect("a status");
+        let error = refusal(&Method::POST, "applications/web/rollback", status, body.as_bytes());
+        format!("{} {error}", error.exit_code())
+    }
+
+    #[test]
+    fn a_missing_permission_names_the_path() {
+        let words = words(403, r#"{"message":"Forbidden"}"#);
+        assert_eq!(
+            words,
+            "2 you may not POST /applications/web/rollback (Forbidden): IAM must allow execute-api:Invoke on …/$default/POST/applications/web/rollback of the operators' API"
+        );
+    }
+
+    #[test]
+    fn a_problem_is_said_in_its_own_words_and_only_an_unanswered_request_is_sent_again() {
+        let problem = |status: u16| {
+            format!(
+                r#"{{"type":"about:blank","status":{status},"title":"t","detail":"do this","code":"Ended"}}"#
+            )
+        };
+        assert_eq!(words(409, &problem(409)), "2 do this");
+        assert_eq!(words(503, &problem(503)), "3 do this");
+        assert!(words(429, "{}").starts_with("3 "));
+        assert!(words(500, r#"{"message":"Internal Server Error"}"#).starts_with("3 "));
+        assert!(words(404, r#"{"message":"Not Found"}"#).starts_with("2 "));
+    }
+}

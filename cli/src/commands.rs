@@ -1,0 +1,109 @@
+//! What the commands do: ask, and say.
+
+pub(crate) mod act;
+pub(crate) mod approvals;
+pub(crate) mod audit;
+pub(crate) mod decide;
+pub(crate) mod history;
+pub(crate) mod show;
+pub(crate) mod status;
+pub(crate) mod watch;
+
+use std::io::Write as _;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use slipway_core::api::{Applications, OpenRelease, ReleaseDetail};
+use slipway_core::name::{ApplicationName, ReleaseId};
+
+use crate::{Client, Error, Output};
+
+/// Prints an answer: as its lines, or as the document that it came as.
+fn print(output: Output, document: &impl Serialize, lines: impl FnOnce() -> Vec<String>) {
+    let text = match output {
+        Output::Json => {
+            serde_json::to_string_pretty(document).expect("an answer is plain values, which make JSON")
+        }
+        Output::Text => lines().join("\n"),
+    };
+    say(&text);
+}
+
+/// Prints lines. Who reads them may have seen enough: `slipway history web | head`.
+fn say(text: &str) {
+    let _read = writeln!(std::io::stdout(), "{text}");
+}
+
+/// The time on this machine.
+#[expect(clippy::disallowed_methods, reason = "the one clock of the command")]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// An application's name, checked before it becomes a part of a path.
+fn application(name: &str) -> Result<ApplicationName, Error> {
+    ApplicationName::new(name).map_err(|error| Error::Refused(error.to_string()))
+}
+
+fn path_of(release: &ReleaseId) -> Result<String, Error> {
+    let application = release.application().ok_or_else(|| {
+        Error::Refused(format!("{release} is no release's id: `slipway history APPLICATION` lists them"))
+    })?;
+    Ok(format!("applications/{application}/releases/{release}"))
+}
+
+/// A release that a person means: by its id, by its application (the newest that runs, else the newest of all), or the
+/// only one that runs.
+async fn meant(client: &Client, name: Option<&str>) -> Result<ReleaseId, Error> {
+    let Some(name) = name else {
+        let open = client.get::<Applications>("applications").await?;
+        let open: Vec<_> = open.applications.iter().flat_map(|application| &application.releases).collect();
+        return match open.as_slice() {
+            [only] => Ok(only.id.clone()),
+            [] => {
+                Err(Error::Refused("no release runs: name an application, or a release by its id".to_owned()))
+            }
+            several => {
+                let ids: Vec<_> = several.iter().map(|release| release.id.to_string()).collect();
+                Err(Error::Refused(format!("several releases run, name one of: {}", ids.join(", "))))
+            }
+        };
+    };
+    if let Ok(id) = ReleaseId::new(name)
+        && id.application().is_some()
+    {
+        return Ok(id);
+    }
+    let application = application(name)?;
+    let releases: slipway_core::api::Releases =
+        client.get(&format!("applications/{application}/releases")).await?;
+    let open = releases.releases.iter().find(|release| release.end.is_none());
+    let meant = open.or(releases.releases.first());
+    meant.map(|release| release.id.clone()).ok_or_else(|| {
+        Error::Refused(format!(
+            "{application} has had no release: push an image, or `slipway release {application} IMAGE`"
+        ))
+    })
+}
+
+async fn detail(client: &Client, id: &ReleaseId) -> Result<ReleaseDetail, Error> {
+    client.get(&path_of(id)?).await
+}
+
+/// What happens in a release that has not ended, and whom it waits for.
+fn doing(release: &OpenRelease) -> String {
+    let stage = release.stage.as_ref().map(|stage| format!(" in {stage}")).unwrap_or_default();
+    let state = lower(&release.state);
+    let whom = if release.waits_for.is_empty() {
+        String::new()
+    } else {
+        format!(" of {}", crate::show::list(&release.waits_for))
+    };
+    format!("{state}{stage}{whom}")
+}
+
+/// A sentence's beginning in the middle of another one.
+fn lower(words: &str) -> String {
+    let mut characters = words.chars();
+    characters.next().map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
+}

@@ -1,0 +1,352 @@
+//! What operators ask of releases. Each is done once, however often it is asked for, and in the caller's name.
+
+use lambda_http::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use slipway_aws::{Key, Update};
+use slipway_core::api::{
+    AbortRequest, ClearRequest, Done, ProblemCode, ReleaseBegun, ReleaseRequest, RollbackRequest,
+};
+use slipway_core::application::Application;
+use slipway_core::audit::{About, NewEntry, What};
+use slipway_core::history::{History, ImageError};
+use slipway_core::image::{Digest, Image, digest_of};
+use slipway_core::lock::Lock;
+use slipway_core::name::{ApplicationName, ReleaseId, StageName};
+use slipway_core::quarantine::{Lifted, Quarantine};
+use slipway_core::release::{Asked, Ended, Started};
+use slipway_core::request::{Abort, requested};
+use slipway_release::{audit, begin, count, now, quarantine_of, was_released};
+
+use crate::Operator;
+use crate::problem::{Failure, problem};
+use crate::read::{configured, history, started};
+
+/// A request for a release that was received, so that the same one again finds what the first came to: what a rollback
+/// goes back to is another image once the first has begun.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Received {
+    /// What was asked for, as a hash.
+    asked: String,
+    /// What it came to.
+    image: Image,
+    /// The release.
+    release: ReleaseId,
+}
+
+pub(crate) async fn release(
+    operator: &Operator<'_>,
+    name: &ApplicationName,
+    key: &str,
+    request: ReleaseRequest,
+) -> Result<ReleaseBegun, Failure> {
+    let application = configured(operator, name).await?;
+    let asked = Request { application: &application, key, asked: hash(&["release", &json(&request)]) };
+    let image = async {
+        let history = history(&operator.table, name).await?;
+        image(operator, &application, &history, &request.image).await
+    };
+    asked.begin(operator, image, request.stage.as_ref(), &request.reason).await
+}
+
+pub(crate) async fn rollback(
+    operator: &Operator<'_>,
+    name: &ApplicationName,
+    key: &str,
+    request: RollbackRequest,
+) -> Result<ReleaseBegun, Failure> {
+    let application = configured(operator, name).await?;
+    let asked = Request { application: &application, key, asked: hash(&["rollback", &json(&request)]) };
+    let image = async {
+        let history = history(&operator.table, name).await?;
+        match &request.to {
+            Some(to) => image(operator, &application, &history, to).await,
+            None => Ok(history.before(runs(operator, &application, request.stage.as_ref()).await?.as_ref())?),
+        }
+    };
+    asked.begin(operator, image, request.stage.as_ref(), &request.reason).await
+}
+
+/// A request for a release.
+struct Request<'a> {
+    application: &'a Application,
+    key: &'a str,
+    asked: String,
+}
+
+impl Request<'_> {
+    async fn begin(
+        self,
+        operator: &Operator<'_>,
+        image: impl Future<Output = Result<Image, Failure>>,
+        stage: Option<&StageName>,
+        reason: &str,
+    ) -> Result<ReleaseBegun, Failure> {
+        let Operator { table, config, caller, .. } = operator;
+        let name = &self.application.name;
+        let only = only(self.application, stage)?;
+        let id = hash(&[&caller.arn, self.key]);
+        let received = Key::request(name, &id);
+        let before = if let Some(before) = table.get::<Received>(&received).await? {
+            before.document
+        } else {
+            let image = image.await?;
+            let release = requested(self.application, image.clone(), &id);
+            if stage.is_some() && !was_released(table, &release).await? {
+                return Err(problem(
+                    StatusCode::CONFLICT,
+                    ProblemCode::UnknownImage,
+                    format!(
+                        "{} was never released: leave the stage out, and it goes through all of them",
+                        in_words(&image)
+                    ),
+                )
+                .at("stage"));
+            }
+            refuse_quarantined(operator, name, &image).await?;
+            let new = Received { asked: self.asked.clone(), image, release: release.id };
+            if table.put_new(&received, &new).await? {
+                new
+            } else {
+                table.get::<Received>(&received).await?.map_or(new, |first| first.document)
+            }
+        };
+        if before.asked != self.asked {
+            return Err(problem(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                ProblemCode::KeyUsed,
+                format!(
+                    "the same key came with another request before, which began {}: send another key",
+                    before.release
+                ),
+            )
+            .at("Idempotency-Key"));
+        }
+        let release = requested(self.application, before.image, &id);
+        let asked =
+            Asked { by: caller.name.clone(), reason: reason.to_owned(), arn: Some(caller.arn.clone()) };
+        if table.get::<Started>(&Key::release(&release.id)).await?.is_none() {
+            let alone = stage.map(|stage| format!(" (for {stage} alone)")).unwrap_or_default();
+            let words = format!("{}{alone}", asked.in_words());
+            let about = About::release(name, &release.id, &release.image.digest);
+            write_down(operator, &about, What::ReleaseRequested, &words).await?;
+        }
+        let (id, image) = (release.id.clone(), release.image.clone());
+        let at = now();
+        let started = Started { release, at, pushed_at: at, asked: Some(asked) };
+        begin(operator.notifier(), &config.state_machine_arn, started, only).await?;
+        let lock = table.get::<Lock>(&Key::lock(name)).await?;
+        let holder = lock.and_then(|stored| stored.document.holder).map(|holder| holder.release);
+        Ok(ReleaseBegun {
+            waits_for_lock_of: holder.filter(|holder| *holder != id),
+            release: id,
+            image,
+            stage: stage.cloned(),
+        })
+    }
+}
+
+/// The application with the one stage that is meant, or as it is.
+fn only(application: &Application, stage: Option<&StageName>) -> Result<Application, Failure> {
+    let Some(stage) = stage else { return Ok(application.clone()) };
+    application.clone().only(stage).ok_or_else(|| {
+        let stages: Vec<_> = application.stages.iter().map(|stage| stage.name.as_str()).collect();
+        problem(
+            StatusCode::NOT_FOUND,
+            ProblemCode::UnknownStage,
+            format!("{} has no stage {stage}; write one of {}", application.name, stages.join(", ")),
+        )
+        .at("stage")
+    })
+}
+
+/// The image that a person names: one of the history, else one of the registry.
+async fn image(
+    operator: &Operator<'_>,
+    application: &Application,
+    history: &History,
+    name: &str,
+) -> Result<Image, Failure> {
+    let unknown = match history.image(name) {
+        Ok(image) => return Ok(image),
+        Err(error @ ImageError::Unknown { .. }) => error,
+        Err(other) => return Err(other.into()),
+    };
+    // What was pushed and never released, such as under a tag that no application waits for.
+    let tagged = operator.aws.repositories().tagged(&application.repository).await?;
+    let found = tagged
+        .into_iter()
+        .find(|image| image.digest.as_str() == name || image.tags.iter().any(|tag| tag == name));
+    let Some(found) = found else { return Err(Failure::from(unknown).at("image")) };
+    let named = found.tags.iter().find(|tag| *tag == name).or(found.tags.first());
+    Ok(Image {
+        repository: application.repository.clone(),
+        tag: named.cloned().unwrap_or_else(|| found.digest.short().to_owned()),
+        digest: found.digest,
+    })
+}
+
+/// The digest that a stage runs, of its first service; of the last stage, where none is named.
+async fn runs(
+    operator: &Operator<'_>,
+    application: &Application,
+    stage: Option<&StageName>,
+) -> Result<Option<Digest>, Failure> {
+    let stage = match stage {
+        Some(name) => application.stages.iter().find(|stage| stage.name == *name),
+        None => application.stages.last(),
+    };
+    let Some(stage) = stage else { return Ok(None) };
+    let Some(service) = stage.services.first() else { return Ok(None) };
+    let ecs = operator.aws.ecs();
+    let views = ecs.services(stage.cluster(), &[service.service.as_str()]).await?;
+    let Some(view) = views.first() else { return Ok(None) };
+    let definition = ecs.task_definition(view.task_definition.as_str()).await?;
+    Ok(definition.and_then(|definition| {
+        let images = definition.images();
+        let own = images.iter().find(|image| release_image(application, image));
+        own.and_then(|image| digest_of(image))
+    }))
+}
+
+/// Whether a container's image is of the application's repository.
+fn release_image(application: &Application, image: &str) -> bool {
+    digest_of(image).is_some_and(|digest| {
+        let own = Image { repository: application.repository.clone(), digest, tag: "-".to_owned() };
+        own.in_place_of(image).is_some()
+    })
+}
+
+async fn refuse_quarantined(
+    operator: &Operator<'_>,
+    application: &ApplicationName,
+    image: &Image,
+) -> Result<(), Failure> {
+    match quarantine_of(&operator.table, application, &image.digest).await? {
+        None => Ok(()),
+        Some(Quarantine { release, outcome, reason, .. }) => Err(problem(
+            StatusCode::CONFLICT,
+            ProblemCode::Quarantined,
+            format!(
+                "{} is quarantined since {release} ended {outcome}: {reason}. If the image was not at fault, clear it: slipway clear {application} {}",
+                in_words(image),
+                image.digest.short()
+            ),
+        )
+        .at("image")),
+    }
+}
+
+pub(crate) async fn abort(
+    operator: &Operator<'_>,
+    application: &ApplicationName,
+    id: &ReleaseId,
+    request: AbortRequest,
+) -> Result<Done, Failure> {
+    let Operator { table, caller, .. } = operator;
+    let begun = started(operator, application, id).await?;
+    if let Some(ended) = table.get::<Ended>(&Key::ending(id)).await? {
+        return Err(problem(
+            StatusCode::CONFLICT,
+            ProblemCode::Ended,
+            format!(
+                "{id} has ended {} already: {}",
+                ended.document.ending.outcome, ended.document.ending.reason
+            ),
+        ));
+    }
+    let abort =
+        Abort { by: caller.name.clone(), reason: request.reason, at: now(), arn: Some(caller.arn.clone()) };
+    // The first one stands: asking twice is asking once.
+    if table.put_new(&Key::abort(id), &abort).await? {
+        tracing::warn!(release.id = %id, caller = caller.arn, reason = abort.reason, "{id} is to be {}", abort.in_words());
+        count("ReleaseAborted", &[]);
+        let subject = About::release(application, id, &begun.release.image.digest);
+        write_down(operator, &subject, What::AbortRequested, &abort.in_words()).await?;
+    }
+    Ok(Done { words: format!("{id} ends; what it has begun to change is rolled back") })
+}
+
+pub(crate) async fn clear(
+    operator: &Operator<'_>,
+    name: &ApplicationName,
+    request: ClearRequest,
+) -> Result<Done, Failure> {
+    let Operator { table, caller, .. } = operator;
+    let history = history(table, name).await?;
+    if history.0.is_empty() {
+        configured(operator, name).await?;
+    }
+    // What is too long ago for the history is named by its whole digest.
+    let image = match (history.image(&request.image), Digest::new(request.image.as_str())) {
+        (Ok(image), _) => (in_words(&image), image.digest),
+        (Err(_), Ok(digest)) => (digest.to_string(), digest),
+        (Err(error), Err(_)) => return Err(Failure::from(error).at("image")),
+    };
+    let (words, digest) = image;
+    let lifted =
+        Lifted { by: caller.name.clone(), reason: request.reason, at: now(), arn: Some(caller.arn.clone()) };
+    let key = Key::quarantine(name, &digest);
+    let known = table.update(&key, |current: Option<Quarantine>| match current {
+        Some(current) if current.holds() => {
+            let release = current.release.clone();
+            Update::Write(Quarantine { lifted: Some(lifted.clone()), ..current }, Some((true, release)))
+        }
+        Some(current) => Update::Leave(Some((false, current.release))),
+        None => Update::Leave(None),
+    });
+    match known.await? {
+        Some((true, release)) => {
+            tracing::warn!(application = %name, image.digest = %digest, caller = caller.arn, "the quarantine of {digest} is lifted");
+            count("QuarantineLifted", &[("Application", name.as_str())]);
+            let reason =
+                if lifted.reason.is_empty() { String::new() } else { format!(": {}", lifted.reason) };
+            let subject = About::release(name, &release, &digest);
+            write_down(
+                operator,
+                &subject,
+                What::QuarantineCleared,
+                &format!("Cleared by {}{reason}", caller.name),
+            )
+            .await?;
+        }
+        Some((false, _)) => {}
+        None => {
+            return Err(problem(
+                StatusCode::CONFLICT,
+                ProblemCode::NotQuarantined,
+                format!("{words} of {name} is not quarantined"),
+            )
+            .at("image"));
+        }
+    }
+    Ok(Done { words: format!("{words} may be released again; nothing was started") })
+}
+
+async fn write_down(
+    operator: &Operator<'_>,
+    subject: &About,
+    what: What,
+    words: &str,
+) -> Result<(), Failure> {
+    let entry = NewEntry {
+        at: now(),
+        what,
+        person: None,
+        caller: Some(operator.caller.arn.clone()),
+        words: words.to_owned(),
+    };
+    Ok(audit(&operator.table, subject, &entry).await?)
+}
+
+fn in_words(image: &Image) -> String {
+    format!("{} ({})", image.tag_in_words(), image.digest.short())
+}
+
+fn json(request: &impl Serialize) -> String {
+    serde_json::to_string(request).expect("a request is plain values, which make JSON")
+}
+
+fn hash(parts: &[&str]) -> String {
+    hex::encode(Sha256::digest(parts.join("\n").as_bytes()))
+}

@@ -1,0 +1,195 @@
+//! The document that describes the API: `OpenAPI` 3.1, whose schemas are JSON Schemas (2020-12), made from the Rust types.
+
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::{Map, Value, json};
+use slipway_core::api::{
+    AbortRequest, Application, Applications, Approvals, Audit, ClearRequest, Done, Problem, ReleaseBegun,
+    ReleaseDetail, ReleaseRequest, Releases, RollbackRequest,
+};
+
+use crate::ROUTES;
+
+/// The document.
+#[must_use]
+pub fn document() -> Value {
+    let settings = SchemaSettings::draft2020_12().with(|settings| {
+        settings.definitions_path = "/components/schemas".into();
+        settings.meta_schema = None;
+    });
+    let mut generator = settings.into_generator();
+    let problem = reference::<Problem>(&mut generator);
+    let mut paths = Map::new();
+    for route in ROUTES {
+        let (method, path) = route.split_once(' ').expect("a route is a method and a path");
+        let operation = operation(route, path, &mut generator, &problem);
+        let methods = paths.entry(path).or_insert_with(|| json!({}));
+        methods[method.to_lowercase()] = operation;
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Slipway's operators' API",
+            "version": env!("CARGO_PKG_VERSION"),
+            "license": { "name": "Apache 2.0", "identifier": "Apache-2.0" },
+            "description": "What people and their programs ask about releases, and ask of them. Every request is signed (SigV4) for the service execute-api; the IAM permission is execute-api:Invoke on the method and path.",
+        },
+        "servers": [{ "url": "{url}", "variables": { "url": { "default": "http://localhost", "description": "The Terraform output operators_api" } } }],
+        "security": [{ "sigv4": [] }],
+        "paths": paths,
+        "components": {
+            "schemas": generator.take_definitions(true),
+            "securitySchemes": {
+                "sigv4": {
+                    "type": "apiKey", "in": "header", "name": "Authorization",
+                    "description": "AWS Signature Version 4, for the service execute-api",
+                    "x-amazon-apigateway-authtype": "awsSigv4",
+                },
+            },
+        },
+    })
+}
+
+fn operation(route: &str, path: &str, generator: &mut SchemaGenerator, problem: &Value) -> Value {
+    let (id, summary, answer) = answer_of(route, generator);
+    let mut parameters: Vec<_> = path
+        .split('/')
+        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+        .map(|name| {
+            json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string", "minLength": 1 }, "description": described(name) })
+        })
+        .collect();
+    let body = body_of(route, generator);
+    if needs_key(route) {
+        parameters.push(json!({
+            "name": "Idempotency-Key", "in": "header", "required": true,
+            "schema": { "type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[!-~]+$" },
+            "description": "New for each request, and the same when it is sent again: it is done once.",
+        }));
+    }
+    let problem = |words: &str| json!({ "description": words, "content": { "application/problem+json": { "schema": problem } } });
+    let mut responses = json!({
+        "200": { "description": "The answer", "content": { "application/json": { "schema": answer } } },
+        "403": { "description": "The caller has no permission for this method and path, or the request is not signed" },
+        "503": problem("AWS could not be asked; the same request may be sent again"),
+    });
+    if path.contains('{') {
+        responses["404"] = problem("There is no such application, release, image or stage");
+        responses["409"] = problem("The state of the application or the image does not allow it");
+    }
+    if body.is_some() {
+        responses["400"] = problem("The body or a header does not fit");
+        responses["422"] = problem("The key came with another request before");
+    }
+    let mut operation =
+        json!({ "operationId": id, "summary": summary, "parameters": parameters, "responses": responses });
+    if let Some(schema) = body {
+        operation["requestBody"] =
+            json!({ "required": true, "content": { "application/json": { "schema": schema } } });
+    }
+    operation
+}
+
+fn described(parameter: &str) -> &'static str {
+    match parameter {
+        "application" => "The application's name",
+        _ => "The release's id",
+    }
+}
+
+/// Whether a route begins something new each time: then the client says which requests are the same.
+fn needs_key(route: &str) -> bool {
+    route.starts_with("POST ") && (route.ends_with("/release") || route.ends_with("/rollback"))
+}
+
+fn answer_of(route: &str, generator: &mut SchemaGenerator) -> (&'static str, &'static str, Value) {
+    match route {
+        "GET /applications" => (
+            "listApplications",
+            "Every application, and what its stages run",
+            reference::<Applications>(generator),
+        ),
+        "GET /applications/{application}" => (
+            "getApplication",
+            "One application with all that an operator asks about it",
+            reference::<Application>(generator),
+        ),
+        "GET /applications/{application}/audit" => (
+            "getAudit",
+            "An application's audit, for whoever checks its chain",
+            reference::<Audit>(generator),
+        ),
+        "GET /applications/{application}/releases" => (
+            "listReleases",
+            "An application's releases and DORA's four figures",
+            reference::<Releases>(generator),
+        ),
+        "GET /applications/{application}/releases/{release}" => {
+            ("getRelease", "One release with all that happened to it", reference::<ReleaseDetail>(generator))
+        }
+        "GET /approvals" => (
+            "listApprovals",
+            "The approvals that people are asked for now",
+            reference::<Approvals>(generator),
+        ),
+        "POST /applications/{application}/clear" => (
+            "clearQuarantine",
+            "Let an image be released again that was rolled back or rejected",
+            reference::<Done>(generator),
+        ),
+        "POST /applications/{application}/release" => {
+            ("release", "Release an image through every stage and gate", reference::<ReleaseBegun>(generator))
+        }
+        "POST /applications/{application}/releases/{release}/abort" => (
+            "abort",
+            "End a release; what it has begun to change is rolled back",
+            reference::<Done>(generator),
+        ),
+        "POST /applications/{application}/rollback" => {
+            ("rollback", "Release the image that ran before again", reference::<ReleaseBegun>(generator))
+        }
+        _ => ("getDocument", "This document", json!({ "type": "object" })),
+    }
+}
+
+fn body_of(route: &str, generator: &mut SchemaGenerator) -> Option<Value> {
+    let (_, path) = route.split_once(' ')?;
+    if route.starts_with("GET ") {
+        return None;
+    }
+    Some(match path.rsplit('/').next()? {
+        "clear" => reference::<ClearRequest>(generator),
+        "release" => reference::<ReleaseRequest>(generator),
+        "abort" => reference::<AbortRequest>(generator),
+        _ => reference::<RollbackRequest>(generator),
+    })
+}
+
+fn reference<T: JsonSchema>(generator: &mut SchemaGenerator) -> Value {
+    generator.subschema_for::<T>().to_value()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_is_the_committed_one() {
+        let document = format!("{}\n", serde_json::to_string_pretty(&document()).expect("it is JSON"));
+        expectorate::assert_contents(
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json"),
+            &document,
+        );
+    }
+
+    #[test]
+    fn every_route_has_an_operation_of_its_own() {
+        let document = document();
+        let operations = document["paths"].as_object().expect("paths").values();
+        let ids: std::collections::BTreeSet<_> = operations
+            .flat_map(|methods| methods.as_object().expect("methods").values())
+            .map(|operation| operation["operationId"].as_str().expect("an id"))
+            .collect();
+        assert_eq!(ids.len(), ROUTES.len());
+    }
+}

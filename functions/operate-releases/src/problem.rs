@@ -1,0 +1,70 @@
+//! Problems, as RFC 9457 has them.
+
+use lambda_http::Response;
+use lambda_http::http::StatusCode;
+use lambda_http::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use slipway_core::api::{Problem, ProblemCode};
+use slipway_core::history::ImageError;
+use slipway_release::StepError;
+
+/// Why a request has no answer.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The request is the reason; its answer says what to change.
+    Problem(Box<Problem>),
+    /// AWS could not be asked.
+    Step(StepError),
+}
+
+impl Failure {
+    /// The same, about a field.
+    pub(crate) fn at(mut self, field: &str) -> Self {
+        if let Self::Problem(problem) = &mut self {
+            problem.field = Some(field.to_owned());
+        }
+        self
+    }
+}
+
+pub(crate) fn problem(status: StatusCode, code: ProblemCode, detail: impl Into<String>) -> Failure {
+    Failure::Problem(Box::new(Problem {
+        r#type: "about:blank".to_owned(),
+        status: status.as_u16(),
+        title: status.canonical_reason().unwrap_or_default().to_owned(),
+        detail: detail.into(),
+        code,
+        field: None,
+    }))
+}
+
+pub(crate) fn unavailable() -> Problem {
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    Problem {
+        r#type: "about:blank".to_owned(),
+        status: status.as_u16(),
+        title: status.canonical_reason().unwrap_or_default().to_owned(),
+        detail: "AWS could not be asked; send the same request again in some seconds, with the same Idempotency-Key".to_owned(),
+        code: ProblemCode::Unavailable,
+        field: None,
+    }
+}
+
+pub(crate) fn answer(problem: &Problem) -> Response<String> {
+    let body = serde_json::to_string(problem).expect("a problem is plain values, which make JSON");
+    Response::builder()
+        .status(problem.status)
+        .header(CONTENT_TYPE, "application/problem+json")
+        .header(CACHE_CONTROL, "no-store")
+        .body(body)
+        .expect("a status and headers that are constants make a response")
+}
+
+impl From<ImageError> for Failure {
+    fn from(error: ImageError) -> Self {
+        let status = match error {
+            ImageError::Unknown { .. } => StatusCode::NOT_FOUND,
+            ImageError::Ambiguous { .. } | ImageError::NothingBefore => StatusCode::CONFLICT,
+        };
+        problem(status, ProblemCode::UnknownImage, error.to_string())
+    }
+}

@@ -1,0 +1,69 @@
+# The operators' API, alone.
+
+mock_provider "aws" {
+  mock_resource "aws_apigatewayv2_api" {
+    defaults = {
+      execution_arn = "arn:aws:execute-api:eu-central-1:111122223333:a1b2c3d4"
+      api_endpoint  = "https://a1b2c3d4.execute-api.eu-central-1.amazonaws.com"
+    }
+  }
+
+  mock_resource "aws_cloudwatch_log_group" {
+    defaults = { arn = "arn:aws:logs:eu-central-1:111122223333:log-group:operators" }
+  }
+
+  mock_resource "aws_ssm_parameter" {
+    defaults = { arn = "arn:aws:ssm:eu-central-1:111122223333:parameter/slipway/operators-api" }
+  }
+
+  mock_data "aws_iam_policy_document" {
+    defaults = { json = "{}" }
+  }
+
+  mock_resource "aws_iam_policy" {
+    defaults = { arn = "arn:aws:iam::111122223333:policy/slipway-operators" }
+  }
+}
+
+variables {
+  name                        = "slipway"
+  operate_releases_name       = "slipway-operate-releases"
+  operate_releases_invoke_arn = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:slipway-operate-releases/invocations"
+  log_retention_days          = 30
+}
+
+run "every_route_asks_iam" {
+  command = apply
+
+  module {
+    source = "./modules/operators"
+  }
+
+  assert {
+    condition     = alltrue([for route in aws_apigatewayv2_route.this : route.authorization_type == "AWS_IAM"])
+    error_message = "A route without IAM would let anybody in."
+  }
+
+  assert {
+    condition     = length(aws_apigatewayv2_route.this) > 0 && !contains(keys(aws_apigatewayv2_route.this), "$default")
+    error_message = "Each route is written out: what is not, API Gateway refuses."
+  }
+
+  assert {
+    condition     = aws_ssm_parameter.url.value == "https://a1b2c3d4.execute-api.eu-central-1.amazonaws.com"
+    error_message = "The command finds the API by this parameter."
+  }
+}
+
+run "who_may_read_may_not_act" {
+  command = apply
+
+  module {
+    source = "./modules/operators"
+  }
+
+  assert {
+    condition     = [for statement in data.aws_iam_policy_document.read.statement : statement.resources if contains(statement.actions, "execute-api:Invoke")] == [toset(["arn:aws:execute-api:eu-central-1:111122223333:a1b2c3d4/*/GET/*"])]
+    error_message = "The policy for reading lets its holder send something else than GET."
+  }
+}
