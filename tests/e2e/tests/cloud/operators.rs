@@ -367,6 +367,8 @@ async fn the_command_shows_and_does_all_of_it_and_its_exit_codes_say_how_it_ende
     let json = world.run_slipway(&operator, &["status", "web", "--output", "json"]).await;
     let watching =
         world.slipway(&operator, &["watch", "web"]).stdout(Stdio::piped()).spawn().expect("it runs");
+    // It has looked once before anybody answers.
+    tokio::time::sleep(Duration::from_secs(2)).await;
     let approved =
         world.run_slipway(&operator, &["approve", "--link", &link, "--reason", "good", "--yes"]).await;
     let watched =
