@@ -17,6 +17,8 @@ use url::Url;
 
 use crate::{Error, Place};
 
+/// What a person without credentials does.
+const SIGN_IN: &str = "name a profile with --profile; one with single sign-on gives them by `eval \"$(aws configure export-credentials --format env)\"`";
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How often a request is sent, where no answer comes, and how long it is waited before each further time.
@@ -163,11 +165,8 @@ impl Client {
         headers: &[(String, String)],
         body: &[u8],
     ) -> Result<Vec<(String, String)>, Error> {
-        let no_credentials = |why: &str| {
-            Error::Refused(format!(
-                "no AWS credentials can be used ({why}): sign in (`aws sso login`), or name a profile with --profile"
-            ))
-        };
+        let no_credentials =
+            |why: &str| Error::Refused(format!("no AWS credentials can be used ({why}): {SIGN_IN}"));
         let provider =
             found.sdk.credentials_provider().ok_or_else(|| no_credentials("none are configured"))?;
         let credentials =
@@ -255,9 +254,7 @@ fn not_found(name: &str, region: &str, error: &SdkError<GetParameterError>) -> E
     }
     let why = cause(error);
     if why.contains("credentials") {
-        Error::Refused(format!(
-            "no AWS credentials can be used ({why}): sign in (`aws sso login`), or name a profile with --profile"
-        ))
+        Error::Refused(format!("no AWS credentials can be used ({why}): {SIGN_IN}"))
     } else {
         Error::Unanswered(format!("SSM does not answer in {region}: {why}"))
     }

@@ -4,6 +4,7 @@ pub(crate) mod act;
 pub(crate) mod approvals;
 pub(crate) mod audit;
 pub(crate) mod decide;
+pub(crate) mod diff;
 pub(crate) mod history;
 pub(crate) mod show;
 pub(crate) mod status;

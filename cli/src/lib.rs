@@ -92,6 +92,9 @@ enum Command {
     /// Show one release with all that happened to it.
     #[command(after_help = "Example: slipway show web-8d0f3c6e5a1b4c2d9e7f60718293a4b5")]
     Show(commands::show::Arguments),
+    /// Show what a release would change in each stage now, and what would stop it; changes nothing.
+    #[command(after_help = "Example: slipway diff web v12")]
+    Diff(commands::diff::Arguments),
     /// Release an image through every stage and gate.
     #[command(after_help = "Example: slipway release web v12 --reason 'the fix for checkout'")]
     Release(commands::act::Release),
@@ -161,6 +164,7 @@ async fn dispatch(client: Client, output: Output, command: Command) -> Result<Ex
         Command::Watch(arguments) => commands::watch::run(&client, output, &arguments).await,
         Command::History(arguments) => commands::history::run(&client, output, &arguments).await,
         Command::Show(arguments) => commands::show::run(&client, output, &arguments).await,
+        Command::Diff(arguments) => commands::diff::run(&client, output, &arguments).await,
         Command::Release(arguments) => commands::act::release(&client, output, &arguments).await,
         Command::Rollback(arguments) => commands::act::rollback(&client, output, &arguments).await,
         Command::Abort(arguments) => commands::act::abort(&client, output, &arguments).await,

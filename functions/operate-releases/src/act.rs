@@ -161,7 +161,7 @@ fn only(application: &Application, stage: Option<&StageName>) -> Result<Applicat
 }
 
 /// The image that a person names: one of the history, else one of the registry.
-async fn image(
+pub(crate) async fn image(
     operator: &Operator<'_>,
     application: &Application,
     history: &History,
@@ -187,7 +187,7 @@ async fn image(
 }
 
 /// The digest that a stage runs, of its first service; of the last stage, where none is named.
-async fn runs(
+pub(crate) async fn runs(
     operator: &Operator<'_>,
     application: &Application,
     stage: Option<&StageName>,

@@ -5,6 +5,7 @@
 //! [`slipway_core::api`], its document is `docs/openapi.json`.
 
 mod act;
+mod diff;
 pub mod openapi;
 mod problem;
 mod read;
@@ -25,10 +26,11 @@ use slipway_runtime::{ConfigurationError, Environment};
 use problem::{Failure, problem};
 
 /// The routes, each with its method, as API Gateway has them. Terraform's are held to these.
-pub const ROUTES: [&str; 11] = [
+pub const ROUTES: [&str; 12] = [
     "GET /applications",
     "GET /applications/{application}",
     "GET /applications/{application}/audit",
+    "GET /applications/{application}/diff",
     "GET /applications/{application}/releases",
     "GET /applications/{application}/releases/{release}",
     "GET /approvals",
@@ -131,6 +133,11 @@ async fn route(aws: &Aws, config: &Config, request: &Request) -> Result<Response
         }
         "GET /applications/{application}/audit" => {
             json(&read::audit(operator, &application(request)?).await?)
+        }
+        "GET /applications/{application}/diff" => {
+            let query = request.query_string_parameters_ref();
+            let image = query.and_then(|query| query.first("image"));
+            json(&diff::diff(operator, &application(request)?, image).await?)
         }
         "GET /applications/{application}/releases" => {
             json(&read::releases(operator, &application(request)?).await?)

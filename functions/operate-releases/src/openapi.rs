@@ -4,8 +4,8 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use slipway_core::api::{
-    AbortRequest, Application, Applications, Approvals, Audit, ClearRequest, Done, Problem, ReleaseBegun,
-    ReleaseDetail, ReleaseRequest, Releases, RollbackRequest,
+    AbortRequest, Application, Applications, Approvals, Audit, ClearRequest, Diff, Done, Problem,
+    ReleaseBegun, ReleaseDetail, ReleaseRequest, Releases, RollbackRequest,
 };
 
 use crate::ROUTES;
@@ -59,6 +59,12 @@ fn operation(route: &str, path: &str, generator: &mut SchemaGenerator, problem: 
             json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string", "minLength": 1 }, "description": described(name) })
         })
         .collect();
+    if path.ends_with("/diff") {
+        parameters.push(json!({
+            "name": "image", "in": "query", "required": false, "schema": { "type": "string", "minLength": 1 },
+            "description": "A tag, a digest, or six or more of a digest's first digits; without it what the last stage runs",
+        }));
+    }
     let body = body_of(route, generator);
     if needs_key(route) {
         parameters.push(json!({
@@ -119,6 +125,9 @@ fn answer_of(route: &str, generator: &mut SchemaGenerator) -> (&'static str, &'s
             "An application's audit, for whoever checks its chain",
             reference::<Audit>(generator),
         ),
+        "GET /applications/{application}/diff" => {
+            ("getDiff", "What a release of an image would change now", reference::<Diff>(generator))
+        }
         "GET /applications/{application}/releases" => (
             "listReleases",
             "An application's releases and DORA's four figures",

@@ -16,7 +16,7 @@ use slipway_core::application::{self, Stage};
 use slipway_core::approval::{Approval, ApprovalId, Status};
 use slipway_core::audit::Sealed;
 use slipway_core::deployment::ServiceView;
-use slipway_core::history::{History, Past};
+use slipway_core::history::{History, Past, nearest};
 use slipway_core::image::Digest;
 use slipway_core::lock::Lock;
 use slipway_core::name::{ApplicationName, ReleaseId, StageName};
@@ -120,11 +120,12 @@ pub(crate) async fn configured(
         return Ok(application);
     }
     let all = slipway_release::applications(operator.aws, path).await?.configured;
-    let known: Vec<_> = all.iter().map(|one| one.application.name.to_string()).collect();
-    let known = if known.is_empty() {
-        "none is configured".to_owned()
-    } else {
-        format!("those that are: {}", known.join(", "))
+    let known = nearest(&all, name.as_str(), |one| one.application.name.as_str());
+    let known: Vec<_> = known.iter().map(|one| one.application.name.as_str()).collect();
+    let known = match known.len() {
+        0 => "none is configured".to_owned(),
+        few if few == all.len() => format!("those that are: {}", known.join(", ")),
+        _ => format!("those that are, the nearest first: {}, …", known.join(", ")),
     };
     Err(problem(
         StatusCode::NOT_FOUND,

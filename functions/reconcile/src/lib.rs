@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde_json::Value;
 use slipway_aws::{Aws, Key, Stored, Table, Update};
 use slipway_core::alarm::Flood;
+use slipway_core::api::Running;
 use slipway_core::application::Application;
 use slipway_core::deployment::is_within_lag;
 use slipway_core::image::Image;
@@ -333,6 +334,7 @@ async fn look_at(
     work: Work,
 ) -> (Reconciled, Vec<(String, StepError)>) {
     let (mut found, mut errors) = (Reconciled::default(), Vec::new());
+    let is_open = !work.open.is_empty();
     for (key, open) in work.open {
         let looked_after = match parse_at(&format!("the item OPEN {}", key.sk), open) {
             Ok(open) => look_after(aws, config, table, open, &mut found).await,
@@ -340,9 +342,15 @@ async fn look_at(
         };
         errors.extend(looked_after.err().map(|error| (key.sk, error)));
     }
+    let is_idle = found == Reconciled::default() && errors.is_empty() && !is_open;
     errors.extend(work.broken.map(|error| (name.to_string(), error)));
     if let Some(configured) = work.configured {
+        let drift = async {
+            // A release that is under way changes what runs.
+            if is_idle { notify_of_drift(aws, config, table, &configured.application).await } else { Ok(()) }
+        };
         let looked_after = [
+            drift.await,
             free_lock(aws, config, table, name).await,
             notify_of_flood(aws, config, table, name).await,
             find_lost_push(aws, config, table, configured, &mut found).await,
@@ -379,6 +387,47 @@ async fn free_lock(
         tracing::warn!(release.id = %id, %application, "{id} had ended, and had the lock of {application}");
         count("ReconcilerFound", &[("What", "Lock")]);
         give_lock_back(table, &started.document.release).await?;
+    }
+    Ok(())
+}
+
+/// Notifies people, once, of what a stage runs that no release brought.
+async fn notify_of_drift(
+    aws: &Aws,
+    config: &Config,
+    table: &Table,
+    application: &Application,
+) -> Result<(), StepError> {
+    let (partition, prefix) = Key::running_of(&application.name);
+    let running = table.list::<Running>(partition, &prefix).await?;
+    for stage in &application.stages {
+        let key = Key::running(&application.name, &stage.name);
+        let Some((_, stored)) = running.iter().find(|(one, _)| *one == key) else { continue };
+        let runs = &stored.document;
+        // ECS may not show yet what it was asked to run.
+        if is_within_lag(runs.since, now()) {
+            continue;
+        }
+        let names: Vec<_> = stage.services.iter().map(|service| service.service.as_str()).collect();
+        let views = aws.ecs().services(stage.cluster(), &names).await?;
+        let drifts = stage.services.iter().filter_map(|service| {
+            let view = views.iter().find(|view| view.is_of(&service.service))?;
+            runs.drift(&service.service, &view.task_definition)
+        });
+        let drifts: Vec<_> = drifts.collect();
+        let key = Key::drift(&application.name, &stage.name);
+        let notified =
+            table.get::<Vec<String>>(&key).await?.map(|stored| stored.document).unwrap_or_default();
+        if notified == drifts {
+            continue;
+        }
+        if !drifts.is_empty() {
+            tracing::warn!(application = %application.name, stage = %stage.name, "{}", drifts.join("; "));
+            count("Drift", &[("Application", application.name.as_str())]);
+            let notification = Notification::drift(&application.name, &stage.name, runs, &drifts);
+            notifier(aws, config, table).notify(notification).await?;
+        }
+        table.put(&key, &drifts).await?;
     }
     Ok(())
 }

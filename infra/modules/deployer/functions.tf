@@ -216,7 +216,7 @@ locals {
     # What operators ask for. It wakes no step and approves nothing.
     operate-releases = [
       local.read_applications, local.find_applications, local.find_images, local.describe_services, local.describe_task_definitions,
-      local.notify, local.put_notifications, local.use_topic_key,
+      local.read_alarms, local.notify, local.put_notifications, local.use_topic_key,
       { sid = "StartRelease", actions = ["states:StartExecution"], resources = [local.state_machine_arn] },
     ]
 

@@ -7,6 +7,7 @@ locals {
     "GET /applications",
     "GET /applications/{application}",
     "GET /applications/{application}/audit",
+    "GET /applications/{application}/diff",
     "GET /applications/{application}/releases",
     "GET /applications/{application}/releases/{release}",
     "GET /approvals",

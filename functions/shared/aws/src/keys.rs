@@ -315,6 +315,12 @@ impl Key {
         (Self::RUNNING, format!("{application}#"))
     }
 
+    /// What people were notified of that a stage runs and no release brought.
+    #[must_use]
+    pub fn drift(application: &ApplicationName, stage: &StageName) -> Self {
+        Self::of(partition_of(partition::RECONCILE, application), format!("DRIFT#{stage}#"))
+    }
+
     /// A request for a release that an operator made, by its hash.
     #[must_use]
     pub fn request(application: &ApplicationName, hash: &str) -> Self {

@@ -437,6 +437,54 @@ impl From<Approval> for OpenApproval {
     }
 }
 
+/// What a release of an image would change now. Asking changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Diff {
+    /// The image.
+    pub image: Image,
+    /// Why no release of it would begin; nothing where one would.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stops: Option<String>,
+    /// The stages, in order.
+    pub stages: Vec<StageDiff>,
+}
+
+/// What a release would change in a stage now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StageDiff {
+    /// The stage.
+    pub name: StageName,
+    /// Its services.
+    pub services: Vec<ServiceDiff>,
+    /// Who would be asked; nobody where nobody is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asks: Vec<EmailAddress>,
+    /// How many of them would have to approve.
+    #[serde(default)]
+    pub quorum: u16,
+    /// Why the stage would not change as it is now: alarms that are not quiet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stops: Option<String>,
+}
+
+/// What a release would change of a service now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ServiceDiff {
+    /// The service.
+    pub name: ServiceName,
+    /// The image that it runs, as its task definition names it; nothing where it runs no release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runs: Option<String>,
+    /// Whether a release would change nothing of it.
+    pub same: bool,
+    /// What would change besides the image, line by line: what it runs against its newest template.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<String>,
+    /// Why no revision of it could be made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stops: Option<String>,
+}
+
 /// An application's audit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Audit {

@@ -12,7 +12,7 @@ use crate::release::{Ended, Outcome, Started};
 
 /// How many digits of a digest name an image at the least.
 const FEWEST_DIGITS: usize = 6;
-/// How many images an error names.
+/// How many things an error names.
 const NAMED: usize = 10;
 /// Over how many days the figures look back.
 const DAYS: u32 = 30;
@@ -93,11 +93,9 @@ impl History {
     /// The images that there are, those with the most alike names first.
     fn known(&self, name: &str) -> String {
         let mut seen = BTreeSet::new();
-        let mut images: Vec<_> = self.images().filter(|image| seen.insert(&image.digest)).collect();
-        images.sort_by_key(|image| std::cmp::Reverse(alike(&image.tag, name)));
-        let images: Vec<_> = images
+        let images = self.images().filter(|image| seen.insert(&image.digest));
+        let images: Vec<_> = nearest(images, name, |image| &image.tag)
             .into_iter()
-            .take(NAMED)
             .map(|image| format!("{} ({})", image.tag, image.digest.short()))
             .collect();
         if images.is_empty() {
@@ -169,6 +167,14 @@ impl History {
     fn images(&self) -> impl Iterator<Item = &Image> {
         self.0.iter().map(|past| &past.started.release.image)
     }
+}
+
+/// Those of some things whose names are most like another one, a few of them.
+pub fn nearest<T>(things: impl IntoIterator<Item = T>, name: &str, name_of: impl Fn(&T) -> &str) -> Vec<T> {
+    let mut things: Vec<_> = things.into_iter().collect();
+    things.sort_by_key(|thing| std::cmp::Reverse(alike(name_of(thing), name)));
+    things.truncate(NAMED);
+    things
 }
 
 /// How many characters at their beginning two names share.

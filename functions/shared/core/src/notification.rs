@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::alarm::{AlarmChange, AlarmState};
+use crate::api::Running;
 use crate::approval::Approval;
 use crate::name::{ApplicationName, EmailAddress, StageName};
 use crate::push::Ignored;
@@ -51,6 +52,8 @@ pub enum Kind {
     AlarmFlood,
     /// SNS has no confirmed subscription of an approver any more.
     ApproverUnreachable,
+    /// A stage runs something that no release brought.
+    Drift,
 }
 
 impl From<Outcome> for Kind {
@@ -97,6 +100,7 @@ impl Kind {
             Self::AlarmBlind => "ALARM_BLIND",
             Self::AlarmFlood => "ALARM_FLOOD",
             Self::ApproverUnreachable => "APPROVER_UNREACHABLE",
+            Self::Drift => "DRIFT",
         }
     }
 
@@ -117,7 +121,7 @@ impl Kind {
             Self::Failed => ":x:",
             Self::Stuck => ":rotating_light: :rotating_light: :rotating_light:",
             Self::AlarmRings | Self::AlarmFlood => ":bell:",
-            Self::AlarmBlind | Self::ApproverUnreachable => ":grey_question:",
+            Self::AlarmBlind | Self::ApproverUnreachable | Self::Drift => ":grey_question:",
         }
     }
 }
@@ -315,6 +319,32 @@ impl Notification {
         }
     }
 
+    /// A stage runs something that no release brought: `drifts` says what, service by service.
+    #[must_use]
+    pub fn drift(
+        application: &ApplicationName,
+        stage: &StageName,
+        runs: &Running,
+        drifts: &[String],
+    ) -> Self {
+        let mut facts =
+            vec![fact("Released", runs.image.to_string()), fact("Tag", runs.image.tag_in_words())];
+        facts.extend(runs.release.as_ref().map(|release| fact("Release", release.to_string())));
+        Self {
+            kind: Kind::Drift,
+            application: application.clone(),
+            stage: Some(stage.clone()),
+            title: format!("{application} {stage} runs what Slipway did not release"),
+            paragraphs: vec![
+                words::sentence(&format!("{}.", drifts.join("; "))),
+                "Nothing was changed. Somebody deployed it beside Slipway, or ECS went back to it by itself. The next release takes what runs then for its baseline; until then `slipway status` shows it.".to_owned(),
+            ],
+            facts,
+            links: vec![],
+            release: None,
+        }
+    }
+
     /// A release ended. `before` is what the stage that ended it ran before.
     #[must_use]
     pub fn ended(release: &Release, ended: &Ended, notes: &[String], before: Option<&Baseline>) -> Self {
@@ -323,10 +353,10 @@ impl Notification {
         let what_now = match outcome {
             Outcome::Released => "Every stage runs the image.",
             Outcome::RolledBack => {
-                "The stage runs what it ran before. The image is quarantined: it is not released again until a person lifts that."
+                "The stage runs what it ran before. The image is quarantined: it is not released again until a person clears it (`slipway clear`)."
             }
             Outcome::Rejected => {
-                "The stage was not changed. The image is quarantined: it is not released again until a person lifts that."
+                "The stage was not changed. The image is quarantined: it is not released again until a person clears it (`slipway clear`)."
             }
             Outcome::Expired | Outcome::Superseded | Outcome::Failed => "The stage was not changed.",
             Outcome::Stuck => {

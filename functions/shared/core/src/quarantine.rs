@@ -1,4 +1,4 @@
-//! Quarantine: an image that was rolled back or rejected is not released again until a person lifts it.
+//! Quarantine: an image that was rolled back or rejected is not released again until a person clears it.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

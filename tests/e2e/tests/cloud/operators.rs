@@ -9,7 +9,7 @@ use aws_sdk_iam::config::Credentials;
 use serde_json::{Value, json};
 use slipway_cli::Client;
 use slipway_core::api::{
-    Application, Applications, Approvals, Done, ReleaseBegun, ReleaseDetail, Releases, StageStatus,
+    Application, Applications, Approvals, Diff, Done, ReleaseBegun, ReleaseDetail, Releases, StageStatus,
 };
 use slipway_core::audit::What;
 use slipway_local::image::Behaviour;
@@ -163,7 +163,7 @@ async fn what_a_rollback_restored_is_what_the_stage_runs_again() {
 }
 
 #[tokio::test]
-async fn what_somebody_else_deployed_is_seen() {
+async fn what_somebody_else_deployed_is_seen_and_people_are_notified_once() {
     let world = World::enter().await;
     let release = world.push(&PushOptions::light(&world.version())).await;
     world.approve(&release).await;
@@ -172,11 +172,57 @@ async fn what_somebody_else_deployed_is_seen() {
     let runs = world.service("staging").await;
     let foreign = world.deploy_from_outside("staging", &runs).await;
     let problem = world.stage_of("staging").await.services[0].problem.clone();
+    let mails = world.cloud.inbox().expect("the inbox").len();
+    world.move_back("RUNNING", "web#staging#", "since", jiff::SignedDuration::from_mins(5)).await;
+    for _ in 0..2 {
+        assert_eq!(world.reconcile().await["problems"], json!([]));
+    }
+    world.quiet().await;
+    let inbox = world.cloud.inbox().expect("the inbox");
+    let told =
+        inbox[mails..].iter().filter(|mail| mail.subject.contains("runs what Slipway did not release"));
+    let told: Vec<_> = told.collect();
     world.run(&runs, "staging").await;
 
     let problem = problem.expect("it is seen");
     let name = foreign.rsplit('/').next().expect("a name");
     assert!(problem.contains(name) && problem.contains("which was released"), "{problem}");
+    assert_eq!(told.len(), 1, "people are notified, and once: {told:?}");
+    assert!(told[0].body.contains(name) && told[0].body.contains(&release.tag), "{}", told[0].body);
+}
+
+#[tokio::test]
+async fn a_diff_says_what_a_release_would_change_and_what_would_stop_it() {
+    let world = World::enter().await;
+    let release = world.push(&PushOptions::light(&world.version())).await;
+    world.approve(&release).await;
+    world.ended(&release).await;
+    let bad = world.push(&PushOptions::light(&world.version()).behaving(Behaviour::Answer500)).await;
+    world.ended(&bad).await;
+    let template = world.template("production").await;
+
+    let same: Diff = world.operators().get("applications/web/diff").await.expect("it answers");
+    world.change_template("production", "512", "1024", ("GREETING", "other")).await;
+    world.alarm("e2e-staging-5xx", "ALARM").await;
+    world
+        .configure(|web| web["stages"][0]["bake"] = json!({ "for": "1s", "alarms": ["e2e-staging-5xx"] }))
+        .await;
+    let path = format!("applications/web/diff?image={}", bad.tag);
+    let other: Diff = world.operators().get(&path).await.expect("it answers");
+    world.restore_template("production", template).await;
+    world.alarm("e2e-staging-5xx", "OK").await;
+    world.configure(|_| {}).await;
+
+    assert_eq!(same.image.digest.as_str(), release.digest);
+    assert!(same.stages.iter().flat_map(|stage| &stage.services).all(|service| service.same), "{same:?}");
+    assert_eq!(same.stages[1].asks.len(), 1);
+    assert!(other.stops.as_ref().is_some_and(|stops| stops.contains("quarantined")), "{other:?}");
+    let alarm = other.stages[0].stops.as_ref().expect("the alarm stops it");
+    assert!(alarm.contains("e2e-staging-5xx is in ALARM"), "{alarm}");
+    let production = &other.stages[1].services[0];
+    let grows = production.changes.iter().any(|line| line.starts_with("cpu: "));
+    assert!(!production.same && grows, "{production:?}");
+    assert_eq!(production.runs.as_deref(), release.digest.get(7..19));
 }
 
 #[tokio::test]

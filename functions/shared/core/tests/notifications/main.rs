@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use slipway_core::alarm::AlarmChange;
-use slipway_core::api::ReleaseRequest;
+use slipway_core::api::{ReleaseRequest, Running};
 use slipway_core::application::Application;
 use slipway_core::approval::Approval;
 use slipway_core::caller::Caller;
@@ -176,6 +176,11 @@ fn all() -> Vec<(&'static str, Notification)> {
             ),
         ),
     ];
+    let runs: Running = read(json!({
+        "image": release().image, "release": release().id, "since": "2026-11-20T08:00:00Z", "services": [],
+    }));
+    let drifts = ["web runs production-web:8, and not production-web:7, which was released".to_owned()];
+    all.push(("drift", Notification::drift(&application.name, &production.name, &runs, &drifts)));
     all.extend(endings());
     all
 }
@@ -249,7 +254,7 @@ fn every_notification_is_what_its_golden_file_says() {
 fn every_kind_has_a_golden_file_and_stuck_is_the_loudest() {
     let kinds: std::collections::HashSet<&str> =
         all().iter().map(|(_, notification)| notification.kind.as_str()).collect();
-    assert_eq!(kinds.len(), 13, "{kinds:?}");
+    assert_eq!(kinds.len(), 14, "{kinds:?}");
     for (_, notification) in all() {
         let loud = notification.title.contains("A PERSON IS NEEDED");
         assert_eq!(loud, notification.kind.as_str() == "STUCK", "{}", notification.title);
