@@ -10,7 +10,7 @@ pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod watch;
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -33,6 +33,18 @@ fn print(output: Output, document: &impl Serialize, lines: impl FnOnce() -> Vec<
 /// Prints lines. Who reads them may have seen enough: `slipway history web | head`.
 fn say(text: &str) {
     let _read = writeln!(std::io::stdout(), "{text}");
+}
+
+/// Asks a person; nothing where nobody can be asked. What a program reads stays free of it.
+fn agreed(question: &str) -> Option<bool> {
+    if !std::io::stdin().is_terminal() {
+        return None;
+    }
+    eprint!("{question} [y/N] ");
+    let _shown = std::io::stderr().flush();
+    let mut answer = String::new();
+    let read = std::io::stdin().read_line(&mut answer);
+    Some(read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
 /// The time on this machine.

@@ -124,6 +124,17 @@ pub(crate) fn wrapped(text: &str, indent: usize, width: Option<usize>) -> Vec<St
     lines
 }
 
+/// What is wrong, on as many lines as it needs.
+pub(crate) fn warned(text: &str, indent: usize, width: Option<usize>) -> Vec<String> {
+    let (red, space) = (Style::new().red(), " ".repeat(indent));
+    let all = wrapped(text, indent + 2, width).into_iter().enumerate();
+    all.map(|(position, line)| {
+        let sign = if position == 0 { "✗ " } else { "  " };
+        red.apply_to(format!("{space}{sign}{line}")).to_string()
+    })
+    .collect()
+}
+
 /// A word that is wider than a line, such as an ARN, in pieces that are not.
 fn pieces(word: &str, room: usize) -> Vec<String> {
     if measure_text_width(word) <= room {

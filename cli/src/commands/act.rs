@@ -1,6 +1,5 @@
 //! What changes something: `slipway release`, `rollback`, `abort` and `clear`. Each says what will happen, and asks.
 
-use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -9,7 +8,7 @@ use slipway_core::api::{
 };
 use slipway_core::name::{ApplicationName, ReleaseId, StageName};
 
-use super::{application, detail, meant, path_of, print, say, watch};
+use super::{agreed, application, detail, meant, path_of, print, say, watch};
 use crate::show::{image, list};
 use crate::{Client, Error, Output};
 
@@ -83,16 +82,11 @@ impl Asked {
         if self.yes {
             return Ok(());
         }
-        if !std::io::stdin().is_terminal() {
-            return Err(Error::Refused(format!("{what} Nobody can be asked here: repeat it with --yes")));
+        match agreed(&format!("{what} Go on?")) {
+            Some(true) => Ok(()),
+            Some(false) => Err(Error::Refused("nothing was changed".to_owned())),
+            None => Err(Error::Refused(format!("{what} Nobody can be asked here: repeat it with --yes"))),
         }
-        // What a program reads stays free of it.
-        eprint!("{what} Go on? [y/N] ");
-        let _shown = std::io::stderr().flush();
-        let mut answer = String::new();
-        let read = std::io::stdin().read_line(&mut answer);
-        let agreed = read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes");
-        if agreed { Ok(()) } else { Err(Error::Refused("nothing was changed".to_owned())) }
     }
 }
 

@@ -1,11 +1,10 @@
 //! `slipway approve` and `slipway reject`: what a person does with the link of their mail, without a browser.
 
-use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::Args;
 
-use super::say;
+use super::{agreed, say};
 use crate::Error;
 use crate::page::{self, Answer, Filled};
 
@@ -32,16 +31,12 @@ pub(crate) async fn run(answer: Answer, arguments: &Arguments) -> Result<ExitCod
     let Arguments { link, reason, confirm_digest, override_alarms, yes } = arguments;
     let page = page::open(link).await?;
     if !yes {
-        if !std::io::stdin().is_terminal() {
-            return Err(Error::Refused("nobody can be asked here: repeat it with --yes".to_owned()));
-        }
         say(&page.text);
-        eprint!("\n{}? [y/N] ", if answer == Answer::Approve { "Approve" } else { "Reject" });
-        let _shown = std::io::stderr().flush();
-        let mut agreed = String::new();
-        let read = std::io::stdin().read_line(&mut agreed);
-        if read.is_err() || !matches!(agreed.trim().to_lowercase().as_str(), "y" | "yes") {
-            return Err(Error::Refused("nothing was decided".to_owned()));
+        let question = if answer == Answer::Approve { "\nApprove?" } else { "\nReject?" };
+        match agreed(question) {
+            Some(true) => {}
+            Some(false) => return Err(Error::Refused("nothing was decided".to_owned())),
+            None => return Err(Error::Refused("nobody can be asked here: repeat it with --yes".to_owned())),
         }
     }
     let filled =

@@ -7,7 +7,7 @@ use console::Style;
 use slipway_core::api::{Diff, ServiceDiff, StageDiff};
 
 use super::{application, print};
-use crate::show::{image, list, width, wrapped};
+use crate::show::{image, list, warned, width, wrapped};
 use crate::{Client, Error, Output};
 
 #[derive(Debug, Args)]
@@ -79,16 +79,6 @@ fn of_service(service: &ServiceDiff, diff: &Diff, width: Option<usize>) -> Vec<S
         }));
     }
     lines
-}
-
-fn warned(words: &str, indent: usize, width: Option<usize>) -> Vec<String> {
-    let (red, space) = (Style::new().red(), " ".repeat(indent));
-    let all = wrapped(words, indent + 2, width).into_iter().enumerate();
-    all.map(|(position, line)| {
-        let sign = if position == 0 { "✗ " } else { "  " };
-        red.apply_to(format!("{space}{sign}{line}")).to_string()
-    })
-    .collect()
 }
 
 #[cfg(test)]

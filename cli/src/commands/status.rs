@@ -10,7 +10,7 @@ use slipway_core::api::{
 };
 
 use super::{application, doing, now, print};
-use crate::show::{Cell, Table, ago, image, list, width, wrapped};
+use crate::show::{Cell, Table, ago, image, list, warned, width};
 use crate::{Client, Error, Output};
 
 /// How many pushes that started nothing are shown.
@@ -69,7 +69,7 @@ fn everything(all: &Applications, now: Timestamp, width: Option<usize>) -> Vec<S
     }
     let problems = all.applications.iter().flat_map(problems);
     let broken = all.broken.iter().map(|broken| format!("{}: {}", broken.parameter, broken.problem));
-    lines.extend(warned(problems.chain(broken), width));
+    lines.extend(all_warned(problems.chain(broken), width));
     lines
 }
 
@@ -115,15 +115,8 @@ fn problems(application: &ApplicationStatus) -> impl Iterator<Item = String> {
     })
 }
 
-fn warned(problems: impl Iterator<Item = String>, width: Option<usize>) -> Vec<String> {
-    let red = Style::new().red();
-    let mut lines = Vec::new();
-    for problem in problems {
-        for (position, line) in wrapped(&problem, 2, width).into_iter().enumerate() {
-            let sign = if position == 0 { "✗ " } else { "  " };
-            lines.push(red.apply_to(format!("{sign}{line}")).to_string());
-        }
-    }
+fn all_warned(problems: impl Iterator<Item = String>, width: Option<usize>) -> Vec<String> {
+    let mut lines: Vec<_> = problems.flat_map(|problem| warned(&problem, 0, width)).collect();
     if !lines.is_empty() {
         lines.insert(0, String::new());
     }
@@ -156,7 +149,7 @@ fn alone(one: &Application, now: Timestamp, width: Option<usize>) -> Vec<String>
     if let Some(lock) = lock.as_ref().filter(|_| status.releases.len() > 1) {
         lines.push(format!("  {lock} has the lock."));
     }
-    lines.extend(warned(problems(status), width));
+    lines.extend(all_warned(problems(status), width));
     lines.extend(quarantines(quarantined, now, width));
     lines.extend(pushes(ignored, now, width));
     lines

@@ -195,12 +195,7 @@ fn of_stage(stage: &StageOfRelease, detail: &ReleaseDetail) -> Vec<Cell> {
 }
 
 fn asked_people(approval: &OpenApproval, width: Option<usize>) -> Vec<String> {
-    let silent: Vec<_> = approval
-        .approvers
-        .iter()
-        .filter(|approver| approver.answer.is_none())
-        .map(|approver| approver.address.to_string())
-        .collect();
+    let silent: Vec<_> = approval.silent().collect();
     let OpenApproval { quorum, approvers, expires_at, .. } = approval;
     let sentence = format!(
         "{quorum} of {} must approve until {} UTC; no answer yet of {}",
@@ -239,13 +234,7 @@ fn now_in_words(detail: &ReleaseDetail) -> String {
         || "goes on".to_owned(),
         |stage| format!("{}: {}", stage.name, super::lower(&stage.words)),
     );
-    let silent: Vec<_> = detail
-        .approvals
-        .iter()
-        .flat_map(|approval| &approval.approvers)
-        .filter(|approver| approver.answer.is_none())
-        .map(|approver| approver.address.to_string())
-        .collect();
+    let silent: Vec<_> = detail.approvals.iter().flat_map(OpenApproval::silent).collect();
     if silent.is_empty() { state } else { format!("{state}; no answer yet of {}", list(&silent)) }
 }
 

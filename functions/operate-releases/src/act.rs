@@ -11,7 +11,6 @@ use slipway_core::application::Application;
 use slipway_core::audit::{About, NewEntry, What};
 use slipway_core::history::{History, ImageError};
 use slipway_core::image::{Digest, Image, digest_of};
-use slipway_core::lock::Lock;
 use slipway_core::name::{ApplicationName, ReleaseId, StageName};
 use slipway_core::quarantine::{Lifted, Quarantine};
 use slipway_core::release::{Asked, Ended, Started};
@@ -20,7 +19,7 @@ use slipway_release::{audit, begin, count, now, quarantine_of, was_released};
 
 use crate::Operator;
 use crate::problem::{Failure, problem};
-use crate::read::{configured, history, started};
+use crate::read::{configured, history, lock, started};
 
 /// A request for a release that was received, so that the same one again finds what the first came to: what a rollback
 /// goes back to is another image once the first has begun.
@@ -135,8 +134,7 @@ impl Request<'_> {
         let at = now();
         let started = Started { release, at, pushed_at: at, asked: Some(asked) };
         begin(operator.notifier(), &config.state_machine_arn, started, only).await?;
-        let lock = table.get::<Lock>(&Key::lock(name)).await?;
-        let holder = lock.and_then(|stored| stored.document.holder).map(|holder| holder.release);
+        let holder = lock(table, name).await?;
         Ok(ReleaseBegun {
             waits_for_lock_of: holder.filter(|holder| *holder != id),
             release: id,
@@ -203,18 +201,15 @@ pub(crate) async fn runs(
     let Some(view) = views.first() else { return Ok(None) };
     let definition = ecs.task_definition(view.task_definition.as_str()).await?;
     Ok(definition.and_then(|definition| {
-        let images = definition.images();
-        let own = images.iter().find(|image| release_image(application, image));
-        own.and_then(|image| digest_of(image))
+        definition.images().into_iter().find_map(|image| own_digest(application, image))
     }))
 }
 
-/// Whether a container's image is of the application's repository.
-fn release_image(application: &Application, image: &str) -> bool {
-    digest_of(image).is_some_and(|digest| {
-        let own = Image { repository: application.repository.clone(), digest, tag: "-".to_owned() };
-        own.in_place_of(image).is_some()
-    })
+/// The digest of a container's image, where it is of the application's repository.
+pub(crate) fn own_digest(application: &Application, image: &str) -> Option<Digest> {
+    let digest = digest_of(image)?;
+    let own = Image { repository: application.repository.clone(), digest, tag: "-".to_owned() };
+    own.in_place_of(image).map(|_| own.digest)
 }
 
 async fn refuse_quarantined(
@@ -224,12 +219,13 @@ async fn refuse_quarantined(
 ) -> Result<(), Failure> {
     match quarantine_of(&operator.table, application, &image.digest).await? {
         None => Ok(()),
-        Some(Quarantine { release, outcome, reason, .. }) => Err(problem(
+        Some(quarantine) => Err(problem(
             StatusCode::CONFLICT,
             ProblemCode::Quarantined,
             format!(
-                "{} is quarantined since {release} ended {outcome}: {reason}. If the image was not at fault, clear it: slipway clear {application} {}",
+                "{} is {}. If the image was not at fault, clear it: slipway clear {application} {}",
                 in_words(image),
+                quarantine.in_words(),
                 image.digest.short()
             ),
         )

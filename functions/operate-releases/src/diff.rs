@@ -8,15 +8,14 @@ use slipway_core::api::{Diff, ProblemCode, ServiceDiff, StageDiff};
 use slipway_core::application::{Application, Stage, StageService};
 use slipway_core::definition::{changes, fingerprint, own, registration};
 use slipway_core::deployment::ServiceView;
-use slipway_core::image::{Image, digest_of};
+use slipway_core::image::digest_of;
 use slipway_core::name::ApplicationName;
-use slipway_core::quarantine::Quarantine;
 use slipway_core::release::Release;
 use slipway_core::request::requested;
 use slipway_release::{StepError, quarantine_of, usable_template};
 
 use crate::Operator;
-use crate::act::{image, runs};
+use crate::act::{image, own_digest, runs};
 use crate::problem::{Failure, problem};
 use crate::read::{configured, history};
 
@@ -47,9 +46,7 @@ pub(crate) async fn diff(
         },
     };
     let quarantine = quarantine_of(&operator.table, name, &image.digest).await?;
-    let stops = quarantine.map(|Quarantine { release, outcome, reason, .. }| {
-        format!("the image is quarantined since {release} ended {outcome}: {reason}")
-    });
+    let stops = quarantine.map(|quarantine| format!("the image is {}", quarantine.in_words()));
     let would_be = requested(&application, image.clone(), "diff");
     let mut stages = Vec::with_capacity(application.stages.len());
     for stage in &application.stages {
@@ -135,11 +132,5 @@ async fn of_service(
 
 /// An image of the application's by its digest's first digits, another one as it is named.
 fn in_words(application: &Application, image: &str) -> String {
-    match digest_of(image) {
-        Some(digest) => {
-            let own = Image { repository: application.repository.clone(), digest, tag: "-".to_owned() };
-            if own.in_place_of(image).is_some() { own.digest.short().to_owned() } else { image.to_owned() }
-        }
-        None => image.to_owned(),
-    }
+    own_digest(application, image).map_or_else(|| image.to_owned(), |digest| digest.short().to_owned())
 }

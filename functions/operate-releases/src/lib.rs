@@ -10,7 +10,6 @@ pub mod openapi;
 mod problem;
 mod read;
 
-use lambda_http::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use lambda_http::http::{Method, StatusCode};
 use lambda_http::request::RequestContext;
 use lambda_http::{Request, RequestExt as _, Response};
@@ -172,13 +171,7 @@ async fn route(aws: &Aws, config: &Config, request: &Request) -> Result<Response
 }
 
 fn json(answer: &impl Serialize) -> Response<String> {
-    let body = serde_json::to_string(answer).expect("an answer is plain values, which make JSON");
-    Response::builder()
-        .status(StatusCode::OK)
-        .header(CONTENT_TYPE, "application/json")
-        .header(CACHE_CONTROL, "no-store")
-        .body(body)
-        .expect("a status and headers that are constants make a response")
+    problem::json(200, "application/json", answer)
 }
 
 fn parameter(request: &Request, name: &str) -> String {

@@ -3,6 +3,7 @@
 use lambda_http::Response;
 use lambda_http::http::StatusCode;
 use lambda_http::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use serde::Serialize;
 use slipway_core::api::{Problem, ProblemCode};
 use slipway_core::history::ImageError;
 use slipway_release::StepError;
@@ -27,33 +28,36 @@ impl Failure {
 }
 
 pub(crate) fn problem(status: StatusCode, code: ProblemCode, detail: impl Into<String>) -> Failure {
-    Failure::Problem(Box::new(Problem {
-        r#type: "about:blank".to_owned(),
-        status: status.as_u16(),
-        title: status.canonical_reason().unwrap_or_default().to_owned(),
-        detail: detail.into(),
-        code,
-        field: None,
-    }))
+    Failure::Problem(Box::new(of(status, code, detail.into())))
 }
 
 pub(crate) fn unavailable() -> Problem {
-    let status = StatusCode::SERVICE_UNAVAILABLE;
+    let detail =
+        "AWS could not be asked; send the same request again in some seconds, with the same Idempotency-Key";
+    of(StatusCode::SERVICE_UNAVAILABLE, ProblemCode::Unavailable, detail.to_owned())
+}
+
+fn of(status: StatusCode, code: ProblemCode, detail: String) -> Problem {
     Problem {
         r#type: "about:blank".to_owned(),
         status: status.as_u16(),
         title: status.canonical_reason().unwrap_or_default().to_owned(),
-        detail: "AWS could not be asked; send the same request again in some seconds, with the same Idempotency-Key".to_owned(),
-        code: ProblemCode::Unavailable,
+        detail,
+        code,
         field: None,
     }
 }
 
 pub(crate) fn answer(problem: &Problem) -> Response<String> {
-    let body = serde_json::to_string(problem).expect("a problem is plain values, which make JSON");
+    json(problem.status, "application/problem+json", problem)
+}
+
+/// A document as the answer to a request.
+pub(crate) fn json(status: u16, media_type: &str, document: &impl Serialize) -> Response<String> {
+    let body = serde_json::to_string(document).expect("an answer is plain values, which make JSON");
     Response::builder()
-        .status(problem.status)
-        .header(CONTENT_TYPE, "application/problem+json")
+        .status(status)
+        .header(CONTENT_TYPE, media_type)
         .header(CACHE_CONTROL, "no-store")
         .body(body)
         .expect("a status and headers that are constants make a response")

@@ -45,8 +45,7 @@ type Services = HashMap<(String, String), ServiceView>;
 pub(crate) async fn applications(operator: &Operator<'_>) -> Result<Applications, Failure> {
     let Operator { aws, config, table, .. } = operator;
     let configured = async { slipway_release::applications(aws, &config.applications_path).await };
-    let (pk, prefix) = Key::open_of_all();
-    let open = async { Ok(table.list::<Open>(pk, prefix).await?) };
+    let open = async { Ok(table.list::<Open>(Key::OPEN, "").await?) };
     let running = async { Ok(table.list::<Running>(Key::RUNNING, "").await?) };
     let (all, open, running) = try_join!(configured, open, running)?;
     let services =
@@ -217,7 +216,10 @@ fn service_statuses(stage: &Stage, runs: Option<&Running>, services: &Services) 
     statuses.collect()
 }
 
-async fn lock(table: &Table, application: &ApplicationName) -> Result<Option<ReleaseId>, StepError> {
+pub(crate) async fn lock(
+    table: &Table,
+    application: &ApplicationName,
+) -> Result<Option<ReleaseId>, StepError> {
     let lock = table.get::<Lock>(&Key::lock(application)).await?;
     Ok(lock.and_then(|stored| stored.document.holder).map(|holder| holder.release))
 }
@@ -267,8 +269,7 @@ async fn open_release(table: &Table, started: &Started) -> Result<OpenRelease, S
         }
     } else if active.is_some_and(|active| active.state == timeline::StageState::Asked) {
         for approval in open_approvals_of(table, &release.id).await? {
-            let silent = approval.approvers.iter().filter(|approver| approver.answer.is_none());
-            one.waits_for.extend(silent.map(|approver| approver.address.to_string()));
+            one.waits_for.extend(approval.silent());
         }
     }
     Ok(one)
@@ -292,8 +293,7 @@ async fn open_approvals_of(table: &Table, release: &ReleaseId) -> Result<Vec<Ope
 /// Every approval that people may answer.
 pub(crate) async fn approvals(operator: &Operator<'_>) -> Result<Approvals, Failure> {
     let table = &operator.table;
-    let (pk, prefix) = Key::open_of_all();
-    let open = table.list::<Open>(pk, prefix).await?;
+    let open = table.list::<Open>(Key::OPEN, "").await?;
     let all = open.into_iter().map(|(_, stored)| async move {
         open_approvals_of(table, &stored.document.started.release.id).await
     });

@@ -88,12 +88,6 @@ impl Key {
         (Self::OPEN.to_owned(), format!("{application}#"))
     }
 
-    /// The open releases of all applications: their partition, and what their sort keys begin with.
-    #[must_use]
-    pub const fn open_of_all() -> (&'static str, &'static str) {
-        (Self::OPEN, "")
-    }
-
     /// That a person asked for a release to end.
     #[must_use]
     pub fn abort(id: &ReleaseId) -> Self {

@@ -386,6 +386,16 @@ pub struct OpenApproval {
     pub approvers: Vec<Approver>,
 }
 
+impl OpenApproval {
+    /// Those who have not answered.
+    pub fn silent(&self) -> impl Iterator<Item = String> {
+        self.approvers
+            .iter()
+            .filter(|approver| approver.answer.is_none())
+            .map(|approver| approver.address.to_string())
+    }
+}
+
 /// Somebody who is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Approver {

@@ -54,6 +54,13 @@ impl Quarantine {
         }
     }
 
+    /// That it is quarantined, since when and why, in words.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let Self { release, outcome, reason, .. } = self;
+        format!("quarantined since {release} ended {outcome}: {reason}")
+    }
+
     /// Whether the image may not be released.
     #[must_use]
     pub const fn holds(&self) -> bool {
