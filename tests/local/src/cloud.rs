@@ -18,7 +18,7 @@ use crate::{
     events::{self, Delivery},
     image::{self, Behaviour, ImageOptions, Make, Platform},
     mail::{self, Mail},
-    page::{self, Answer, Page},
+    page::{self, Answer, Filled, Page},
     releases::{self, Execution},
     state::{Running, StateFolder},
     told,
@@ -291,7 +291,7 @@ impl Cloud {
     ///
     /// When nothing answers there.
     pub async fn open(&self, link: &str) -> anyhow::Result<Page> {
-        page::open(&Url::parse(link)?).await
+        Ok(page::open(link).await?)
     }
 
     /// Opens the page of a link and answers it through its form, as a person does.
@@ -300,7 +300,10 @@ impl Cloud {
     ///
     /// When the page has nothing to answer; the error holds its words.
     pub async fn decide(&self, link: &str, answer: Answer, reason: Option<&str>) -> anyhow::Result<Page> {
-        page::answer(link, answer, reason).await
+        let page = page::open(link).await?;
+        // A person who decides here has looked at the alarms.
+        let filled = Filled { reason: reason.map(ToOwned::to_owned), overrides: true, digest: None };
+        Ok(page::answer(link, &page, answer, &filled).await?)
     }
 
     /// The releases, the newest first.
