@@ -5,6 +5,7 @@ pub(crate) mod approvals;
 pub(crate) mod audit;
 pub(crate) mod decide;
 pub(crate) mod diff;
+pub(crate) mod freeze;
 pub(crate) mod history;
 pub(crate) mod show;
 pub(crate) mod status;

@@ -109,6 +109,17 @@ enum Command {
     /// Let an image be released again that was rolled back or rejected.
     #[command(after_help = "Example: slipway clear web v12 --reason 'the database was down'")]
     Clear(commands::act::Clear),
+    /// Freeze a stage, or every stage: no release begins to change it.
+    #[command(
+        after_help = "Example: slipway freeze production --until 3d --reason 'the sale goes on until Sunday'"
+    )]
+    Freeze(commands::freeze::Freeze),
+    /// Lift a freeze; releases that wait for it go on.
+    #[command(after_help = "Example: slipway unfreeze production")]
+    Unfreeze(commands::freeze::Unfreeze),
+    /// Let one release through the freezes that are in force now.
+    #[command(after_help = "Example: slipway override web --reason 'it mends the outage'")]
+    Override(commands::freeze::Override),
     /// Show who is asked for an approval, who has answered, and until when.
     #[command(after_help = "Example: slipway approvals")]
     Approvals(commands::approvals::Arguments),
@@ -169,6 +180,9 @@ async fn dispatch(client: Client, output: Output, command: Command) -> Result<Ex
         Command::Rollback(arguments) => commands::act::rollback(&client, output, &arguments).await,
         Command::Abort(arguments) => commands::act::abort(&client, output, &arguments).await,
         Command::Clear(arguments) => commands::act::clear(&client, output, &arguments).await,
+        Command::Freeze(arguments) => commands::freeze::freeze(&client, output, &arguments).await,
+        Command::Unfreeze(arguments) => commands::freeze::unfreeze(&client, output, &arguments).await,
+        Command::Override(arguments) => commands::freeze::override_freeze(&client, output, &arguments).await,
         Command::Approvals(arguments) => commands::approvals::run(&client, output, &arguments).await,
         Command::Approve(arguments) => commands::decide::run(page::Answer::Approve, &arguments).await,
         Command::Reject(arguments) => commands::decide::run(page::Answer::Reject, &arguments).await,

@@ -126,11 +126,20 @@ pub(crate) fn wrapped(text: &str, indent: usize, width: Option<usize>) -> Vec<St
 
 /// What is wrong, on as many lines as it needs.
 pub(crate) fn warned(text: &str, indent: usize, width: Option<usize>) -> Vec<String> {
-    let (red, space) = (Style::new().red(), " ".repeat(indent));
+    signed("✗", &Style::new().red(), text, indent, width)
+}
+
+/// What is frozen, on as many lines as it needs.
+pub(crate) fn frosted(text: &str, width: Option<usize>) -> Vec<String> {
+    signed("❄", &Style::new().cyan(), text, 0, width)
+}
+
+fn signed(sign: &str, style: &Style, text: &str, indent: usize, width: Option<usize>) -> Vec<String> {
+    let space = " ".repeat(indent);
     let all = wrapped(text, indent + 2, width).into_iter().enumerate();
     all.map(|(position, line)| {
-        let sign = if position == 0 { "✗ " } else { "  " };
-        red.apply_to(format!("{space}{sign}{line}")).to_string()
+        let sign = if position == 0 { sign } else { " " };
+        style.apply_to(format!("{space}{sign} {line}")).to_string()
     })
     .collect()
 }

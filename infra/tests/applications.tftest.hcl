@@ -972,3 +972,171 @@ run "a_strategy_longer_than_the_time_for_a_deployment_is_refused" {
 
   expect_failures = [output.applications]
 }
+
+run "windows_are_kept_and_nothing_is_filled_in" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = {
+      web = {
+        repository = "web"
+        tags       = ["v*"]
+        stages = [{
+          name        = "production"
+          services    = [{ service = "web", health = { path = "/health" } }]
+          when_frozen = "END"
+          freeze = [
+            { days = ["FRI"], from = "16:00", to = "08:00", time_zone = "Europe/Berlin", reason = "nobody is there" },
+            { dates = ["2026-12-24", "2026-12-31"], reason = "holidays" },
+          ]
+        }]
+      }
+    }
+  }
+
+  assert {
+    condition = jsonencode(output.applications.web.stages[0].freeze) == jsonencode([
+      { days = ["FRI"], from = "16:00", reason = "nobody is there", time_zone = "Europe/Berlin", to = "08:00" },
+      { dates = ["2026-12-24", "2026-12-31"], reason = "holidays" },
+    ])
+    error_message = "Windows have the fields that slipway-core reads, and no others."
+  }
+
+  assert {
+    condition     = output.applications.web.stages[0].when_frozen == "END"
+    error_message = "What a release does there is kept."
+  }
+}
+
+run "a_window_without_a_reason_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }], freeze = [{ days = ["SAT"] }] }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_day_that_is_none_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }], freeze = [{ days = ["SATURDAY"], reason = "x" }] }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_date_that_is_none_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }], freeze = [{ dates = ["24.12.2026"], reason = "x" }] }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_time_that_is_none_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }], freeze = [{ from = "8:00", reason = "x" }] }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_window_of_no_length_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }], freeze = [{ from = "08:00", to = "08:00", reason = "x" }] }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_time_zone_that_is_none_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }], freeze = [{ time_zone = "+01:00", reason = "x" }] }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "an_unknown_field_of_a_window_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }], freeze = [{ until = "08:00", reason = "x" }] }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "what_a_release_does_when_frozen_is_one_of_three" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }], when_frozen = "QUEUE" }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "findings_that_pass_may_have_a_reason_or_none" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/health" } }], image_check = { stop_above = "HIGH", allow = [{ finding = "CVE-2026-1", until = "2027-03-31" }, { finding = "CVE-2026-2", until = "2027-03-31", reason = "not reached" }] } }] } }
+  }
+
+  assert {
+    condition     = length(output.applications.web.stages[0].image_check.allow) == 2
+    error_message = "Both pass."
+  }
+}

@@ -21,7 +21,7 @@ def functions_of(text):
 
 
 # The partitions that belong to nobody.
-FIXED = ("OPEN", "RUNNING")
+FIXED = ("FREEZE", "OPEN", "RUNNING")
 PARTITIONS = dict(re.findall(r'const (\w+): &str = "([^"]+)"', source(SHARED / "aws/src/keys/partition.rs")))
 
 

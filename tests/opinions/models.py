@@ -1,10 +1,10 @@
 """The calls of a run, each with its answer, against AWS's models of its services, as botocore has them: the protocol, the members, their types,
 enumerations, patterns, sizes, what is required, and each error.
 
-    python tests/opinions/models.py target/local/cloud/calls.jsonl [--whole]
+    python tests/opinions/models.py target/local/cloud/calls.jsonl … [--whole]
 
 The wire of the local cloud writes the file (`tests/local/src/wire/examples.rs`). What AWS does not take is a fault of the function that asked;
-what AWS could not answer is one of the local cloud. With `--whole` the file must have every operation of every function that
+what AWS could not answer is one of the local cloud. With `--whole` the files together must have every operation of every function that
 the faults' stories (`tests/e2e/src/calls`) know of."""
 
 import base64
@@ -297,7 +297,7 @@ def missing(calls):
 
 def main(arguments):
     files = [one for one in arguments if one != "--whole"]
-    calls = read(files[0])
+    calls = [call for file in files for call in read(file)]
     found = collections.defaultdict(list)
     for call in calls:
         for said in judge(call):

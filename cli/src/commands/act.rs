@@ -8,7 +8,7 @@ use slipway_core::api::{
 };
 use slipway_core::name::{ApplicationName, ReleaseId, StageName};
 
-use super::{agreed, application, detail, meant, path_of, print, say, watch};
+use super::{agreed, application, detail, freeze, meant, path_of, print, say, watch};
 use crate::show::{image, list};
 use crate::{Client, Error, Output};
 
@@ -40,6 +40,9 @@ struct How {
     stage: Option<String>,
     #[command(flatten)]
     asked: Asked,
+    /// Let the release through the freezes that are in force now; --reason says why, and people are notified.
+    #[arg(long, requires = "reason")]
+    override_freeze: bool,
     /// Follow the release until it ends; the exit code says whether it was RELEASED.
     #[arg(long)]
     wait: bool,
@@ -67,10 +70,10 @@ pub(crate) struct Clear {
 }
 
 #[derive(Debug, Args)]
-struct Asked {
+pub(super) struct Asked {
     /// Why, for everybody who is notified; 200 characters on one line.
     #[arg(long, default_value = "")]
-    reason: String,
+    pub(super) reason: String,
     /// Do not ask.
     #[arg(long, short)]
     yes: bool,
@@ -78,7 +81,7 @@ struct Asked {
 
 impl Asked {
     /// Says what will happen, and asks whether it should.
-    fn confirm(&self, what: &str) -> Result<(), Error> {
+    pub(super) fn confirm(&self, what: &str) -> Result<(), Error> {
         if self.yes {
             return Ok(());
         }
@@ -96,10 +99,11 @@ pub(crate) async fn release(client: &Client, output: Output, arguments: &Release
     let status = status(client, &name).await?;
     let path = route_of(&status, stage.as_ref())?;
     let Release { image, how, .. } = arguments;
-    how.asked.confirm(&format!("{image} of {name} goes to {path}, with every gate and approval."))?;
+    let frozen = freeze::words(&status, stage.as_ref(), how.override_freeze);
+    how.asked.confirm(&format!("{image} of {name} goes to {path}, with every gate and approval.{frozen}"))?;
     let request = ReleaseRequest { image: image.clone(), stage, reason: how.asked.reason.clone() };
     let begun = client.post(&format!("applications/{name}/release"), &request).await?;
-    follow(client, output, &begun, how.wait).await
+    follow(client, output, &begun, how).await
 }
 
 pub(crate) async fn rollback(
@@ -113,15 +117,16 @@ pub(crate) async fn rollback(
     let path = route_of(&status, stage.as_ref())?;
     let Rollback { to, how, .. } = arguments;
     let now = runs(&status, stage.as_ref());
+    let frozen = freeze::words(&status, stage.as_ref(), how.override_freeze);
     let to_what = to
         .as_deref()
         .map_or_else(|| "to the image that was released before it".to_owned(), |to| format!("to {to}"));
     how.asked.confirm(&format!(
-        "{name} goes back from {now} {to_what}: a release to {path}, with every gate and approval."
+        "{name} goes back from {now} {to_what}: a release to {path}, with every gate and approval.{frozen}"
     ))?;
     let request = RollbackRequest { to: to.clone(), stage, reason: how.asked.reason.clone() };
     let begun = client.post(&format!("applications/{name}/rollback"), &request).await?;
-    follow(client, output, &begun, how.wait).await
+    follow(client, output, &begun, how).await
 }
 
 pub(crate) async fn abort(client: &Client, output: Output, arguments: &Abort) -> Result<ExitCode, Error> {
@@ -143,7 +148,9 @@ pub(crate) async fn abort(client: &Client, output: Output, arguments: &Abort) ->
     };
     let active = release.stages.iter().find(|stage| stage.active);
     let active = match active.map(|stage| (stage.state.as_str(), &stage.name)) {
-        Some(("CHECKED" | "ASKED", name)) => format!("{name} has not begun to change, and stays as it is."),
+        Some(("FROZEN" | "CHECKED" | "ASKED", name)) => {
+            format!("{name} has not begun to change, and stays as it is.")
+        }
         Some(("ROLLING_BACK", name)) => format!("{name} is being rolled back already; that goes on."),
         Some((_, name)) => {
             format!("{name} has begun to change: it is rolled back, and the image is quarantined.")
@@ -211,13 +218,17 @@ fn runs(application: &Application, stage: Option<&StageName>) -> String {
     runs.map_or_else(|| "what runs".to_owned(), |runs| image(&runs.image))
 }
 
-async fn follow(
-    client: &Client,
-    output: Output,
-    begun: &ReleaseBegun,
-    wait: bool,
-) -> Result<ExitCode, Error> {
-    if wait {
+async fn follow(client: &Client, output: Output, begun: &ReleaseBegun, how: &How) -> Result<ExitCode, Error> {
+    if how.override_freeze {
+        let let_through = freeze::let_through(client, &begun.release, &how.asked.reason).await;
+        let_through.map_err(|error| {
+            Error::Refused(format!(
+                "{} has begun, and no freeze is overridden for it: {error}",
+                begun.release
+            ))
+        })?;
+    }
+    if how.wait {
         if output == Output::Text {
             say(&words(begun).join("\n"));
         }

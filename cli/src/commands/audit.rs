@@ -120,7 +120,7 @@ fn listing(application: &str, entries: &[Entry], chain: &[Sealed]) -> String {
             "  {:.0}  {}\n    image     {}\n    deployed  {}",
             entry.at,
             about(entry),
-            entry.digest,
+            entry.digest.as_ref().map_or_else(String::new, ToString::to_string),
             entry.words
         );
         for yes in entries.iter().filter(|yes| yes.what == What::Approved && yes.approval == entry.approval) {

@@ -6,11 +6,14 @@ use clap::Args;
 use console::Style;
 use jiff::Timestamp;
 use slipway_core::api::{
-    Application, ApplicationStatus, Applications, Ignored, Quarantined, Running, ServiceStatus, StageStatus,
+    ActiveFreeze, Application, ApplicationStatus, Applications, Ignored, Quarantined, Running, ServiceStatus,
+    StageStatus,
 };
+use slipway_core::freeze::scope;
+use slipway_core::words::capitalized;
 
 use super::{application, doing, now, print};
-use crate::show::{Cell, Table, ago, image, list, warned, width};
+use crate::show::{Cell, Table, ago, frosted, image, list, minute, warned, width};
 use crate::{Client, Error, Output};
 
 /// How many pushes that started nothing are shown.
@@ -67,6 +70,9 @@ fn everything(all: &Applications, now: Timestamp, width: Option<usize>) -> Vec<S
         }
         lines.extend(table.lines(width));
     }
+    let frozen: Vec<_> =
+        all.applications.iter().flat_map(|application| frozen(application, &all.freezes)).collect();
+    lines.extend(freezes(&all.freezes, &frozen, width));
     let problems = all.applications.iter().flat_map(problems);
     let broken = all.broken.iter().map(|broken| format!("{}: {}", broken.parameter, broken.problem));
     lines.extend(all_warned(problems.chain(broken), width));
@@ -90,6 +96,40 @@ fn of_stage(stage: &StageStatus, now: Timestamp) -> [Cell; 4] {
             [image(runs).into(), tasks, since.into(), list(&people).into()]
         }
     }
+}
+
+/// The stages of an application that are frozen, in words, but those that `people` have frozen as a whole.
+fn frozen(application: &ApplicationStatus, people: &[ActiveFreeze]) -> Vec<String> {
+    let is_said = |stage: &StageStatus| {
+        people.iter().any(|freeze| {
+            freeze.application.as_ref().is_none_or(|name| *name == application.name)
+                && freeze.stage.as_ref().is_none_or(|name| *name == stage.name)
+        })
+    };
+    let stages = application.stages.iter().filter(|stage| !is_said(stage));
+    let frozen = stages.filter_map(|stage| Some(stage.frozen.as_ref()?.in_words(&stage.name)));
+    frozen.map(|words| format!("{} {words}", application.name)).collect()
+}
+
+/// What is frozen: people's freezes, and other stages that are; of hundreds some.
+fn freezes(people: &[ActiveFreeze], stages: &[String], width: Option<usize>) -> Vec<String> {
+    const SHOWN: usize = 10;
+    let people = people.iter().map(|freeze| {
+        let what = scope(freeze.application.as_ref(), freeze.stage.as_ref());
+        let until = freeze.until.map_or_else(
+            || "until somebody lifts it".to_owned(),
+            |until| format!("until {} UTC", minute(until)),
+        );
+        format!("{} is frozen {until} by {}: {}", capitalized(&what), freeze.by, freeze.reason)
+    });
+    let left = stages.len().saturating_sub(SHOWN);
+    let more = (left > 0).then(|| format!("{left} more stages are frozen."));
+    let words = people.chain(stages.iter().take(SHOWN).cloned()).chain(more);
+    let mut lines: Vec<_> = words.flat_map(|words| frosted(&words, width)).collect();
+    if !lines.is_empty() {
+        lines.insert(0, String::new());
+    }
+    lines
 }
 
 /// The releases that are under way, in cells.
@@ -149,6 +189,7 @@ fn alone(one: &Application, now: Timestamp, width: Option<usize>) -> Vec<String>
     if let Some(lock) = lock.as_ref().filter(|_| status.releases.len() > 1) {
         lines.push(format!("  {lock} has the lock."));
     }
+    lines.extend(freezes(&[], &frozen(status, &[]), width));
     lines.extend(all_warned(problems(status), width));
     lines.extend(quarantines(quarantined, now, width));
     lines.extend(pushes(ignored, now, width));
@@ -209,6 +250,7 @@ mod tests {
             "state": "Waits for approval", "since": "2026-11-20T09:01:00Z", "waits_for": ["ana@example.com", "bo@example.com"] });
         serde_json::from_value(json!({
             "applications": [{ "name": "web", "stages": [stage, drifted], "releases": [open] }],
+            "freezes": [{ "stage": "production", "until": "2026-11-21T08:00:00Z", "reason": "the sale", "by": "the IAM user ana", "since": "2026-11-20T08:00:00Z" }],
             "broken": [{ "parameter": "/slipway/applications/shop", "problem": "stages: it is empty" }],
         }))
         .expect("it fits")
@@ -229,6 +271,8 @@ mod tests {
                 "             production  nothing released yet  2/2",
                 "",
                 "●  web v12  waits for approval in production of ana@example.com and bo@example.com  web-2",
+                "",
+                "❄ Production of every application is frozen until 2026-11-21 08:00 UTC by the IAM user ana: the sale",
                 "",
                 "✗ web production: web runs production-web:8, and not production-web:7, which was released",
                 "✗ /slipway/applications/shop: stages: it is empty",

@@ -11,12 +11,15 @@ use slipway_core::application::{Stage, StageService};
 use slipway_core::approval::Verified;
 use slipway_core::definition::own;
 use slipway_core::deployment::{ServiceView, unsupported};
+use slipway_core::freeze::Frozen;
 use slipway_core::image::{Image, digest_of};
 use slipway_core::protocol::{End, StepResult};
 use slipway_core::release::Release;
 use slipway_core::rollback::{Baseline, ServiceBaseline};
 use slipway_core::step::{CaptureBaselineInput, Captured, Limits};
-use slipway_release::{StepError, Timeline, brought_by, image_of, interrupted, usable_template};
+use slipway_release::{
+    StepError, Timeline, brought_by, frozen_for, image_of, interrupted, usable_template, wait_frozen,
+};
 use slipway_runtime::Config;
 
 /// Records the stage's baseline, or says what keeps the stage from changing.
@@ -102,6 +105,8 @@ struct Known {
     recorded: Option<Baseline>,
     /// Why the release ends here.
     interrupted: Option<End>,
+    /// That the stage is frozen.
+    frozen: Option<Frozen>,
 }
 
 impl Look<'_> {
@@ -115,9 +120,16 @@ impl Look<'_> {
             async { if wanted.is_empty() { Ok(Vec::new()) } else { Ok(all_alarms.read(wanted).await?) } };
         // At once, and one call to each service of AWS: each further one would open a connection of its own.
         let (known, image, views, alarms) = try_join!(self.known(), image_of(aws, release), views, alarms)?;
-        let Known { unproved, round, recorded, interrupted } = known;
+        let Known { unproved, round, recorded, interrupted, frozen } = known;
         if let Some(reason) = unproved {
             return blocked(reason);
+        }
+        // A stage that was frozen after it was looked at comes back here, and goes on with what was recorded.
+        if let Some(frozen) = frozen {
+            return match interrupted {
+                Some(end) => Ok(StepResult::End(end)),
+                None => wait_frozen(self.table, release, stage, &frozen).await,
+            };
         }
         // A second run may look at a stage that the first one's successors have changed: what the first one saw counts.
         if let Some(baseline) = recorded {
@@ -156,7 +168,8 @@ impl Look<'_> {
         let recorded = table.get::<Baseline>(&Key::baseline(&release.id, &stage.name, round)).await?;
         let recorded = recorded.map(|stored| stored.document);
         let interrupted = interrupted(table, release, self.generation).await?;
-        Ok(Known { unproved, round, recorded, interrupted })
+        let frozen = frozen_for(table, release, stage).await?;
+        Ok(Known { unproved, round, recorded, interrupted, frozen })
     }
 
     /// Why the stage may not change yet: a service of a stage before was not verified.

@@ -11,6 +11,7 @@ use slipway_core::application::StageService;
 use slipway_core::approval::Approval;
 use slipway_core::audit::{About, NewEntry, What};
 use slipway_core::deployment::{Progress, ServiceView, external_change};
+use slipway_core::freeze::Frozen;
 use slipway_core::name::{ClusterName, TaskDefinitionArn};
 use slipway_core::protocol::{Attempt, End, StepResult};
 use slipway_core::release::Release;
@@ -105,7 +106,7 @@ async fn deploy(context: &Context<'_>, deployment: &Key) -> Result<StepResult<De
     let (known, alarms, image, views) =
         join!(known(context, deployment), context.alarms(), context.image(), views);
     let (known, views): (Known, Vec<ServiceView>) = (known?, views?);
-    let Known { deployed, begun, approved, registered, aborted, interrupted } = known;
+    let Known { deployed, begun, approved, registered, aborted, interrupted, frozen } = known;
     if let Some(deployed) = deployed {
         return judge(context, deployed).await;
     }
@@ -145,6 +146,9 @@ async fn deploy(context: &Context<'_>, deployment: &Key) -> Result<StepResult<De
     } else {
         if let Some(end) = interrupted.or(alarms?) {
             return Ok(StepResult::End(end));
+        }
+        if let Some(frozen) = frozen {
+            return context.hold_frozen(&frozen).await;
         }
         match image? {
             Err(gone) => return Ok(StepResult::End(gone)),
@@ -195,6 +199,8 @@ struct Known {
     aborted: Option<Abort>,
     /// Why the release ends here, before the stage's first change.
     interrupted: Option<End>,
+    /// That the stage is frozen; nothing once it has begun to change.
+    frozen: Option<Frozen>,
 }
 
 async fn known(context: &Context<'_>, deployment: &Key) -> Result<Known, StepError> {
@@ -205,7 +211,8 @@ async fn known(context: &Context<'_>, deployment: &Key) -> Result<Known, StepErr
     let registered = registered_of(context).await?;
     let aborted = if begun { abort_of(table, &release.id).await? } else { None };
     let interrupted = if begun { None } else { context.interrupted().await? };
-    Ok(Known { deployed, begun, approved, registered, aborted, interrupted })
+    let frozen = if begun { None } else { context.frozen_now().await? };
+    Ok(Known { deployed, begun, approved, registered, aborted, interrupted, frozen })
 }
 
 /// What was registered for each service.

@@ -319,7 +319,7 @@ pub(crate) async fn clear(
     Ok(Done { words: format!("{words} may be released again; nothing was started") })
 }
 
-async fn write_down(
+pub(crate) async fn write_down(
     operator: &Operator<'_>,
     subject: &About,
     what: What,

@@ -8,11 +8,12 @@ use slipway_core::api::{Diff, ProblemCode, ServiceDiff, StageDiff};
 use slipway_core::application::{Application, Stage, StageService};
 use slipway_core::definition::{changes, fingerprint, own, registration};
 use slipway_core::deployment::ServiceView;
+use slipway_core::freeze::Freeze;
 use slipway_core::image::digest_of;
 use slipway_core::name::ApplicationName;
 use slipway_core::release::Release;
 use slipway_core::request::requested;
-use slipway_release::{StepError, quarantine_of, usable_template};
+use slipway_release::{StepError, freezes, quarantine_of, stage_frozen, usable_template};
 
 use crate::Operator;
 use crate::act::{image, own_digest, runs};
@@ -48,9 +49,10 @@ pub(crate) async fn diff(
     let quarantine = quarantine_of(&operator.table, name, &image.digest).await?;
     let stops = quarantine.map(|quarantine| format!("the image is {}", quarantine.in_words()));
     let would_be = requested(&application, image.clone(), "diff");
+    let freezes = freezes(&operator.table).await?;
     let mut stages = Vec::with_capacity(application.stages.len());
     for stage in &application.stages {
-        stages.push(in_stage(operator, &application, stage, &would_be).await?);
+        stages.push(in_stage(operator, &application, stage, &would_be, &freezes).await?);
     }
     Ok(Diff { image, stops, stages })
 }
@@ -60,6 +62,7 @@ async fn in_stage(
     application: &Application,
     stage: &Stage,
     release: &Release,
+    freezes: &[Freeze],
 ) -> Result<StageDiff, Failure> {
     let ecs = operator.aws.ecs();
     let names: Vec<_> = stage.services.iter().map(|service| service.service.as_str()).collect();
@@ -69,7 +72,9 @@ async fn in_stage(
         Ok(disquiet(wanted, &readings))
     };
     let views = async { Ok::<_, StepError>(ecs.services(stage.cluster(), &names).await?) };
-    let (views, stops) = try_join!(views, alarms)?;
+    let (views, alarms) = try_join!(views, alarms)?;
+    let frozen = stage_frozen(freezes, &application.name, stage).map(|frozen| frozen.in_words(&stage.name));
+    let stops: Vec<_> = frozen.into_iter().chain(alarms).collect();
     let services = stage.services.iter().map(|service| {
         let view = views.iter().find(|view| view.is_of(&service.service));
         of_service(operator, application, stage, service, view, release)
@@ -81,7 +86,7 @@ async fn in_stage(
         services,
         asks: policy.map(|policy| policy.approvers.clone()).unwrap_or_default(),
         quorum: policy.map_or(0, |policy| policy.quorum),
-        stops,
+        stops: (!stops.is_empty()).then(|| stops.join("; ")),
     })
 }
 

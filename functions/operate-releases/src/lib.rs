@@ -6,6 +6,7 @@
 
 mod act;
 mod diff;
+mod freeze;
 pub mod openapi;
 mod problem;
 mod read;
@@ -25,7 +26,7 @@ use slipway_runtime::{ConfigurationError, Environment};
 use problem::{Failure, problem};
 
 /// The routes, each with its method, as API Gateway has them. Terraform's are held to these.
-pub const ROUTES: [&str; 12] = [
+pub const ROUTES: [&str; 17] = [
     "GET /applications",
     "GET /applications/{application}",
     "GET /applications/{application}/audit",
@@ -35,9 +36,14 @@ pub const ROUTES: [&str; 12] = [
     "GET /approvals",
     "GET /openapi.json",
     "POST /applications/{application}/clear",
+    "POST /applications/{application}/freeze",
     "POST /applications/{application}/release",
     "POST /applications/{application}/releases/{release}/abort",
+    "POST /applications/{application}/releases/{release}/override",
     "POST /applications/{application}/rollback",
+    "POST /applications/{application}/unfreeze",
+    "POST /freeze",
+    "POST /unfreeze",
 ];
 
 /// The function's configuration, from its environment.
@@ -148,6 +154,18 @@ async fn route(aws: &Aws, config: &Config, request: &Request) -> Result<Response
         "GET /openapi.json" => json(&openapi::document()),
         "POST /applications/{application}/clear" => {
             json(&act::clear(operator, &application(request)?, body(request)?).await?)
+        }
+        "POST /applications/{application}/freeze" => {
+            json(&freeze::freeze(operator, Some(&application(request)?), body(request)?).await?)
+        }
+        "POST /applications/{application}/unfreeze" => {
+            json(&freeze::unfreeze(operator, Some(&application(request)?), body(request)?).await?)
+        }
+        "POST /freeze" => json(&freeze::freeze(operator, None, body(request)?).await?),
+        "POST /unfreeze" => json(&freeze::unfreeze(operator, None, body(request)?).await?),
+        "POST /applications/{application}/releases/{release}/override" => {
+            let (application, release) = (application(request)?, release(request)?);
+            json(&freeze::let_through(operator, &application, &release, body(request)?).await?)
         }
         "POST /applications/{application}/release" => {
             let (application, key) = (application(request)?, idempotency_key(request)?);

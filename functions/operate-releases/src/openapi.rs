@@ -4,8 +4,9 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use slipway_core::api::{
-    AbortRequest, Application, Applications, Approvals, Audit, ClearRequest, Diff, Done, Problem,
-    ReleaseBegun, ReleaseDetail, ReleaseRequest, Releases, RollbackRequest,
+    AbortRequest, Application, Applications, Approvals, Audit, ClearRequest, Diff, Done, FreezeRequest,
+    OverrideRequest, Problem, ReleaseBegun, ReleaseDetail, ReleaseRequest, Releases, RollbackRequest,
+    UnfreezeRequest,
 };
 
 use crate::ROUTES;
@@ -79,7 +80,7 @@ fn operation(route: &str, path: &str, generator: &mut SchemaGenerator, problem: 
         "403": { "description": "The caller has no permission for this method and path, or the request is not signed" },
         "503": problem("AWS could not be asked; the same request may be sent again"),
     });
-    if path.contains('{') {
+    if path.contains('{') || body.is_some() {
         responses["404"] = problem("There is no such application, release, image or stage");
         responses["409"] = problem("The state of the application or the image does not allow it");
     }
@@ -154,6 +155,23 @@ fn answer_of(route: &str, generator: &mut SchemaGenerator) -> (&'static str, &'s
             "End a release; what it has begun to change is rolled back",
             reference::<Done>(generator),
         ),
+        "POST /applications/{application}/freeze" => (
+            "freezeApplication",
+            "Freeze a stage of the application, or all of them",
+            reference::<Done>(generator),
+        ),
+        "POST /applications/{application}/unfreeze" => {
+            ("unfreezeApplication", "Lift a freeze of the application", reference::<Done>(generator))
+        }
+        "POST /freeze" => {
+            ("freeze", "Freeze a stage of every application, or all of them", reference::<Done>(generator))
+        }
+        "POST /unfreeze" => ("unfreeze", "Lift a freeze of every application", reference::<Done>(generator)),
+        "POST /applications/{application}/releases/{release}/override" => (
+            "overrideFreeze",
+            "Let a release through the freezes that are in force now",
+            reference::<Done>(generator),
+        ),
         "POST /applications/{application}/rollback" => {
             ("rollback", "Release the image that ran before again", reference::<ReleaseBegun>(generator))
         }
@@ -170,6 +188,9 @@ fn body_of(route: &str, generator: &mut SchemaGenerator) -> Option<Value> {
         "clear" => reference::<ClearRequest>(generator),
         "release" => reference::<ReleaseRequest>(generator),
         "abort" => reference::<AbortRequest>(generator),
+        "freeze" => reference::<FreezeRequest>(generator),
+        "unfreeze" => reference::<UnfreezeRequest>(generator),
+        "override" => reference::<OverrideRequest>(generator),
         _ => reference::<RollbackRequest>(generator),
     })
 }

@@ -16,6 +16,7 @@ use slipway_core::application::{self, Stage};
 use slipway_core::approval::{Approval, ApprovalId, Status};
 use slipway_core::audit::Sealed;
 use slipway_core::deployment::ServiceView;
+use slipway_core::freeze::Freeze;
 use slipway_core::history::{History, Past, nearest};
 use slipway_core::image::Digest;
 use slipway_core::lock::Lock;
@@ -24,7 +25,7 @@ use slipway_core::push::IgnoredPush;
 use slipway_core::quarantine::Quarantine;
 use slipway_core::release::{Ended, Started};
 use slipway_core::timeline::{self, TimelineEvent};
-use slipway_release::{Configured, Open, StepError, Timeline, now};
+use slipway_release::{Configured, Open, StepError, Timeline, freezes, now, stage_frozen};
 
 use crate::Operator;
 use crate::problem::{Failure, problem};
@@ -47,7 +48,7 @@ pub(crate) async fn applications(operator: &Operator<'_>) -> Result<Applications
     let configured = async { slipway_release::applications(aws, &config.applications_path).await };
     let open = async { Ok(table.list::<Open>(Key::OPEN, "").await?) };
     let running = async { Ok(table.list::<Running>(Key::RUNNING, "").await?) };
-    let (all, open, running) = try_join!(configured, open, running)?;
+    let (all, open, running, freezes) = try_join!(configured, open, running, freezes(table))?;
     let services =
         services(operator, all.configured.iter().map(|configured| &configured.application)).await?;
     let mut releases = open_releases(table, open).await?;
@@ -57,7 +58,7 @@ pub(crate) async fn applications(operator: &Operator<'_>) -> Result<Applications
         .into_iter()
         .map(|Configured { application, .. }| {
             let releases = releases.remove(&application.name).unwrap_or_default();
-            status(application, releases, &running, &services)
+            status(application, releases, &running, &services, &freezes)
         })
         .collect();
     applications.sort_by(|one, other| one.name.cmp(&other.name));
@@ -65,7 +66,8 @@ pub(crate) async fn applications(operator: &Operator<'_>) -> Result<Applications
         .broken
         .into_iter()
         .map(|broken| BrokenApplication { parameter: broken.parameter, problem: broken.problem });
-    Ok(Applications { applications, broken: broken.collect() })
+    let freezes = freezes.into_iter().map(Into::into).collect();
+    Ok(Applications { applications, broken: broken.collect(), freezes })
 }
 
 /// One application.
@@ -83,8 +85,8 @@ pub(crate) async fn application(
     let ignored = async { Ok(table.list::<IgnoredPush>(&Key::all_ignored(name), "").await?) };
     let lock = lock(table, name);
     let services = services(operator, [&configured]);
-    let (open, running, quarantines, ignored, lock, services) =
-        try_join!(open, running, quarantines, ignored, lock, services)?;
+    let (open, running, quarantines, ignored, lock, services, freezes) =
+        try_join!(open, running, quarantines, ignored, lock, services, freezes(table))?;
     let tags = if quarantines.is_empty() { HashMap::new() } else { tags(table, name).await? };
     let releases = open_releases(table, open).await?.remove(name).unwrap_or_default();
     let mut quarantined: Vec<_> = quarantines
@@ -102,7 +104,7 @@ pub(crate) async fn application(
         Ignored { image, at, reason }
     });
     Ok(Application {
-        status: status(configured, releases, &by_stage(running), &services),
+        status: status(configured, releases, &by_stage(running), &services, &freezes),
         lock,
         quarantined,
         ignored: ignored.collect(),
@@ -175,13 +177,15 @@ fn status(
     releases: Vec<OpenRelease>,
     running: &HashMap<String, Running>,
     services: &Services,
+    freezes: &[Freeze],
 ) -> ApplicationStatus {
     let stages = application.stages.iter().map(|stage| {
         let runs = running.get(&Key::running(&application.name, &stage.name).sk).cloned();
         // While a release changes it, what it runs is what the release says.
         let changes = releases.iter().any(|release| release.stage.as_ref() == Some(&stage.name));
         let services = service_statuses(stage, runs.as_ref().filter(|_| !changes), services);
-        StageStatus { name: stage.name.clone(), cluster: cluster(stage), runs, services }
+        let frozen = stage_frozen(freezes, &application.name, stage);
+        StageStatus { name: stage.name.clone(), cluster: cluster(stage), runs, services, frozen }
     });
     ApplicationStatus { stages: stages.collect(), name: application.name, releases }
 }

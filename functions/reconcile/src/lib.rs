@@ -23,14 +23,15 @@ use slipway_core::image::Image;
 use slipway_core::lock::{Holder, Life, Lock};
 use slipway_core::name::{ApplicationName, EmailAddress, ReleaseId};
 use slipway_core::notification::Notification;
-use slipway_core::protocol::Callback;
+use slipway_core::protocol::{Callback, WakeKey};
 use slipway_core::push::{self, ImageAction};
 use slipway_core::reconciliation::{Reconciliation, in_turn};
 use slipway_core::release::{Ended, Outcome, Release, Started};
 use slipway_core::subscription;
+use slipway_core::timeline::Step;
 use slipway_release::{
-    Applications, Begun, Channels, Configured, Notifier, Open, StepError, applications, begin, count, finish,
-    give_lock_back, now, parse_at, quarantine_of,
+    Applications, Begun, Channels, Configured, Notifier, Open, StepError, Timeline, applications, begin,
+    count, finish, give_lock_back, now, parse_at, quarantine_of,
 };
 use slipway_runtime::{ConfigurationError, Environment};
 
@@ -457,10 +458,14 @@ async fn look_after(
     open: Open,
     reconciled: &mut Reconciled,
 ) -> Result<(), StepError> {
-    let Release { id, .. } = open.started.release.clone();
+    let release = &open.started.release;
+    let id = release.id.clone();
     match aws.executions().life(&config.state_machine_arn, id.as_str()).await? {
         Some(Life::Running) => {
-            if wake_due(table, &id).await? {
+            let callbacks = table.list::<Callback>(&Key::callbacks(&id), "").await?;
+            let callbacks: Vec<_> = callbacks.into_iter().map(|(_, stored)| stored.document).collect();
+            notify_of_freeze(notifier(aws, config, table), release, &callbacks).await?;
+            if wake_due(table, &id, &callbacks).await? {
                 reconciled.woken.push(id);
             }
         }
@@ -489,13 +494,30 @@ async fn look_after(
     Ok(())
 }
 
+/// Notifies people, once for each stage, that a release waits for the end of a freeze.
+async fn notify_of_freeze(
+    notifier: Notifier<'_>,
+    release: &Release,
+    callbacks: &[Callback],
+) -> Result<(), StepError> {
+    let waits = callbacks
+        .iter()
+        .filter(|callback| callback.token.is_some() && callback.on.contains(&WakeKey::Freeze));
+    for callback in waits {
+        let events = Timeline::of(notifier.table, &release.id).events().await?;
+        let frozen =
+            events.iter().rev().find(|event| event.step == Step::Frozen && event.stage == callback.stage);
+        if let (Some(stage), Some(frozen)) = (&callback.stage, frozen) {
+            notifier.notify_once(&release.id, Notification::frozen(release, stage, &frozen.words)).await?;
+        }
+    }
+    Ok(())
+}
+
 /// Has the steps of a release woken that are due: `resume-release` alone may fail their tokens.
-async fn wake_due(table: &Table, release: &ReleaseId) -> Result<bool, StepError> {
-    let callbacks: Vec<(Key, Stored<Callback>)> = table.list(&Key::callbacks(release), "").await?;
+async fn wake_due(table: &Table, release: &ReleaseId, callbacks: &[Callback]) -> Result<bool, StepError> {
     let mut woken = false;
-    for (_, Stored { document: Callback { stage, state, .. }, .. }) in
-        callbacks.iter().filter(|(_, stored)| stored.document.is_due(now()))
-    {
+    for Callback { stage, state, .. } in callbacks.iter().filter(|callback| callback.is_due(now())) {
         table.put(&Key::due(release, stage.as_ref(), state), &now()).await?;
         woken = true;
     }

@@ -1,12 +1,13 @@
 //! Opening an approval: whether people can be asked at all, and what they are shown.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use slipway_aws::{Aws, Key, Table};
-use slipway_core::application::ApprovalPolicy;
+use slipway_core::application::{ApprovalPolicy, Stage};
 use slipway_core::approval::{Approval, ApprovalId, Evidence, NEW_SUBSCRIPTION, Running, Verdict, Verified};
 use slipway_core::audit::{About, NewEntry, What};
 use slipway_core::definition;
+use slipway_core::freeze::{WhenFrozen, next_window};
 use slipway_core::image::Image;
 use slipway_core::migration::{Kind, LABEL};
 use slipway_core::name::EmailAddress;
@@ -109,6 +110,9 @@ impl Opening<'_> {
                 "One of {name} is taken before the change. It is not a rollback of the schema: a rollback restores images only."
             );
             shown("Database snapshot", words);
+        }
+        if let Some(words) = next_freeze(stage, now()) {
+            shown("Freeze", words);
         }
         let mut migration = None;
         if let Some(policy) = &stage.migration {
@@ -271,4 +275,22 @@ impl Opening<'_> {
         }
         Err(StepError::busy(&key.pk))
     }
+}
+
+/// That the stage freezes while people may still answer, in words.
+fn next_freeze(stage: &Stage, now: Timestamp) -> Option<String> {
+    let expires_after = i64::from(stage.approval.as_ref()?.expires_after.seconds());
+    let does = match stage.when_frozen() {
+        WhenFrozen::Wait => "waits until it is over",
+        WhenFrozen::End => "ends then",
+        WhenFrozen::Ignore => return None,
+    };
+    let before = now + SignedDuration::from_secs(expires_after);
+    let (from, until, reasons) = next_window(&stage.freeze, now, before)?;
+    let [from, until] = [from, until].map(|at| at.strftime("%Y-%m-%d %H:%M").to_string());
+    Some(format!(
+        "{} is frozen from {from} until {until} UTC: {}. What is approved later {does}.",
+        stage.name,
+        reasons.join("; ")
+    ))
 }

@@ -44,7 +44,9 @@ async fn records(aws: &Aws, table: &Table, records: &Records) -> Result<Value, S
             Some(Item::Lock { application }) if !record.is_held() => {
                 wake(aws, table, &WakeKey::Lock(application)).await
             }
-            Some(Item::Abort { release }) => wake_all(aws, table, &release).await,
+            Some(Item::Abort { release }) => wake_all(aws, table, &release, "an abort").await,
+            Some(Item::Override { release }) => wake_all(aws, table, &release, "an override").await,
+            Some(Item::Freeze) => wake(aws, table, &WakeKey::Freeze).await,
             Some(Item::Due { release, stage, state }) => {
                 wake_one(aws, table, &release, stage.as_ref(), &state, "the reconciler").await
             }
@@ -83,10 +85,10 @@ async fn wake(aws: &Aws, table: &Table, key: &WakeKey) -> Result<(), StepError> 
 }
 
 /// Wakes every step of a release that waits.
-async fn wake_all(aws: &Aws, table: &Table, release: &ReleaseId) -> Result<(), StepError> {
+async fn wake_all(aws: &Aws, table: &Table, release: &ReleaseId, by: &str) -> Result<(), StepError> {
     let callbacks: Vec<(Key, Stored<Callback>)> = table.list(&Key::callbacks(release), "").await?;
     for (_, Stored { document: callback, .. }) in callbacks {
-        fail(aws, &callback, "an abort").await?;
+        fail(aws, &callback, by).await?;
     }
     Ok(())
 }

@@ -81,6 +81,8 @@ impl Run<'_> {
             }
         } else if let Some(end) = context.unwanted().await? {
             return Ok(StepResult::End(end));
+        } else if let Some(frozen) = context.frozen_now().await? {
+            return context.hold_frozen(&frozen).await;
         }
         if let Err(gone) = context.image().await? {
             return Ok(stop(gone.reason));

@@ -144,6 +144,7 @@ pub(crate) async fn offer(
         return Ok(None);
     }
     let Some(only) = application.clone().only(&stage.name) else { return Ok(None) };
+    let only = only.in_spite_of_freezes();
     let started = Started { release: release.clone(), at: now(), pushed_at: now(), asked: Some(asked) };
     let begun =
         begin(Notifier { aws, table, channels: &config.channels }, &config.state_machine_arn, started, only)

@@ -4,7 +4,7 @@
 locals {
   fields = {
     application = { required = ["repository", "tags", "stages"], optional = [] }
-    stage       = { required = ["name", "services"], optional = ["cluster", "deploy_timeout", "strategy", "image_check", "approval", "snapshot", "migration", "bake"] }
+    stage       = { required = ["name", "services"], optional = ["cluster", "deploy_timeout", "strategy", "image_check", "approval", "snapshot", "migration", "bake", "freeze", "when_frozen"] }
     service     = { required = ["service"], optional = ["desired_count", "container", "health", "steady"] }
     strategy    = { required = ["type"], optional = ["percent", "step_bake", "bake"] }
     health      = { required = ["path"], optional = ["url"] }
@@ -15,6 +15,7 @@ locals {
     migration   = { required = ["service", "command"], optional = ["container", "timeout"] }
     approval    = { required = ["approvers", "expires_after"], optional = ["quorum", "remind_before", "confirm_digest", "other_than_pusher", "pushers", "override_alarms"] }
     bake        = { required = ["for", "alarms"], optional = ["watch_for"] }
+    freeze      = { required = ["reason"], optional = ["days", "dates", "from", "to", "time_zone"] }
   }
 
   slug       = "^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
@@ -24,6 +25,8 @@ locals {
   email      = "^[^@\\s,<>[:cntrl:]]+@[^@\\s,<>.[:cntrl:]]+(\\.[^@\\s,<>.[:cntrl:]]+)+$"
   base_url   = "^https?://[^/\\s]+/?$"
   year_hours = 24 * 365
+  time       = "^([01][0-9]|2[0-3]):[0-5][0-9]$"
+  days       = ["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"]
   severities = ["INFORMATIONAL", "LOW", "MEDIUM", "HIGH", "CRITICAL"]
   unit_hours = { s = 1 / 3600, m = 1 / 60, h = 1, d = 24 }
 }
@@ -102,10 +105,17 @@ locals {
     for stage in local.stage_objects : { path = "${stage.path}.bake", kind = "bake", value = stage.value.bake } if try(stage.value.bake, null) != null
   ]
 
+  freeze_objects = flatten([
+    for stage in local.stage_objects : [
+      for index, window in try(concat(stage.value.freeze, []), []) : { path = "${stage.path}.freeze[${index}]", kind = "freeze", value = window }
+    ]
+  ])
+
   objects = concat(
     local.application_objects, local.stage_objects, local.service_objects,
     local.health_objects, local.steady_objects, local.image_check_objects, local.allowed_objects,
     local.strategy_objects, local.approval_objects, local.snapshot_objects, local.migration_objects, local.bake_objects,
+    local.freeze_objects,
   )
 }
 
@@ -138,6 +148,9 @@ locals {
     [for object in local.bake_objects : { path = "${object.path}.alarms", value = try(object.value.alarms, null), example = "[\"web-production-5xx\"]", of = "name of a CloudWatch alarm" }],
     [for object in local.migration_objects : { path = "${object.path}.command", value = try(object.value.command, null), example = "[\"python\", \"migrate.py\"]", of = "word of a command" }],
     [for object in local.steady_objects : { path = "${object.path}.command", value = try(object.value.command, null), example = "[\"python\", \"check.py\"]", of = "word of a command" }],
+    [for object in local.stage_objects : { path = "${object.path}.freeze", value = try(object.value.freeze, null), example = "[{ days = [\"SAT\", \"SUN\"], reason = \"weekend\" }]", of = "window" }],
+    [for object in local.freeze_objects : { path = "${object.path}.days", value = try(object.value.days, null), example = "[\"SAT\", \"SUN\"]", of = "day of the week" }],
+    [for object in local.freeze_objects : { path = "${object.path}.dates", value = try(object.value.dates, null), example = "[\"2026-12-24\"]", of = "date" }],
   )
 
   empty_lists = [
@@ -203,6 +216,10 @@ locals {
     ]
   ])
 
+  freeze_times = flatten([
+    for object in local.freeze_objects : [for field in ["from", "to"] : { path = "${object.path}.${field}", value = try(object.value[field], null) }]
+  ])
+
   people = flatten([
     for object in local.approval_objects : [
       for index, approver in try(concat(object.value.approvers, []), []) : { path = "${object.path}.approvers[${index}]", value = try(tostring(approver), "") }
@@ -255,6 +272,13 @@ locals {
     [for it in local.approval_objects : "${it.path}.other_than_pusher needs pushers: write whose each identity is that pushes, such as { \"*:user/ana\" = [\"ana@example.com\"] }, and [] for a pipeline's" if try(tobool(it.value.other_than_pusher), false) == true && try(length(keys(it.value.pushers)), 0) == 0],
     [for it in local.pushers : "${it.path} does not fit: write the e-mail addresses of the people behind it, and [] for a pipeline" if !try(alltrue([for person in it.people : can(regex(local.email, tostring(person)))]), false)],
     [for it in local.reminders : "${it.path} does not fit: write a time shorter than expires_after" if try(it.before >= it.expires, false)],
+    [for it in local.stage_objects : "${it.path}.when_frozen does not fit: write WAIT, END or IGNORE" if try(it.value.when_frozen, null) != null && !try(contains(["WAIT", "END", "IGNORE"], tostring(it.value.when_frozen)), false)],
+    [for it in local.freeze_objects : "${it.path}.reason does not fit: write why, for those who wait" if try(it.value.reason, null) != null && !can(regex("\\S", it.value.reason))],
+    [for it in local.freeze_objects : "${it.path}.days does not fit: write days of ${join(", ", local.days)}" if try(length(setsubtract(it.value.days, local.days)) > 0, false)],
+    [for it in local.freeze_objects : "${it.path}.dates does not fit: write dates such as 2026-12-24" if try(length(it.value.dates), 0) > 0 && !try(alltrue([for date in it.value.dates : can(formatdate("YYYY", "${date}T00:00:00Z"))]), false)],
+    [for it in local.freeze_times : "${it.path} does not fit: write hours and minutes, such as 16:00" if it.value != null && !can(regex(local.time, it.value))],
+    [for it in local.freeze_objects : "${it.path}.to does not fit: write another time than from; leave out both for the whole day" if try(it.value.from == it.value.to && it.value.from != null, false)],
+    [for it in local.freeze_objects : "${it.path}.time_zone does not fit: write a name of IANA's time zone database, such as Europe/Berlin" if try(it.value.time_zone, null) != null && !can(regex("^(UTC|[A-Z][A-Za-z_]+(/[A-Za-z0-9_+-]+)+)$", it.value.time_zone))],
     [for it in local.switches : "${it.path} does not fit: write true or false" if it.value != null && !can(tobool(it.value))],
   )
 }
@@ -336,7 +360,7 @@ locals {
             wait       = try(tostring(stage.image_check.wait), null)
 
             allow = [
-              for allowed in coalesce(try(concat(stage.image_check.allow, []), null), []) :
+              for allowed in try(concat(stage.image_check.allow, []), []) :
               { for field, value in { finding = tostring(allowed.finding), until = tostring(allowed.until), reason = try(tostring(allowed.reason), null) } : field => value if value != null }
             ]
           }
@@ -361,6 +385,21 @@ locals {
 
             watch_for = try(tostring(stage.bake.watch_for), null)
           }
+
+          when_frozen = try(tostring(stage.when_frozen), null)
+
+          freeze = try(stage.freeze, null) == null ? null : [
+            for window in stage.freeze : {
+              for field, value in {
+                days      = try(window.days, null) == null ? null : jsonencode([for day in window.days : tostring(day)])
+                dates     = try(window.dates, null) == null ? null : jsonencode([for date in window.dates : tostring(date)])
+                from      = try(jsonencode(tostring(window.from)), null)
+                to        = try(jsonencode(tostring(window.to)), null)
+                time_zone = try(jsonencode(tostring(window.time_zone)), null)
+                reason    = jsonencode(tostring(window.reason))
+              } : field => jsondecode(value) if value != null && value != "null"
+            }
+          ]
         }
       ]
     } if length(local.problems) == 0

@@ -172,7 +172,7 @@ locals {
   # audit is ever removed.
   parked     = ["CALLBACK#*", "WAKE#*"]
   partitions = { for name, function in local.functions : name => concat(function.partitions, contains(local.steps, name) ? local.parked : []) }
-  written    = { for name, function in local.functions : name => lookup(function, "written", local.partitions[name]) }
+  written    = { for name, function in local.functions : name => concat(lookup(function, "written", function.partitions), contains(local.steps, name) ? local.parked : []) }
   removed    = { for name, function in local.functions : name => lookup(function, "removed", []) }
 
   # ForAllValues holds where a request names no partition at all, so no function may have an action that can do without
@@ -344,7 +344,7 @@ resource "aws_lambda_event_source_mapping" "decisions" {
     filter {
       pattern = jsonencode({
         eventName = ["INSERT", "MODIFY"]
-        dynamodb  = { Keys = { pk = { S = [{ prefix = "ABORT#" }, { prefix = "ALARM#" }, { prefix = "APPLICATION#" }, { prefix = "APPROVAL#" }, { prefix = "DUE#" }, { prefix = "LOCK#" }] } } }
+        dynamodb  = { Keys = { pk = { S = [{ prefix = "ABORT#" }, { prefix = "ALARM#" }, { prefix = "APPLICATION#" }, { prefix = "APPROVAL#" }, { prefix = "DUE#" }, { prefix = "FREEZE" }, { prefix = "LOCK#" }] } } }
       })
     }
   }

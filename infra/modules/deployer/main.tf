@@ -55,6 +55,8 @@ locals {
             snapshot       = stage.snapshot == null ? null : { for field, value in stage.snapshot : field => value if value != null }
             migration      = stage.migration == null ? null : { for field, value in stage.migration : field => value if value != null }
             bake           = stage.bake == null ? null : { for field, value in stage.bake : field => value if value != null }
+            freeze         = stage.freeze
+            when_frozen    = stage.when_frozen
 
             services = [
               for service in stage.services : {

@@ -13,9 +13,14 @@ locals {
     "GET /approvals",
     "GET /openapi.json",
     "POST /applications/{application}/clear",
+    "POST /applications/{application}/freeze",
     "POST /applications/{application}/release",
     "POST /applications/{application}/releases/{release}/abort",
+    "POST /applications/{application}/releases/{release}/override",
     "POST /applications/{application}/rollback",
+    "POST /applications/{application}/unfreeze",
+    "POST /freeze",
+    "POST /unfreeze",
   ])
 }
 
@@ -131,6 +136,6 @@ data "aws_iam_policy_document" "act" {
 
 resource "aws_iam_policy" "act" {
   name        = "${var.name}-operators-act"
-  description = "See and do everything that the operators' API has: release, roll back, abort, clear a quarantine"
+  description = "See and do everything that the operators' API has: release, roll back, abort, clear a quarantine, freeze"
   policy      = data.aws_iam_policy_document.act.json
 }

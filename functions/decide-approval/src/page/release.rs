@@ -111,7 +111,7 @@ fn of_stage(progress: &StageProgress, tag: &str) -> Markup {
 const fn class(state: StageState) -> &'static str {
     match state {
         StageState::Done | StageState::Ended(Outcome::Released) => "good",
-        StageState::Asked => "wait",
+        StageState::Asked | StageState::Frozen => "wait",
         StageState::Checked | StageState::Deploying | StageState::Verifying | StageState::Verified => "busy",
         StageState::RollingBack
         | StageState::Ended(Outcome::RolledBack | Outcome::Rejected | Outcome::Failed | Outcome::Stuck) => {

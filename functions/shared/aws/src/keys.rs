@@ -39,6 +39,9 @@ impl Key {
     /// The partition of what the stages run.
     pub const RUNNING: &str = partition::RUNNING;
 
+    /// The partition of people's freezes.
+    pub const FREEZE: &str = partition::FREEZE;
+
     /// What the sort key of an approval is; other items of its partition have others.
     const APPROVAL: &str = "APPROVAL";
     /// What the sort key of an alarm that fired is.
@@ -47,6 +50,8 @@ impl Key {
     const LOCK: &str = "LOCK";
     /// What the sort key of an abort is.
     const ABORT: &str = "ABORT";
+    /// What the sort key of an override is.
+    const OVERRIDE: &str = "OVERRIDE";
     /// What stands for the stage where an item belongs to none. No stage's name is a hyphen.
     const NO_STAGE: &str = "-";
 
@@ -92,6 +97,12 @@ impl Key {
     #[must_use]
     pub fn abort(id: &ReleaseId) -> Self {
         Self::of(partition_of(partition::ABORT, id), Self::ABORT)
+    }
+
+    /// That a person let a release through the freezes of its stages.
+    #[must_use]
+    pub fn freeze_override(id: &ReleaseId) -> Self {
+        Self::of(partition_of(partition::ABORT, id), Self::OVERRIDE)
     }
 
     /// What people are notified of besides a release's ending.
@@ -291,6 +302,13 @@ impl Key {
 
 /// Of an application.
 impl Key {
+    /// A person's freeze, by what it is of.
+    #[must_use]
+    pub fn freeze(application: Option<&ApplicationName>, stage: Option<&StageName>) -> Self {
+        let application = application.map_or(Self::NO_STAGE, ApplicationName::as_str);
+        Self::of(Self::FREEZE, format!("{application}#{}#", stage_or_none(stage)))
+    }
+
     /// Who has the application's lock.
     #[must_use]
     pub fn lock(application: &ApplicationName) -> Self {

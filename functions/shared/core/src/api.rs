@@ -8,6 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use crate::approval::{Approval, Verdict};
+use crate::freeze::{Freeze, Frozen};
 use crate::history::Figures;
 use crate::image::{Digest, Image};
 use crate::name::{
@@ -32,6 +33,38 @@ pub struct Applications {
     pub applications: Vec<ApplicationStatus>,
     /// Those whose configuration cannot be used.
     pub broken: Vec<BrokenApplication>,
+    /// The freezes of people that are in force.
+    #[serde(default)]
+    pub freezes: Vec<ActiveFreeze>,
+}
+
+/// A person's freeze that is in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ActiveFreeze {
+    /// The application; all of them where none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application: Option<ApplicationName>,
+    /// The stage; all of them where none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<StageName>,
+    /// Until when; until somebody lifts it where no time is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "time_or_none")]
+    pub until: Option<Timestamp>,
+    /// Why.
+    pub reason: String,
+    /// Who.
+    pub by: String,
+    /// Since when.
+    #[schemars(schema_with = "time")]
+    pub since: Timestamp,
+}
+
+impl From<Freeze> for ActiveFreeze {
+    fn from(freeze: Freeze) -> Self {
+        let Freeze { application, stage, until, reason, by, at, .. } = freeze;
+        Self { application, stage, until, reason, by, since: at }
+    }
 }
 
 /// An application whose configuration cannot be used.
@@ -66,6 +99,9 @@ pub struct StageStatus {
     pub runs: Option<Running>,
     /// Its services.
     pub services: Vec<ServiceStatus>,
+    /// That it is frozen now; nothing where it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frozen: Option<Frozen>,
 }
 
 /// What a stage runs, as the release that brought it wrote it down.
@@ -472,7 +508,7 @@ pub struct StageDiff {
     /// How many of them would have to approve.
     #[serde(default)]
     pub quorum: u16,
-    /// Why the stage would not change as it is now: alarms that are not quiet.
+    /// Why the stage would not change as it is now: a freeze, or alarms that are not quiet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stops: Option<String>,
 }
@@ -553,6 +589,43 @@ pub struct ClearRequest {
     pub reason: String,
 }
 
+/// What a freeze takes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FreezeRequest {
+    /// The stage; every stage where none is named.
+    #[serde(default)]
+    pub stage: Option<StageName>,
+    /// Until when; until somebody lifts it where no time is named.
+    #[serde(default)]
+    #[schemars(schema_with = "time_or_none")]
+    pub until: Option<Timestamp>,
+    /// Why, for those who wait; 200 characters on one line.
+    #[serde(deserialize_with = "words::read")]
+    pub reason: String,
+}
+
+/// What the end of a freeze takes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UnfreezeRequest {
+    /// The stage, as the freeze names it; none where it is of every stage.
+    #[serde(default)]
+    pub stage: Option<StageName>,
+    /// Why, for the audit; 200 characters on one line.
+    #[serde(default, deserialize_with = "words::read")]
+    pub reason: String,
+}
+
+/// What letting a release through a freeze takes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OverrideRequest {
+    /// Why, for everybody who is notified; 200 characters on one line.
+    #[serde(deserialize_with = "words::read")]
+    pub reason: String,
+}
+
 /// A release that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReleaseBegun {
@@ -616,6 +689,8 @@ pub enum ProblemCode {
     NotQuarantined,
     /// The release has ended.
     Ended,
+    /// Nothing is frozen that could be lifted or overridden.
+    NotFrozen,
     /// The same key came with another request before.
     KeyUsed,
     /// AWS could not be asked; the same request may be sent again.

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wildmatch::WildMatch;
 
+use crate::freeze::{FreezeWindow, WhenFrozen};
 use crate::migration::MigrationPolicy;
 use crate::name::{ApplicationName, ClusterName, EmailAddress, RepositoryName, ServiceName, StageName};
 use crate::pusher::Identities;
@@ -61,6 +62,13 @@ pub struct Stage {
     /// How long an alarm still undoes the release after the stage serves; not at all when it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bake: Option<BakePolicy>,
+    /// Times that come back in which the stage does not change.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub freeze: Vec<FreezeWindow>,
+    /// What a release does at the stage while it is frozen: `WAIT` until it is not, `END`, or `IGNORE` the freeze; it waits
+    /// when it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when_frozen: Option<WhenFrozen>,
 }
 
 /// An ECS service of a stage.
@@ -320,6 +328,12 @@ impl Application {
             {
                 return wrong(at("bake.alarms"), "write at least one name of a CloudWatch alarm");
             }
+            let mut freeze = stage.freeze.iter().enumerate();
+            if let Some((position, (field, problem))) =
+                freeze.find_map(|(position, window)| Some((position, window.problem()?)))
+            {
+                return wrong(at(&format!("freeze[{position}].{field}")), problem);
+            }
         }
         Ok(())
     }
@@ -353,6 +367,15 @@ impl Application {
         Some(self)
     }
 
+    /// The same, in spite of freezes: whoever is asked decides about a stage that is in trouble now.
+    #[must_use]
+    pub fn in_spite_of_freezes(mut self) -> Self {
+        for stage in &mut self.stages {
+            stage.when_frozen = Some(WhenFrozen::Ignore);
+        }
+        self
+    }
+
     /// Whether a stage asks this person for its approval.
     #[must_use]
     pub fn asks(&self, person: &EmailAddress) -> bool {
@@ -374,6 +397,12 @@ impl Application {
 }
 
 impl Stage {
+    /// What a release does at the stage while it is frozen: as configured, else it waits.
+    #[must_use]
+    pub fn when_frozen(&self) -> WhenFrozen {
+        self.when_frozen.unwrap_or_default()
+    }
+
     /// The cluster: as configured, else the stage's name.
     #[must_use]
     pub fn cluster(&self) -> &str {

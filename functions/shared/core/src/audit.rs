@@ -30,8 +30,9 @@ pub struct Entry {
     /// To which release; of an approval, its id says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<ReleaseId>,
-    /// The digest that it lets into the stage, or that it is about.
-    pub digest: Digest,
+    /// The digest that it lets into the stage, or that it is about; nothing of what is about no image, such as a freeze.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
     /// The person whose link was used, where one was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person: Option<EmailAddress>,
@@ -75,6 +76,12 @@ pub enum What {
     AbortRequested,
     /// An operator let an image be released again.
     QuarantineCleared,
+    /// An operator froze stages.
+    Frozen,
+    /// An operator lifted a freeze.
+    Unfrozen,
+    /// An operator let a release through a freeze.
+    FreezeOverridden,
 }
 
 impl What {
@@ -96,6 +103,9 @@ impl What {
             Self::ReleaseRequested => "RELEASE_REQUESTED",
             Self::AbortRequested => "ABORT_REQUESTED",
             Self::QuarantineCleared => "QUARANTINE_CLEARED",
+            Self::Frozen => "FROZEN",
+            Self::Unfrozen => "UNFROZEN",
+            Self::FreezeOverridden => "FREEZE_OVERRIDDEN",
         }
     }
 }
@@ -107,15 +117,21 @@ pub struct About {
     pub application: ApplicationName,
     approval: Option<ApprovalId>,
     release: Option<ReleaseId>,
-    digest: Digest,
+    digest: Option<Digest>,
 }
 
 impl About {
     /// A release that an operator asks something of, and the digest that it is about.
     #[must_use]
     pub fn release(application: &ApplicationName, release: &ReleaseId, digest: &Digest) -> Self {
-        let (application, release, digest) = (application.clone(), Some(release.clone()), digest.clone());
-        Self { application, approval: None, release, digest }
+        let (release, digest) = (Some(release.clone()), Some(digest.clone()));
+        Self { application: application.clone(), approval: None, release, digest }
+    }
+
+    /// An application as a whole.
+    #[must_use]
+    pub fn application(application: &ApplicationName) -> Self {
+        Self { application: application.clone(), approval: None, release: None, digest: None }
     }
 }
 
@@ -125,7 +141,7 @@ impl From<&Approval> for About {
             application: approval.release.application.clone(),
             approval: Some(approval.id.clone()),
             release: None,
-            digest: approval.release.image.digest.clone(),
+            digest: Some(approval.release.image.digest.clone()),
         }
     }
 }

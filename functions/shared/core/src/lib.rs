@@ -14,6 +14,7 @@ pub mod deployment;
 pub mod failure;
 #[cfg(test)]
 mod fixtures;
+pub mod freeze;
 pub mod history;
 #[cfg(test)]
 mod hostile;

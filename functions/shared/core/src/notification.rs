@@ -54,6 +54,10 @@ pub enum Kind {
     ApproverUnreachable,
     /// A stage runs something that no release brought.
     Drift,
+    /// A release waits for the end of a freeze.
+    Frozen,
+    /// A person let a release through a freeze.
+    FreezeOverridden,
 }
 
 impl From<Outcome> for Kind {
@@ -101,13 +105,22 @@ impl Kind {
             Self::AlarmFlood => "ALARM_FLOOD",
             Self::ApproverUnreachable => "APPROVER_UNREACHABLE",
             Self::Drift => "DRIFT",
+            Self::Frozen => "FROZEN",
+            Self::FreezeOverridden => "FREEZE_OVERRIDDEN",
         }
     }
 
     /// Whether it is sent at once, however many others are: it asks people to act.
     #[must_use]
     pub const fn is_urgent(self) -> bool {
-        matches!(self, Self::Stuck | Self::RolledBack | Self::AlarmRings | Self::ApproverUnreachable)
+        matches!(
+            self,
+            Self::Stuck
+                | Self::RolledBack
+                | Self::AlarmRings
+                | Self::ApproverUnreachable
+                | Self::FreezeOverridden
+        )
     }
 
     /// What stands before the title in a chat, so that the loud ones are seen among the others.
@@ -121,6 +134,8 @@ impl Kind {
             Self::Failed => ":x:",
             Self::Stuck => ":rotating_light: :rotating_light: :rotating_light:",
             Self::AlarmRings | Self::AlarmFlood => ":bell:",
+            Self::Frozen => ":snowflake:",
+            Self::FreezeOverridden => ":warning:",
             Self::AlarmBlind | Self::ApproverUnreachable | Self::Drift => ":grey_question:",
         }
     }
@@ -342,6 +357,48 @@ impl Notification {
             facts,
             links: vec![],
             release: None,
+        }
+    }
+
+    /// A release waits at a stage for the end of a freeze: `frozen` says which, in words.
+    #[must_use]
+    pub fn frozen(release: &Release, stage: &StageName, frozen: &str) -> Self {
+        let name = release.in_words();
+        Self {
+            kind: Kind::Frozen,
+            application: release.application.clone(),
+            stage: Some(stage.clone()),
+            title: format!("{name} waits: {stage} is frozen"),
+            paragraphs: vec![
+                words::sentence(&format!("{}.", capitalized(frozen))),
+                format!(
+                    "The release goes on by itself when the freeze is over. To let it through before: `slipway override {}`; to end it: `slipway abort {}`.",
+                    release.id, release.id
+                ),
+            ],
+            facts: about(release),
+            links: vec![],
+            release: Some(release.clone()),
+        }
+    }
+
+    /// A person let a release through a freeze: `words` says who and why, `frozen` what was frozen.
+    #[must_use]
+    pub fn freeze_overridden(release: &Release, words: &str, frozen: &[String]) -> Self {
+        let name = release.in_words();
+        Self {
+            kind: Kind::FreezeOverridden,
+            application: release.application.clone(),
+            stage: None,
+            title: format!("{name} goes on in spite of a freeze"),
+            paragraphs: vec![
+                words::sentence(&format!("{}.", capitalized(words))),
+                words::sentence(&format!("{}.", capitalized(&frozen.join("; ")))),
+                "Its gates and approvals stay as they are.".to_owned(),
+            ],
+            facts: about(release),
+            links: vec![],
+            release: Some(release.clone()),
         }
     }
 

@@ -188,6 +188,8 @@ pub enum WakeKey {
     Database(String),
     /// The task of this ARN stopped.
     Task(String),
+    /// Somebody froze stages, or lifted a freeze.
+    Freeze,
 }
 
 impl WakeKey {
@@ -203,6 +205,7 @@ impl WakeKey {
             Self::Scan(digest) => format!("SCAN#{digest}"),
             Self::Database(identifier) => format!("DATABASE#{identifier}"),
             Self::Task(arn) => format!("TASK#{arn}"),
+            Self::Freeze => "FREEZE".to_owned(),
         }
     }
 

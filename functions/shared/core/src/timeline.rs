@@ -45,6 +45,8 @@ pub enum Step {
     Began,
     /// It got its application's lock.
     AcquiredLock,
+    /// The stage is frozen, and the release waits.
+    Frozen,
     /// What a stage ran was recorded, and nothing kept it from changing.
     Captured,
     /// The image's scan was judged.
@@ -80,6 +82,7 @@ impl Step {
         match self {
             Self::Began => "BEGAN",
             Self::AcquiredLock => "ACQUIRED_LOCK",
+            Self::Frozen => "FROZEN",
             Self::Captured => "CAPTURED",
             Self::Checked => "CHECKED",
             Self::Asked => "ASKED",
@@ -109,6 +112,8 @@ pub struct View {
 pub enum StageState {
     /// It comes later.
     Later,
+    /// It is frozen.
+    Frozen,
     /// It is looked at, and its gates are asked.
     Checked,
     /// People are asked.
@@ -135,6 +140,7 @@ impl StageState {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Later => "LATER",
+            Self::Frozen => "FROZEN",
             Self::Checked => "CHECKED",
             Self::Asked => "ASKED",
             Self::Deploying => "DEPLOYING",
@@ -152,6 +158,7 @@ impl StageState {
     pub const fn in_words(self) -> &'static str {
         match self {
             Self::Later => "Later",
+            Self::Frozen => "Waits for the end of a freeze",
             Self::Checked => "Is checked",
             Self::Asked => "Waits for approval",
             Self::Deploying => "Is deployed",
@@ -174,7 +181,8 @@ impl StageState {
     pub const fn is_active(self) -> bool {
         matches!(
             self,
-            Self::Checked
+            Self::Frozen
+                | Self::Checked
                 | Self::Asked
                 | Self::Deploying
                 | Self::Verifying
@@ -255,6 +263,7 @@ fn state(
     }
     match own.last().map(|event| event.step) {
         None | Some(Step::Began | Step::AcquiredLock | Step::Ended) => StageState::Later,
+        Some(Step::Frozen) => StageState::Frozen,
         Some(Step::Captured | Step::Checked | Step::Decided | Step::Snapshotted | Step::Migrated) => {
             StageState::Checked
         }

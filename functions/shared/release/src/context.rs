@@ -6,6 +6,7 @@ use slipway_core::alarm::{disquiet, unquiet};
 use slipway_core::api::{Running, RunningService};
 use slipway_core::application::Stage;
 use slipway_core::approval::{Approval, ApprovalId, Verdict};
+use slipway_core::freeze::{Frozen, WhenFrozen};
 use slipway_core::image::{Image, digest_of};
 use slipway_core::lock::{Fenced, Lock, Lost};
 use slipway_core::migration::Migration;
@@ -15,7 +16,7 @@ use slipway_core::release::{Outcome, Release};
 use slipway_core::rollback::{Baseline, Change, ROUNDS};
 use slipway_core::step::{DeployedService, StageInput};
 
-use crate::{StepError, Timeline, interrupted, now};
+use crate::{StepError, Timeline, frozen_for, interrupted, now};
 
 /// Why a step that is to be alone looks again.
 pub const NOT_ALONE: &str = "an earlier attempt at a step of this release may still be writing";
@@ -132,6 +133,46 @@ impl Context<'_> {
         image_of(self.aws, self.release).await
     }
 
+    /// That the stage is frozen, and nobody has let the release through.
+    ///
+    /// # Errors
+    ///
+    /// When the table cannot be asked.
+    pub async fn frozen_now(&self) -> Result<Option<Frozen>, StepError> {
+        frozen_for(self.table, self.release, self.stage).await
+    }
+
+    /// The stage was frozen since its baseline was captured: the release waits there for the end of the freeze, with what
+    /// people have approved, or ends, as the stage has it.
+    ///
+    /// # Errors
+    ///
+    /// When the table cannot be asked.
+    pub async fn hold_frozen<T>(&self, frozen: &Frozen) -> Result<StepResult<T>, StepError> {
+        let words = frozen.in_words(&self.stage.name);
+        if self.stage.when_frozen() == WhenFrozen::End {
+            return Ok(StepResult::failed(words));
+        }
+        if let Some(other) = self.alone().await? {
+            return Ok(other);
+        }
+        if self.change().await?.is_some() {
+            return Ok(StepResult::LookAgain {
+                reason: "an earlier attempt has begun the change".to_owned(),
+            });
+        }
+        Ok(StepResult::Restart { reason: words })
+    }
+
+    /// What comes of a restart where the attempt is not alone: an earlier one may still begin, or the lock is lost.
+    async fn alone<T>(&self) -> Result<Option<StepResult<T>>, StepError> {
+        Ok(match self.fence_off().await? {
+            Ok(Fenced::Alone) => None,
+            Ok(Fenced::NotYet) => Some(StepResult::LookAgain { reason: NOT_ALONE.to_owned() }),
+            Err(lost) => Some(StepResult::failed(lost.to_string())),
+        })
+    }
+
     /// The stage is not what people were shown: its baseline is captured anew, a few times, and only while nothing
     /// was begun. Earlier attempts are fenced off first, so that none of them begins after that.
     ///
@@ -140,10 +181,8 @@ impl Context<'_> {
     /// When the table cannot be asked.
     pub async fn restart<T>(&self, reason: String) -> Result<StepResult<T>, StepError> {
         let Self { table, release, stage, baseline, .. } = self;
-        match self.fence_off().await? {
-            Ok(Fenced::Alone) => {}
-            Ok(Fenced::NotYet) => return Ok(StepResult::LookAgain { reason: NOT_ALONE.to_owned() }),
-            Err(lost) => return Ok(StepResult::failed(lost.to_string())),
+        if let Some(other) = self.alone().await? {
+            return Ok(other);
         }
         if self.change().await?.is_some() {
             return Ok(StepResult::roll_back(reason));

@@ -1,6 +1,7 @@
-//! Whole releases on the local cloud that `SLIPWAY_LOCAL` names (`cargo local test` starts one for them).
+//! Whole releases on the local cloud that `SLIPWAY_LOCAL` names, and on a second one where `SLIPWAY_LOCAL_SECOND` names it
+//! (`cargo local test` starts both).
 //!
-//! IAM is enforced in all of them. They share one application, so they take turns.
+//! IAM is enforced in all of them. They share one application, so on each cloud they take turns.
 
 mod alarms;
 mod approvals;
@@ -10,6 +11,7 @@ mod browser;
 mod economy;
 mod faults;
 mod floods;
+mod freezes;
 mod gates;
 mod locks;
 mod operators;

@@ -19,19 +19,19 @@ use tokio::process::Command;
 use crate::world::{PATIENCE, Push, World};
 
 /// A user of IAM who asks.
-struct Operator {
-    client: Client,
+pub(crate) struct Operator {
+    pub(crate) client: Client,
     key: String,
     secret: String,
 }
 
 impl World {
-    fn operators(&self) -> Client {
+    pub(crate) fn operators(&self) -> Client {
         self.cloud.operators().expect("the API")
     }
 
     /// An IAM user who may invoke these paths of the API, such as `POST/applications/web/rollback`.
-    async fn operator(&self, name: &str, paths: &[&str]) -> Operator {
+    pub(crate) async fn operator(&self, name: &str, paths: &[&str]) -> Operator {
         let iam = aws_sdk_iam::Client::new(self.cloud.sdk());
         // A test before may have made the user.
         let _there = iam.create_user().user_name(name).send().await;
@@ -83,13 +83,13 @@ impl World {
         command
     }
 
-    async fn run_slipway(&self, operator: &Operator, arguments: &[&str]) -> Output {
+    pub(crate) async fn run_slipway(&self, operator: &Operator, arguments: &[&str]) -> Output {
         let mut command = self.slipway(operator, arguments);
         let ran = tokio::time::timeout(PATIENCE, command.output()).await;
         ran.expect("it ends in time").expect("it runs")
     }
 
-    async fn stage_of(&self, stage: &str) -> StageStatus {
+    pub(crate) async fn stage_of(&self, stage: &str) -> StageStatus {
         let application: Application = self.operators().get("applications/web").await.expect("it answers");
         let mut stages = application.status.stages.into_iter();
         stages.find(|one| one.name.as_str() == stage).expect("the stage")
@@ -100,11 +100,11 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn words(output: &Output) -> String {
+pub(crate) fn words(output: &Output) -> String {
     format!("{}\n{}", text(&output.stdout), text(&output.stderr))
 }
 
-async fn refused<T: serde::de::DeserializeOwned + std::fmt::Debug>(
+pub(crate) async fn refused<T: serde::de::DeserializeOwned + std::fmt::Debug>(
     client: &Client,
     path: &str,
     body: &Value,

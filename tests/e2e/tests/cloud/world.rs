@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -17,13 +18,19 @@ use slipway_local::cloud::{APPLICATION, SHOP};
 use slipway_local::page::Page;
 use slipway_local::releases::Execution;
 use slipway_local::wire::{CallRule, Entry, EventFault, EventRule, Plan, What};
-use slipway_local::{Answer, Awkward, Cloud, Mail, PushOptions, Pushed};
-use tokio::sync::{Mutex, MutexGuard};
+use slipway_local::{Answer, Awkward, Cloud, Mail, PushOptions, Pushed, Settings};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// How long a release may take when nobody has to answer; three times what it takes here.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
-static LOCK: Mutex<()> = Mutex::const_new(());
+/// The clouds that the tests share, by the folders of their states; each is one test's at a time.
+static CLOUDS: LazyLock<Clouds> = LazyLock::new(|| {
+    let first = Settings::discover(None).expect("the tests run inside of the repository").state;
+    let second = std::env::var_os("SLIPWAY_LOCAL_SECOND").map(PathBuf::from);
+    let states: Vec<_> = second.into_iter().chain([first]).collect();
+    Clouds { free: Semaphore::new(states.len()), states: std::sync::Mutex::new(states) }
+});
 static VERSION: AtomicU32 = AtomicU32::new(0);
 /// The file that says, in the cloud's folder, that the test before has failed, in this run or in one before: it may have
 /// left a release running, which has the lock, or another configuration.
@@ -35,7 +42,7 @@ pub(crate) struct World {
     /// When the test began, and how much the cloud had logged by then.
     began: jiff::Timestamp,
     logged_before: usize,
-    _lock: MutexGuard<'static, ()>,
+    _taken: Taken,
 }
 
 impl Drop for World {
@@ -75,17 +82,45 @@ impl RawAnswer {
     }
 }
 
+struct Clouds {
+    free: Semaphore,
+    /// Those that are free.
+    states: std::sync::Mutex<Vec<PathBuf>>,
+}
+
+/// A cloud that is a test's.
+struct Taken {
+    state: PathBuf,
+    _permit: SemaphorePermit<'static>,
+}
+
+impl Clouds {
+    async fn take(&'static self) -> Taken {
+        let permit = self.free.acquire().await.expect("it is never closed");
+        let state = self.states.lock().expect("nobody panics with it").pop().expect("one is free");
+        Taken { state, _permit: permit }
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        let state = std::mem::take(&mut self.state);
+        CLOUDS.states.lock().expect("nobody panics with it").push(state);
+    }
+}
+
 impl World {
     pub(crate) async fn enter() -> Self {
-        let lock = LOCK.lock().await;
-        let cloud = Cloud::find()
+        let taken = CLOUDS.take().await;
+        let settings = Settings::discover(Some(taken.state.clone())).expect("the repository");
+        let cloud = Cloud::attach(&settings)
             .await
             .expect("a local cloud runs: `cargo local test` starts one, or `cargo local up`");
         cloud.wire().reset().await.expect("the wire answers");
         cloud.set_awkward(&Awkward::default()).expect("the cloud is told");
         let logged_before = fs::read(cloud.state().log("ministack")).expect("the cloud logs").len();
         let began = slipway_local::clock::now();
-        let world = Self { cloud, began, logged_before, _lock: lock };
+        let world = Self { cloud, began, logged_before, _taken: taken };
         if world.left_behind().exists() {
             world.clean_up().await;
             fs::remove_file(world.left_behind()).expect("it is there");
@@ -141,6 +176,9 @@ impl World {
             sfn.stop_execution().execution_arn(execution.arn).send().await.expect("it is stopped");
         }
         self.configure(|_| {}).await;
+        for (sk, _) in self.partition("FREEZE").await {
+            self.forget("FREEZE", &sk).await;
+        }
         for _ in 0..60 {
             // It records their outcomes and gives the lock back, once none of their functions may be writing.
             let _reconciled = self.invoke("reconcile", &self.event("reconcile.json")).await;
@@ -840,7 +878,8 @@ impl World {
             return true;
         }
         // For these the callback proves that their effect has begun.
-        !["AcquireLock", "DeployServices", "RollBack"].contains(&state) && self.is_in(push, state).await
+        !["AcquireLock", "CaptureBaseline", "DeployServices", "RollBack"].contains(&state)
+            && self.is_in(push, state).await
     }
 
     /// Asks for a release of an image that was released before, as the root user; else the API's refusal.

@@ -119,7 +119,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Env => env::run(&settings).await,
         Command::Workflow => workflow::run(&settings),
         Command::Demo(arguments) => demo::run(&settings, &arguments).await,
-        Command::Test(arguments) => test::run(&settings, &arguments).await,
+        Command::Test(arguments) => Box::pin(test::run(&settings, &arguments)).await,
         Command::Down => down::run(&settings).await,
         Command::Serve { port, quick } => {
             tracing_subscriber::fmt()

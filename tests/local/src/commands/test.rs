@@ -16,7 +16,6 @@ use crate::{
     environment::Environment,
     process,
     progress::{Seconds, heading},
-    state::StateFolder,
     terraform::Terraform,
 };
 
@@ -116,11 +115,15 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
     }
     heading("Starting a cloud for the tests; meanwhile, what needs none runs");
     let wanted = |name: &str| arguments.only.as_ref().is_none_or(|only| name.contains(only));
-    let cloud = Box::pin(async {
+    let second = second(&settings);
+    let clouds = Box::pin(async {
         // Of a hundred releases most of the time would be pauses between tries.
         let cloud = bring_up(&settings, free_port()?, Pace::Quick).await?;
-        let ended = openly(&Group::TERRAFORM, &settings, &cloud, wanted).await;
-        Ok((cloud, ended))
+        let beside = Box::pin(bring_up_second(second.as_ref()));
+        let mut clouds = Clouds { first: cloud, second: None };
+        let (second, ended) = tokio::join!(beside, openly(&Group::TERRAFORM, &settings, &clouds, wanted));
+        clouds.second = second?;
+        Ok((clouds, ended))
     });
     let beside = Box::pin(async {
         tokio::select! {
@@ -128,10 +131,10 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
             () = process::interrupted() => bail!("interrupted"),
         }
     });
-    let ((cloud, terraform), mut ended) = match tokio::try_join!(cloud, beside) {
+    let ((clouds, terraform), mut ended) = match tokio::try_join!(clouds, beside) {
         Ok(both) => both,
         Err(error) => {
-            take_down(&settings).await?;
+            take_both_down(&settings, second.as_ref()).await?;
             return Err(error);
         }
     };
@@ -139,15 +142,44 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
     ended.extend(terraform);
 
     let tests = async {
-        ended.extend(openly(&Group::ON_THE_CLOUD, &settings, &cloud, wanted).await);
+        ended.extend(openly(&Group::ON_THE_CLOUD, &settings, &clouds, wanted).await);
         ended
     };
     let ended = tokio::select! {
         ended = tests => Ok(ended),
         () = process::interrupted() => Err(anyhow::anyhow!("interrupted")),
     };
-    take_down(&settings).await?;
+    take_both_down(&settings, second.as_ref()).await?;
     summarize(&ended?)
+}
+
+/// The clouds that the tests of releases share; each is one test's at a time.
+struct Clouds {
+    first: Cloud,
+    /// A test waits most of its time, so a machine with two cores plays two.
+    second: Option<Cloud>,
+}
+
+/// Where the second cloud is; none on a machine with one core.
+fn second(settings: &Settings) -> Option<Settings> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut state = settings.state.clone().into_os_string();
+    state.push("-second");
+    (cores > 1).then(|| settings.with_state(state.into()))
+}
+
+async fn bring_up_second(settings: Option<&Settings>) -> anyhow::Result<Option<Cloud>> {
+    match settings {
+        Some(settings) => Ok(Some(bring_up(settings, free_port()?, Pace::Quick).await?)),
+        None => Ok(None),
+    }
+}
+
+async fn take_both_down(settings: &Settings, second: Option<&Settings>) -> anyhow::Result<()> {
+    if let Some(second) = second {
+        take_down(second).await?;
+    }
+    take_down(settings).await
 }
 
 /// Runs the tests of releases while AWS is as awkward as it may be. It takes longer than the plain run, so it is a command
@@ -156,7 +188,9 @@ async fn on_an_awkward_cloud(settings: &Settings) -> anyhow::Result<()> {
     heading("Starting an awkward cloud: its answers lag, it replaces tasks, it throttles");
     let cloud = bring_up(settings, free_port()?, Pace::Quick).await?;
     cloud.is_always(Awkward::whole())?;
-    let tests = openly(&[Group::Releases], settings, &cloud, |_| true);
+    // What it says about times holds for a machine that plays one.
+    let clouds = Clouds { first: cloud, second: None };
+    let tests = openly(&[Group::Releases], settings, &clouds, |_| true);
     let ended = tokio::select! {
         ended = tests => Ok(ended),
         () = process::interrupted() => Err(anyhow::anyhow!("interrupted")),
@@ -179,14 +213,14 @@ fn show(ended: &[Ended]) {
 async fn openly(
     groups: &[Group],
     settings: &Settings,
-    cloud: &Cloud,
+    clouds: &Clouds,
     wanted: impl Fn(&str) -> bool,
 ) -> Vec<Ended> {
     let mut ended = Vec::new();
     for group in groups.iter().filter(|group| wanted(group.name())) {
         heading(group.name());
         let started = Instant::now();
-        let outcome = run_group(*group, settings, cloud).await;
+        let outcome = run_group(*group, settings, clouds).await;
         if let Err(error) = &outcome {
             eprintln!("{error:#}");
         }
@@ -258,7 +292,8 @@ fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
-async fn run_group(group: Group, settings: &Settings, cloud: &Cloud) -> anyhow::Result<()> {
+async fn run_group(group: Group, settings: &Settings, clouds: &Clouds) -> anyhow::Result<()> {
+    let Clouds { first: cloud, second } = clouds;
     match group {
         Group::TerraformFormat => {
             let terraform = Terraform::prepare(settings, cloud.endpoint()).await?;
@@ -294,21 +329,27 @@ async fn run_group(group: Group, settings: &Settings, cloud: &Cloud) -> anyhow::
             let mut models = Command::new(Environment::made(settings).program("python"));
             models
                 .arg("tests/opinions/models.py")
-                .arg(StateFolder::new(&settings.state).calls())
+                .args([Some(cloud), second.as_ref()].into_iter().flatten().map(|cloud| cloud.state().calls()))
                 .arg("--whole")
                 .env("PYTHONDONTWRITEBYTECODE", "1")
                 .current_dir(&settings.repository);
             process::run_shown(&mut models).await
         }
-        Group::Tokens => tokens::look(settings, cloud).await,
-        Group::Workspace => cargo_test(settings, &["--workspace"]).await,
-        Group::Releases => cargo_test(settings, &["--workspace", "--test", "cloud"]).await,
+        Group::Tokens => {
+            let clouds: Vec<_> = [Some(cloud), second.as_ref()].into_iter().flatten().collect();
+            tokens::look(settings, &clouds).await
+        }
+        Group::Workspace => cargo_test(settings, clouds, &["--workspace"]).await,
+        Group::Releases => cargo_test(settings, clouds, &["--workspace", "--test", "cloud"]).await,
     }
 }
 
-async fn cargo_test(settings: &Settings, which: &[&str]) -> anyhow::Result<()> {
+async fn cargo_test(settings: &Settings, clouds: &Clouds, which: &[&str]) -> anyhow::Result<()> {
     let mut cargo = Command::new("cargo");
     cargo.arg("test").args(which).env("SLIPWAY_LOCAL", &settings.state).current_dir(&settings.repository);
+    if let Some(second) = &clouds.second {
+        cargo.env("SLIPWAY_LOCAL_SECOND", second.state().path());
+    }
     process::run_shown(&mut cargo).await
 }
 

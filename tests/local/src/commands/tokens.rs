@@ -215,21 +215,27 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Looks through every log group of the cloud, and through every log in its folder.
-pub(super) async fn look(settings: &Settings, cloud: &Cloud) -> anyhow::Result<()> {
-    let state = cloud.state();
-    let calls = fs::read_to_string(state.calls()).context("the wire has written no calls down")?;
-    let tokens = Tokens::of(&mail::read(&state.inbox())?, &calls)?;
+/// Looks through every log group of the clouds, and through every log in their folders.
+pub(super) async fn look(settings: &Settings, clouds: &[&Cloud]) -> anyhow::Result<()> {
+    let (mut mails, mut calls) = (Vec::new(), String::new());
+    for cloud in clouds {
+        let state = cloud.state();
+        mails.extend(mail::read(&state.inbox())?);
+        calls += &fs::read_to_string(state.calls()).context("the wire has written no calls down")?;
+    }
+    let tokens = Tokens::of(&mails, &calls)?;
     let mut search = Search::new(&tokens);
 
-    let logs = Client::new(cloud.sdk());
-    for group in groups(&logs).await? {
-        look_at_group(&logs, &group, &mut search).await?;
-    }
-    for file in files(state.path()) {
-        let name = file.strip_prefix(state.path()).unwrap_or(&file).display().to_string();
-        let text = fs::read(&file).with_context(|| format!("{} cannot be read", file.display()))?;
-        String::from_utf8_lossy(&text).lines().for_each(|line| search.look(&name, line));
+    for cloud in clouds {
+        let (logs, state) = (Client::new(cloud.sdk()), cloud.state());
+        for group in groups(&logs).await? {
+            look_at_group(&logs, &group, &mut search).await?;
+        }
+        for file in files(state.path()) {
+            let name = file.strip_prefix(state.path()).unwrap_or(&file).display().to_string();
+            let text = fs::read(&file).with_context(|| format!("{} cannot be read", file.display()))?;
+            String::from_utf8_lossy(&text).lines().for_each(|line| search.look(&name, line));
+        }
     }
 
     let functions = functions::names(settings)?;

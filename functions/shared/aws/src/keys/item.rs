@@ -32,6 +32,13 @@ pub enum Item {
         /// The release.
         release: ReleaseId,
     },
+    /// That a person let a release through a freeze.
+    Override {
+        /// The release.
+        release: ReleaseId,
+    },
+    /// A person's freeze.
+    Freeze,
     /// That an alarm went into ALARM.
     Fired {
         /// The alarm's name.
@@ -90,7 +97,14 @@ impl Key {
         } else if let Some(application) = owner(partition::LOCK) {
             (sk == Self::LOCK).then_some(Item::Lock { application: ApplicationName::new(application).ok()? })
         } else if let Some(release) = owner(partition::ABORT) {
-            (sk == Self::ABORT).then_some(Item::Abort { release: ReleaseId::new(release).ok()? })
+            let release = ReleaseId::new(release).ok()?;
+            match sk.as_str() {
+                Self::ABORT => Some(Item::Abort { release }),
+                Self::OVERRIDE => Some(Item::Override { release }),
+                _ => None,
+            }
+        } else if pk == partition::FREEZE {
+            Some(Item::Freeze)
         } else if let Some(alarm) = owner(partition::ALARM) {
             (sk == Self::FIRED).then(|| Item::Fired { alarm: alarm.to_owned() })
         } else if let Some(release) = owner(partition::DUE) {

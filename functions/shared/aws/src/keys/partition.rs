@@ -1,6 +1,7 @@
 //! What the partition keys of each kind of item begin with. The functions' permissions name these
 //! (`dynamodb:LeadingKeys`), and so does the filter on the table's stream.
 
+/// What people ask of a release that runs: its end, or to pass a freeze.
 pub(crate) const ABORT: &str = "ABORT#";
 pub(crate) const ALARM: &str = "ALARM#";
 pub(crate) const APPLICATION: &str = "APPLICATION#";
@@ -10,6 +11,7 @@ pub(crate) const AUDIT: &str = "AUDIT#";
 pub(crate) const CALLBACK: &str = "CALLBACK#";
 pub(crate) const DUE: &str = "DUE#";
 pub(crate) const FLOOD: &str = "FLOOD#";
+pub(crate) const FREEZE: &str = "FREEZE";
 pub(crate) const IGNORED: &str = "IGNORED#";
 pub(crate) const LINK: &str = "LINK#";
 pub(crate) const LOCK: &str = "LOCK#";
@@ -43,7 +45,7 @@ pub(crate) fn days_kept(pk: &str) -> Option<i64> {
 }
 
 /// All of them.
-pub(crate) const ALL: [&str; 25] = [
+pub(crate) const ALL: [&str; 26] = [
     ABORT,
     ALARM,
     APPLICATION,
@@ -53,6 +55,7 @@ pub(crate) const ALL: [&str; 25] = [
     CALLBACK,
     DUE,
     FLOOD,
+    FREEZE,
     IGNORED,
     LINK,
     LOCK,

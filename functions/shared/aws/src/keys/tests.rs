@@ -66,6 +66,10 @@ fn keys(names: &Names) -> Vec<(Of, Key)> {
         (of_release("release"), Key::release(release)),
         (of("open", &[application.as_str(), release.as_str()]), Key::open(application, release)),
         (of_release("abort"), Key::abort(release)),
+        (of_release("override"), Key::freeze_override(release)),
+        (of("freeze", &[application.as_str(), stage.as_str()]), Key::freeze(Some(application), Some(stage))),
+        (of_application("freeze of every stage"), Key::freeze(Some(application), None)),
+        (of("freeze of every application", &[stage.as_str()]), Key::freeze(None, Some(stage))),
         (of_release("note"), Key::note(release, "DRIFT")),
         (of_release("ending"), Key::ending(release)),
         (of_stage("notified"), Key::notified(release, Kind::Waiting, Some(stage))),
@@ -191,7 +195,8 @@ proptest! {
         prop_assert_eq!(Key::approval(&names.approval()).parse(), Some(Item::Approval { id: names.approval() }));
         prop_assert_eq!(Key::history(&names.started()).parse(), Some(Item::Push { application: application.clone() }));
         prop_assert_eq!(Key::lock(&application).parse(), Some(Item::Lock { application: application.clone() }));
-        prop_assert_eq!(Key::abort(&release).parse(), Some(Item::Abort { release }));
+        prop_assert_eq!(Key::abort(&release).parse(), Some(Item::Abort { release: release.clone() }));
+        prop_assert_eq!(Key::freeze_override(&release).parse(), Some(Item::Override { release }));
         prop_assert_eq!(Key::fired(&alarm).parse(), Some(Item::Fired { alarm }));
         prop_assert_eq!(Key::audit(&application, sequence).parse(), Some(Item::AuditEntry { application, sequence }));
     }
@@ -208,7 +213,8 @@ fn stages_and_applications_that_begin_alike_are_kept_apart() {
 #[test]
 fn what_wakes_nobody_is_not_parsed() {
     let names = Names::of(["web", "web-1", "production", "web"]);
-    let parsed = ["history", "lock", "abort", "due", "callback", "wake", "audit", "approval"];
+    let parsed =
+        ["history", "lock", "abort", "override", "freeze", "due", "callback", "wake", "audit", "approval"];
     for ((kind, _), key) in keys(&names) {
         let expected = parsed.contains(&kind.split(" of ").next().unwrap_or_default());
         assert_eq!(key.parse().is_some(), expected, "{kind} {key:?}");

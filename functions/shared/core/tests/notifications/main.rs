@@ -231,6 +231,23 @@ fn endings() -> Vec<(&'static str, Notification)> {
             page(ended(Outcome::Failed, Some("staging"), "the alarm web-staging-5xx does not exist", &[])),
         ),
         (
+            "frozen",
+            page(Notification::frozen(
+                &release(),
+                &application().stages[1].name,
+                "production is frozen until 2026-11-21 08:00 UTC: the sale goes on (the IAM user ana)",
+            )),
+        ),
+        (
+            "freeze-overridden",
+            page(Notification::freeze_overridden(
+                &release(),
+                "the freeze is overridden by the IAM user bo: it mends the checkout",
+                &["production is frozen until 2026-11-21 08:00 UTC: the sale goes on (the IAM user ana)"
+                    .to_owned()],
+            )),
+        ),
+        (
             "stuck",
             page(ended(
                 Outcome::Stuck,
@@ -254,7 +271,7 @@ fn every_notification_is_what_its_golden_file_says() {
 fn every_kind_has_a_golden_file_and_stuck_is_the_loudest() {
     let kinds: std::collections::HashSet<&str> =
         all().iter().map(|(_, notification)| notification.kind.as_str()).collect();
-    assert_eq!(kinds.len(), 14, "{kinds:?}");
+    assert_eq!(kinds.len(), 16, "{kinds:?}");
     for (_, notification) in all() {
         let loud = notification.title.contains("A PERSON IS NEEDED");
         assert_eq!(loud, notification.kind.as_str() == "STUCK", "{}", notification.title);
@@ -303,6 +320,8 @@ fn of_others(text: &str) -> Vec<Notification> {
         Notification::started(&started, &[production]),
         Notification::ended(&release(), &ended, &[text.to_owned()], Some(&before)),
         Notification::flood(&application().name, &[text.to_owned()]),
+        Notification::frozen(&release(), production, text),
+        Notification::freeze_overridden(&release(), text, &[text.to_owned()]),
     ]
 }
 
