@@ -13,12 +13,14 @@ use slipway_core::definition::own;
 use slipway_core::deployment::{ServiceView, unsupported};
 use slipway_core::freeze::Frozen;
 use slipway_core::image::{Image, digest_of};
+use slipway_core::obstacle::Obstacle;
 use slipway_core::protocol::{End, StepResult};
 use slipway_core::release::Release;
 use slipway_core::rollback::{Baseline, ServiceBaseline};
 use slipway_core::step::{CaptureBaselineInput, Captured, Limits};
 use slipway_release::{
-    StepError, Timeline, brought_by, frozen_for, image_of, interrupted, usable_template, wait_frozen,
+    StepError, Timeline, brought_by, frozen_for, image_of, interrupted, unreachable, usable_template,
+    wait_frozen,
 };
 use slipway_runtime::Config;
 
@@ -198,16 +200,11 @@ impl Look<'_> {
         let Self { aws, table, release, stage, .. } = *self;
         let name = &service.service;
         let Some(view) = views.iter().find(|view| view.is_of(name)) else {
-            return Ok(Err(format!("ECS has no active service {name} in the cluster {}", stage.cluster())));
+            return Ok(Err(Obstacle::no_service(name, stage.cluster()).to_string()));
         };
-        if view.deployer.is_none() {
-            return Ok(Err(format!(
-                "{name} in the cluster {} has no tag slipway:deployer, so Slipway may not change it: tag the service with the deployer's name",
-                stage.cluster()
-            )));
-        }
-        if let Some(lack) = stage.strategy.as_ref().and_then(|strategy| strategy.lacks(name, view)) {
-            return Ok(Err(lack));
+        let lacks = || stage.strategy.as_ref().and_then(|strategy| strategy.lacks(name, view));
+        if let Some(obstacle) = Obstacle::untagged(name, view, stage.cluster()).or_else(lacks) {
+            return Ok(Err(obstacle.to_string()));
         }
         let families = stage.families(name);
         let ecs = aws.ecs();
@@ -219,25 +216,19 @@ impl Look<'_> {
             Ok(usable) => usable,
             Err(reason) => return Ok(Err(reason)),
         };
-        let reason = match unsupported(name, view, template.document["networkMode"].as_str()) {
-            Some(reason) => Some(reason),
-            None => self.unreachable(service, view).await?,
+        let obstacle = match unsupported(name, view, template.document["networkMode"].as_str()) {
+            Some(obstacle) => Some(obstacle),
+            None => unreachable(aws, service, view).await?,
         };
-        if let Some(reason) = reason {
-            return Ok(Err(reason));
+        if let Some(obstacle) = obstacle {
+            return Ok(Err(obstacle.to_string()));
         }
         let Some(running) = running else {
-            return Ok(Err(format!(
-                "ECS has no task definition {} any more, which {name} runs",
-                view.task_definition
-            )));
+            return Ok(Err(Obstacle::nothing_to_restore(name, view, stage.cluster()).to_string()));
         };
         let first = view.task_definition.family() == families.template;
-        if !first && view.desired_count == 0 {
-            return Ok(Err(format!(
-                "{name} is scaled to 0 tasks, and a release would start it: give it tasks (aws ecs update-service --cluster {} --service {name} --desired-count 1), or take it out of the stage",
-                stage.cluster()
-            )));
+        if let Some(obstacle) = Obstacle::scaled_to_zero(name, view, &families.template, stage.cluster()) {
+            return Ok(Err(obstacle.to_string()));
         }
         let image = own(&running.document, &release.image, name, service.container.as_deref());
         let image = image.map_or_else(|_| String::new(), |own| own.image.to_owned());
@@ -266,24 +257,6 @@ impl Look<'_> {
         let brought = brought_by(table, &stage.name, name, &running).await?;
         let version = brought.map_or_else(|| baseline.version(), |release| release.image.tag_in_words());
         Ok(Ok((baseline, version)))
-    }
-
-    /// Why a service that is asked through its load balancer cannot be asked: it would fail after it has changed.
-    async fn unreachable(
-        &self,
-        service: &StageService,
-        view: &ServiceView,
-    ) -> Result<Option<String>, StepError> {
-        if service.health.as_ref().is_none_or(|health| health.url.is_some()) {
-            return Ok(None);
-        }
-        let listener = self.aws.load_balancers().listener_of(view).await?;
-        Ok(listener.err().map(|why| {
-            format!(
-                "{} cannot be verified through its load balancer: {why}. Write the address that answers from outside as health.url of the service, or steady in the place of health",
-                service.service
-            )
-        }))
     }
 
     /// Records the baseline, and what people are to know of it; the first run's counts.

@@ -156,7 +156,11 @@ pub async fn handle(aws: &Aws, config: &Config, _input: Value) -> Result<Reconci
             round.problem("notifications", error);
         }
         let ended = table.update(&key, |known: Option<Reconciliation>| {
-            let known = Reconciliation { reachable: reachable.clone(), ..known.unwrap_or_default() };
+            let known = Reconciliation {
+                reachable: reachable.clone(),
+                version: Some(env!("CARGO_PKG_VERSION").into()),
+                ..known.unwrap_or_default()
+            };
             let (ended, goes_on) = known.ended(last.clone(), now() < stop_at, now());
             Update::Write(ended.clone(), (ended, goes_on))
         });

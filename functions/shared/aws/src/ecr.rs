@@ -10,7 +10,7 @@ use aws_sdk_ecr::operation::describe_image_scan_findings::{
 use aws_sdk_ecr::operation::describe_images::DescribeImagesError;
 use aws_sdk_ecr::types::{
     DescribeImagesFilter, EnhancedImageScanFinding, ImageDetail, ImageIdentifier, ImageScanFinding,
-    ImageStatus, TagStatus,
+    ImageStatus, ScanFrequency, TagStatus,
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -233,6 +233,24 @@ impl Repositories {
             .and_then(|text| serde_json::from_str(text).ok()))
     }
 
+    /// Whether the images of a repository are scanned by themselves, by what the registry's filters and the repository's own
+    /// setting come to (`RepositoryScanningConfiguration`, Amazon ECR API reference); nothing where there is no such
+    /// repository.
+    ///
+    /// # Errors
+    ///
+    /// When ECR cannot be asked.
+    pub async fn is_scanned(&self, repository: &RepositoryName) -> Result<Option<bool>, AwsError> {
+        const OPERATION: &str = "ecr:BatchGetRepositoryScanningConfiguration";
+        let request =
+            self.client.batch_get_repository_scanning_configuration().repository_names(repository.as_str());
+        let answer = Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
+        Ok(answer.scanning_configurations().first().map(|found| {
+            found.scan_on_push()
+                || found.scan_frequency().is_some_and(|frequency| *frequency != ScanFrequency::Manual)
+        }))
+    }
+
     /// The repository's images that have a tag. None where there is no such repository.
     ///
     /// # Errors
@@ -338,11 +356,12 @@ fn tagged(operation: &'static str, detail: &ImageDetail) -> Result<Tagged, AwsEr
 #[cfg(test)]
 mod tests {
     use aws_sdk_ecr::operation::batch_get_image::BatchGetImageOutput;
+    use aws_sdk_ecr::operation::batch_get_repository_scanning_configuration::BatchGetRepositoryScanningConfigurationOutput;
     use aws_sdk_ecr::operation::describe_images::{DescribeImagesError, DescribeImagesOutput};
     use aws_sdk_ecr::types::error::{ImageNotFoundException, ScanNotFoundException};
     use aws_sdk_ecr::types::{
         Attribute, ImageDetail, ImageScanFindings, ImageScanStatus, PackageVulnerabilityDetails,
-        VulnerablePackage,
+        RepositoryScanningConfiguration, VulnerablePackage,
     };
     use aws_smithy_mocks::mock;
     use slipway_core::image::Digest;
@@ -515,6 +534,27 @@ mod tests {
             found,
             Tagged { digest: image().digest, tags: vec!["v1".into()], pushed_at, media_type: String::new() }
         );
+    }
+
+    #[tokio::test]
+    async fn a_repository_is_scanned_by_its_own_setting_or_by_a_filter_of_the_registry() {
+        let scanned = |on_push: bool, frequency: ScanFrequency| async move {
+            let answered = mock!(aws_sdk_ecr::Client::batch_get_repository_scanning_configuration)
+                .then_output(move || {
+                    let found = RepositoryScanningConfiguration::builder()
+                        .scan_on_push(on_push)
+                        .scan_frequency(frequency.clone());
+                    BatchGetRepositoryScanningConfigurationOutput::builder()
+                        .scanning_configurations(found.build())
+                        .build()
+                });
+            let repositories = Repositories::new(answering!(aws_sdk_ecr, [&answered]));
+            repositories.is_scanned(&image().repository).await.expect("an answer")
+        };
+
+        assert_eq!(scanned(true, ScanFrequency::ScanOnPush).await, Some(true));
+        assert_eq!(scanned(false, ScanFrequency::ContinuousScan).await, Some(true));
+        assert_eq!(scanned(false, ScanFrequency::Manual).await, Some(false));
     }
 
     #[tokio::test]

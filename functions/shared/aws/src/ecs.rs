@@ -696,6 +696,10 @@ fn service_view(service: &types::Service) -> Option<ServiceView> {
                 .and_then(types::DeploymentConfiguration::strategy)
                 .map(|strategy| strategy.as_str().to_owned()),
             balancers: service.load_balancers().iter().map(balancer).collect(),
+            has_circuit_breaker: service
+                .deployment_configuration()
+                .and_then(types::DeploymentConfiguration::deployment_circuit_breaker)
+                .is_some_and(types::DeploymentCircuitBreaker::enable),
         },
         events: service.events().iter().take(EVENTS).filter_map(service_event).collect(),
     })
@@ -1130,6 +1134,13 @@ mod tests {
                         .build()
                         .expect("a type"),
                 )
+                .deployment_configuration(
+                    types::DeploymentConfiguration::builder()
+                        .deployment_circuit_breaker(
+                            types::DeploymentCircuitBreaker::builder().enable(true).rollback(true).build(),
+                        )
+                        .build(),
+                )
                 .load_balancers(
                     types::LoadBalancer::builder()
                         .target_group_arn("one")
@@ -1152,7 +1163,12 @@ mod tests {
         };
         assert_eq!(
             service.traffic,
-            Traffic { controller: Some("ECS".into()), balancers: vec![balancer], strategy: None }
+            Traffic {
+                controller: Some("ECS".into()),
+                balancers: vec![balancer],
+                has_circuit_breaker: true,
+                ..Traffic::default()
+            }
         );
     }
 

@@ -18,6 +18,7 @@ mod keys;
 mod logs;
 mod parameters;
 mod place;
+mod queues;
 mod snapshots;
 mod table;
 mod topics;
@@ -40,6 +41,7 @@ pub use keys::{Item, Key};
 pub use logs::Logs;
 pub use parameters::{Parameter, Parameters};
 pub use place::Place;
+pub use queues::Queues;
 pub use snapshots::{Requested, Snapshots};
 pub use table::{Stored, Table, Update};
 pub use topics::{Mail, Topic};
@@ -83,6 +85,7 @@ struct Clients {
     rds: OnceLock<aws_sdk_rds::Client>,
     sfn: OnceLock<aws_sdk_sfn::Client>,
     sns: OnceLock<aws_sdk_sns::Client>,
+    sqs: OnceLock<aws_sdk_sqs::Client>,
     ssm: OnceLock<aws_sdk_ssm::Client>,
 }
 
@@ -213,6 +216,14 @@ impl Aws {
                 .eventbridge
                 .get_or_init(|| aws_sdk_eventbridge::Client::new(&self.shared.config))
                 .clone(),
+        )
+    }
+
+    /// SQS's queues.
+    #[must_use]
+    pub fn queues(&self) -> Queues {
+        Queues::new(
+            self.shared.clients.sqs.get_or_init(|| aws_sdk_sqs::Client::new(&self.shared.config)).clone(),
         )
     }
 

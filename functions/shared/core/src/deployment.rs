@@ -4,8 +4,10 @@ use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::doctor::Subject;
 use crate::image::Digest;
 use crate::name::{ServiceArn, ServiceName, TaskDefinitionArn};
+use crate::obstacle::Obstacle;
 
 /// A service as ECS describes it at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +39,8 @@ pub struct Traffic {
     pub strategy: Option<String>,
     /// Its load balancers.
     pub balancers: Vec<Balancer>,
+    /// Whether ECS gives up a rolling update whose tasks do not start.
+    pub has_circuit_breaker: bool,
 }
 
 impl Traffic {
@@ -150,18 +154,28 @@ pub struct TaskView {
 /// Controllers: `DeploymentController`; network modes: `networkMode` of `TaskDefinition` (Amazon ECS API reference). Only
 /// in `awsvpc` is a task registered in a target group under an address of its own.
 #[must_use]
-pub fn unsupported(name: &ServiceName, service: &ServiceView, network_mode: Option<&str>) -> Option<String> {
+pub fn unsupported(
+    name: &ServiceName,
+    service: &ServiceView,
+    network_mode: Option<&str>,
+) -> Option<Obstacle> {
     let controller = service.traffic.controller.as_deref().unwrap_or("ECS");
     if controller != "ECS" {
-        return Some(format!(
-            "{name} has the deployment controller {controller}, which deploys in the place of ECS: change it to ECS (deploymentController of the service)"
+        return Some(Obstacle::new(
+            Subject::Service,
+            format!("{name} has the deployment controller {controller}, which deploys in the place of ECS"),
+            "change it to ECS (deploymentController of the service)",
         ));
     }
     let mode = network_mode.unwrap_or("bridge");
     let is_balanced = service.traffic.balanced().next().is_some();
     (is_balanced && mode != "awsvpc").then(|| {
-        format!(
-            "the tasks of {name} have the network mode {mode}, in which a target group does not tell one from another: write networkMode awsvpc in its template, and a target group of the type ip"
+        Obstacle::new(
+            Subject::Network,
+            format!(
+                "the tasks of {name} have the network mode {mode}, in which a target group does not tell one from another"
+            ),
+            "write networkMode awsvpc in its template, and a target group of the type ip",
         )
     })
 }
@@ -385,10 +399,12 @@ mod tests {
 
         for controller in ["CODE_DEPLOY", "EXTERNAL"] {
             let why = unsupported(&name, &with(Some(controller), false), Some("awsvpc")).expect("a reason");
+            let why = why.to_string();
             assert!(why.contains(controller), "{why}");
         }
         for mode in [Some("bridge"), Some("host"), None] {
             let why = unsupported(&name, &with(Some("ECS"), true), mode).expect("a reason");
+            let why = why.to_string();
             assert!(why.contains("awsvpc"), "{why}");
             assert_eq!(unsupported(&name, &with(Some("ECS"), false), mode), None);
         }

@@ -11,6 +11,7 @@ pub mod audit;
 pub mod caller;
 pub mod definition;
 pub mod deployment;
+pub mod doctor;
 pub mod failure;
 #[cfg(test)]
 mod fixtures;
@@ -23,6 +24,7 @@ pub mod lock;
 pub mod migration;
 pub mod name;
 pub mod notification;
+pub mod obstacle;
 pub mod origin;
 pub mod protocol;
 pub mod push;

@@ -23,6 +23,12 @@ pub struct Reconciliation {
     /// Whose subscription was confirmed the last time that it was looked at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reachable: Vec<EmailAddress>,
+    /// When the last one ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+    /// The version of the function that did it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Box<str>>,
 }
 
 impl Reconciliation {
@@ -45,7 +51,7 @@ impl Reconciliation {
     pub fn ended(self, last: Option<ApplicationName>, has_time: bool, now: Timestamp) -> (Self, bool) {
         let goes_on = self.again && has_time;
         let until = goes_on.then(|| now + LEASE);
-        (Self { until, again: false, last, ..self }, goes_on)
+        (Self { until, again: false, last, ended_at: Some(now), ..self }, goes_on)
     }
 }
 
@@ -84,6 +90,7 @@ mod tests {
         assert!(goes_on && again.clone().begun(second(4)).is_err(), "it is not over");
 
         let (over, goes_on) = again.ended(None, true, second(5));
+        assert_eq!(over.ended_at, Some(second(5)));
         assert!(!goes_on && over.begun(second(6)).is_ok());
     }
 

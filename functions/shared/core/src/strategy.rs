@@ -11,7 +11,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::deployment::{NOT_SHOWN_YET, Progress, ServiceView, is_within_lag};
+use crate::doctor::Subject;
 use crate::name::{ServiceName, TaskDefinitionArn};
+use crate::obstacle::Obstacle;
 use crate::span::Span;
 
 /// The longest that ECS bakes, in minutes.
@@ -166,7 +168,7 @@ impl Strategy {
 
     /// What a service lacks for it, and where it comes from; nothing where it has all.
     #[must_use]
-    pub fn lacks(&self, name: &ServiceName, service: &ServiceView) -> Option<String> {
+    pub fn lacks(&self, name: &ServiceName, service: &ServiceView) -> Option<Obstacle> {
         let word = self.as_str();
         if !self.shifts_traffic() {
             return None;
@@ -174,8 +176,10 @@ impl Strategy {
         if service.traffic.balancers.is_empty() {
             return match self {
                 Self::BlueGreen { .. } => None,
-                _ => Some(format!(
-                    "{word} shifts traffic, and {name} has no load balancer: use ROLLING or BLUE_GREEN for its stage"
+                _ => Some(Obstacle::new(
+                    Subject::Strategy,
+                    format!("{word} shifts traffic, and {name} has no load balancer"),
+                    "use ROLLING or BLUE_GREEN for its stage",
                 )),
             };
         }
@@ -188,10 +192,10 @@ impl Strategy {
         });
         let missing: Vec<_> = missing.filter(|(is_missing, _)| *is_missing).map(|(_, what)| what).collect();
         (!missing.is_empty()).then(|| {
-            format!(
-                "{word} needs {} at the load balancer of {name}: set traffic_shift for the service in Terraform, and see \"Traffic shifts\" in \
-                 infra/modules/service/README.md",
-                missing.join(", ")
+            Obstacle::new(
+                Subject::Strategy,
+                format!("{word} needs {} at the load balancer of {name}", missing.join(", ")),
+                "set traffic_shift for the service in Terraform, and see \"Traffic shifts\" in infra/modules/service/README.md",
             )
         })
     }
@@ -360,9 +364,10 @@ mod tests {
         assert_eq!(canary.lacks(&name, &with(vec![whole.clone()])), None);
         assert_eq!(strategy(serde_json::json!({ "type": "ROLLING" })).lacks(&name, &with(vec![])), None);
         assert_eq!(blue_green.lacks(&name, &with(vec![])), None);
-        assert!(canary.lacks(&name, &with(vec![])).is_some_and(|words| words.contains("no load balancer")));
+        let words = canary.lacks(&name, &with(vec![])).map(|lack| lack.to_string());
+        assert!(words.is_some_and(|words| words.contains("no load balancer")));
         let bare = Balancer { has_role: true, ..Balancer::default() };
-        let words = blue_green.lacks(&name, &with(vec![bare])).expect("it lacks something");
+        let words = blue_green.lacks(&name, &with(vec![bare])).expect("it lacks something").to_string();
         assert!(
             words.contains("an alternate target group, a production listener rule at")
                 && words.contains("traffic_shift"),

@@ -14,6 +14,8 @@ pub struct Subscription {
     pub endpoint: String,
     /// Whether its owner has confirmed it: before that SNS hands it nothing.
     pub confirmed: bool,
+    /// Whether it was confirmed by IAM, which alone may end it then; nothing where that was not looked up.
+    pub authenticated: Option<bool>,
 }
 
 impl Subscription {
@@ -34,15 +36,20 @@ pub fn unreachable<'a>(
     people.into_iter().filter(|person| !reachable.contains(person)).cloned().collect()
 }
 
+/// The subscribers who are nobody whom an application asks, each with their protocol.
+pub(crate) fn strangers(approvers: &BTreeSet<EmailAddress>, subscriptions: &[Subscription]) -> Vec<String> {
+    subscriptions
+        .iter()
+        .filter(|one| one.person().is_none_or(|person| !approvers.contains(&person)))
+        .map(|one| format!("{} ({})", one.endpoint, one.protocol))
+        .collect()
+}
+
 /// Why nobody may be asked while these are subscribed: one of them is nobody's whom an application asks. Terraform alone
 /// subscribes approvers, each with a filter; whoever else gets on the topic would get every link.
 #[must_use]
 pub fn foreign(approvers: &BTreeSet<EmailAddress>, subscriptions: &[Subscription]) -> Option<String> {
-    let foreign: Vec<_> = subscriptions
-        .iter()
-        .filter(|one| one.person().is_none_or(|person| !approvers.contains(&person)))
-        .map(|one| format!("{} ({})", one.endpoint, one.protocol))
-        .collect();
+    let foreign = strangers(approvers, subscriptions);
     (!foreign.is_empty()).then(|| {
         format!(
             "nobody is asked while the approvals' topic has a subscriber who is no approver: {}. Find out who subscribed it (CloudTrail, Subscribe), remove it (aws sns unsubscribe), and release the image again",
@@ -73,7 +80,12 @@ mod tests {
     use super::*;
 
     fn by(protocol: &str, endpoint: &str) -> Subscription {
-        Subscription { protocol: protocol.into(), endpoint: endpoint.into(), confirmed: true }
+        Subscription {
+            protocol: protocol.into(),
+            endpoint: endpoint.into(),
+            confirmed: true,
+            authenticated: None,
+        }
     }
 
     fn policy() -> ApprovalPolicy {

@@ -115,8 +115,30 @@ impl<'a> Environment<'a> {
     /// The roles whose sessions are named by who enforces the name, as patterns; none where the variable is not set.
     #[must_use]
     pub fn session_roles(&self) -> Vec<String> {
-        let roles = (self.lookup)("SLIPWAY_SESSION_ROLES").unwrap_or_default();
-        roles.split(',').filter(|role| !role.is_empty()).map(ToOwned::to_owned).collect()
+        self.list("SLIPWAY_SESSION_ROLES")
+    }
+
+    /// The roles of tasks that functions may pass on to ECS, as patterns; none where the variable is not set.
+    #[must_use]
+    pub fn task_roles(&self) -> Vec<String> {
+        self.list("SLIPWAY_TASK_ROLES")
+    }
+
+    fn list(&self, variable: &str) -> Vec<String> {
+        let words = (self.lookup)(variable).unwrap_or_default();
+        words.split(',').filter(|word| !word.is_empty()).map(ToOwned::to_owned).collect()
+    }
+
+    /// How many minutes lie between two reconciliations.
+    ///
+    /// # Errors
+    ///
+    /// When it is not set, or no number.
+    pub fn reconcile_minutes(&self) -> Result<u32, ConfigurationError> {
+        const NAME: &str = "SLIPWAY_RECONCILE_MINUTES";
+        const WHAT: &str = "how many minutes lie between two reconciliations, a whole number";
+        let value = self.require(NAME, WHAT)?;
+        value.parse().map_err(|_| ConfigurationError { variable: NAME, expected: WHAT })
     }
 
     fn mails_a_minute(&self) -> Result<u64, ConfigurationError> {

@@ -1,0 +1,25 @@
+//! What keeps a service from being verified.
+
+use slipway_aws::Aws;
+use slipway_core::application::StageService;
+use slipway_core::deployment::ServiceView;
+use slipway_core::obstacle::Obstacle;
+
+use crate::StepError;
+
+/// Why a service that is asked through its load balancer cannot be asked; nothing where it can, or is not asked there.
+///
+/// # Errors
+///
+/// When ELB cannot be asked.
+pub async fn unreachable(
+    aws: &Aws,
+    service: &StageService,
+    view: &ServiceView,
+) -> Result<Option<Obstacle>, StepError> {
+    if service.health.as_ref().is_none_or(|health| health.url.is_some()) {
+        return Ok(None);
+    }
+    let listener = aws.load_balancers().listener_of(view).await?;
+    Ok(listener.err().map(|why| Obstacle::unreachable(&service.service, why)))
+}
