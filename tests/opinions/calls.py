@@ -15,7 +15,8 @@ SHARED = FUNCTIONS / "shared"
 SERVICES = {"cloudwatchlogs": "logs", "elasticloadbalancingv2": "elasticloadbalancing", "eventbridge": "events", "sfn": "states"}
 # What gives one of slipway-aws's types, besides a variable of its name.
 ACCESSORS = {"alarms": "Alarms", "repositories": "Repositories", "ecs": "Ecs", "load_balancers": "LoadBalancers", "executions": "Executions",
-             "parameters": "Parameters", "snapshots": "Snapshots", "logs": "Logs", "events": "Events", "table": "Table", "topic": "Topic"}
+             "parameters": "Parameters", "snapshots": "Snapshots", "logs": "Logs", "events": "Events", "queues": "Queues", "table": "Table",
+             "topic": "Topic"}
 FUNCTION = re.compile(r"^(?: {4})?(?:pub(?:\(\w+\))? )?(?:const )?(?:async )?fn (\w+)", re.M)
 CALL = re.compile(r"\.\s*(\w+)(?:::<[^()]*?>)?\(")
 

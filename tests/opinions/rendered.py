@@ -24,6 +24,7 @@ STUBS = [
     (r"aws_dynamodb_table\.this\.arn", f'"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{NAME}"'),
     (r"aws_kms_key\.messages\.arn", f'"arn:aws:kms:{REGION}:{ACCOUNT}:key/12345678-1234-1234-1234-123456789012"'),
     (r"aws_sns_topic\.(\w+)\.arn", rf'"arn:aws:sns:{REGION}:{ACCOUNT}:{NAME}-\1"'),
+    (r"local\.reconcile_minutes", "5"),
     (r"module\.approval\.topic_arn", f'"arn:aws:sns:{REGION}:{ACCOUNT}:{NAME}-approvals"'),
     (r"module\.approval\.url", '"https://abcdefghij.execute-api.eu-central-1.amazonaws.com"'),
 ]

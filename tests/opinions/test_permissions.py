@@ -10,6 +10,7 @@ WITHOUT_A_RESOURCE = {
     "ecs:ListTasks": "it would be the clusters by a condition, a list that grows with the applications",
     "rds:DescribeDBClusterSnapshots": "one is asked for like all", "rds:DescribeDBClusters": "as above",
     "rds:DescribeDBInstances": "as above", "rds:DescribeDBSnapshots": "as above",
+    "sns:GetSubscriptionAttributes": "a call names the subscription, which is no resource, and not its topic",
     # In a policy of a resource or of trust `*` is the resource itself.
     "kms:Decrypt": "a key's own policy", "sts:AssumeRole": "a role's own policy", "sts:AssumeRoleWithWebIdentity": "a role's own policy"}
 

@@ -7,6 +7,7 @@
 mod act;
 mod diff;
 mod freeze;
+mod doctor;
 pub mod openapi;
 mod problem;
 mod read;
@@ -26,14 +27,16 @@ use slipway_runtime::{ConfigurationError, Environment};
 use problem::{Failure, problem};
 
 /// The routes, each with its method, as API Gateway has them. Terraform's are held to these.
-pub const ROUTES: [&str; 17] = [
+pub const ROUTES: [&str; 19] = [
     "GET /applications",
     "GET /applications/{application}",
     "GET /applications/{application}/audit",
     "GET /applications/{application}/diff",
+    "GET /applications/{application}/doctor",
     "GET /applications/{application}/releases",
     "GET /applications/{application}/releases/{release}",
     "GET /approvals",
+    "GET /doctor",
     "GET /openapi.json",
     "POST /applications/{application}/clear",
     "POST /applications/{application}/freeze",
@@ -59,6 +62,14 @@ pub struct Config {
     pub channels: Channels,
     /// The roles whose sessions are named by who enforces the name, as patterns.
     pub session_roles: Vec<String>,
+    /// The deployer's name: services and repositories that it may touch are tagged with it, and its queues begin with it.
+    pub deployer: String,
+    /// The ARN of the topic that the approvers' subscriptions are on.
+    pub approval_topic_arn: String,
+    /// The roles of tasks that functions may pass on to ECS, as patterns; none where they are too many to name.
+    pub task_roles: Vec<String>,
+    /// How many minutes lie between two reconciliations.
+    pub reconcile_minutes: u32,
 }
 
 impl Config {
@@ -74,6 +85,11 @@ impl Config {
             applications_path: environment.applications_path()?,
             channels: environment.channels()?,
             session_roles: environment.session_roles(),
+            deployer: environment.require("SLIPWAY_DEPLOYER", "the deployer's name, such as slipway")?,
+            approval_topic_arn: environment
+                .require("SLIPWAY_APPROVAL_TOPIC_ARN", "the ARN of the approvals' SNS topic")?,
+            task_roles: environment.task_roles(),
+            reconcile_minutes: environment.reconcile_minutes()?,
         })
     }
 }
@@ -144,6 +160,9 @@ async fn route(aws: &Aws, config: &Config, request: &Request) -> Result<Response
             let image = query.and_then(|query| query.first("image"));
             json(&diff::diff(operator, &application(request)?, image).await?)
         }
+        "GET /applications/{application}/doctor" => {
+            json(&Box::pin(doctor::application(operator, &application(request)?)).await?)
+        }
         "GET /applications/{application}/releases" => {
             json(&read::releases(operator, &application(request)?).await?)
         }
@@ -151,6 +170,7 @@ async fn route(aws: &Aws, config: &Config, request: &Request) -> Result<Response
             json(&read::release(operator, &application(request)?, &release(request)?).await?)
         }
         "GET /approvals" => json(&read::approvals(operator).await?),
+        "GET /doctor" => json(&Box::pin(doctor::deployer(operator)).await?),
         "GET /openapi.json" => json(&openapi::document()),
         "POST /applications/{application}/clear" => {
             json(&act::clear(operator, &application(request)?, body(request)?).await?)

@@ -8,6 +8,7 @@ use slipway_core::api::{
     OverrideRequest, Problem, ReleaseBegun, ReleaseDetail, ReleaseRequest, Releases, RollbackRequest,
     UnfreezeRequest,
 };
+use slipway_core::doctor::Checkup;
 
 use crate::ROUTES;
 
@@ -129,6 +130,11 @@ fn answer_of(route: &str, generator: &mut SchemaGenerator) -> (&'static str, &'s
         "GET /applications/{application}/diff" => {
             ("getDiff", "What a release of an image would change now", reference::<Diff>(generator))
         }
+        "GET /applications/{application}/doctor" => (
+            "checkApplication",
+            "What would stop a release of an application or goes wrong, each with what to do",
+            reference::<Checkup>(generator),
+        ),
         "GET /applications/{application}/releases" => (
             "listReleases",
             "An application's releases and DORA's four figures",
@@ -141,6 +147,11 @@ fn answer_of(route: &str, generator: &mut SchemaGenerator) -> (&'static str, &'s
             "listApprovals",
             "The approvals that people are asked for now",
             reference::<Approvals>(generator),
+        ),
+        "GET /doctor" => (
+            "checkDeployer",
+            "What goes wrong with the deployer itself, each with what to do",
+            reference::<Checkup>(generator),
         ),
         "POST /applications/{application}/clear" => (
             "clearQuarantine",

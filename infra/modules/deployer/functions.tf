@@ -146,6 +146,13 @@ locals {
       SLIPWAY_STATE_MACHINE_ARN = local.state_machine_arn
       SLIPWAY_APPLICATIONS_PATH = local.applications_path
       SLIPWAY_SESSION_ROLES     = join(",", var.session_roles)
+
+      # What the doctor compares with what it finds. A function's environment has room for 4,096 characters: of more roles
+      # than fit, it is not looked at whether they may be passed on.
+      SLIPWAY_DEPLOYER           = var.name
+      SLIPWAY_APPROVAL_TOPIC_ARN = module.approval.topic_arn
+      SLIPWAY_RECONCILE_MINUTES  = tostring(local.reconcile_minutes)
+      SLIPWAY_TASK_ROLES         = length(join(",", var.task_role_arns)) > 2000 ? "" : join(",", var.task_role_arns)
     })
 
     watch-alarms = merge(local.channels, {
@@ -218,6 +225,15 @@ locals {
       local.read_applications, local.find_applications, local.find_images, local.describe_services, local.describe_task_definitions,
       local.read_alarms, local.notify, local.put_notifications, local.use_topic_key,
       { sid = "StartRelease", actions = ["states:StartExecution"], resources = [local.state_machine_arn] },
+      # The doctor: what a stage is verified through, whether images are scanned, who is subscribed, how many dead letters
+      # there are.
+      { sid = "ReadListeners", actions = local.read_listeners, resources = ["*"] },
+      merge(local.use_images, { sid = "ReadScanning", actions = ["ecr:BatchGetRepositoryScanningConfiguration"] }),
+      { sid = "FindSubscriptions", actions = ["sns:ListSubscriptionsByTopic"], resources = [module.approval.topic_arn, aws_sns_topic.notifications.arn] },
+      # A subscription is no resource of SNS, and the call does not name its topic.
+      { sid = "ReadSubscriptions", actions = ["sns:GetSubscriptionAttributes"], resources = ["*"] },
+      { sid = "FindQueues", actions = ["sqs:ListQueues"], resources = ["*"] },
+      { sid = "CountDeadLetters", actions = ["sqs:GetQueueAttributes"], resources = ["arn:${local.partition}:sqs:${local.region}:${local.account}:${var.name}-*-dead-letters"] },
     ]
 
     snapshot-database = [

@@ -53,12 +53,27 @@ def images_are_scanned() -> None:
                 for finding in scan.get("findings", [])]}
         return json_response(answer)
 
+    def scanning(data):
+        """By the repository's own setting: the registry has no filters here."""
+        found, failures = [], []
+        for name in data.get("repositoryNames", []):
+            if repository := ecr._repositories.get(name):
+                on_push = bool((repository.get("imageScanningConfiguration") or {}).get("scanOnPush"))
+                found.append({"repositoryArn": repository["repositoryArn"], "repositoryName": name, "scanOnPush": on_push,
+                              "scanFrequency": "SCAN_ON_PUSH" if on_push else "MANUAL", "appliedScanFilters": []})
+            else:
+                failures.append({"repositoryName": name, "failureCode": "REPOSITORY_NOT_FOUND",
+                                 "failureReason": f"The repository with name '{name}' does not exist"})
+        return json_response({"scanningConfigurations": found, "failures": failures})
+
     handle = ecr.handle_request
 
     @functools.wraps(handle)
     async def corrected(method, path, headers, body, query_params):
         if headers.get("x-amz-target", "").endswith(".DescribeImageScanFindings"):
             return describe(json.loads(body or b"{}"))
+        if headers.get("x-amz-target", "").endswith(".BatchGetRepositoryScanningConfiguration"):
+            return scanning(json.loads(body or b"{}"))
         return await handle(method, path, headers, body, query_params)
 
     ecr.handle_request = corrected

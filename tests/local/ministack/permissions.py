@@ -157,6 +157,8 @@ def resources_are_those_of_aws() -> None:
             resource += f":log-stream:{_parsed(body).get('logStreamName', '')}"
         elif service == "rds" and (named := _rds_resources(action, query, region, account)):
             resource, *others = named
+        elif service == "ecr" and request.get("repositoryNames"):
+            resource, *others = [f"arn:aws:ecr:{region}:{account}:repository/{name}" for name in request["repositoryNames"]]
         elif service == "ssm" and action == "GetParametersByPath" and request.get("Path"):
             resource = f"arn:aws:ssm:{region}:{account}:parameter/{request['Path'].strip('/')}"
         elif service == "elasticloadbalancing" and action.startswith("Describe"):

@@ -353,3 +353,19 @@ def test_the_circuit_breaker_rolls_back_to_a_deployment_of_its_own(cloud):
     old["status"] = "PRIMARY"
 
     assert old["createdAt"] > "2026-01-02"
+
+
+def test_whether_a_repository_is_scanned_is_told_and_asked_for_by_its_name(cloud):
+    ecr = cloud.client("ecr")
+    ecr.create_repository(repositoryName="scanned", imageScanningConfiguration={"scanOnPush": True})
+    ecr.create_repository(repositoryName="not-scanned")
+    one = {"Action": "ecr:BatchGetRepositoryScanningConfiguration", "Resource": "arn:aws:ecr:us-east-1:000000000000:repository/scanned"}
+    of_one = user_of(cloud, "of-one-repository", one, service="ecr")
+
+    answer = ecr.batch_get_repository_scanning_configuration(repositoryNames=["scanned", "not-scanned", "missing"])
+    told = {found["repositoryName"]: (found["scanOnPush"], found["scanFrequency"]) for found in answer["scanningConfigurations"]}
+    assert told == {"scanned": (True, "SCAN_ON_PUSH"), "not-scanned": (False, "MANUAL")}
+    assert [failure["failureCode"] for failure in answer["failures"]] == ["REPOSITORY_NOT_FOUND"]
+    of_one.batch_get_repository_scanning_configuration(repositoryNames=["scanned"])
+    with pytest.raises(botocore.exceptions.ClientError, match="AccessDenied"):
+        of_one.batch_get_repository_scanning_configuration(repositoryNames=["scanned", "not-scanned"])
