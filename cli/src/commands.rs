@@ -6,6 +6,7 @@ pub(crate) mod audit;
 pub(crate) mod decide;
 pub(crate) mod diff;
 pub(crate) mod freeze;
+pub(crate) mod doctor;
 pub(crate) mod history;
 pub(crate) mod show;
 pub(crate) mod status;

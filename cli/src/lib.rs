@@ -95,6 +95,9 @@ enum Command {
     /// Show what a release would change in each stage now, and what would stop it; changes nothing.
     #[command(after_help = "Example: slipway diff web v12")]
     Diff(commands::diff::Arguments),
+    /// Check what would stop a release and what goes wrong, each with what to do; changes nothing.
+    #[command(after_help = "Example: slipway doctor web")]
+    Doctor(commands::doctor::Arguments),
     /// Release an image through every stage and gate.
     #[command(after_help = "Example: slipway release web v12 --reason 'the fix for checkout'")]
     Release(commands::act::Release),
@@ -176,6 +179,7 @@ async fn dispatch(client: Client, output: Output, command: Command) -> Result<Ex
         Command::History(arguments) => commands::history::run(&client, output, &arguments).await,
         Command::Show(arguments) => commands::show::run(&client, output, &arguments).await,
         Command::Diff(arguments) => commands::diff::run(&client, output, &arguments).await,
+        Command::Doctor(arguments) => commands::doctor::run(&client, output, &arguments).await,
         Command::Release(arguments) => commands::act::release(&client, output, &arguments).await,
         Command::Rollback(arguments) => commands::act::rollback(&client, output, &arguments).await,
         Command::Abort(arguments) => commands::act::abort(&client, output, &arguments).await,
