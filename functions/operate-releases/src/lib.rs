@@ -6,8 +6,8 @@
 
 mod act;
 mod diff;
-mod freeze;
 mod doctor;
+mod freeze;
 pub mod openapi;
 mod problem;
 mod read;
