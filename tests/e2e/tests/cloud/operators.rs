@@ -395,8 +395,14 @@ async fn a_release_that_has_ended_is_not_aborted_and_says_how_it_ended() {
 }
 
 async fn until_asked(world: &World, release: &Push) -> String {
-    world.until("people are asked", async || world.waits_for(release, "RequestApproval").await).await;
-    world.link(release).await
+    let link = world.link(release).await;
+    // That they are asked is written down after the last mail.
+    let shows_it = async || {
+        let application: Application = world.operators().get("applications/web").await.expect("it answers");
+        application.status.releases.iter().any(|open| !open.waits_for.is_empty())
+    };
+    world.until("people are asked", shows_it).await;
+    link
 }
 
 #[tokio::test]
