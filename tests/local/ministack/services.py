@@ -30,6 +30,7 @@ def apply() -> None:
     ecs._record_service_task_healthy = corrected
     _forget_failed_deployments()
     _refuse_inactive_task_definitions()
+    _take_a_family_for_its_newest_active_revision()
     _run_a_task_once_for_its_token()
     _take_one_filter_with_started_by()
     threading.Thread(target=_replace_forever, name="slipway-unhealthy-tasks", daemon=True).start()
@@ -88,6 +89,22 @@ def _take_one_filter_with_started_by() -> None:
         return listing(data)
 
     ecs._list_tasks = ecs._ACTION_MAP["ListTasks"] = corrected
+
+
+def _take_a_family_for_its_newest_active_revision() -> None:
+    """AWS: a family names "the latest ACTIVE revision in that family" (DescribeTaskDefinition, Amazon ECS API reference). MiniStack takes the
+    latest, whatever became of it."""
+    resolve = ecs._resolve_td_key
+
+    @functools.wraps(resolve)
+    def corrected(reference):
+        key, family = resolve(reference), (reference or "").split("task-definition/")[-1]
+        if not key or ":" in family:
+            return key
+        active = [found["revision"] for found in ecs._task_defs.values() if found["family"] == family and found["status"] == "ACTIVE"]
+        return f"{family}:{max(active)}" if active else family
+
+    ecs._resolve_td_key = corrected
 
 
 def _refuse_inactive_task_definitions() -> None:

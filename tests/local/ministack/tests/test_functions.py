@@ -192,3 +192,17 @@ def test_a_service_is_not_updated_to_an_inactive_task_definition(cloud):
     with pytest.raises(botocore.exceptions.ClientError, match="Unable to find task definition"):
         ecs.update_service(cluster="inactive", service="web", taskDefinition="inactive:7")
     ecs.update_service(cluster="inactive", service="web", taskDefinition=second, desiredCount=0)
+
+
+def test_a_family_is_its_newest_active_revision(cloud):
+    ecs = cloud.client("ecs")
+    first, second = (
+        ecs.register_task_definition(family="of-two", containerDefinitions=[{"name": "web", "image": "web"}])["taskDefinition"]
+        ["taskDefinitionArn"] for _ in range(2))
+
+    ecs.deregister_task_definition(taskDefinition=second)
+    assert ecs.describe_task_definition(taskDefinition="of-two")["taskDefinition"]["taskDefinitionArn"] == first
+    assert ecs.describe_task_definition(taskDefinition=second)["taskDefinition"]["status"] == "INACTIVE"
+    ecs.deregister_task_definition(taskDefinition=first)
+    with pytest.raises(botocore.exceptions.ClientError, match="Unable to describe task definition"):
+        ecs.describe_task_definition(taskDefinition="of-two")
