@@ -19,6 +19,7 @@ use serde::Serialize;
 use slipway_core::api::{Applications, OpenRelease, ReleaseDetail};
 use slipway_core::name::{ApplicationName, ReleaseId};
 
+use crate::show::{paragraphs, width, width_beside};
 use crate::{Client, Error, Output};
 
 /// Prints an answer: as its lines, or as the document that it came as.
@@ -37,12 +38,19 @@ fn say(text: &str) {
     let _read = writeln!(std::io::stdout(), "{text}");
 }
 
+/// Prints sentences, on as many lines as a terminal needs for them.
+fn say_wrapped(sentences: &str) {
+    say(&paragraphs(sentences, width()));
+}
+
 /// Asks a person; nothing where nobody can be asked. What a program reads stays free of it.
 fn agreed(question: &str) -> Option<bool> {
     if !std::io::stdin().is_terminal() {
         return None;
     }
-    eprint!("{question} [y/N] ");
+    // The answer stands behind the question.
+    let width = width_beside().map(|width| width.saturating_sub(2));
+    eprint!("{} ", paragraphs(&format!("{question} [y/N]"), width));
     let _shown = std::io::stderr().flush();
     let mut answer = String::new();
     let read = std::io::stdin().read_line(&mut answer);

@@ -56,7 +56,14 @@ pub struct Place {
     )]
     deployer: String,
     /// The operators' API, as Terraform's output `operators_api` has it [default: asked of SSM].
-    #[arg(long, global = true, value_name = "URL", env = "SLIPWAY_API", help_heading = "Where")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "SLIPWAY_API",
+        hide_env_values = true,
+        help_heading = "Where"
+    )]
     api: Option<String>,
     /// How answers are printed: text for people, or the API's documents as JSON.
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text", help_heading = "Output")]
@@ -166,7 +173,7 @@ fn ended(done: Result<ExitCode, Error>) -> ExitCode {
     match done {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error}");
+            eprintln!("{}", show::paragraphs(&format!("error: {error}"), show::width_beside()));
             ExitCode::from(error.exit_code())
         }
     }

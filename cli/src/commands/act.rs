@@ -8,8 +8,8 @@ use slipway_core::api::{
 };
 use slipway_core::name::{ApplicationName, ReleaseId, StageName};
 
-use super::{agreed, application, detail, freeze, meant, path_of, print, say, watch};
-use crate::show::{image, list};
+use super::{agreed, application, detail, freeze, meant, path_of, print, say_wrapped, watch};
+use crate::show::{image, list, paragraphs, width, wrapped};
 use crate::{Client, Error, Output};
 
 #[derive(Debug, Args)]
@@ -167,7 +167,7 @@ pub(crate) async fn abort(client: &Client, output: Output, arguments: &Abort) ->
     if arguments.wait {
         return watch::follow(client, output, &id).await;
     }
-    print(output, &done, || vec![done.words.clone()]);
+    print(output, &done, || wrapped(&done.words, 0, width()));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -180,7 +180,9 @@ pub(crate) async fn clear(client: &Client, output: Output, arguments: &Clear) ->
     let request = ClearRequest { image: image.clone(), reason: asked.reason.clone() };
     let done: Done = client.post(&format!("applications/{name}/clear"), &request).await?;
     print(output, &done, || {
-        vec![done.words.clone(), format!("To release it: slipway release {name} {image}")]
+        let mut lines = wrapped(&done.words, 0, width());
+        lines.extend(wrapped(&format!("To release it: slipway release {name} {image}"), 0, width()));
+        lines
     });
     Ok(ExitCode::SUCCESS)
 }
@@ -230,26 +232,24 @@ async fn follow(client: &Client, output: Output, begun: &ReleaseBegun, how: &How
     }
     if how.wait {
         if output == Output::Text {
-            say(&words(begun).join("\n"));
+            say_wrapped(&words(begun));
         }
         return watch::follow(client, output, &begun.release).await;
     }
     print(output, begun, || {
-        let mut lines = words(begun);
-        lines.push(format!("To follow it: slipway watch {}", begun.release));
-        lines
+        vec![paragraphs(&format!("{}\nTo follow it: slipway watch {}", words(begun), begun.release), width())]
     });
     Ok(ExitCode::SUCCESS)
 }
 
-fn words(begun: &ReleaseBegun) -> Vec<String> {
+fn words(begun: &ReleaseBegun) -> String {
     let ReleaseBegun { release, image: what, stage, waits_for_lock_of } = begun;
     let alone = stage.as_ref().map(|stage| format!(", for {stage} alone")).unwrap_or_default();
     let mut lines = vec![format!("The release {release} of {} has begun{alone}.", image(what))];
     if let Some(holder) = waits_for_lock_of {
         lines.push(hold(holder));
     }
-    lines
+    lines.join("\n")
 }
 
 fn hold(holder: &ReleaseId) -> String {

@@ -8,7 +8,7 @@ use slipway_core::api::{Approvals, Approver, OpenApproval};
 use slipway_core::approval::Verdict;
 
 use super::{application, now, print};
-use crate::show::{ago, duration, fitted, image, minute, width};
+use crate::show::{ago, duration, hanging, heading, image, indented, minute, width};
 use crate::{Client, Error, Output};
 
 #[derive(Debug, Args)]
@@ -21,53 +21,47 @@ pub(crate) async fn run(client: &Client, output: Output, arguments: &Arguments) 
     let only = arguments.application.as_deref().map(application).transpose()?;
     let mut approvals: Approvals = client.get("approvals").await?;
     approvals.approvals.retain(|approval| only.as_ref().is_none_or(|only| approval.application == *only));
-    print(output, &approvals, || lines(&approvals));
+    print(output, &approvals, || lines(&approvals, width()));
     Ok(ExitCode::SUCCESS)
 }
 
-fn lines(approvals: &Approvals) -> Vec<String> {
+fn lines(approvals: &Approvals, width: Option<usize>) -> Vec<String> {
     if approvals.approvals.is_empty() {
         return vec!["Nobody is asked for an approval.".to_owned()];
     }
-    approvals.approvals.iter().flat_map(of).collect()
+    let each: Vec<_> = approvals.approvals.iter().map(|approval| of(approval, width)).collect();
+    each.join(&String::new())
 }
 
-fn of(approval: &OpenApproval) -> Vec<String> {
+fn of(approval: &OpenApproval, width: Option<usize>) -> Vec<String> {
     let OpenApproval { release, application, stage, image: to, asked_at, expires_at, quorum, approvers } =
         approval;
-    let (bold, width) = (Style::new().bold(), width());
     let left = duration(expires_at.duration_since(now()));
-    let mut lines = vec![
-        bold.apply_to(format!("{application} {} to {stage}", image(to))).to_string(),
-        fitted(
-            &format!(
-                "  asked {}, until {} UTC ({left} left); {quorum} of {} must approve",
-                ago(*asked_at, now()),
-                minute(*expires_at),
-                approvers.len()
-            ),
-            width,
-        ),
-    ];
-    lines.extend(approvers.iter().map(|approver| fitted(&person(approver), width)));
-    lines.push(fitted(&format!("  {release}"), width));
+    let head = format!("{application} {} to {stage}", image(to));
+    let mut lines = heading(&head, width);
+    let asked = format!(
+        "asked {}, until {} UTC ({left} left); {quorum} of {} must approve",
+        ago(*asked_at, now()),
+        minute(*expires_at),
+        approvers.len()
+    );
+    lines.extend(indented(&asked, 2, width));
+    lines.extend(approvers.iter().flat_map(|approver| person(approver, width)));
+    lines.extend(indented(release.as_str(), 2, width));
     lines
 }
 
-fn person(approver: &Approver) -> String {
+fn person(approver: &Approver, width: Option<usize>) -> Vec<String> {
     let Approver { address, answer, answered_at, reachable } = approver;
     let when = answered_at.map(|at| format!(" {}", ago(at, now()))).unwrap_or_default();
-    match answer {
-        Some(Verdict::Approved) => {
-            Style::new().green().apply_to(format!("  ✓ {address} approved{when}")).to_string()
+    let (style, sign, words) = match answer {
+        Some(Verdict::Approved) => (Style::new().green(), "✓", format!("{address} approved{when}")),
+        Some(Verdict::Rejected) => (Style::new().red(), "✗", format!("{address} rejected{when}")),
+        None if *reachable => (Style::new(), "…", format!("{address} has not answered")),
+        None => {
+            (Style::new().yellow(), "!", format!("{address} got no mail: the subscription is not confirmed"))
         }
-        Some(Verdict::Rejected) => {
-            Style::new().red().apply_to(format!("  ✗ {address} rejected{when}")).to_string()
-        }
-        None if *reachable => format!("  … {address} has not answered"),
-        None => Style::new()
-            .yellow()
-            .apply_to(format!("  ! {address} got no mail: the subscription is not confirmed"))
-            .to_string(),
-    }
+    };
+    let lines = hanging(&format!("{sign} {words}"), 2, width.map(|width| width.saturating_sub(2)));
+    lines.into_iter().map(|line| style.apply_to(format!("  {line}")).to_string()).collect()
 }

@@ -1,6 +1,5 @@
 //! `slipway audit`.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -8,8 +7,10 @@ use clap::Args;
 use serde::Deserialize;
 use slipway_core::api::Audit;
 use slipway_core::audit::{self, Entry, Sealed, What};
+use slipway_core::image::Digest;
 
-use super::{application, print, say};
+use super::{application, print, say_wrapped};
+use crate::show::{Cell, Table, indented, width, wrapped};
 use crate::{Client, Error, Output};
 
 #[derive(Debug, Args)]
@@ -32,15 +33,15 @@ pub(crate) async fn run(client: &Client, output: Output, arguments: &Arguments) 
         None => client.get::<Audit>(&format!("applications/{name}/audit")).await?.entries,
     };
     if let Some(hash) = contains.as_ref().filter(|hash| !chain.iter().any(|sealed| sealed.hash == **hash)) {
-        say(&format!(
+        say_wrapped(&format!(
             "The audit of {name} has no entry {hash}: entries were taken out, or it is another application's."
         ));
         return Ok(ExitCode::FAILURE);
     }
     match audit::read(&chain) {
-        Ok(entries) => print(output, &entries, || vec![listing(name.as_str(), &entries, &chain)]),
+        Ok(entries) => print(output, &entries, || listing(name.as_str(), &entries, &chain, width())),
         Err(broken) => {
-            say(&format!(
+            say_wrapped(&format!(
                 "{broken}. Somebody changed the table: CloudTrail's data events say who, where a trail records them."
             ));
             return Ok(ExitCode::FAILURE);
@@ -90,59 +91,66 @@ fn about(entry: &Entry) -> &str {
 }
 
 /// Every entry, and then who let what into which stage.
-fn listing(application: &str, entries: &[Entry], chain: &[Sealed]) -> String {
+fn listing(application: &str, entries: &[Entry], chain: &[Sealed], width: Option<usize>) -> Vec<String> {
     if entries.is_empty() {
-        return format!(
+        let nothing = format!(
             "{application} has no audit yet: nobody was asked for an approval, and no operator asked for anything."
         );
+        return wrapped(&nothing, 0, width);
     }
-    let mut text = format!("The audit of {application}\n");
+    let mut lines = vec![format!("The audit of {application}")];
+    let mut table = Table::default();
     for entry in entries {
-        let person =
-            entry.person.as_ref().map_or_else(String::new, |person| format!("  link issued to {person}"));
-        let caller = entry.caller.as_ref().map_or_else(String::new, |caller| format!("  {caller}"));
-        let words = if entry.words.is_empty() { String::new() } else { format!("  {}", entry.words) };
-        // Writing to a string does not fail.
-        let _ = writeln!(
-            text,
-            "  {:>5}  {:.0}  {:<18}  {}{person}{caller}{words}",
-            entry.sequence,
-            entry.at,
-            entry.what.as_str(),
-            about(entry)
-        );
+        let person = entry.person.as_ref().map(|person| format!("link issued to {person}"));
+        let cells = [
+            Cell::new(format!("  {:>5}", entry.sequence)),
+            format!("{:.0}", entry.at).into(),
+            entry.what.as_str().into(),
+        ];
+        let notes = [
+            about(entry).to_owned(),
+            person.unwrap_or_default(),
+            entry.caller.clone().unwrap_or_default(),
+            entry.words.clone(),
+        ];
+        table.row_with(cells, notes);
     }
-    text.push_str("\nWhat was let in, and by whom\n");
+    lines.extend(table.lines(width));
+    lines.extend([String::new(), "What was let in, and by whom".to_owned()]);
     let used: Vec<_> = entries.iter().filter(|entry| entry.what == What::Used).collect();
     for entry in &used {
-        let _ = writeln!(
-            text,
-            "  {:.0}  {}\n    image     {}\n    deployed  {}",
-            entry.at,
-            about(entry),
-            entry.digest.as_ref().map_or_else(String::new, ToString::to_string),
-            entry.words
-        );
+        lines.extend(indented(&format!("{:.0} {}", entry.at, about(entry)), 2, width));
+        lines.extend(below("image", entry.digest.as_ref().map_or("", Digest::as_str), width));
+        lines.extend(below("deployed", &entry.words, width));
         for yes in entries.iter().filter(|yes| yes.what == What::Approved && yes.approval == entry.approval) {
             let person = yes.person.as_ref().map_or("nobody", |person| person.as_str());
-            let _ = writeln!(
-                text,
-                "    approved  by the link issued to {person}, {:.0}, entry {}",
-                yes.at, yes.sequence
-            );
+            let words = format!("by the link issued to {person}, {:.0}, entry {}", yes.at, yes.sequence);
+            lines.extend(below("approved", &words, width));
         }
     }
     if used.is_empty() {
-        text.push_str("  nothing yet\n");
+        lines.push("  nothing yet".to_owned());
     }
-    let head = chain.last().map_or("", |last| last.hash.as_str());
-    let _ = write!(
-        text,
-        "\nThe chain holds: {} entries, each with the hash of the one before. The last one's hash is\n  {head}\n\
-         Entries that are cut off at the end do not break a chain: keep this hash, and give it to the next audit with --contains.",
+    lines.push(String::new());
+    let holds = format!(
+        "The chain holds: {} entries, each with the hash of the one before. The last one's hash is",
         entries.len()
     );
-    text
+    lines.extend(wrapped(&holds, 0, width));
+    lines.push(format!("  {}", chain.last().map_or("", |last| last.hash.as_str())));
+    lines.extend(wrapped(
+        "Entries that are cut off at the end do not break a chain: keep this hash, and give it to the next audit with --contains.",
+        0,
+        width,
+    ));
+    lines
+}
+
+/// A value below what it is of; on lines of its own where it has no room beside its label.
+fn below(label: &str, value: &str, width: Option<usize>) -> Vec<String> {
+    let mut table = Table::default();
+    table.row_with([Cell::new(format!("    {label:<8}"))], [value.to_owned()]);
+    table.lines(width)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{agreed, say};
+use super::{agreed, say_wrapped};
 use crate::Error;
 use crate::page::{self, Answer, Filled};
 
@@ -31,8 +31,8 @@ pub(crate) async fn run(answer: Answer, arguments: &Arguments) -> Result<ExitCod
     let Arguments { link, reason, confirm_digest, override_alarms, yes } = arguments;
     let page = page::open(link).await?;
     if !yes {
-        say(&page.text);
-        let question = if answer == Answer::Approve { "\nApprove?" } else { "\nReject?" };
+        say_wrapped(&format!("{}\n", page.text));
+        let question = if answer == Answer::Approve { "Approve?" } else { "Reject?" };
         match agreed(question) {
             Some(true) => {}
             Some(false) => return Err(Error::Refused("nothing was decided".to_owned())),
@@ -44,7 +44,7 @@ pub(crate) async fn run(answer: Answer, arguments: &Arguments) -> Result<ExitCod
     let answered = page::answer(link, &page, answer, &filled).await?;
     match answered.status {
         200..300 => {
-            say(&answered.text);
+            say_wrapped(&answered.text);
             Ok(ExitCode::SUCCESS)
         }
         500.. => Err(Error::Unanswered(answered.text)),

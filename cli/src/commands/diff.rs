@@ -7,7 +7,7 @@ use console::Style;
 use slipway_core::api::{Diff, ServiceDiff, StageDiff};
 
 use super::{application, print};
-use crate::show::{image, list, warned, width, wrapped};
+use crate::show::{heading, image, indented, list, warned, width};
 use crate::{Client, Error, Output};
 
 #[derive(Debug, Args)]
@@ -35,8 +35,8 @@ fn form_of(image: &str) -> String {
 }
 
 fn lines(diff: &Diff, width: Option<usize>) -> Vec<String> {
-    let bold = Style::new().bold();
-    let mut lines = vec![bold.apply_to(format!("A release of {} now", image(&diff.image))).to_string()];
+    let head = format!("A release of {} now", image(&diff.image));
+    let mut lines = heading(&head, width);
     lines.extend(diff.stops.iter().flat_map(|stops| warned(&format!("would not begin: {stops}"), 0, width)));
     for stage in &diff.stages {
         lines.extend(in_stage(stage, diff, width));
@@ -50,7 +50,7 @@ fn in_stage(stage: &StageDiff, diff: &Diff, width: Option<usize>) -> Vec<String>
     let people: Vec<_> = asks.iter().map(ToString::to_string).collect();
     if !people.is_empty() {
         let words = format!("asks {}; {quorum} must approve", list(&people));
-        lines.extend(wrapped(&words, 2, width).into_iter().map(|line| format!("  {line}")));
+        lines.extend(indented(&words, 2, width));
     }
     lines.extend(stops.iter().flat_map(|stops| warned(&format!("would not change: {stops}"), 2, width)));
     for service in services {
@@ -64,18 +64,18 @@ fn of_service(service: &ServiceDiff, diff: &Diff, width: Option<usize>) -> Vec<S
     if let Some(stops) = stops {
         return warned(&format!("{name}: {stops}"), 2, width);
     }
-    let runs = runs.as_deref().unwrap_or("nothing released yet");
+    let runs = runs.as_deref().unwrap_or("nothing yet");
     let what = if *same {
-        format!("  {name}: the same as it runs ({runs})")
+        format!("{name}: the same as it runs ({runs})")
     } else {
-        format!("  {name}: {runs} → {}", image(&diff.image))
+        format!("{name}: {runs} → {}", image(&diff.image))
     };
-    let mut lines = vec![what];
+    let mut lines = indented(&what, 2, width);
     if !same {
         let yellow = Style::new().yellow();
         lines.extend(changes.iter().flat_map(|change| {
-            let all = wrapped(change, 6, width).into_iter();
-            all.map(|line| yellow.apply_to(format!("      {line}")).to_string()).collect::<Vec<_>>()
+            let all = indented(change, 6, width).into_iter();
+            all.map(|line| yellow.apply_to(line).to_string()).collect::<Vec<_>>()
         }));
     }
     lines

@@ -10,7 +10,7 @@ use slipway_core::history::Figures;
 use slipway_core::release::Outcome;
 
 use super::{application, print};
-use crate::show::{Cell, Table, duration, minute, outcome_style, width};
+use crate::show::{Cell, Table, beside_each_other, duration, minute, outcome_style, width};
 use crate::{Client, Error, Output};
 
 #[derive(Debug, Args)]
@@ -37,19 +37,21 @@ fn lines(releases: &Releases, width: Option<usize>) -> Vec<String> {
     let mut table = Table::default();
     let dim = Style::new().dim();
     table.row(
-        ["PUSHED (UTC)", "TAG", "DIGEST", "OUTCOME", "STAGE", "WHY"]
+        ["PUSHED (UTC)", "TAG", "DIGEST", "OUTCOME", "STAGE"]
             .map(|name| Cell::from(name).styled(dim.clone())),
     );
     for release in &releases.releases {
-        table.row(row(release));
+        let (cells, why) = row(release);
+        table.row_with(cells, [why]);
     }
     let mut lines = table.lines(width);
     lines.push(String::new());
-    lines.extend(figures(&releases.figures));
+    lines.extend(figures(&releases.figures, width));
     lines
 }
 
-fn row(release: &PastRelease) -> Vec<Cell> {
+/// What a release came to, in cells, and why.
+fn row(release: &PastRelease) -> ([Cell; 5], String) {
     let (outcome, stage, mut why) = match &release.end {
         None => (Cell::from("runs").styled(Style::new().cyan()), String::new(), String::new()),
         Some(end) => (
@@ -70,32 +72,32 @@ fn row(release: &PastRelease) -> Vec<Cell> {
     if let Some(asked) = &release.asked {
         why = format!("{why} ({asked})");
     }
-    vec![
+    let cells = [
         minute(release.pushed_at).into(),
         release.image.tag_in_words().into(),
         release.image.digest.short().into(),
         outcome,
         stage.into(),
-        why.trim().to_owned().into(),
-    ]
+    ];
+    (cells, why.trim().to_owned())
 }
 
 /// DORA's four figures in words.
-pub(super) fn figures(figures: &Figures) -> Vec<String> {
+fn figures(figures: &Figures, width: Option<usize>) -> Vec<String> {
     let Figures { days, released, failed, lead_time_seconds, restore_seconds } = figures;
     let seconds = |seconds: Option<i64>| {
         seconds.map_or_else(|| "–".to_owned(), |seconds| duration(SignedDuration::from_secs(seconds)))
     };
     let rate = figures.failure_rate().map_or_else(|| "–".to_owned(), |rate| format!("{:.0} %", rate * 100.0));
-    vec![
-        format!("In the last {days} days: {released} released, {failed} failed"),
-        format!(
-            "  deployment frequency {:.1} a day   lead time {}   change failure rate {rate}   time to restore {}",
-            f64::from(*released) / f64::from(*days),
-            seconds(*lead_time_seconds),
-            seconds(*restore_seconds)
-        ),
-    ]
+    let four = [
+        format!("deployment frequency {:.1} a day", f64::from(*released) / f64::from(*days)),
+        format!("lead time {}", seconds(*lead_time_seconds)),
+        format!("change failure rate {rate}"),
+        format!("time to restore {}", seconds(*restore_seconds)),
+    ];
+    let mut lines = vec![format!("In the last {days} days: {released} released, {failed} failed")];
+    lines.extend(beside_each_other(&four, 2, width));
+    lines
 }
 
 #[cfg(test)]
@@ -123,7 +125,7 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "PUSHED (UTC)      TAG  DIGEST        OUTCOME      STAGE    WHY",
+                "PUSHED (UTC)      TAG  DIGEST        OUTCOME      STAGE",
                 "2026-11-20 08:00  v1   a1a1a1a1a1a1  runs                  (Asked for by the role ops: v2 is slow)",
                 "2026-11-20 08:00  v2   a1a1a1a1a1a1  ROLLED_BACK  staging  quarantined; it answered 500",
                 "",

@@ -3,11 +3,13 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use console::Style;
+use console::{Style, measure_text_width};
+use jiff::Timestamp;
 use slipway_core::api::{Event, ReleaseDetail};
+use slipway_core::image::Image;
 
 use super::{detail, meant, print};
-use crate::show::{Cell, Table, image, outcome_style, width, wrapped};
+use crate::show::{Cell, Table, duration, fitted, heading, image, indented, outcome_style, width, wrapped};
 use crate::{Client, Error, Output};
 
 #[derive(Debug, Args)]
@@ -24,31 +26,31 @@ pub(crate) async fn run(client: &Client, output: Output, arguments: &Arguments) 
 }
 
 fn lines(detail: &ReleaseDetail, width: Option<usize>) -> Vec<String> {
-    let ReleaseDetail { release, asked, end, events, .. } = detail;
-    let bold = Style::new().bold();
-    let mut lines = vec![
-        bold.apply_to(format!("{} {}", release.application, image(&release.image))).to_string(),
-        format!("  release  {}", release.id),
-        format!("  image    {}", release.image),
-    ];
-    lines.extend(asked.iter().map(|asked| format!("  {asked}")));
+    let ReleaseDetail { release, begun_at, asked, end, events, .. } = detail;
+    let head = format!("{} {}", release.application, image(&release.image));
+    let mut lines = heading(&head, width);
+    lines.extend(labelled("release", "", release.id.as_str(), width));
+    let Image { repository, digest, .. } = &release.image;
+    lines.extend(labelled("image", &format!("{repository}@"), digest.as_str(), width));
+    lines.push(format!("  begun    {} UTC", begun_at.strftime("%Y-%m-%d %H:%M:%S")));
+    lines.extend(asked.iter().flat_map(|asked| indented(asked, 2, width)));
     lines.push(String::new());
+    let day = |at: &Timestamp| at.strftime("%m-%d").to_string();
+    let is_one_day = events.iter().all(|event| day(&event.at) == day(begun_at));
+    let time = if is_one_day { "  %H:%M:%S" } else { "  %m-%d %H:%M:%S" };
     let mut before = None;
     let mut table = Table::default();
     // How it ended stands below.
     for Event { at, stage, words, .. } in events.iter().filter(|event| event.step != "ENDED") {
         let since =
-            before.map_or_else(String::new, |before| format!("+{} s", at.duration_since(before).as_secs()));
+            before.map_or_else(String::new, |before| format!("+{}", duration(at.duration_since(before))));
         before = Some(*at);
         let stage = stage.as_ref().map(ToString::to_string).unwrap_or_default();
-        table.row([
-            Cell::new(format!("  {}", at.strftime("%m-%d %H:%M:%S"))).styled(Style::new().dim()),
-            since.into(),
-            stage.into(),
-            words.as_str().into(),
-        ]);
+        let cells =
+            [Cell::new(at.strftime(time).to_string()).styled(Style::new().dim()), since.into(), stage.into()];
+        table.row_with(cells, [words.clone()]);
     }
-    lines.extend(table.lines(None).iter().flat_map(|line| folded(line, width)));
+    lines.extend(table.lines(width));
     if let Some(end) = end {
         let style = outcome_style(end.outcome);
         lines.push(String::new());
@@ -58,19 +60,12 @@ fn lines(detail: &ReleaseDetail, width: Option<usize>) -> Vec<String> {
     lines
 }
 
-/// A line that goes on below its words where it is too long.
-fn folded(line: &str, width: Option<usize>) -> Vec<String> {
-    const INDENT: usize = 8;
-    match width {
-        Some(width) if console::measure_text_width(line) > width => {
-            let first = console::truncate_str(line, width, "").into_owned();
-            // Cut between words.
-            let cut = first.rfind(' ').filter(|cut| *cut > width / 2).unwrap_or(first.len());
-            let rest = line.get(cut..).unwrap_or_default().trim_start();
-            let rest = wrapped(rest, INDENT, Some(width));
-            let rest = rest.into_iter().map(|line| format!("{}{line}", " ".repeat(INDENT)));
-            [first.get(..cut).unwrap_or(&first).to_owned()].into_iter().chain(rest).collect()
-        }
-        _ => vec![line.to_owned()],
+/// A value that people copy, in one piece: on a line of its own where it has no room beside what it is.
+fn labelled(label: &str, before: &str, value: &str, width: Option<usize>) -> Vec<String> {
+    let whole = format!("  {label:<7}  {before}{value}");
+    if width.is_none_or(|width| measure_text_width(&whole) <= width) {
+        return vec![whole];
     }
+    let label = fitted(format!("  {label:<7}  {before}").trim_end(), width);
+    [label].into_iter().chain(indented(value, 2, width)).collect()
 }

@@ -6,16 +6,22 @@ use clap::Args;
 use console::Style;
 use jiff::Timestamp;
 use slipway_core::api::{
-    ActiveFreeze, Application, ApplicationStatus, Applications, Ignored, Quarantined, Running, ServiceStatus,
-    StageStatus,
+    ActiveFreeze, Application, ApplicationStatus, Applications, Ignored, OpenRelease, Quarantined, Running,
+    ServiceStatus, StageStatus,
 };
 use slipway_core::freeze::scope;
+use slipway_core::image::Image;
 use slipway_core::words::capitalized;
 
 use super::{application, doing, now, print};
-use crate::show::{Cell, Table, ago, frosted, image, list, minute, warned, width};
+use crate::show::{
+    Cell, Table, ago, frosted, hanging, heading, image, indented, list, minute, warned, width, wrapped,
+};
 use crate::{Client, Error, Output};
 
+/// The columns of tasks and of the time, of all applications and of one.
+const KEPT: &[usize] = &[3, 4];
+const KEPT_OF_ONE: &[usize] = &[2, 3];
 /// How many pushes that started nothing are shown.
 const IGNORED: usize = 5;
 
@@ -41,35 +47,20 @@ pub(crate) async fn run(client: &Client, output: Output, arguments: &Arguments) 
 
 /// A line for each stage of each application, and what is under way and wrong below.
 fn everything(all: &Applications, now: Timestamp, width: Option<usize>) -> Vec<String> {
-    let mut table = Table::default();
-    let dim = Style::new().dim();
-    table.row(
-        ["APPLICATION", "STAGE", "IMAGE", "TASKS", "SINCE", "APPROVED BY"]
-            .map(|name| Cell::from(name).styled(dim.clone())),
-    );
-    for application in &all.applications {
-        for (position, stage) in application.stages.iter().enumerate() {
-            let name = if position == 0 { application.name.as_str() } else { "" };
-            let mut cells =
-                vec![Cell::from(name).styled(Style::new().bold()), Cell::from(stage.name.as_str())];
-            cells.extend(of_stage(stage, now));
-            table.row(cells);
-        }
-    }
     let mut lines = if all.applications.is_empty() {
-        vec!["No application is configured: write one into Terraform's variable applications.".to_owned()]
+        let nothing = "No application is configured: write one into Terraform's variable applications.";
+        wrapped(nothing, 0, width)
     } else {
+        let whole = overview(&all.applications, now, image);
+        let table = if whole.fits(width) {
+            whole
+        } else {
+            // The digest's digits are the first to go: the tag says it to people.
+            overview(&all.applications, now, |image| image.tag_in_words())
+        };
         table.lines(width)
     };
-    let under_way: Vec<_> = all.applications.iter().flat_map(releases).collect();
-    if !under_way.is_empty() {
-        lines.push(String::new());
-        let mut table = Table::default();
-        for cells in under_way {
-            table.row(cells);
-        }
-        lines.extend(table.lines(width));
-    }
+    lines.extend(under_way(&all.applications, width));
     let frozen: Vec<_> =
         all.applications.iter().flat_map(|application| frozen(application, &all.freezes)).collect();
     lines.extend(freezes(&all.freezes, &frozen, width));
@@ -79,21 +70,45 @@ fn everything(all: &Applications, now: Timestamp, width: Option<usize>) -> Vec<S
     lines
 }
 
+fn overview(applications: &[ApplicationStatus], now: Timestamp, words: impl Fn(&Image) -> String) -> Table {
+    let mut table = Table::default().keeping(KEPT);
+    let dim = Style::new().dim();
+    table.row(
+        ["APPLICATION", "STAGE", "IMAGE", "TASKS", "SINCE", "APPROVED BY"]
+            .map(|name| Cell::from(name).styled(dim.clone())),
+    );
+    for application in applications {
+        for (position, stage) in application.stages.iter().enumerate() {
+            let name = if position == 0 { application.name.as_str() } else { "" };
+            let mut cells =
+                vec![Cell::from(name).styled(Style::new().bold()), Cell::from(stage.name.as_str())];
+            cells.extend(of_stage(stage, now, &words));
+            table.row(cells);
+        }
+    }
+    table
+}
+
+/// How many of its tasks run.
+fn tasks(running: u32, desired: u32) -> Cell {
+    let tasks = Cell::new(format!("{running}/{desired}"));
+    if running < desired { tasks.styled(Style::new().yellow()) } else { tasks }
+}
+
 /// What a stage runs, in cells.
-fn of_stage(stage: &StageStatus, now: Timestamp) -> [Cell; 4] {
+fn of_stage(stage: &StageStatus, now: Timestamp, words: impl Fn(&Image) -> String) -> [Cell; 4] {
     let (running, desired) = stage
         .services
         .iter()
         .fold((0, 0), |(running, desired), service| (running + service.running, desired + service.desired));
-    let tasks = Cell::new(format!("{running}/{desired}"));
-    let tasks = if running < desired { tasks.styled(Style::new().yellow()) } else { tasks };
+    let tasks = tasks(running, desired);
     match &stage.runs {
-        None => ["nothing released yet".into(), tasks, "".into(), "".into()],
+        None => ["nothing yet".into(), tasks, "".into(), "".into()],
         Some(Running { image: runs, since, approved_by, restored_from, .. }) => {
             let since = ago(*since, now);
             let since = if restored_from.is_some() { format!("{since}, restored") } else { since };
             let people: Vec<_> = approved_by.iter().map(ToString::to_string).collect();
-            [image(runs).into(), tasks, since.into(), list(&people).into()]
+            [words(runs).into(), tasks, since.into(), list(&people).into()]
         }
     }
 }
@@ -132,17 +147,38 @@ fn freezes(people: &[ActiveFreeze], stages: &[String], width: Option<usize>) -> 
     lines
 }
 
-/// The releases that are under way, in cells.
-fn releases(application: &ApplicationStatus) -> Vec<[Cell; 4]> {
-    let cells = application.releases.iter().map(|release| {
-        [
-            Cell::from("●").styled(Style::new().cyan()),
-            format!("{} {}", application.name, release.image.tag_in_words()).into(),
-            doing(release).into(),
-            Cell::from(release.id.as_str()).styled(Style::new().dim()),
-        ]
-    });
-    cells.collect()
+/// The releases that are under way: a line for each, or two where one has no room.
+fn under_way(applications: &[ApplicationStatus], width: Option<usize>) -> Vec<String> {
+    let (cyan, dim) = (Style::new().cyan(), Style::new().dim());
+    let all = applications
+        .iter()
+        .flat_map(|application| application.releases.iter().map(move |release| (&application.name, release)));
+    let all: Vec<_> = all
+        .map(|(name, release)| (format!("{name} {}", release.image.tag_in_words()), doing(release), release))
+        .collect();
+    if all.is_empty() {
+        return Vec::new();
+    }
+    let mut table = Table::default();
+    for (what, does, OpenRelease { id, .. }) in &all {
+        let id = Cell::from(id.as_str()).styled(dim.clone());
+        table.row([Cell::from("●").styled(cyan.clone()), what.as_str().into(), does.as_str().into(), id]);
+    }
+    let mut lines = vec![String::new()];
+    if table.fits(width) {
+        lines.extend(table.lines(width));
+        return lines;
+    }
+    for (what, does, OpenRelease { id, .. }) in &all {
+        let sentence = hanging(&format!("{what} {does}"), 2, width);
+        let mut sentence = sentence.into_iter();
+        let first = sentence.next().unwrap_or_default();
+        lines.push(format!("{} {first}", cyan.apply_to("●")));
+        lines.extend(sentence);
+        let id = indented(id.as_str(), 2, width).into_iter();
+        lines.extend(id.map(|line| dim.apply_to(line).to_string()));
+    }
+    lines
 }
 
 fn problems(application: &ApplicationStatus) -> impl Iterator<Item = String> {
@@ -166,28 +202,30 @@ fn all_warned(problems: impl Iterator<Item = String>, width: Option<usize>) -> V
 /// One application with its services, quarantined images, and pushes that started nothing.
 fn alone(one: &Application, now: Timestamp, width: Option<usize>) -> Vec<String> {
     let Application { status, lock, quarantined, ignored } = one;
-    let mut lines = vec![Style::new().bold().apply_to(status.name.as_str()).to_string()];
-    let mut table = Table::default();
-    for stage in &status.stages {
-        let mut cells = vec![Cell::from(format!("  {}", stage.name))];
-        cells.extend(of_stage(stage, now));
-        table.row(cells);
-        for service in stage.services.iter().filter(|_| stage.services.len() > 1) {
-            let tasks = format!("{}/{}", service.running, service.desired);
-            table.row([format!("    {}", service.name).into(), "".into(), tasks.into()]);
+    let mut lines = heading(status.name.as_str(), width);
+    let table = |words: &dyn Fn(&Image) -> String| {
+        let mut table = Table::default().keeping(KEPT_OF_ONE);
+        for stage in &status.stages {
+            let cells = of_stage(stage, now, words);
+            table.row([Cell::from(format!("  {}", stage.name))].into_iter().chain(cells));
         }
+        table
+    };
+    let whole = table(&image);
+    let table = if whole.fits(width) { whole } else { table(&|image| image.tag_in_words()) };
+    for (line, stage) in table.lines(width).into_iter().zip(&status.stages) {
+        lines.push(line);
+        let mut services = Table::default();
+        for ServiceStatus { name, running, desired, .. } in
+            stage.services.iter().filter(|_| stage.services.len() > 1)
+        {
+            services.row([Cell::from("   "), tasks(*running, *desired), name.as_str().into()]);
+        }
+        lines.extend(services.lines(width));
     }
-    lines.extend(table.lines(width));
-    let mut table = Table::default();
-    for cells in releases(status) {
-        table.row(cells);
-    }
-    if !table.is_empty() {
-        lines.push(String::new());
-        lines.extend(table.lines(width));
-    }
+    lines.extend(under_way(std::slice::from_ref(status), width));
     if let Some(lock) = lock.as_ref().filter(|_| status.releases.len() > 1) {
-        lines.push(format!("  {lock} has the lock."));
+        lines.extend(indented(&format!("{lock} has the lock."), 2, width));
     }
     lines.extend(freezes(&[], &frozen(status, &[]), width));
     lines.extend(all_warned(problems(status), width));
@@ -202,14 +240,10 @@ fn quarantines(quarantined: &[Quarantined], now: Timestamp, width: Option<usize>
     }
     let mut table = Table::default();
     for Quarantined { digest, tag, outcome, reason, since, .. } in quarantined {
-        let tag = tag.clone().unwrap_or_default();
+        let tag = tag.as_deref().unwrap_or("–");
         let why = reason.lines().next().unwrap_or_default();
-        table.row([
-            format!("  {tag}").into(),
-            digest.short().into(),
-            ago(*since, now).into(),
-            format!("{outcome}: {why}").into(),
-        ]);
+        let cells = [format!("  {tag}").into(), digest.short().into(), ago(*since, now).into()];
+        table.row_with(cells, [format!("{outcome}: {why}")]);
     }
     let heading = "Quarantined, until somebody clears them (slipway clear):".to_owned();
     [String::new(), heading].into_iter().chain(table.lines(width)).collect()
@@ -221,12 +255,9 @@ fn pushes(ignored: &[Ignored], now: Timestamp, width: Option<usize>) -> Vec<Stri
     }
     let mut table = Table::default();
     for Ignored { image, at, reason } in ignored.iter().take(IGNORED) {
-        table.row([
-            format!("  {}", image.tag_in_words()).into(),
-            image.digest.short().into(),
-            ago(*at, now).into(),
-            reason.as_str().into(),
-        ]);
+        let cells =
+            [format!("  {}", image.tag_in_words()).into(), image.digest.short().into(), ago(*at, now).into()];
+        table.row_with(cells, [reason.clone()]);
     }
     let heading = "Pushes that started nothing:".to_owned();
     [String::new(), heading].into_iter().chain(table.lines(width)).collect()
@@ -266,9 +297,9 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "APPLICATION  STAGE       IMAGE                 TASKS  SINCE    APPROVED BY",
-                "web          staging     v12 (a1a1a1a1a1a1)    1/2    2 h ago  ana@example.com",
-                "             production  nothing released yet  2/2",
+                "APPLICATION  STAGE       IMAGE               TASKS  SINCE    APPROVED BY",
+                "web          staging     v12 (a1a1a1a1a1a1)  1/2    2 h ago  ana@example.com",
+                "             production  nothing yet         2/2",
                 "",
                 "●  web v12  waits for approval in production of ana@example.com and bo@example.com  web-2",
                 "",

@@ -1,6 +1,5 @@
 //! `slipway watch`: a release as it goes, as a picture that moves on a terminal and as lines elsewhere.
 
-use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,7 +11,10 @@ use slipway_core::name::ReleaseId;
 use slipway_core::release::Outcome;
 
 use super::{detail, meant, say};
-use crate::show::{Cell, Table, duration, fitted, image, list, minute, outcome_style, wrapped};
+use crate::show::{
+    Cell, Table, duration, fitted, hanging, image, indented, list, minute, outcome_style, width,
+    width_beside, wrapped,
+};
 use crate::{Client, Error, Output};
 
 /// How often the API is asked.
@@ -62,8 +64,8 @@ pub(super) async fn follow(client: &Client, output: Output, id: &ReleaseId) -> R
 
 /// Where a release is shown.
 enum Screen {
-    /// A terminal: the picture of the time before is replaced.
-    Moving { terminal: Term, lines: usize },
+    /// A terminal: the picture of the time before, of so many lines and so wide, is replaced.
+    Moving { terminal: Term, lines: usize, width: u16 },
     /// No terminal: each thing that happens is a line.
     Lines { shown: usize, state: String },
     /// The document, once it ends.
@@ -72,10 +74,12 @@ enum Screen {
 
 impl Screen {
     fn new(output: Output) -> Self {
+        let terminal = Term::stdout();
         match output {
             Output::Json => Self::Document,
-            Output::Text if std::io::stdout().is_terminal() => {
-                Self::Moving { terminal: Term::stdout(), lines: 0 }
+            // One without colours (TERM=dumb), or with NO_COLOR, is sent nothing but text.
+            Output::Text if terminal.is_term() && terminal.features().colors_supported() => {
+                Self::Moving { terminal, lines: 0, width: 0 }
             }
             Output::Text => Self::Lines { shown: 0, state: String::new() },
         }
@@ -83,25 +87,31 @@ impl Screen {
 
     fn show(&mut self, detail: &ReleaseDetail) {
         match self {
-            Self::Moving { terminal, lines } => {
-                let (height, width) = terminal.size();
-                let mut picture = picture(detail, Some(usize::from(width)));
-                // What does not fit would scroll away, and could not be replaced.
-                picture.truncate(usize::from(height).saturating_sub(1).max(4));
-                redraw(terminal, lines, &picture);
+            Self::Moving { terminal, lines, width } => {
+                let (height, wide) = terminal.size();
+                let mut picture = picture(detail, Some(usize::from(wide)));
+                if detail.end.is_none() {
+                    // What does not fit would scroll away, and could not be replaced.
+                    picture.truncate(usize::from(height).saturating_sub(1).max(4));
+                }
+                // A terminal that has another width now has broken the lines anew: that picture stays where it is.
+                let before = if *width == wide { *lines } else { 0 };
+                let _written = terminal.write_str(&drawn(&picture, before));
+                (*lines, *width) = (picture.len(), wide);
             }
             Self::Lines { shown, state } => {
-                for event in detail.events.iter().skip(*shown) {
-                    say(&happened(event));
+                // How it ended stands below.
+                for event in detail.events.iter().skip(*shown).filter(|event| event.step != "ENDED") {
+                    say_hanging(&happened(event));
                 }
                 *shown = detail.events.len().max(*shown);
                 let now = now_in_words(detail);
                 if now != *state && detail.end.is_none() {
-                    say(&format!("{} … {now}", detail.now.strftime("%H:%M:%S")));
+                    say_hanging(&format!("{} … {now}", detail.now.strftime("%H:%M:%S")));
                     *state = now;
                 }
                 if let Some(end) = &detail.end {
-                    say(&format!("{}: {}", end.outcome, end.reason));
+                    say(&wrapped(&format!("{}: {}", end.outcome, end.reason), 0, width()).join("\n"));
                 }
             }
             Self::Document => {
@@ -115,13 +125,14 @@ impl Screen {
     /// Says that the API does not answer just now.
     fn wait(&mut self, error: &Error) {
         let words = format!("{error}; asking again");
+        let lines = wrapped(&words, 0, width_beside()).join("\n");
         if let Self::Lines { state, .. } = self {
             if *state != words {
-                eprintln!("{words}");
+                eprintln!("{lines}");
                 *state = words;
             }
         } else {
-            eprintln!("{words}");
+            eprintln!("{lines}");
             if let Self::Moving { lines, .. } = self {
                 // It stays above the next picture.
                 *lines = 0;
@@ -130,11 +141,17 @@ impl Screen {
     }
 }
 
-fn redraw(terminal: &Term, lines: &mut usize, picture: &[String]) {
-    // In one write: a picture that is cleared first flickers.
-    let _cleared = terminal.clear_last_lines(*lines);
-    let _written = terminal.write_str(&format!("{}\n", picture.join("\n")));
-    *lines = picture.len();
+/// Prints something that happened; its further lines stand below its words, and not below its time.
+fn say_hanging(text: &str) {
+    say(&hanging(text, "00:00:00 ".len(), width()).join("\n"));
+}
+
+/// A picture in place of the one before, of so many lines: each line is written over, so that none is empty meanwhile.
+fn drawn(picture: &[String], before: usize) -> String {
+    let up = if before > 0 { format!("\u{1b}[{before}A\r") } else { String::new() };
+    // Cleared before it is written: behind a line that is as wide as the terminal there is nothing to clear.
+    let lines: Vec<_> = picture.iter().map(|line| format!("\u{1b}[2K{line}\n")).collect();
+    format!("{up}{}\u{1b}[J", lines.concat())
 }
 
 /// The release: its stages, what happens in the one that it is in, and what has happened last.
@@ -147,14 +164,14 @@ fn picture(detail: &ReleaseDetail, width: Option<usize>) -> Vec<String> {
         fitted(&format!("{}  {}", bold.apply_to(head), duration(took)), width),
         fitted(&Style::new().dim().apply_to(release.id.as_str()).to_string(), width),
     ];
-    lines.extend(asked.iter().map(|asked| fitted(asked, width)));
+    lines.extend(asked.iter().flat_map(|asked| wrapped(asked, 0, width)));
     let mut table = Table::default();
     for stage in stages {
         table.row(of_stage(stage, detail));
     }
     lines.extend(table.lines(width));
     if let Some(holder) = &detail.waits_for_lock_of {
-        lines.push(fitted(&format!("  waits for {holder}, which has the lock"), width));
+        lines.extend(indented(&format!("waits for {holder}, which has the lock"), 2, width));
     }
     lines.extend(detail.approvals.iter().flat_map(|approval| asked_people(approval, width)));
     lines.extend(services(&detail.services, width));
@@ -203,17 +220,16 @@ fn asked_people(approval: &OpenApproval, width: Option<usize>) -> Vec<String> {
         minute(*expires_at),
         list(&silent)
     );
-    wrapped(&sentence, 4, width).into_iter().map(|line| format!("    {line}")).collect()
+    indented(&sentence, 4, width)
 }
 
 fn services(services: &[ServiceStatus], width: Option<usize>) -> Vec<String> {
     let mut lines = Vec::new();
     for ServiceStatus { name, running, desired, messages, problem, .. } in services {
         lines.push(fitted(&format!("    {name}  {running}/{desired} tasks"), width));
-        let newest = messages.first().map(|message| message.words.clone());
-        lines.extend(
-            problem.iter().chain(newest.iter()).map(|words| fitted(&format!("      {words}"), width)),
-        );
+        let newest = messages.first().map(|message| &message.words);
+        // Whole: what ECS says is wrong stands at the end.
+        lines.extend(problem.iter().chain(newest).flat_map(|words| indented(words, 6, width)));
     }
     lines
 }
@@ -307,6 +323,15 @@ mod tests {
         let lines = plain(&picture(&detail(&end), Some(80)));
         assert!(lines.contains(&"  ✗  production  Rolled back  35 s  v11 → v12".to_owned()), "{lines:#?}");
         assert_eq!(lines.last().map(String::as_str), Some("ROLLED_BACK: it answered 500"));
+    }
+
+    #[test]
+    fn a_picture_is_written_over_the_one_before() {
+        assert_eq!(drawn(&["a".to_owned()], 0), "\u{1b}[2Ka\n\u{1b}[J");
+        assert_eq!(
+            drawn(&["a".to_owned(), "b".to_owned()], 3),
+            "\u{1b}[3A\r\u{1b}[2Ka\n\u{1b}[2Kb\n\u{1b}[J"
+        );
     }
 
     #[test]

@@ -67,7 +67,7 @@ impl World {
     }
 
     /// The command as its user runs it, with that user's key.
-    fn slipway(&self, operator: &Operator, arguments: &[&str]) -> Command {
+    pub(crate) fn slipway(&self, operator: &Operator, arguments: &[&str]) -> Command {
         let program = std::env::current_exe().expect("this program");
         let program: PathBuf = program.ancestors().nth(2).expect("the target folder").join("slipway");
         assert!(program.is_file(), "{} is not built: cargo build --package slipway-cli", program.display());
