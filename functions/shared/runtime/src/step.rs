@@ -14,7 +14,7 @@ use slipway_core::protocol::{
 use slipway_core::step::StepInput;
 use slipway_release::{StepError, now, parse};
 
-use crate::serve;
+use crate::{Failure, run};
 
 /// How often one invocation looks, where what it waits for changes under its eyes.
 const LOOKS: usize = 4;
@@ -31,14 +31,15 @@ where
     F: Fn(I, Attempt) -> Fut,
     Fut: Future<Output = Result<StepResult<O>, StepError>>,
 {
-    serve(|event: Value| async {
+    run(|event: Value| async {
         let task: StepTask<I> = parse(event)?;
         let run = Run { aws, table, task: &task };
-        match run.until_it_waits(&step).await {
+        let done = match run.until_it_waits(&step).await {
             Ok(Some(result)) => run.answer(&result).await,
             Ok(None) => Ok(()),
             Err(error) => Err(run.patiently(error).await),
-        }
+        };
+        done.map_err(|error| Failure::of(error, run.in_words()))
     })
     .await
 }
@@ -83,6 +84,13 @@ impl<I: StepInput + Clone> Run<'_, I> {
             }
         }
         Ok(Some(StepResult::LookAgain { reason: "what it waits for changes all the time".to_owned() }))
+    }
+
+    /// The step and its release, as the log is searched for them.
+    fn in_words(&self) -> String {
+        let StepTask { state, input, .. } = self.task;
+        let stage = input.stage().map(|stage| format!(" in {stage}")).unwrap_or_default();
+        format!("{state} of {}{stage}", input.release().id)
     }
 
     fn stage_name(&self) -> &str {
