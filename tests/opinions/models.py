@@ -29,6 +29,8 @@ STORIES = pathlib.Path(__file__).parents[1] / "e2e/src/calls"
 
 # Services that botocore names otherwise than IAM does.
 NAMES = {"elasticloadbalancing": "elbv2", "states": "stepfunctions"}
+# Operations that IAM names otherwise.
+OPERATIONS = {"lambda:InvokeFunction": "Invoke"}
 
 # What every service may answer: "Common errors" of the services' references, which the models leave out.
 COMMON = {
@@ -37,6 +39,7 @@ COMMON = {
     "query": {"AccessDenied": 403, "ExpiredToken": 403, "InternalFailure": 500, "InvalidClientTokenId": 403, "ServiceUnavailable": 503,
               "Throttling": 400, "ValidationError": 400}}
 # CloudWatch's in the query protocol are reported with 403; which name a denial has in CBOR is not known here.
+COMMON["rest-json"] = {**COMMON["json"], "AccessDeniedException": 403}
 COMMON["smithy-rpc-v2-cbor"] = {**COMMON["json"], "AccessDenied": 403, "AccessDeniedException": 403}
 
 # Python's `re` knows no Unicode categories; these are as near as it comes.
@@ -129,10 +132,10 @@ def judge(call):
     """What AWS's model says against a call: `request …` of the function that made it, `answer …` of the local cloud."""
     service, _, name = call["operation"].partition(":")
     try:
-        operation = model(service).operation_model(name)
+        operation = model(service).operation_model(OPERATIONS.get(call["operation"], name))
     except (botocore.exceptions.UnknownServiceError, botocore.model.OperationNotFoundError):
         return [f"request: AWS has no operation {call['operation']}"]
-    protocol = protocol_of(call["request"]["headers"])
+    protocol = "rest-json" if model(service).metadata["protocol"] == "rest-json" else protocol_of(call["request"]["headers"])
     if protocol not in operation.metadata["protocols"]:
         return [f"request: {service} does not speak {protocol}"]
     found = []
@@ -181,7 +184,18 @@ def cbor_request(request, operation):
     return of_cbor(raw(request["body"])), said
 
 
-REQUESTS = {"json": json_request, "query": query_request, "smithy-rpc-v2-cbor": cbor_request}
+def rest_request(request, operation):
+    """Of the one operation that is called so: the function's name is in the path, the event is the body."""
+    before, after = operation.http["requestUri"].split("{FunctionName}")
+    named = re.fullmatch(f"{re.escape(before)}([^/]+){re.escape(after)}", request["path"])
+    json.loads(raw(request["body"]) or "{}")
+    value = {"FunctionName": urllib.parse.unquote(named[1])} if named else {}
+    if kind := request["headers"].get("x-amz-invocation-type"):
+        value["X-Amz-Invocation-Type"] = kind
+    return value, [] if named else [f"request.path is {request['path']}, not {operation.http['requestUri']}"]
+
+
+REQUESTS = {"json": json_request, "query": query_request, "rest-json": rest_request, "smithy-rpc-v2-cbor": cbor_request}
 
 
 def path(request, expected):
@@ -203,6 +217,9 @@ def answered(answer, operation, protocol):
             yield f"answer has the namespace {namespace}, not {operation.metadata['xmlNamespace']}"
         yield from in_xml(root, answer, operation)
         return
+    if protocol == "rest-json":
+        yield from in_rest(answer, operation)
+        return
     if protocol == "json":
         yield from header(answer, "answer", "content-type", f"application/x-amz-json-{operation.metadata['jsonVersion']}")
         # Where AWS has nothing to say it says nothing, or `{}`.
@@ -221,6 +238,18 @@ def answered(answer, operation, protocol):
         yield from of_error(code.rpartition("#")[2] if isinstance(code, str) else None, value, answer["status"], operation, protocol)
     else:
         yield from said_of_output(value, operation, protocol)
+
+
+def in_rest(answer, operation):
+    if "x-amzn-requestid" not in answer["headers"]:
+        yield "answer: the header x-amzn-requestid is missing"
+    if answer["status"] >= 300:
+        code = answer["headers"].get("x-amzn-errortype", "").partition(":")[0]
+        value = {name: one for name, one in json.loads(raw(answer["body"])).items() if name != "__type"}
+        yield from of_error(code, value, answer["status"], operation, "rest-json")
+    # An event that Lambda keeps is answered with nothing ("Invoke", AWS Lambda API reference).
+    elif (answer["status"], raw(answer["body"])) != (202, b""):
+        yield f"answer is {answer['status']} with {raw(answer['body'])[:80]}, not 202 with nothing"
 
 
 def in_xml(root, answer, operation):

@@ -87,11 +87,15 @@ NO_SNAPSHOT = in_query(
     '<ErrorResponse xmlns="http://rds.amazonaws.com/doc/2014-10-31/"><Error><Type>Sender</Type><Code>DBSnapshotNotFound</Code>'
     "<Message>it is not there</Message></Error><RequestId>1</RequestId></ErrorResponse>", 404)
 TOKEN = in_json("states:SendTaskSuccess", "AWSStepFunctions", "1.0", {"taskToken": "t", "output": "{}"}, {})
+EVENT = call("lambda:InvokeFunction", {"x-amz-invocation-type": "Event", "content-type": "application/octet-stream"}, "{}", "", 202,
+             path="/2015-03-31/functions/arn%3Aaws%3Alambda%3Aeu-central-1%3A111122223333%3Afunction%3Aslipway-reconcile/invocations")
+NOT_LET = call("lambda:InvokeFunction", {"x-amz-invocation-type": "Event"}, "{}", '{"Message": "no"}', 403,
+               path="/2015-03-31/functions/slipway-roll-back/invocations", answered={"x-amzn-errortype": "AccessDeniedException"})
 DENIED = in_json("ecs:UpdateService", "AmazonEC2ContainerServiceV20141113", "1.1", {"service": "web"},
                  {"__type": "AccessDeniedException", "message": "not authorized"}, 400)
 
 
-@pytest.mark.parametrize("good", [SERVICES, ITEM, IMAGES, ALARMS, MAIL, HEALTH, SNAPSHOTS, NO_SNAPSHOT, TOKEN, DENIED], ids=lambda it: it["operation"])
+@pytest.mark.parametrize("good", [SERVICES, ITEM, IMAGES, ALARMS, MAIL, HEALTH, SNAPSHOTS, NO_SNAPSHOT, TOKEN, EVENT, NOT_LET, DENIED], ids=lambda it: it["operation"])
 def test_what_aws_takes_and_answers_has_no_fault(good):
     assert models.judge(good) == []
 
@@ -112,6 +116,10 @@ def with_text(good, side, old, new):
 
 
 WRONG = [
+    (changed(EVENT, "request", path="/2015-03-31/functions/slipway-reconcile"), "request.FunctionName is missing"),
+    (changed(EVENT, "request", headers={"x-amz-invocation-type": "Later"}), 'request.X-Amz-Invocation-Type is "Later", none of InvocationType'),
+    (changed(EVENT, "answer", status=200), "answer is 200"),
+    (changed(NOT_LET, "answer", status=400), "answer: AccessDeniedException has the status 400, not 403"),
     (with_text(SERVICES, "request", "services", "service"), "request.service is unknown to DescribeServicesRequest"),
     (with_text(SERVICES, "request", '"services": ["web"], ', ""), "request.services is missing"),
     (with_text(SERVICES, "request", '["web"]', '"web"'), 'request.services is "web", no list'),

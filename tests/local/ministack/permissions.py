@@ -153,7 +153,8 @@ def resources_are_those_of_aws() -> None:
         if service == "ecs":
             first, *others = _ecs_resources(action, request, region, account) or [resource]
             resource = first
-        elif service == "logs" and action == "GetLogEvents":
+        elif service == "logs" and action in ("FilterLogEvents", "GetLogEvents"):
+            # A denial of AWS's names the streams of a group so, where the request names none.
             resource += f":log-stream:{_parsed(body).get('logStreamName', '')}"
         elif service == "rds" and (named := _rds_resources(action, query, region, account)):
             resource, *others = named

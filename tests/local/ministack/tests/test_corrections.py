@@ -334,6 +334,18 @@ def test_the_tags_of_a_log_count_for_its_streams(cloud):
         client.get_log_events(logGroupName="/ecs/staging/theirs", logStreamName="task/web/1")
 
 
+def test_who_may_search_a_log_is_asked_by_its_streams(cloud):
+    logs = cloud.client("logs")
+    client = user_of(cloud, "searches-logs", {
+        "Action": "logs:FilterLogEvents", "Resource": "arn:aws:logs:us-east-1:000000000000:log-group:/aws/lambda/ours:*"}, service="logs")
+    for group in ("/aws/lambda/ours", "/aws/lambda/ours-too"):
+        logs.create_log_group(logGroupName=group)
+
+    assert client.filter_log_events(logGroupName="/aws/lambda/ours", filterPattern='"web-1"')["events"] == []
+    with pytest.raises(botocore.exceptions.ClientError, match="AccessDenied.*logs:FilterLogEvents"):
+        client.filter_log_events(logGroupName="/aws/lambda/ours-too")
+
+
 def test_a_service_is_lifted_to_its_minimum_when_its_scaling_is_registered(cloud):
     ecs, scaling = cloud.client("ecs"), cloud.client("application-autoscaling")
     ecs.create_cluster(clusterName="lifted")

@@ -40,9 +40,13 @@ impl Call {
     pub(super) fn read(request: &Parts, body: &[u8]) -> (Self, Protocol) {
         let (protocol, operation) = operation(request, body);
         let service = service(&request.headers);
+        let subject = invoked(request.uri.path()).map_or_else(
+            || subject::of_call(&service, &operation, protocol, body),
+            |function| function.rsplit("%3A").next().unwrap_or(function).to_owned(),
+        );
         let call = Self {
             caller: caller(&request.headers),
-            subject: subject::of_call(&service, &operation, protocol, body),
+            subject,
             operation: format!("{service}:{operation}"),
             attempt: attempt(&request.headers),
         };
@@ -75,11 +79,20 @@ fn operation(request: &Parts, body: &[u8]) -> (Protocol, String) {
     if let Some((_, operation)) = request.uri.path().rsplit_once("/operation/") {
         return (Protocol::Cbor, operation.to_owned());
     }
+    // REST in JSON, whose errors are like those of JSON.
+    if invoked(request.uri.path()).is_some() {
+        return (Protocol::Json, "InvokeFunction".to_owned());
+    }
     let action = subject::form(body).into_iter().find(|(name, _)| name == "Action");
     (
         Protocol::Query,
         action.map_or_else(|| format!("{} {}", request.method, request.uri.path()), |(_, action)| action),
     )
+}
+
+/// The function that a call hands an event to: `/2015-03-31/functions/NAME/invocations`.
+fn invoked(path: &str) -> Option<&str> {
+    path.strip_prefix("/2015-03-31/functions/")?.strip_suffix("/invocations")
 }
 
 /// The service as IAM names it: the one that the request is signed for.
@@ -178,6 +191,21 @@ mod tests {
 
         assert_eq!(protocol, Protocol::Cbor);
         assert_eq!(call.operation, "cloudwatch:DescribeAlarms");
+    }
+
+    #[test]
+    fn an_event_that_is_handed_to_a_function_is_named_by_the_path() {
+        for function in [
+            "slipway-reconcile",
+            "arn%3Aaws%3Alambda%3Aus-east-1%3A000000000000%3Afunction%3Aslipway-reconcile",
+        ] {
+            let path = format!("/2015-03-31/functions/{function}/invocations");
+
+            let (call, protocol) = request("lambda", &path, &[], r#"{"Name": "x"}"#);
+
+            assert_eq!(protocol, Protocol::Json);
+            assert_eq!(call.to_string(), "deploy-services lambda:InvokeFunction slipway-reconcile");
+        }
     }
 
     #[test]

@@ -25,9 +25,10 @@ use super::{
 };
 
 /// What the models judge of the headers. Never the authorization.
-const HEADERS: [&str; 6] = [
+const HEADERS: [&str; 7] = [
     "content-type",
     "smithy-protocol",
+    "x-amz-invocation-type",
     "x-amz-target",
     "x-amzn-errortype",
     "x-amzn-query-error",
