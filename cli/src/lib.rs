@@ -139,6 +139,15 @@ enum Command {
     /// Reject by the link of your mail.
     #[command(after_help = "Example: slipway reject --link https://…/approvals/… --reason 'not on a Friday'")]
     Reject(commands::decide::Arguments),
+    /// Show what the functions logged of a release, the oldest line first.
+    #[command(after_help = "Example: slipway logs web --function deploy-services")]
+    Logs(commands::logs::Arguments),
+    /// Look for pushes, events and outcomes that were lost, now and not in some minutes.
+    #[command(after_help = "Example: slipway reconcile")]
+    Reconcile(commands::reconcile::Arguments),
+    /// Hand events that could not be handled to their functions again.
+    #[command(after_help = "Example: slipway redrive slipway-receive-push-dead-letters")]
+    Redrive(commands::redrive::Arguments),
     /// Check an application's audit, and show who let what into which stage.
     #[command(after_help = "Example: slipway audit web")]
     Audit(commands::audit::Arguments),
@@ -197,6 +206,9 @@ async fn dispatch(client: Client, output: Output, command: Command) -> Result<Ex
         Command::Approvals(arguments) => commands::approvals::run(&client, output, &arguments).await,
         Command::Approve(arguments) => commands::decide::run(page::Answer::Approve, &arguments).await,
         Command::Reject(arguments) => commands::decide::run(page::Answer::Reject, &arguments).await,
+        Command::Logs(arguments) => commands::logs::run(&client, output, &arguments).await,
+        Command::Reconcile(arguments) => commands::reconcile::run(&client, output, &arguments).await,
+        Command::Redrive(arguments) => commands::redrive::run(&client, output, &arguments).await,
         Command::Audit(arguments) => commands::audit::run(&client, output, &arguments).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "slipway", &mut std::io::stdout());

@@ -373,6 +373,23 @@ run "what_operators_ask_decides_nothing_and_changes_no_service" {
     ])))) == 0
     error_message = "It writes no approval, no lock and no task token."
   }
+
+  assert {
+    condition     = length(setintersection(toset(["LINK#*", "CALLBACK#*", "WAKE#*", "DUE#*"]), toset(flatten([for statement in local.rights["operate-releases"] : [for condition in try(statement.conditions, []) : condition.values]])))) == 0
+    error_message = "It sees no link and no task token, and wakes no step."
+  }
+
+  assert {
+    condition = toset(flatten([for statement in local.rights["operate-releases"] : statement.resources if contains(statement.actions, "lambda:InvokeFunction")])) == toset([
+      for function in ["receive-push", "reconcile", "resume-release", "watch-alarms"] : "arn:aws:lambda:eu-central-1:123456789012:function:slipway-${function}"
+    ])
+    error_message = "It hands events to those that events of AWS wake: to no step, and not to the page that approves."
+  }
+
+  assert {
+    condition     = toset(local.queue_arns) == toset([for origin in keys(output.dead_letter_names) : "arn:aws:sqs:eu-central-1:123456789012:slipway-${origin}-dead-letters"])
+    error_message = "It redrives every dead-letter queue of the deployer's, and no other queue."
+  }
 }
 
 run "every_push_finds_its_application_by_its_repository" {

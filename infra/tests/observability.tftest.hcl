@@ -81,7 +81,7 @@ run "every_dead_letter_queue_that_is_not_empty_fires_an_alarm" {
   }
 
   assert {
-    condition     = alltrue([for origin, queue in var.deployer.dead_letter_names : strcontains(aws_cloudwatch_metric_alarm.this["slipway-${origin}-dead-letters"].alarm_description, "infra/tools/replay-dead-letters ${queue}")])
+    condition     = alltrue([for origin, queue in var.deployer.dead_letter_names : strcontains(aws_cloudwatch_metric_alarm.this["slipway-${origin}-dead-letters"].alarm_description, "slipway redrive ${queue}")])
     error_message = "Each alarm names the command that redrives its messages."
   }
 }

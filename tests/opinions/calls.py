@@ -13,10 +13,12 @@ SHARED = FUNCTIONS / "shared"
 
 # How IAM calls the services of the SDK's crates, where it has another word.
 SERVICES = {"cloudwatchlogs": "logs", "elasticloadbalancingv2": "elasticloadbalancing", "eventbridge": "events", "sfn": "states"}
+# Operations that are allowed by an action of another name: "Invoke", AWS Lambda API reference.
+ACTIONS = {"lambda:invoke": "lambda:invokefunction"}
 # What gives one of slipway-aws's types, besides a variable of its name.
 ACCESSORS = {"alarms": "Alarms", "repositories": "Repositories", "ecs": "Ecs", "load_balancers": "LoadBalancers", "executions": "Executions",
-             "parameters": "Parameters", "snapshots": "Snapshots", "logs": "Logs", "events": "Events", "queues": "Queues", "table": "Table",
-             "topic": "Topic"}
+             "parameters": "Parameters", "snapshots": "Snapshots", "logs": "Logs", "events": "Events", "table": "Table", "topic": "Topic",
+             "queues": "Queues", "functions": "Functions"}
 FUNCTION = re.compile(r"^(?: {4})?(?:pub(?:\(\w+\))? )?(?:const )?(?:async )?fn (\w+)", re.M)
 CALL = re.compile(r"\.\s*(\w+)(?:::<[^()]*?>)?\(")
 
@@ -35,7 +37,8 @@ def functions_of(text):
 
 def operation(service, name):
     """As IAM writes it, but for the case of its letters: `describe_db_instances` is DescribeDBInstances."""
-    return f"{SERVICES.get(service, service)}:{name.replace('_', '')}"
+    called = f"{SERVICES.get(service, service)}:{name.replace('_', '')}"
+    return ACTIONS.get(called, called)
 
 
 @functools.cache

@@ -82,14 +82,19 @@ pub(super) struct Asked {
 impl Asked {
     /// Says what will happen, and asks whether it should.
     pub(super) fn confirm(&self, what: &str) -> Result<(), Error> {
-        if self.yes {
-            return Ok(());
-        }
-        match agreed(&format!("{what} Go on?")) {
-            Some(true) => Ok(()),
-            Some(false) => Err(Error::Refused("nothing was changed".to_owned())),
-            None => Err(Error::Refused(format!("{what} Nobody can be asked here: repeat it with --yes"))),
-        }
+        confirmed(self.yes, what)
+    }
+}
+
+/// Says what will happen, and asks whether it should; not where the person has said yes before.
+pub(super) fn confirmed(yes: bool, what: &str) -> Result<(), Error> {
+    if yes {
+        return Ok(());
+    }
+    match agreed(&format!("{what} Go on?")) {
+        Some(true) => Ok(()),
+        Some(false) => Err(Error::Refused("nothing was changed".to_owned())),
+        None => Err(Error::Refused(format!("{what} Nobody can be asked here: repeat it with --yes"))),
     }
 }
 

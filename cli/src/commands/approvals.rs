@@ -2,22 +2,35 @@
 
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use console::Style;
 use slipway_core::api::{Approvals, Approver, OpenApproval};
 use slipway_core::approval::Verdict;
 
-use super::{application, now, print};
+use super::{application, now, print, resend};
 use crate::show::{ago, duration, hanging, heading, image, indented, minute, width};
 use crate::{Client, Error, Output};
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
     /// Only those of this application.
     application: Option<String>,
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Send an open approval's mails again to those who have not answered, each with a further link.
+    #[command(after_help = "Example: slipway approvals resend web --approver ana@example.com")]
+    Resend(resend::Arguments),
 }
 
 pub(crate) async fn run(client: &Client, output: Output, arguments: &Arguments) -> Result<ExitCode, Error> {
+    if let Some(Action::Resend(arguments)) = &arguments.action {
+        return resend::run(client, output, arguments).await;
+    }
     let only = arguments.application.as_deref().map(application).transpose()?;
     let mut approvals: Approvals = client.get("approvals").await?;
     approvals.approvals.retain(|approval| only.as_ref().is_none_or(|only| approval.application == *only));

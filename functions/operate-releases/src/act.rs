@@ -343,6 +343,6 @@ fn json(request: &impl Serialize) -> String {
     serde_json::to_string(request).expect("a request is plain values, which make JSON")
 }
 
-fn hash(parts: &[&str]) -> String {
+pub(crate) fn hash(parts: &[&str]) -> String {
     hex::encode(Sha256::digest(parts.join("\n").as_bytes()))
 }

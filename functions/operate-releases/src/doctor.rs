@@ -26,13 +26,12 @@ use slipway_release::{Open, StepError, now, unreachable, usable_template};
 use crate::Operator;
 use crate::problem::Failure;
 use crate::read::configured;
+use crate::upkeep::dead_letter_queues;
 
 /// How many services, and how many queues, are looked at at once.
 const AT_ONCE: usize = 8;
 /// Of how many pushes the records are looked for.
 const PUSHES: usize = 5;
-/// How the name of every dead-letter queue ends.
-const DEAD_LETTERS: &str = "-dead-letters";
 
 /// What was read, if AWS did not refuse it: then that is a finding.
 fn seen<T>(
@@ -107,18 +106,8 @@ pub(crate) async fn deployer(operator: &Operator<'_>) -> Result<Checkup, Failure
 /// measurements later, and has them "only when the queue is active" ("Available `CloudWatch` metrics for Amazon SQS", Amazon SQS
 /// developer guide), which one that nobody reads is not for long.
 async fn dead_letters(operator: &Operator<'_>) -> Result<Vec<(String, u32)>, StepError> {
-    let queues = operator.aws.queues();
-    let addresses = queues.called(&format!("{}-", operator.config.deployer)).await?;
-    let counted = addresses.into_iter().filter_map(|address| {
-        let name = address.rsplit('/').next().filter(|name| name.ends_with(DEAD_LETTERS))?.to_owned();
-        let queues = queues.clone();
-        Some(async move {
-            let messages = queues.messages(&address).await?;
-            Ok::<_, StepError>(messages.map(|messages| (name, messages)))
-        })
-    });
-    let counted: Vec<_> = stream::iter(counted.collect::<Vec<_>>()).buffered(AT_ONCE).try_collect().await?;
-    Ok(counted.into_iter().flatten().collect())
+    let queues = dead_letter_queues(operator).await?;
+    Ok(queues.into_iter().map(|queue| (queue.name, queue.messages)).collect())
 }
 
 /// Looks at one application.

@@ -8,9 +8,12 @@ mod act;
 mod diff;
 mod doctor;
 mod freeze;
+mod logs;
 pub mod openapi;
 mod problem;
 mod read;
+mod resend;
+mod upkeep;
 
 use lambda_http::http::{Method, StatusCode};
 use lambda_http::request::RequestContext;
@@ -27,7 +30,7 @@ use slipway_runtime::{ConfigurationError, Environment};
 use problem::{Failure, problem};
 
 /// The routes, each with its method, as API Gateway has them. Terraform's are held to these.
-pub const ROUTES: [&str; 19] = [
+pub const ROUTES: [&str; 24] = [
     "GET /applications",
     "GET /applications/{application}",
     "GET /applications/{application}/audit",
@@ -35,7 +38,9 @@ pub const ROUTES: [&str; 19] = [
     "GET /applications/{application}/doctor",
     "GET /applications/{application}/releases",
     "GET /applications/{application}/releases/{release}",
+    "GET /applications/{application}/releases/{release}/logs",
     "GET /approvals",
+    "GET /dead-letters",
     "GET /doctor",
     "GET /openapi.json",
     "POST /applications/{application}/clear",
@@ -43,9 +48,12 @@ pub const ROUTES: [&str; 19] = [
     "POST /applications/{application}/release",
     "POST /applications/{application}/releases/{release}/abort",
     "POST /applications/{application}/releases/{release}/override",
+    "POST /applications/{application}/releases/{release}/resend",
     "POST /applications/{application}/rollback",
     "POST /applications/{application}/unfreeze",
+    "POST /dead-letters/redrive",
     "POST /freeze",
+    "POST /reconcile",
     "POST /unfreeze",
 ];
 
@@ -70,6 +78,10 @@ pub struct Config {
     pub task_roles: Vec<String>,
     /// How many minutes lie between two reconciliations.
     pub reconcile_minutes: u32,
+    /// Its functions.
+    pub functions: Vec<String>,
+    /// The rules that wake some of them.
+    pub rules: Vec<String>,
 }
 
 impl Config {
@@ -79,6 +91,7 @@ impl Config {
     ///
     /// When a variable is not set.
     pub fn read(environment: &Environment<'_>) -> Result<Self, ConfigurationError> {
+        let list = |names: String| names.split(',').map(ToOwned::to_owned).collect();
         Ok(Self {
             table: environment.table()?,
             state_machine_arn: environment.state_machine_arn()?,
@@ -90,6 +103,12 @@ impl Config {
                 .require("SLIPWAY_APPROVAL_TOPIC_ARN", "the ARN of the approvals' SNS topic")?,
             task_roles: environment.task_roles(),
             reconcile_minutes: environment.reconcile_minutes()?,
+            functions: environment
+                .require("SLIPWAY_FUNCTIONS", "the names of all functions, with commas between them")
+                .map(list)?,
+            rules: environment
+                .require("SLIPWAY_RULES", "the names of all rules, with commas between them")
+                .map(list)?,
         })
     }
 }
@@ -169,8 +188,16 @@ async fn route(aws: &Aws, config: &Config, request: &Request) -> Result<Response
         "GET /applications/{application}/releases/{release}" => {
             json(&read::release(operator, &application(request)?, &release(request)?).await?)
         }
+        "GET /applications/{application}/releases/{release}/logs" => {
+            let (application, release) = (application(request)?, release(request)?);
+            let query = request.query_string_parameters_ref();
+            let asked = |name: &str| query.and_then(|query| query.first(name));
+            let wanted = logs::Wanted { function: asked("function"), token: asked("token") };
+            json(&logs::logs(operator, &application, &release, wanted).await?)
+        }
         "GET /approvals" => json(&read::approvals(operator).await?),
         "GET /doctor" => json(&Box::pin(doctor::deployer(operator)).await?),
+        "GET /dead-letters" => json(&upkeep::dead_letters(operator).await?),
         "GET /openapi.json" => json(&openapi::document()),
         "POST /applications/{application}/clear" => {
             json(&act::clear(operator, &application(request)?, body(request)?).await?)
@@ -194,9 +221,22 @@ async fn route(aws: &Aws, config: &Config, request: &Request) -> Result<Response
         "POST /applications/{application}/releases/{release}/abort" => {
             json(&act::abort(operator, &application(request)?, &release(request)?, body(request)?).await?)
         }
+        "POST /applications/{application}/releases/{release}/resend" => {
+            let (application, release) = (application(request)?, release(request)?);
+            let key = idempotency_key(request)?;
+            json(&resend::resend(operator, &application, &release, &key, body(request)?).await?)
+        }
         "POST /applications/{application}/rollback" => {
             let (application, key) = (application(request)?, idempotency_key(request)?);
             json(&act::rollback(operator, &application, &key, body(request)?).await?)
+        }
+        "POST /dead-letters/redrive" => {
+            let key = idempotency_key(request)?;
+            json(&upkeep::redrive(operator, &key, body(request)?).await?)
+        }
+        "POST /reconcile" => {
+            let key = idempotency_key(request)?;
+            json(&upkeep::reconcile(operator, &key, body(request)?).await?)
         }
         _ => {
             return Err(problem(

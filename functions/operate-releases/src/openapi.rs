@@ -4,9 +4,9 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use slipway_core::api::{
-    AbortRequest, Application, Applications, Approvals, Audit, ClearRequest, Diff, Done, FreezeRequest,
-    OverrideRequest, Problem, ReleaseBegun, ReleaseDetail, ReleaseRequest, Releases, RollbackRequest,
-    UnfreezeRequest,
+    AbortRequest, Application, Applications, Approvals, Audit, ClearRequest, DeadLetters, Diff, Done,
+    FreezeRequest, Logs, OverrideRequest, Problem, ReconcileRequest, RedriveRequest, Redriven, ReleaseBegun,
+    ReleaseDetail, ReleaseRequest, Releases, ResendRequest, RollbackRequest, UnfreezeRequest,
 };
 use slipway_core::doctor::Checkup;
 
@@ -67,6 +67,16 @@ fn operation(route: &str, path: &str, generator: &mut SchemaGenerator, problem: 
             "description": "A tag, a digest, or six or more of a digest's first digits; without it what the last stage runs",
         }));
     }
+    if path.ends_with("/logs") {
+        for (name, description) in [
+            ("function", "The one function whose lines are asked for; without it those of all"),
+            ("token", "The `next` of the answer before; without it the page is the first one"),
+        ] {
+            parameters.push(json!({
+                "name": name, "in": "query", "required": false, "schema": { "type": "string", "minLength": 1 }, "description": description,
+            }));
+        }
+    }
     let body = body_of(route, generator);
     if needs_key(route) {
         parameters.push(json!({
@@ -84,6 +94,9 @@ fn operation(route: &str, path: &str, generator: &mut SchemaGenerator, problem: 
     if path.contains('{') || body.is_some() {
         responses["404"] = problem("There is no such application, release, image or stage");
         responses["409"] = problem("The state of the application or the image does not allow it");
+    }
+    if path == "/dead-letters/redrive" {
+        responses["404"] = problem("There is no such queue");
     }
     if body.is_some() {
         responses["400"] = problem("The body or a header does not fit");
@@ -107,7 +120,8 @@ fn described(parameter: &str) -> &'static str {
 
 /// Whether a route begins something new each time: then the client says which requests are the same.
 fn needs_key(route: &str) -> bool {
-    route.starts_with("POST ") && (route.ends_with("/release") || route.ends_with("/rollback"))
+    let last = route.rsplit('/').next().unwrap_or_default();
+    route.starts_with("POST ") && ["reconcile", "redrive", "release", "resend", "rollback"].contains(&last)
 }
 
 fn answer_of(route: &str, generator: &mut SchemaGenerator) -> (&'static str, &'static str, Value) {
@@ -143,6 +157,16 @@ fn answer_of(route: &str, generator: &mut SchemaGenerator) -> (&'static str, &'s
         "GET /applications/{application}/releases/{release}" => {
             ("getRelease", "One release with all that happened to it", reference::<ReleaseDetail>(generator))
         }
+        "GET /applications/{application}/releases/{release}/logs" => (
+            "getLogs",
+            "What the functions logged of a release, the oldest line first, a page of it",
+            reference::<Logs>(generator),
+        ),
+        "GET /dead-letters" => (
+            "listDeadLetters",
+            "The queues of events that could not be handled, and how many each holds",
+            reference::<DeadLetters>(generator),
+        ),
         "GET /approvals" => (
             "listApprovals",
             "The approvals that people are asked for now",
@@ -153,6 +177,12 @@ fn answer_of(route: &str, generator: &mut SchemaGenerator) -> (&'static str, &'s
             "What goes wrong with the deployer itself, each with what to do",
             reference::<Checkup>(generator),
         ),
+        _ => answer_of_post(route, generator),
+    }
+}
+
+fn answer_of_post(route: &str, generator: &mut SchemaGenerator) -> (&'static str, &'static str, Value) {
+    match route {
         "POST /applications/{application}/clear" => (
             "clearQuarantine",
             "Let an image be released again that was rolled back or rejected",
@@ -183,6 +213,21 @@ fn answer_of(route: &str, generator: &mut SchemaGenerator) -> (&'static str, &'s
             "Let a release through the freezes that are in force now",
             reference::<Done>(generator),
         ),
+        "POST /applications/{application}/releases/{release}/resend" => (
+            "resend",
+            "Send the mails of the release's open approval again to those who have not answered",
+            reference::<Done>(generator),
+        ),
+        "POST /dead-letters/redrive" => (
+            "redrive",
+            "Hand dead letters to their functions again, as many as there is time for in one request",
+            reference::<Redriven>(generator),
+        ),
+        "POST /reconcile" => (
+            "reconcile",
+            "Look for pushes, events and outcomes that were lost, now and not in some minutes",
+            reference::<Done>(generator),
+        ),
         "POST /applications/{application}/rollback" => {
             ("rollback", "Release the image that ran before again", reference::<ReleaseBegun>(generator))
         }
@@ -202,6 +247,9 @@ fn body_of(route: &str, generator: &mut SchemaGenerator) -> Option<Value> {
         "freeze" => reference::<FreezeRequest>(generator),
         "unfreeze" => reference::<UnfreezeRequest>(generator),
         "override" => reference::<OverrideRequest>(generator),
+        "resend" => reference::<ResendRequest>(generator),
+        "redrive" => reference::<RedriveRequest>(generator),
+        "reconcile" => reference::<ReconcileRequest>(generator),
         _ => reference::<RollbackRequest>(generator),
     })
 }

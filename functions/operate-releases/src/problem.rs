@@ -31,6 +31,16 @@ pub(crate) fn problem(status: StatusCode, code: ProblemCode, detail: impl Into<S
     Failure::Problem(Box::new(of(status, code, detail.into())))
 }
 
+/// That a key came with another request before.
+pub(crate) fn key_used(what: &str) -> Failure {
+    problem(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        ProblemCode::KeyUsed,
+        format!("the same key came with another request to {what} before: send another key"),
+    )
+    .at("Idempotency-Key")
+}
+
 pub(crate) fn unavailable() -> Problem {
     let detail =
         "AWS could not be asked; send the same request again in some seconds, with the same Idempotency-Key";

@@ -8,6 +8,7 @@ use slipway_core::approval::{Approval, ApprovalId, Link};
 use slipway_core::audit::{About, NewEntry, What};
 use slipway_core::name::EmailAddress;
 use slipway_core::notification::Notification;
+use slipway_core::resend::Resend;
 use slipway_core::timeline::{Step, TimelineEvent};
 use slipway_release::{Held, Notifier, Pace, StepError, Timeline, audit, count, new_token, now, token_hash};
 
@@ -29,20 +30,26 @@ pub(crate) struct Asked<'a> {
 
 /// What a mail to an approver is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Purpose {
+pub(crate) enum Purpose<'a> {
     Ask,
     AskAgain,
     Remind,
+    /// As an operator asked for it, in the request of this hash.
+    SendAgain {
+        request: &'a str,
+        resend: &'a Resend,
+    },
     Notify,
 }
 
-impl Purpose {
+impl Purpose<'_> {
     /// Where it is written down that it was sent.
-    fn sent(self, id: &ApprovalId, approver: &EmailAddress) -> Key {
+    pub(crate) fn sent(self, id: &ApprovalId, approver: &EmailAddress) -> Key {
         match self {
             Self::Ask => Key::mailed(id, approver.as_str()),
             Self::AskAgain => Key::asked_again(id, approver.as_str()),
             Self::Remind => Key::reminded(id, approver.as_str()),
+            Self::SendAgain { request, .. } => Key::resent(id, request, approver.as_str()),
             Self::Notify => Key::receipt(id, approver.as_str()),
         }
     }
@@ -122,7 +129,7 @@ impl Asked<'_> {
     async fn deliver_to(
         &self,
         people: impl Iterator<Item = &EmailAddress>,
-        purpose: Purpose,
+        purpose: Purpose<'_>,
     ) -> Result<bool, StepError> {
         let mut all = true;
         for approver in people {
@@ -134,7 +141,11 @@ impl Asked<'_> {
     /// Sends one approver a mail, if none was sent before: alone, where few go to them, else together with others. `false`
     /// while it waits for those. An answer of SNS that is lost may mean a second mail, with another link to the same
     /// approval.
-    async fn deliver(&self, approver: &EmailAddress, purpose: Purpose) -> Result<bool, StepError> {
+    pub(crate) async fn deliver(
+        &self,
+        approver: &EmailAddress,
+        purpose: Purpose<'_>,
+    ) -> Result<bool, StepError> {
         let Self { table, approval, .. } = *self;
         let sent = purpose.sent(&approval.id, approver);
         if table.get::<Timestamp>(&sent).await?.is_some() {
@@ -213,7 +224,7 @@ impl Asked<'_> {
         Ok(held.iter().any(|(_, held)| held.sent.as_ref() == Some(&(sent.pk.clone(), sent.sk.clone()))))
     }
 
-    async fn mail(&self, approver: &EmailAddress, purpose: Purpose) -> Result<Mail, StepError> {
+    async fn mail(&self, approver: &EmailAddress, purpose: Purpose<'_>) -> Result<Mail, StepError> {
         let approval = self.approval;
         if purpose == Purpose::Notify {
             return Ok(mail::receipt(approval, approver, now()));
@@ -222,6 +233,7 @@ impl Asked<'_> {
         Ok(match purpose {
             Purpose::AskAgain => mail::again(approval, approver, &url),
             Purpose::Remind => mail::reminder(approval, approver, &url),
+            Purpose::SendAgain { resend, .. } => mail::sent_again(approval, approver, &url, resend),
             Purpose::Ask | Purpose::Notify => mail::request(approval, approver, &url),
         })
     }

@@ -7,6 +7,7 @@
 mod asked;
 mod mail;
 mod opening;
+mod resend;
 
 use slipway_aws::{Aws, Key, Table};
 use slipway_core::approval::{Approval, ApprovalId, Status};
@@ -88,6 +89,7 @@ pub async fn handle(
             if approval.remind_at.is_some_and(|at| now() >= at) {
                 all_sent &= asked.remind().await?;
             }
+            all_sent &= asked.send_again().await?;
             if !all_sent {
                 return Ok(summed_up());
             }

@@ -6,6 +6,7 @@ use slipway_core::approval::{Approval, Evidence, Running, SHOWN_CHANGES, Status,
 use slipway_core::image::digest_of;
 use slipway_core::migration::Kind;
 use slipway_core::name::EmailAddress;
+use slipway_core::resend::Resend;
 use slipway_core::rollback::ServiceBaseline;
 use slipway_core::timeline::in_words;
 use slipway_core::words;
@@ -211,6 +212,13 @@ pub(crate) fn reminder(approval: &Approval, approver: &EmailAddress, url: &str) 
         asked.text
     );
     Mail { subject: format!("Reminder: {}", asked.subject), text, approver: asked.approver }
+}
+
+/// The same once more because an operator asked for it, with a further link of the approver's own.
+pub(crate) fn sent_again(approval: &Approval, approver: &EmailAddress, url: &str, resend: &Resend) -> Mail {
+    let asked = request(approval, approver, url);
+    let text = format!("You get this mail again, {}.\n\n{}", words::sentence(&resend.in_words()), asked.text);
+    Mail { subject: format!("Again: {}", asked.subject), text, approver: asked.approver }
 }
 
 /// What became of an approval, to every approver.

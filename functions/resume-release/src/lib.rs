@@ -38,7 +38,9 @@ async fn records(aws: &Aws, table: &Table, records: &Records) -> Result<Value, S
     let mut failed = None;
     for record in &records.records {
         let woken = match record.key().parse() {
-            Some(Item::Approval { id }) => wake(aws, table, &WakeKey::Approval(id.as_str().to_owned())).await,
+            Some(Item::Approval { id } | Item::Resend { approval: id }) => {
+                wake(aws, table, &WakeKey::Approval(id.as_str().to_owned())).await
+            }
             Some(Item::Fired { alarm }) => wake(aws, table, &WakeKey::Alarm(alarm)).await,
             Some(Item::Push { application }) => wake(aws, table, &WakeKey::Push(application)).await,
             Some(Item::Lock { application }) if !record.is_held() => {

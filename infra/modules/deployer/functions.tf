@@ -153,6 +153,8 @@ locals {
       SLIPWAY_APPROVAL_TOPIC_ARN = module.approval.topic_arn
       SLIPWAY_RECONCILE_MINUTES  = tostring(local.reconcile_minutes)
       SLIPWAY_TASK_ROLES         = length(join(",", var.task_role_arns)) > 2000 ? "" : join(",", var.task_role_arns)
+      SLIPWAY_FUNCTIONS          = join(",", keys(local.functions))
+      SLIPWAY_RULES              = join(",", keys(local.rules))
     })
 
     watch-alarms = merge(local.channels, {
@@ -173,6 +175,13 @@ locals {
     SLIPWAY_APPROVAL_URL           = module.approval.url
     SLIPWAY_MAILS_PER_MINUTE       = tostring(var.mails_per_minute)
   }
+
+  # What operators look at and redrive, by ARN: written out rather than taken from the modules, because each function's
+  # rights are one of their inputs. Only what events of AWS wake is invoked without waiting, so only that has dead letters
+  # to be handed back: no step, and nothing that approves.
+  queue_arns    = [for origin in concat(keys(local.functions), keys(local.rules), ["schedule"]) : "arn:${local.partition}:sqs:${local.region}:${local.account}:${var.name}-${origin}-dead-letters"]
+  log_arns      = [for function in keys(local.functions) : "arn:${local.partition}:logs:${local.region}:${local.account}:log-group:/aws/lambda/${var.name}-${function}:*"]
+  by_event_arns = [for function in distinct(values(local.rules)[*].function) : "arn:${local.partition}:lambda:${local.region}:${local.account}:function:${var.name}-${function}"]
 
   # Whose items each function reads and writes, and removes. Task tokens are in CALLBACK#: steps park them,
   # resume-release and the reconciler find them, and whoever ends a release removes them. No approval and no entry of the
@@ -225,15 +234,15 @@ locals {
       local.read_applications, local.find_applications, local.find_images, local.describe_services, local.describe_task_definitions,
       local.read_alarms, local.notify, local.put_notifications, local.use_topic_key,
       { sid = "StartRelease", actions = ["states:StartExecution"], resources = [local.state_machine_arn] },
-      # The doctor: what a stage is verified through, whether images are scanned, who is subscribed, how many dead letters
-      # there are.
+      # The doctor: what a stage is verified through, whether images are scanned, who is subscribed.
       { sid = "ReadListeners", actions = local.read_listeners, resources = ["*"] },
       merge(local.use_images, { sid = "ReadScanning", actions = ["ecr:BatchGetRepositoryScanningConfiguration"] }),
       { sid = "FindSubscriptions", actions = ["sns:ListSubscriptionsByTopic"], resources = [module.approval.topic_arn, aws_sns_topic.notifications.arn] },
       # A subscription is no resource of SNS, and the call does not name its topic.
       { sid = "ReadSubscriptions", actions = ["sns:GetSubscriptionAttributes"], resources = ["*"] },
-      { sid = "FindQueues", actions = ["sqs:ListQueues"], resources = ["*"] },
-      { sid = "CountDeadLetters", actions = ["sqs:GetQueueAttributes"], resources = ["arn:${local.partition}:sqs:${local.region}:${local.account}:${var.name}-*-dead-letters"] },
+      { sid = "RedriveDeadLetters", actions = ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ReceiveMessage"], resources = local.queue_arns },
+      { sid = "HandEventsOver", actions = ["lambda:InvokeFunction"], resources = local.by_event_arns },
+      { sid = "ReadFunctionLogs", actions = ["logs:FilterLogEvents"], resources = local.log_arns },
     ]
 
     snapshot-database = [
@@ -343,8 +352,8 @@ module "function" {
   statements = local.rights[each.key]
 }
 
-# The changes of the table that the stream hands to resume-release: decisions, pushes, aborts, alarms, locks, and what
-# is due.
+# The changes of the table that the stream hands to resume-release: decisions, pushes, aborts, alarms, locks, what is
+# due, and mails that are to go out again.
 
 resource "aws_lambda_event_source_mapping" "decisions" {
   function_name                  = module.function["resume-release"].arn
@@ -360,7 +369,7 @@ resource "aws_lambda_event_source_mapping" "decisions" {
     filter {
       pattern = jsonencode({
         eventName = ["INSERT", "MODIFY"]
-        dynamodb  = { Keys = { pk = { S = [{ prefix = "ABORT#" }, { prefix = "ALARM#" }, { prefix = "APPLICATION#" }, { prefix = "APPROVAL#" }, { prefix = "DUE#" }, { prefix = "FREEZE" }, { prefix = "LOCK#" }] } } }
+        dynamodb  = { Keys = { pk = { S = [{ prefix = "ABORT#" }, { prefix = "ALARM#" }, { prefix = "APPLICATION#" }, { prefix = "APPROVAL#" }, { prefix = "DUE#" }, { prefix = "FREEZE" }, { prefix = "LOCK#" }, { prefix = "RESEND#" }] } } }
       })
     }
   }

@@ -128,7 +128,7 @@ locals {
 
     {
       for origin, name in var.deployer.dead_letter_names : "${var.name}-${origin}-dead-letters" => {
-        description = "Something could not be handed to ${origin} and lies in the queue ${name}, for fourteen days. Read the message (aws sqs receive-message), repair the cause, then send it again: infra/tools/replay-dead-letters ${name} (docs/runbook.md)."
+        description = "Something could not be handed to ${origin} and lies in the queue ${name}, for fourteen days. Read the message (aws sqs receive-message), repair the cause, then hand it over again: slipway redrive ${name} (docs/runbook.md)."
         threshold   = 0
         periods     = 1
         alarm_at    = 1

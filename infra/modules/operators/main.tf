@@ -11,8 +11,10 @@ locals {
     "GET /applications/{application}/doctor",
     "GET /applications/{application}/releases",
     "GET /applications/{application}/releases/{release}",
+    "GET /applications/{application}/releases/{release}/logs",
     "GET /approvals",
     "GET /doctor",
+    "GET /dead-letters",
     "GET /openapi.json",
     "POST /applications/{application}/clear",
     "POST /applications/{application}/freeze",
@@ -23,6 +25,9 @@ locals {
     "POST /applications/{application}/unfreeze",
     "POST /freeze",
     "POST /unfreeze",
+    "POST /applications/{application}/releases/{release}/resend",
+    "POST /dead-letters/redrive",
+    "POST /reconcile",
   ])
 }
 

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 use futures::StreamExt as _;
+use slipway_core::api::DeadLetters;
 use slipway_local::cloud::{APPROVER, PushOptions};
-use slipway_local::{Answer, Awkward, Cloud, Mail, dead_letters, many, releases};
+use slipway_local::{Answer, Awkward, Cloud, Mail, many, releases};
 
 use crate::people::Inbox;
 
@@ -189,7 +190,8 @@ impl Flood {
         if self.outcomes.values().sum::<usize>() != self.applications {
             self.wrong.push(format!("{} releases of {} began", all.len(), self.applications));
         }
-        for queue in dead_letters::not_empty(cloud.sdk()).await? {
+        let DeadLetters { queues } = cloud.operators()?.get("dead-letters").await?;
+        for queue in queues.into_iter().filter(|queue| queue.messages > 0) {
             self.wrong.push(format!("{} holds {} messages", queue.name, queue.messages));
         }
         Ok(())

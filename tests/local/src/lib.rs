@@ -11,7 +11,6 @@ pub mod client;
 pub mod clock;
 pub mod cloud;
 pub mod commands;
-pub mod dead_letters;
 pub mod engine;
 pub mod environment;
 pub mod events;

@@ -124,6 +124,11 @@ fn worst() -> Value {
     worst
 }
 
+fn resend(reason: &str) -> Resend {
+    let (by, arn) = ("the IAM user nina".to_owned(), "arn:aws:iam::111122223333:user/nina".to_owned());
+    Resend { by, arn, reason: reason.to_owned(), at: at("10:00:00"), approver: None }
+}
+
 fn asked(document: Value) -> Mail {
     request(&read(document), &person("ana"), URL)
 }
@@ -140,6 +145,7 @@ fn every_mail_is_what_its_golden_file_says() {
         ("asked", asked(full())),
         ("asked-with-warnings", asked(worst())),
         ("asked-again", again(&approval, &person("ana"), URL)),
+        ("sent-again", sent_again(&approval, &person("bo"), URL, &resend("no mail came"))),
         ("reminder", reminder(&approved.expect("it counts"), &person("bo"), URL)),
         ("rejected", receipt(&rejected.expect("it counts"), &person("ana"), at("08:47:04"))),
     ] {
@@ -204,6 +210,8 @@ proptest! {
         prop_assert!(mail.text.len() < 100_000, "SNS takes 256 KiB: {}", mail.text.len());
 
         let approval: Approval = read(worst());
+        let again = sent_again(&read(plain()), &person("ana"), URL, &resend(&text));
+        prop_assert!(hostile::is_one_plain_line(&again.text.replace(URL, "").replace('\n', " ")), "{}", again.text);
         let decided = approval.decide(&person("bo"), Verdict::Rejected, &text, None, at("08:12:00")).expect("it counts");
         let told = receipt(&Approval { closed_because: Some(text.clone()), ..decided }, &person("ana"), at("08:12:01"));
         prop_assert!(hostile::is_one_plain_line(&told.text.replace('\n', " ")), "{}", told.text);

@@ -339,6 +339,12 @@ impl Key {
         Self::of(partition_of(partition::REQUEST, application), hash)
     }
 
+    /// A request of an operator's that is about no application, by its hash. No application is called a hyphen.
+    #[must_use]
+    pub fn upkeep(hash: &str) -> Self {
+        Self::of(partition_of(partition::REQUEST, Self::NO_STAGE), hash)
+    }
+
     /// The partition of an application's quarantined images.
     #[must_use]
     pub fn quarantines(application: &ApplicationName) -> String {
@@ -477,6 +483,30 @@ impl Key {
     #[must_use]
     pub fn reminded(id: &ApprovalId, approver: &str) -> Self {
         Self::in_approval(id, format!("REMINDED#{approver}"))
+    }
+
+    /// That an operator asked for an approval's mails to go out again, by the hash of the request.
+    #[must_use]
+    pub fn resend(id: &ApprovalId, request: &str) -> Self {
+        Self::of(Self::resends(id), request)
+    }
+
+    /// The partition of what operators asked of an approval's mails.
+    #[must_use]
+    pub fn resends(id: &ApprovalId) -> String {
+        partition_of(partition::RESEND, id.as_str())
+    }
+
+    /// That an approver's mail went out again, as the request of this hash asked.
+    #[must_use]
+    pub fn resent(id: &ApprovalId, request: &str, approver: &str) -> Self {
+        Self::in_approval(id, format!("RESENT#{request}#{approver}"))
+    }
+
+    /// The mails of an approval that went out again: their partition, and what their sort keys begin with.
+    #[must_use]
+    pub fn all_resent(id: &ApprovalId) -> (String, String) {
+        (partition_of(partition::APPROVAL, id.as_str()), "RESENT#".to_owned())
     }
 
     /// That an approver was notified of what became of an approval.

@@ -13,6 +13,7 @@ mod elb;
 mod error;
 mod events;
 mod executions;
+mod functions;
 mod http;
 mod keys;
 mod logs;
@@ -37,11 +38,12 @@ pub use elb::{Listener, LoadBalancers, Unreachable};
 pub use error::AwsError;
 pub use events::Events;
 pub use executions::{Delivery, Executions, Start};
+pub use functions::Functions;
 pub use keys::{Item, Key};
-pub use logs::Logs;
+pub use logs::{Found, Logged, Logs};
 pub use parameters::{Parameter, Parameters};
 pub use place::Place;
-pub use queues::Queues;
+pub use queues::{Queue, Queues, Received};
 pub use snapshots::{Requested, Snapshots};
 pub use table::{Stored, Table, Update};
 pub use topics::{Mail, Topic};
@@ -81,6 +83,7 @@ struct Clients {
     ecs: OnceLock<aws_sdk_ecs::Client>,
     elb: OnceLock<aws_sdk_elasticloadbalancingv2::Client>,
     eventbridge: OnceLock<aws_sdk_eventbridge::Client>,
+    lambda: OnceLock<aws_sdk_lambda::Client>,
     logs: OnceLock<aws_sdk_cloudwatchlogs::Client>,
     rds: OnceLock<aws_sdk_rds::Client>,
     sfn: OnceLock<aws_sdk_sfn::Client>,
@@ -182,7 +185,19 @@ impl Aws {
         )
     }
 
-    /// The logs of tasks.
+    /// Lambda's functions.
+    #[must_use]
+    pub fn functions(&self) -> Functions {
+        Functions::new(
+            self.shared
+                .clients
+                .lambda
+                .get_or_init(|| aws_sdk_lambda::Client::new(&self.shared.config))
+                .clone(),
+        )
+    }
+
+    /// The logs of tasks and functions.
     #[must_use]
     pub fn logs(&self) -> Logs {
         Logs::new(

@@ -18,6 +18,13 @@ use crate::release::{Ended, Outcome, Release};
 use crate::timeline::{StageProgress, TimelineEvent};
 use crate::words;
 
+mod upkeep;
+
+pub use upkeep::{
+    DeadLetterQueue, DeadLetters, KeptMessage, LogLine, Logs, ReconcileRequest, RedriveRequest, Redriven,
+    RedrivenQueue, ResendRequest,
+};
+
 fn time(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "format": "date-time" })
 }
@@ -691,6 +698,14 @@ pub enum ProblemCode {
     Ended,
     /// Nothing is frozen that could be lifted or overridden.
     NotFrozen,
+    /// Nobody is asked for an approval of the release, or not the person who was named.
+    NotAsked,
+    /// Whoever would get a mail has answered.
+    Answered,
+    /// There is no such dead-letter queue.
+    UnknownQueue,
+    /// There is no such function.
+    UnknownFunction,
     /// The same key came with another request before.
     KeyUsed,
     /// AWS could not be asked; the same request may be sent again.

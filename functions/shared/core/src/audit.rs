@@ -82,6 +82,8 @@ pub enum What {
     Unfrozen,
     /// An operator let a release through a freeze.
     FreezeOverridden,
+    /// An operator asked for mails to go out again.
+    ResendRequested,
 }
 
 impl What {
@@ -106,6 +108,7 @@ impl What {
             Self::Frozen => "FROZEN",
             Self::Unfrozen => "UNFROZEN",
             Self::FreezeOverridden => "FREEZE_OVERRIDDEN",
+            Self::ResendRequested => "RESEND_REQUESTED",
         }
     }
 }

@@ -190,7 +190,7 @@ async fn what_goes_wrong_and_stops_no_release_is_a_warning() {
     let drift = world.doctor(&["web"]).await;
     let drifted = world.checkup().await;
     world.run(&runs, "staging").await;
-    let kept = world.take_permission_away("operate-releases", "sqs:ListQueues").await;
+    let kept = world.take_permission_away("operate-releases", "sqs:GetQueueUrl").await;
     let unseen = world.doctor(&[]).await;
     world.give_permissions_back("operate-releases", kept).await;
 

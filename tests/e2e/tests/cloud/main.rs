@@ -20,4 +20,5 @@ mod pushes;
 mod releases;
 mod schedules;
 mod stories;
+mod upkeep;
 mod world;

@@ -9,7 +9,6 @@ mod inbox;
 mod logs;
 mod push;
 mod reconcile;
-mod replay;
 mod scan;
 mod send;
 mod slipway;
@@ -57,8 +56,6 @@ enum Command {
     Slipway(slipway::Arguments),
     /// Look for pushes, events and outcomes that were lost, now and not in five minutes.
     Reconcile,
-    /// Redrive events that a function could not handle.
-    Replay(replay::Arguments),
     /// Say what the scan of an image found.
     Scan(scan::Arguments),
     /// Set an alarm's state.
@@ -111,7 +108,6 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Approve(arguments) => decide::run(&settings, Answer::Approve, &arguments).await,
         Command::Reject(arguments) => decide::run(&settings, Answer::Reject, &arguments).await,
         Command::Reconcile => reconcile::run(&settings).await,
-        Command::Replay(arguments) => replay::run(&settings, &arguments).await,
         Command::Scan(arguments) => scan::run(&settings, arguments).await,
         Command::Alarm(arguments) => alarm::run(&settings, &arguments).await,
         Command::Send(arguments) => send::run(&settings, &arguments).await,

@@ -17,6 +17,11 @@ pub enum Item {
         /// Its id.
         id: ApprovalId,
     },
+    /// That an operator asked for an approval's mails to go out again.
+    Resend {
+        /// The approval's id.
+        approval: ApprovalId,
+    },
     /// A release in its application's history: an image was pushed, or its release asked for.
     Push {
         /// The application.
@@ -90,8 +95,9 @@ impl Key {
         let owner = |partition: &str| pk.strip_prefix(partition);
         if let Some(id) = owner(partition::APPROVAL) {
             (sk == Self::APPROVAL).then_some(())?;
-            let id = ApprovalId::deserialize(IntoDeserializer::<Error>::into_deserializer(id)).ok()?;
-            Some(Item::Approval { id })
+            Some(Item::Approval { id: approval_of(id)? })
+        } else if let Some(id) = owner(partition::RESEND) {
+            Some(Item::Resend { approval: approval_of(id)? })
         } else if let Some(application) = owner(partition::APPLICATION) {
             Some(Item::Push { application: ApplicationName::new(application).ok()? })
         } else if let Some(application) = owner(partition::LOCK) {
@@ -122,6 +128,10 @@ impl Key {
             Some(Item::AuditEntry { application, sequence: sk.parse().ok()? })
         }
     }
+}
+
+fn approval_of(id: &str) -> Option<ApprovalId> {
+    ApprovalId::deserialize(IntoDeserializer::<Error>::into_deserializer(id)).ok()
 }
 
 /// `STAGE#STATE`.

@@ -23,6 +23,7 @@ pub(crate) const QUARANTINE: &str = "QUARANTINE#";
 pub(crate) const RECONCILE: &str = "RECONCILE#";
 pub(crate) const RELEASE: &str = "RELEASE#";
 pub(crate) const REQUEST: &str = "REQUEST#";
+pub(crate) const RESEND: &str = "RESEND#";
 pub(crate) const RUNNING: &str = "RUNNING";
 pub(crate) const TIMELINE: &str = "TIMELINE#";
 pub(crate) const VIEW: &str = "VIEW#";
@@ -36,8 +37,8 @@ pub(crate) const WARM_UP: &str = "WARM-UP";
 pub(crate) fn days_kept(pk: &str) -> Option<i64> {
     let kind = ALL.into_iter().find(|kind| pk.starts_with(kind))?;
     match kind {
-        ABORT | APPLICATION | APPROVAL | CALLBACK | DUE | LINK | PUSHER | RELEASE | REQUEST | TIMELINE
-        | WAKE => Some(400),
+        ABORT | APPLICATION | APPROVAL | CALLBACK | DUE | LINK | PUSHER | RELEASE | REQUEST | RESEND
+        | TIMELINE | WAKE => Some(400),
         ALARM | IGNORED | VIEW => Some(90),
         PACE | PAGE => Some(1),
         _ => None,
@@ -45,7 +46,7 @@ pub(crate) fn days_kept(pk: &str) -> Option<i64> {
 }
 
 /// All of them.
-pub(crate) const ALL: [&str; 26] = [
+pub(crate) const ALL: [&str; 27] = [
     ABORT,
     ALARM,
     APPLICATION,
@@ -67,6 +68,7 @@ pub(crate) const ALL: [&str; 26] = [
     RECONCILE,
     RELEASE,
     REQUEST,
+    RESEND,
     RUNNING,
     TIMELINE,
     VIEW,

@@ -113,6 +113,8 @@ fn keys(names: &Names) -> Vec<(Of, Key)> {
         (of_stage("reminded"), Key::reminded(&names.approval(), "ana@example.com")),
         (of("first asked", &["ana@example.com"]), Key::first_asked(&approver())),
         (of_stage("asked again"), Key::asked_again(&names.approval(), "ana@example.com")),
+        (of_stage("resend"), Key::resend(&names.approval(), "hash")),
+        (of_stage("resent"), Key::resent(&names.approval(), "hash", "ana@example.com")),
         (of_stage("receipt"), Key::receipt(&names.approval(), "ana@example.com")),
     ]
 }
@@ -134,6 +136,7 @@ fn lists(names: &Names) -> Vec<List> {
         (Key::changes(release), &["change"], texts(&[release.as_str()])),
         (Key::all_asked(release), &["asked"], texts(&[release.as_str()])),
         (Key::verifications(release), &["verified"], texts(&[release.as_str()])),
+        (Key::all_resent(&names.approval()), &["resent"], texts(&[release.as_str(), stage.as_str()])),
     ]
 }
 
@@ -193,6 +196,7 @@ proptest! {
             prop_assert_eq!(woken.parse(), Some(Item::Wake { wake: wake.clone(), release, stage, state }));
         }
         prop_assert_eq!(Key::approval(&names.approval()).parse(), Some(Item::Approval { id: names.approval() }));
+        prop_assert_eq!(Key::resend(&names.approval(), "hash").parse(), Some(Item::Resend { approval: names.approval() }));
         prop_assert_eq!(Key::history(&names.started()).parse(), Some(Item::Push { application: application.clone() }));
         prop_assert_eq!(Key::lock(&application).parse(), Some(Item::Lock { application: application.clone() }));
         prop_assert_eq!(Key::abort(&release).parse(), Some(Item::Abort { release: release.clone() }));
@@ -213,8 +217,10 @@ fn stages_and_applications_that_begin_alike_are_kept_apart() {
 #[test]
 fn what_wakes_nobody_is_not_parsed() {
     let names = Names::of(["web", "web-1", "production", "web"]);
-    let parsed =
-        ["history", "lock", "abort", "override", "freeze", "due", "callback", "wake", "audit", "approval"];
+    let parsed = [
+        "history", "lock", "abort", "override", "freeze", "due", "callback", "wake", "audit", "approval",
+        "resend",
+    ];
     for ((kind, _), key) in keys(&names) {
         let expected = parsed.contains(&kind.split(" of ").next().unwrap_or_default());
         assert_eq!(key.parse().is_some(), expected, "{kind} {key:?}");
