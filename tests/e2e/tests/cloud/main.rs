@@ -18,6 +18,7 @@ mod locks;
 mod operators;
 mod pushes;
 mod releases;
+mod runbook;
 mod schedules;
 mod stories;
 mod upkeep;

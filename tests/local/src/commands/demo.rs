@@ -1,6 +1,9 @@
 //! `cargo local demo`: the whole path, shown.
 
-use std::time::{Duration, Instant};
+use std::{
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
@@ -67,9 +70,9 @@ enum Decider {
 /// When anything turns out otherwise than it should.
 pub(super) async fn show(cloud: &Cloud, approve: bool) -> anyhow::Result<()> {
     heading("Version 1: pushed, and approved for production by this demo");
-    let first = release(cloud, &PushOptions::good("v1"), Decider::Demo).await?;
+    let first = release(cloud, &PushOptions::good("v1"), Decider::Demo, Shown::Steps).await?;
     expect_released(cloud, &first, "v1").await?;
-    slipway(cloud, "status").await?;
+    slipway(cloud, "status", ExitCode::SUCCESS).await?;
 
     let decider = if approve { Decider::Demo } else { Decider::Person };
     heading(if approve {
@@ -77,14 +80,14 @@ pub(super) async fn show(cloud: &Cloud, approve: bool) -> anyhow::Result<()> {
     } else {
         "Version 2: pushed; production waits for your click"
     });
-    let second = release(cloud, &PushOptions::good("v2"), decider).await?;
+    let second = release(cloud, &PushOptions::good("v2"), decider, Shown::Steps).await?;
     expect_released(cloud, &second, "v2").await?;
 
     heading("Version 3: pushed; it answers every request with 500");
     let broken = PushOptions::good("v3").behaving(Behaviour::Answer500);
-    let third = release(cloud, &broken, Decider::Demo).await?;
+    let third = release(cloud, &broken, Decider::Demo, Shown::Watch).await?;
     expect_stopped(cloud, &third).await?;
-    slipway(cloud, "history web").await?;
+    slipway(cloud, "history web", ExitCode::SUCCESS).await?;
 
     heading("Figures");
     note(format!(
@@ -111,12 +114,21 @@ pub(super) async fn show(cloud: &Cloud, approve: bool) -> anyhow::Result<()> {
 }
 
 /// Shows what the operators' command shows.
-async fn slipway(cloud: &Cloud, command: &str) -> anyhow::Result<()> {
+async fn slipway(cloud: &Cloud, command: &str, ends_with: ExitCode) -> anyhow::Result<()> {
     heading(format!("$ cargo local slipway {command}"));
     let arguments = command.split(' ').map(Into::into).collect();
     let code = Box::pin(slipway_cli::run_with(cloud.operators()?, arguments)).await;
-    ensure!(code == std::process::ExitCode::SUCCESS, "`slipway {command}` failed");
+    ensure!(code == ends_with, "`slipway {command}` did not end with {ends_with:?}");
     Ok(())
+}
+
+/// How a release is shown while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shown {
+    /// By the workflow's steps, with the mails between them.
+    Steps,
+    /// By the operators' command, which ends when a release does that is not to be released.
+    Watch,
 }
 
 /// A release that ended, and its figures.
@@ -130,7 +142,12 @@ struct Report {
 }
 
 /// Pushes a version and follows its release to the end.
-async fn release(cloud: &Cloud, options: &PushOptions, decider: Decider) -> anyhow::Result<Report> {
+async fn release(
+    cloud: &Cloud,
+    options: &PushOptions,
+    decider: Decider,
+    shown: Shown,
+) -> anyhow::Result<Report> {
     let known = cloud.inbox()?.len();
     let before = cloud.wire().last().await?;
     let pushing = Instant::now();
@@ -142,8 +159,32 @@ async fn release(cloud: &Cloud, options: &PushOptions, decider: Decider) -> anyh
         pushed.digest.get(..19).unwrap_or_default(),
         Seconds(pushing.elapsed())
     ));
-    let mut execution = cloud.wait_for_release(&pushed.digest, Duration::from_secs(20)).await?;
-    let mut following = Following::new(&pushed);
+    let execution = cloud.wait_for_release(&pushed.digest, Duration::from_secs(20)).await?;
+    let mut following = Following::new(&pushed, shown);
+    let execution = match shown {
+        Shown::Steps => follow(cloud, execution, &mut following, known, decider).await?,
+        Shown::Watch => {
+            let followed = follow(cloud, execution, &mut following, known, decider);
+            tokio::try_join!(followed, slipway(cloud, "watch web", ExitCode::FAILURE))?.0
+        }
+    };
+    let ended = execution.stopped.unwrap_or(pushed.at);
+    Ok(Report {
+        took: Duration::from_millis(u64::try_from(ended - pushed.at).unwrap_or_default()),
+        to_staging: to_staging(cloud, &pushed, before).await?,
+        pushed,
+        execution,
+    })
+}
+
+/// Follows a release to its end, and answers the mail that asks for its approval.
+async fn follow(
+    cloud: &Cloud,
+    mut execution: Execution,
+    following: &mut Following,
+    known: usize,
+    decider: Decider,
+) -> anyhow::Result<Execution> {
     let mut asked = None;
     let started = Instant::now();
     loop {
@@ -157,7 +198,7 @@ async fn release(cloud: &Cloud, options: &PushOptions, decider: Decider) -> anyh
         }
         following.look(cloud, &execution).await?;
         if !execution.is_running() {
-            break;
+            return Ok(execution);
         }
         if asked.is_none()
             && let Some(mail) = approval(cloud, known)?
@@ -168,13 +209,6 @@ async fn release(cloud: &Cloud, options: &PushOptions, decider: Decider) -> anyh
         tokio::time::sleep(LOOK).await;
         execution = releases::describe(cloud.sdk(), &execution.arn).await?;
     }
-    let ended = execution.stopped.unwrap_or(pushed.at);
-    Ok(Report {
-        took: Duration::from_millis(u64::try_from(ended - pushed.at).unwrap_or_default()),
-        to_staging: to_staging(cloud, &pushed, before).await?,
-        pushed,
-        execution,
-    })
 }
 
 fn approval(cloud: &Cloud, known: usize) -> anyhow::Result<Option<Mail>> {
@@ -200,14 +234,15 @@ async fn ask(cloud: &Cloud, mail: &Mail, decider: Decider) -> anyhow::Result<()>
 /// What has been shown of a release so far.
 struct Following {
     pushed: i64,
+    by: Shown,
     shown: usize,
     entered: Vec<Step>,
     stage: Option<String>,
 }
 
 impl Following {
-    fn new(pushed: &Pushed) -> Self {
-        Self { pushed: pushed.at, shown: 0, entered: Vec::new(), stage: None }
+    fn new(pushed: &Pushed, by: Shown) -> Self {
+        Self { pushed: pushed.at, by, shown: 0, entered: Vec::new(), stage: None }
     }
 
     /// What runs now.
@@ -237,7 +272,7 @@ impl Following {
     /// Shows a step that ended, unless it took no time or only holds others: those are not news.
     fn show(&self, entered: &Step, left: &Step) {
         let took = left.at - entered.at;
-        if took < 10 || entered.is_map {
+        if took < 10 || entered.is_map || self.by == Shown::Watch {
             return;
         }
         println!(

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use clap::Args;
 use tokio::process::Command;
 
@@ -77,6 +77,7 @@ enum Group {
     Demo,
     Unchanged,
     Workspace,
+    Api,
     Models,
     Tokens,
     /// Of the workspace those that need a cloud.
@@ -86,10 +87,10 @@ enum Group {
 impl Group {
     const TERRAFORM: [Self; 4] =
         [Self::TerraformFormat, Self::TerraformValidate, Self::TerraformTest, Self::TerraformRules];
-    /// The cloud is first seen to work as a person would; last every call that was made on it is judged, and every log
-    /// that it left.
-    const ON_THE_CLOUD: [Self; 5] =
-        [Self::Demo, Self::Unchanged, Self::Workspace, Self::Models, Self::Tokens];
+    /// The cloud is first seen to work as a person would. Whatever the operators' API may be asked is asked when no test of
+    /// releases runs any more. Last every call that was made on the cloud is judged, and every log that it left.
+    const ON_THE_CLOUD: [Self; 6] =
+        [Self::Demo, Self::Unchanged, Self::Workspace, Self::Api, Self::Models, Self::Tokens];
 
     const fn name(self) -> &'static str {
         match self {
@@ -100,6 +101,7 @@ impl Group {
             Self::Demo => "demo",
             Self::Unchanged => "terraform plan, no changes",
             Self::Workspace => "cargo test --workspace",
+            Self::Api => "tests/api/run",
             Self::Models => "cargo test --workspace, AWS's models",
             Self::Tokens => "cargo test --workspace, no token logged",
             Self::Releases => "cargo test --workspace --test cloud",
@@ -334,6 +336,14 @@ async fn run_group(group: Group, settings: &Settings, clouds: &Clouds) -> anyhow
                 .env("PYTHONDONTWRITEBYTECODE", "1")
                 .current_dir(&settings.repository);
             process::run_shown(&mut models).await
+        }
+        Group::Api => {
+            let outputs = cloud.outputs()?;
+            let url =
+                outputs["operators_api"]["url"].as_str().context("Terraform printed no operators_api")?;
+            let mut api = Command::new("bash");
+            api.args(["tests/api/run", url]).envs(client::variables(cloud.endpoint()));
+            process::run_shown(api.current_dir(&settings.repository)).await
         }
         Group::Tokens => {
             let clouds: Vec<_> = [Some(cloud), second.as_ref()].into_iter().flatten().collect();
