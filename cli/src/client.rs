@@ -1,24 +1,33 @@
 //! Asks the operators' API: finds it, signs each request (`SigV4`) and puts what is wrong into a sentence.
 
+use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials as _;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_sdk_ssm::error::SdkError;
 use aws_sdk_ssm::operation::get_parameter::GetParameterError;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
+use aws_types::os_shim_internal::{Env, Fs};
 use reqwest::{Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use slipway_core::api::Problem;
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 use url::Url;
 
 use crate::{Error, Place};
 
-/// What a person without credentials does.
-const SIGN_IN: &str = "name a profile with --profile; one with single sign-on gives them by `eval \"$(aws configure export-credentials --format env)\"`";
+/// What a person without credentials does, where no profile has single sign-on.
+const SIGN_IN: &str = "name a profile with --profile, or set AWS's variables";
+/// Why nobody has any.
+const NONE: &str = "none are configured";
+/// How long credentials must still be good to be used.
+const REST: Duration = Duration::from_secs(60);
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How often a request is sent, where no answer comes, and how long it is waited before each further time.
@@ -44,6 +53,14 @@ struct Found {
     http: reqwest::Client,
     region: String,
     url: Url,
+    /// Those that were given last: a role or a sign-on is not asked for them with every request.
+    credentials: Mutex<Option<Credentials>>,
+}
+
+impl Found {
+    fn new(sdk: SdkConfig, http: reqwest::Client, region: String, url: Url) -> Self {
+        Self { sdk, http, region, url, credentials: Mutex::default() }
+    }
 }
 
 impl Client {
@@ -62,7 +79,7 @@ impl Client {
         let region = sdk.region().map(ToString::to_string);
         let region = region.ok_or_else(|| Error::Refused("the configuration has no region".to_owned()))?;
         let http = browser(&url)?;
-        let found = OnceCell::new_with(Some(Found { sdk, http, region, url }));
+        let found = OnceCell::new_with(Some(Found::new(sdk, http, region, url)));
         Ok(Self { place: Place::default(), found })
     }
 
@@ -165,12 +182,7 @@ impl Client {
         headers: &[(String, String)],
         body: &[u8],
     ) -> Result<Vec<(String, String)>, Error> {
-        let no_credentials =
-            |why: &str| Error::Refused(format!("no AWS credentials can be used ({why}): {SIGN_IN}"));
-        let provider =
-            found.sdk.credentials_provider().ok_or_else(|| no_credentials("none are configured"))?;
-        let credentials =
-            provider.provide_credentials().await.map_err(|error| no_credentials(&cause(&error)))?;
+        let credentials = self.kept_credentials(found).await?;
         let identity = credentials.into();
         let parameters = v4::SigningParams::builder()
             .identity(&identity)
@@ -191,6 +203,29 @@ impl Client {
             signed.map_err(|error| Error::Refused(format!("the request cannot be signed: {error}")))?;
         let (instructions, _) = signed.into_parts();
         Ok(instructions.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+
+    async fn kept_credentials(&self, found: &Found) -> Result<Credentials, Error> {
+        let mut kept = found.credentials.lock().await;
+        let good = |one: &Credentials| one.expiry().is_none_or(|expiry| expiry > time() + REST);
+        if let Some(credentials) = kept.as_ref().filter(|one| good(one)) {
+            return Ok(credentials.clone());
+        }
+        Ok(kept.insert(self.credentials(&found.sdk).await?).clone())
+    }
+
+    async fn credentials(&self, sdk: &SdkConfig) -> Result<Credentials, Error> {
+        let why = match sdk.credentials_provider() {
+            Some(provider) => match provider.provide_credentials().await {
+                Ok(credentials) => return Ok(credentials),
+                // It lists all places where there are none.
+                Err(CredentialsError::CredentialsNotLoaded(_)) => NONE.to_owned(),
+                Err(error) => cause_with_file(&error),
+            },
+            None => NONE.to_owned(),
+        };
+        let hint = sign_in(self.place.profile.as_deref()).await;
+        Err(Error::Refused(format!("no AWS credentials can be used ({why}): {hint}")))
     }
 
     /// Finds Slipway: in the region that the person named, by the address that Terraform wrote down.
@@ -220,10 +255,12 @@ impl Client {
                 Error::Refused(format!("{address} is no address of an API: write it as --api https://…"))
             })?;
         let http = browser(&url)?;
-        Ok(Found { sdk, http, region, url })
+        Ok(Found::new(sdk, http, region, url))
     }
 
     async fn address(&self, sdk: &SdkConfig, deployer: &str, region: &str) -> Result<String, Error> {
+        // SSM would say less of what is wrong with them.
+        self.credentials(sdk).await?;
         let name = format!("/{deployer}/operators-api");
         let answer = aws_sdk_ssm::Client::new(sdk).get_parameter().name(&name).send().await;
         match answer {
@@ -252,12 +289,28 @@ fn not_found(name: &str, region: &str, error: &SdkError<GetParameterError>) -> E
             meta.message().unwrap_or_default()
         ));
     }
-    let why = cause(error);
-    if why.contains("credentials") {
-        Error::Refused(format!("no AWS credentials can be used ({why}): {SIGN_IN}"))
-    } else {
-        Error::Unanswered(format!("SSM does not answer in {region}: {why}"))
+    Error::Unanswered(format!("SSM does not answer in {region}: {}", cause(error)))
+}
+
+/// What a person does whose profile gives no credentials. One with IAM Identity Center, or one that assumes a role with
+/// such a one, is signed in ("Configuring IAM Identity Center authentication with the AWS CLI", AWS CLI User Guide).
+async fn sign_in(profile: Option<&str>) -> String {
+    let chosen = profile.map(|name| Cow::Owned(name.to_owned()));
+    let files = EnvConfigFiles::default();
+    let Ok(all) = aws_config::profile::load(&Fs::real(), &Env::real(), &files, chosen).await else {
+        return SIGN_IN.to_owned();
+    };
+    let mut name = all.selected_profile();
+    // A chain of roles that is longer, or comes back to its beginning, is none that works.
+    for _ in 0..8 {
+        let Some(profile) = all.get_profile(name) else { break };
+        if profile.get("sso_session").or(profile.get("sso_start_url")).is_some() {
+            return format!("sign in with `aws sso login --profile {name}`");
+        }
+        let Some(source) = profile.get("source_profile") else { break };
+        name = source;
     }
+    SIGN_IN.to_owned()
 }
 
 /// A client for an address. As browsers do, it finds `*.localhost` on this machine (RFC 6761), and asks no proxy for it.
@@ -317,6 +370,18 @@ fn cause(error: &dyn std::error::Error) -> String {
         innermost = next;
     }
     innermost.to_string()
+}
+
+/// The same, with the file that an operating system's reason is about.
+fn cause_with_file(error: &(dyn std::error::Error + 'static)) -> String {
+    let (mut innermost, mut outer) = (error, None);
+    while let Some(next) = innermost.source() {
+        (innermost, outer) = (next, Some(innermost));
+    }
+    match outer.filter(|_| innermost.is::<std::io::Error>()) {
+        Some(outer) => format!("{outer}: {innermost}"),
+        None => innermost.to_string(),
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
-"""Signs the requests, finds the API on this machine, and has them ask for applications that there are."""
+"""Signs the requests, finds the API on this machine, and has the good ones ask for what there is."""
 
+import itertools
 import os
 import socket
+import time
 
 import schemathesis
 from botocore.auth import SigV4Auth
@@ -11,6 +13,7 @@ from requests.auth import AuthBase
 
 KNOWN = ["web", "shop"]
 _resolve = socket.getaddrinfo
+_keys = itertools.count(time.time_ns())
 
 
 def _as_browsers_do(host, *arguments, **options):
@@ -40,14 +43,23 @@ schemathesis.auth.set_from_requests(SignatureV4())
 
 
 @schemathesis.hook
-def map_path_parameters(context, path_parameters):
-    """Half of the reading requests name an application that there is; what changes something names none.
+def before_call(context, case, kwargs):
+    """Has good requests be about something, and begin nothing.
 
-    A request for a release that is good would begin one, which then waits for people.
+    Half of the good requests that read name an application that there is. What would begin or end a release names none,
+    whatever the answers before have said there is. A bad request stays as bad as it is.
     """
-    application = (path_parameters or {}).get("application")
-    if context.operation.method.upper() == "GET" and isinstance(application, str):
+    application = (case.path_parameters or {}).get("application")
+    if case.method != "GET" and not case.path.endswith("/clear") and application in KNOWN:
+        case.path_parameters["application"] = "nobody"
+    if not case.meta.generation.mode.is_positive:
+        return
+    if case.method == "GET" and isinstance(application, str):
         number = sum(application.encode("utf-8", "surrogatepass"))
         if number % 2 == 0:
-            path_parameters["application"] = KNOWN[number // 2 % len(KNOWN)]
-    return path_parameters
+            case.path_parameters["application"] = KNOWN[number // 2 % len(KNOWN)]
+    # What the document says in words alone: how a stage is called, and that a key is for one request.
+    if isinstance(case.body, dict) and isinstance(case.body.get("stage"), str):
+        case.body["stage"] = "production"
+    if "Idempotency-Key" in case.headers:
+        case.headers["Idempotency-Key"] = f"schemathesis-{next(_keys)}"
