@@ -36,7 +36,8 @@ pub(crate) async fn freeze(
     }
     let at = now();
     if until.is_some_and(|until| until <= at) {
-        return Err(malformed("until", &format!("until is not in the future: it is {at:.0} now")));
+        let detail = format!("until is not in the future: it is {at:.0} now");
+        return Err(problem(StatusCode::CONFLICT, ProblemCode::Malformed, detail).at("until"));
     }
     let freeze = Freeze {
         application: application.cloned(),

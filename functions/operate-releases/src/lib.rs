@@ -24,6 +24,7 @@ use slipway_aws::{Aws, Table};
 use slipway_core::api::ProblemCode;
 use slipway_core::caller::Caller;
 use slipway_core::name::{ApplicationName, ReleaseId};
+use slipway_core::words;
 use slipway_release::{Channels, Notifier, StepError, count};
 use slipway_runtime::{ConfigurationError, Environment};
 
@@ -163,6 +164,7 @@ async fn route(aws: &Aws, config: &Config, request: &Request) -> Result<Response
     tracing::info!(caller = caller.arn, route, "{} asks for {route}", caller.name);
     let operator = Operator { aws, config, table: aws.table(&config.table), caller };
     let operator = &operator;
+    refuse_unknown_parameters(&route, request)?;
     if request.method() == Method::POST {
         count("OperatorRequest", &[("Route", &route)]);
     }
@@ -245,6 +247,32 @@ async fn route(aws: &Aws, config: &Config, request: &Request) -> Result<Response
                 format!("there is no {route}; GET /openapi.json describes what there is"),
             ));
         }
+    })
+}
+
+/// The parameters of a route's query.
+fn parameters_of(route: &str) -> &'static [&'static str] {
+    match route {
+        "GET /applications/{application}/diff" => &["image"],
+        "GET /applications/{application}/releases/{release}/logs" => &["function", "token"],
+        _ => &[],
+    }
+}
+
+/// A parameter that is not known is refused, as a field of a body is: whoever wrote it meant something by it.
+fn refuse_unknown_parameters(route: &str, request: &Request) -> Result<(), Failure> {
+    let known = parameters_of(route);
+    let mut given = request.query_string_parameters_ref().into_iter().flat_map(|given| given.iter());
+    let unknown = given.find(|(name, _)| !known.contains(name));
+    unknown.map_or(Ok(()), |(name, _)| {
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        let name = words::line(name, words::LONGEST);
+        Err(problem(
+            StatusCode::BAD_REQUEST,
+            ProblemCode::Malformed,
+            format!("the query's parameter {name:?} is not known; {route} takes {known}"),
+        )
+        .at(&name))
     })
 }
 

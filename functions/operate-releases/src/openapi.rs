@@ -106,7 +106,7 @@ fn operation(route: &str, path: &str, generator: &mut SchemaGenerator, problem: 
         json!({ "operationId": id, "summary": summary, "parameters": parameters, "responses": responses });
     if let Some(schema) = body {
         operation["requestBody"] =
-            json!({ "required": true, "content": { "application/json": { "schema": schema } } });
+            json!({ "required": needs_body(route), "content": { "application/json": { "schema": schema } } });
     }
     operation
 }
@@ -233,6 +233,11 @@ fn answer_of_post(route: &str, generator: &mut SchemaGenerator) -> (&'static str
         }
         _ => ("getDocument", "This document", json!({ "type": "object" })),
     }
+}
+
+/// Whether a request without a body is refused: something in it has no default.
+fn needs_body(route: &str) -> bool {
+    ["/release", "/clear", "/freeze", "/override"].iter().any(|ending| route.ends_with(ending))
 }
 
 fn body_of(route: &str, generator: &mut SchemaGenerator) -> Option<Value> {

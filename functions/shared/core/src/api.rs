@@ -609,6 +609,7 @@ pub struct FreezeRequest {
     pub until: Option<Timestamp>,
     /// Why, for those who wait; 200 characters on one line.
     #[serde(deserialize_with = "words::read")]
+    #[schemars(length(min = 1), regex(pattern = r"\S"))]
     pub reason: String,
 }
 
@@ -630,6 +631,7 @@ pub struct UnfreezeRequest {
 pub struct OverrideRequest {
     /// Why, for everybody who is notified; 200 characters on one line.
     #[serde(deserialize_with = "words::read")]
+    #[schemars(length(min = 1), regex(pattern = r"\S"))]
     pub reason: String,
 }
 
