@@ -495,6 +495,10 @@ async fn what_is_wrong_with_a_command_is_one_line_that_says_what_to_do() {
     let world = World::enter().await;
     let operator = world.operator("ada", &["*"]).await;
     let nobody = world.operator("no-path", &[]).await;
+    world.has_a_good_release().await;
+    // A test before may have left a release that waits.
+    let releases: Releases = world.operators().get("applications/web/releases").await.expect("it answers");
+    let ended = releases.releases.iter().find(|release| release.end.is_some()).expect("one has ended");
     for (operator, arguments, expected) in [
         (&operator, vec!["status", "nobody"], "no application is called nobody; those that are:"),
         (
@@ -503,7 +507,7 @@ async fn what_is_wrong_with_a_command_is_one_line_that_says_what_to_do() {
             "there is no Slipway called slipway in eu-north-1",
         ),
         (&operator, vec!["status", "--deployer", "other"], "there is no Slipway called other in us-east-1"),
-        (&operator, vec!["abort", "web", "--yes"], "has ended"),
+        (&operator, vec!["abort", ended.id.as_str(), "--yes"], "has ended"),
         (&operator, vec!["rollback", "web", "--stage", "elsewhere", "--yes"], "web has no stage elsewhere"),
         (&operator, vec!["approve", "--link", "nothing", "--yes"], "that is no link"),
         (&nobody, vec!["status"], "you may not GET /applications"),
