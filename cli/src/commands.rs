@@ -20,10 +20,10 @@ use std::io::{IsTerminal as _, Write as _};
 
 use jiff::Timestamp;
 use serde::Serialize;
-use slipway_core::api::{Applications, OpenRelease, ReleaseDetail};
+use slipway_core::api::{Applications, Done, OpenRelease, ReleaseDetail};
 use slipway_core::name::{ApplicationName, ReleaseId};
 
-use crate::show::{paragraphs, width, width_beside};
+use crate::show::{paragraphs, width, width_beside, wrapped};
 use crate::{Client, Error, Output};
 
 /// Prints an answer: as its lines, or as the document that it came as.
@@ -35,6 +35,11 @@ fn print(output: Output, document: &impl Serialize, lines: impl FnOnce() -> Vec<
         Output::Text => lines().join("\n"),
     };
     say(&text);
+}
+
+/// Prints what was done.
+fn print_done(output: Output, done: &Done) {
+    print(output, done, || wrapped(&done.words, 0, width()));
 }
 
 /// Prints lines. Who reads them may have seen enough: `slipway history web | head`.

@@ -268,7 +268,14 @@ pub(crate) fn frosted(text: &str, width: Option<usize>) -> Vec<String> {
     signed("❄", &Style::new().cyan(), text, 0, width)
 }
 
-fn signed(sign: &str, style: &Style, text: &str, indent: usize, width: Option<usize>) -> Vec<String> {
+/// A text behind a sign, on as many lines as it needs.
+pub(crate) fn signed(
+    sign: &str,
+    style: &Style,
+    text: &str,
+    indent: usize,
+    width: Option<usize>,
+) -> Vec<String> {
     let space = " ".repeat(indent);
     let all = wrapped(text, indent + 2, width).into_iter().enumerate();
     all.map(|(position, line)| {

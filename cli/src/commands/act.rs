@@ -8,7 +8,7 @@ use slipway_core::api::{
 };
 use slipway_core::name::{ApplicationName, ReleaseId, StageName};
 
-use super::{agreed, application, detail, freeze, meant, path_of, print, say_wrapped, watch};
+use super::{agreed, application, detail, freeze, meant, path_of, print, print_done, say_wrapped, watch};
 use crate::show::{image, list, paragraphs, width, wrapped};
 use crate::{Client, Error, Output};
 
@@ -172,7 +172,7 @@ pub(crate) async fn abort(client: &Client, output: Output, arguments: &Abort) ->
     if arguments.wait {
         return watch::follow(client, output, &id).await;
     }
-    print(output, &done, || wrapped(&done.words, 0, width()));
+    print_done(output, &done);
     Ok(ExitCode::SUCCESS)
 }
 

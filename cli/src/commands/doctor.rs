@@ -8,7 +8,7 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use slipway_core::doctor::{Checkup, Finding, Severity};
 
 use super::{application, print};
-use crate::show::{width, wrapped};
+use crate::show::{signed, width, wrapped};
 use crate::{Client, Error, Output};
 
 /// How many applications are looked at at once.
@@ -55,7 +55,7 @@ fn lines(checkup: &Checkup, all: bool, width: Option<usize>) -> Vec<String> {
     if all && !checkup.healthy.is_empty() {
         let green = Style::new().green();
         let healthy = checkup.healthy.iter();
-        lines.extend(healthy.flat_map(|line| marked("✓", line, 0, &green, width)));
+        lines.extend(healthy.flat_map(|line| signed("✓", &green, line, 0, width)));
         lines.push(String::new());
     }
     lines.extend(wrapped(&summary(checkup), 0, width));
@@ -88,20 +88,9 @@ fn of_finding(finding: &Finding, width: Option<usize>) -> Vec<String> {
         Severity::Stops => ("✗", Style::new().red()),
         Severity::Warns => ("!", Style::new().yellow()),
     };
-    let mut lines = marked(sign, &finding.what, 2, &style, width);
-    lines.extend(marked("→", &finding.remedy, 4, &Style::new(), width));
+    let mut lines = signed(sign, &style, &finding.what, 2, width);
+    lines.extend(signed("→", &Style::new(), &finding.remedy, 4, width));
     lines
-}
-
-/// A text behind a sign, on as many lines as it needs.
-fn marked(sign: &str, text: &str, indent: usize, style: &Style, width: Option<usize>) -> Vec<String> {
-    let space = " ".repeat(indent);
-    let all = wrapped(text, indent + 2, width).into_iter().enumerate();
-    all.map(|(position, line)| {
-        let sign = if position == 0 { sign } else { " " };
-        style.apply_to(format!("{space}{sign} {line}")).to_string()
-    })
-    .collect()
 }
 
 fn summary(checkup: &Checkup) -> String {

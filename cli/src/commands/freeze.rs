@@ -7,12 +7,14 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use slipway_core::api::{Application, Done, FreezeRequest, OverrideRequest, UnfreezeRequest};
-use slipway_core::freeze::scope;
+use slipway_core::freeze::{scope, until_in_words};
 use slipway_core::name::{ApplicationName, ReleaseId, StageName};
 use slipway_core::span::Span;
+use slipway_core::words::capitalized;
 
 use super::act::Asked;
-use super::{application, meant, now, path_of, print};
+use super::{application, meant, now, path_of, print, print_done};
+use crate::show::{width, wrapped};
 use crate::{Client, Error, Output};
 
 #[derive(Debug, Args)]
@@ -70,17 +72,14 @@ pub(crate) async fn freeze(client: &Client, output: Output, arguments: &Freeze) 
     let Freeze { until, asked, .. } = arguments;
     refuse_without_reason(&asked.reason)?;
     let until = until.as_deref().map(|text| time(text, now(), &TimeZone::system())).transpose()?;
-    let end = until.map_or_else(
-        || "until somebody lifts it".to_owned(),
-        |until| format!("until {} UTC", crate::show::minute(until)),
-    );
     asked.confirm(&format!(
-        "{} is frozen {end}: no release begins to change it; what has begun goes on.",
-        slipway_core::words::capitalized(&scope(application.as_ref(), stage.as_ref()))
+        "{} is frozen {}: no release begins to change it; what has begun goes on.",
+        capitalized(&scope(application.as_ref(), stage.as_ref())),
+        until_in_words(until)
     ))?;
     let request = FreezeRequest { stage, until, reason: asked.reason.clone() };
     let done: Done = client.post(&path(application.as_ref(), "freeze"), &request).await?;
-    print(output, &done, || vec![slipway_core::words::capitalized(&done.words)]);
+    print(output, &done, || wrapped(&capitalized(&done.words), 0, width()));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -92,11 +91,11 @@ pub(crate) async fn unfreeze(
     let (application, stage) = arguments.what.read()?;
     arguments.asked.confirm(&format!(
         "{} is not frozen any more; releases that wait for it go on at once.",
-        slipway_core::words::capitalized(&scope(application.as_ref(), stage.as_ref()))
+        capitalized(&scope(application.as_ref(), stage.as_ref()))
     ))?;
     let request = UnfreezeRequest { stage, reason: arguments.asked.reason.clone() };
     let done: Done = client.post(&path(application.as_ref(), "unfreeze"), &request).await?;
-    print(output, &done, || vec![slipway_core::words::capitalized(&done.words)]);
+    print(output, &done, || wrapped(&capitalized(&done.words), 0, width()));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -111,7 +110,7 @@ pub(crate) async fn override_freeze(
         "{id} goes on in spite of the freezes that are in force now, with its other gates and approvals. People are notified that you said so."
     ))?;
     let done = let_through(client, &id, &arguments.asked.reason).await?;
-    print(output, &done, || vec![done.words.clone()]);
+    print_done(output, &done);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use slipway_core::api::{Done, ReconcileRequest};
 
-use super::print;
+use super::print_done;
 use crate::{Client, Error, Output};
 
 #[derive(Debug, Args)]
@@ -13,6 +13,6 @@ pub(crate) struct Arguments {}
 
 pub(crate) async fn run(client: &Client, output: Output, _arguments: &Arguments) -> Result<ExitCode, Error> {
     let done: Done = client.post("reconcile", &ReconcileRequest {}).await?;
-    print(output, &done, || vec![done.words.clone()]);
+    print_done(output, &done);
     Ok(ExitCode::SUCCESS)
 }

@@ -7,7 +7,7 @@ use slipway_core::api::{Approvals, Done, OpenApproval, ResendRequest};
 use slipway_core::name::{EmailAddress, ReleaseId};
 
 use super::act::Asked;
-use super::{application, path_of, print};
+use super::{application, path_of, print_done};
 use crate::show::{image, list};
 use crate::{Client, Error, Output};
 
@@ -46,7 +46,7 @@ pub(crate) async fn run(client: &Client, output: Output, arguments: &Arguments) 
     };
     let request = ResendRequest { approver, reason: arguments.asked.reason.clone() };
     let done: Done = client.post(&format!("{}/resend", path_of(&release)?), &request).await?;
-    print(output, &done, || vec![done.words.clone()]);
+    print_done(output, &done);
     Ok(ExitCode::SUCCESS)
 }
 

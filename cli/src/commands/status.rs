@@ -9,13 +9,13 @@ use slipway_core::api::{
     ActiveFreeze, Application, ApplicationStatus, Applications, Ignored, OpenRelease, Quarantined, Running,
     ServiceStatus, StageStatus,
 };
-use slipway_core::freeze::scope;
+use slipway_core::freeze::{scope, until_in_words};
 use slipway_core::image::Image;
 use slipway_core::words::capitalized;
 
 use super::{application, doing, now, print};
 use crate::show::{
-    Cell, Table, ago, frosted, hanging, heading, image, indented, list, minute, warned, width, wrapped,
+    Cell, Table, ago, frosted, hanging, heading, image, indented, list, warned, width, wrapped,
 };
 use crate::{Client, Error, Output};
 
@@ -131,10 +131,7 @@ fn freezes(people: &[ActiveFreeze], stages: &[String], width: Option<usize>) -> 
     const SHOWN: usize = 10;
     let people = people.iter().map(|freeze| {
         let what = scope(freeze.application.as_ref(), freeze.stage.as_ref());
-        let until = freeze.until.map_or_else(
-            || "until somebody lifts it".to_owned(),
-            |until| format!("until {} UTC", minute(until)),
-        );
+        let until = until_in_words(freeze.until);
         format!("{} is frozen {until} by {}: {}", capitalized(&what), freeze.by, freeze.reason)
     });
     let left = stages.len().saturating_sub(SHOWN);

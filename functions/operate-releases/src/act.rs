@@ -13,13 +13,13 @@ use slipway_core::history::{History, ImageError};
 use slipway_core::image::{Digest, Image, digest_of};
 use slipway_core::name::{ApplicationName, ReleaseId, StageName};
 use slipway_core::quarantine::{Lifted, Quarantine};
-use slipway_core::release::{Asked, Ended, Started};
+use slipway_core::release::{Asked, Started};
 use slipway_core::request::{Abort, requested};
 use slipway_release::{audit, begin, count, now, quarantine_of, was_released};
 
 use crate::Operator;
 use crate::problem::{Failure, problem};
-use crate::read::{configured, history, lock, started};
+use crate::read::{configured, history, lock, refuse_ended, started};
 
 /// A request for a release that was received, so that the same one again finds what the first came to: what a rollback
 /// goes back to is another image once the first has begun.
@@ -241,16 +241,7 @@ pub(crate) async fn abort(
 ) -> Result<Done, Failure> {
     let Operator { table, caller, .. } = operator;
     let begun = started(operator, application, id).await?;
-    if let Some(ended) = table.get::<Ended>(&Key::ending(id)).await? {
-        return Err(problem(
-            StatusCode::CONFLICT,
-            ProblemCode::Ended,
-            format!(
-                "{id} has ended {} already: {}",
-                ended.document.ending.outcome, ended.document.ending.reason
-            ),
-        ));
-    }
+    refuse_ended(operator, id).await?;
     let abort =
         Abort { by: caller.name.clone(), reason: request.reason, at: now(), arn: Some(caller.arn.clone()) };
     // The first one stands: asking twice is asking once.

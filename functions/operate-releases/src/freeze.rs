@@ -11,13 +11,12 @@ use slipway_core::freeze::{Freeze, Override, open_windows, scope};
 use slipway_core::name::{ApplicationName, ReleaseId, StageName};
 use slipway_core::notification::Notification;
 use slipway_core::quarantine::Lifted;
-use slipway_core::release::Ended;
 use slipway_release::{Open, count, freezes, now, stage_frozen};
 
 use crate::Operator;
 use crate::act::write_down;
 use crate::problem::{Failure, problem};
-use crate::read::{configured, started};
+use crate::read::{configured, refuse_ended, started};
 
 /// How many applications' audits are written at a time.
 const AT_ONCE: usize = 16;
@@ -128,16 +127,7 @@ pub(crate) async fn let_through(
     if request.reason.is_empty() {
         return Err(malformed("reason", "the reason is missing: write why, for everybody who is notified"));
     }
-    if let Some(ended) = table.get::<Ended>(&Key::ending(id)).await? {
-        return Err(problem(
-            StatusCode::CONFLICT,
-            ProblemCode::Ended,
-            format!(
-                "{id} has ended {} already: {}",
-                ended.document.ending.outcome, ended.document.ending.reason
-            ),
-        ));
-    }
+    refuse_ended(operator, id).await?;
     // The stages as the release took them along.
     let open = table.get::<Open>(&Key::open(name, id)).await?;
     let application = match open {

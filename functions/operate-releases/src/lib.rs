@@ -250,7 +250,7 @@ async fn route(aws: &Aws, config: &Config, request: &Request) -> Result<Response
     })
 }
 
-/// The parameters of a route's query.
+/// The parameters of a route's query. The document has these.
 fn parameters_of(route: &str) -> &'static [&'static str] {
     match route {
         "GET /applications/{application}/diff" => &["image"],

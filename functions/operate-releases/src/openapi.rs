@@ -10,7 +10,7 @@ use slipway_core::api::{
 };
 use slipway_core::doctor::Checkup;
 
-use crate::ROUTES;
+use crate::{ROUTES, parameters_of};
 
 /// The document.
 #[must_use]
@@ -61,22 +61,9 @@ fn operation(route: &str, path: &str, generator: &mut SchemaGenerator, problem: 
             json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string", "minLength": 1 }, "description": described(name) })
         })
         .collect();
-    if path.ends_with("/diff") {
-        parameters.push(json!({
-            "name": "image", "in": "query", "required": false, "schema": { "type": "string", "minLength": 1 },
-            "description": "A tag, a digest, or six or more of a digest's first digits; without it what the last stage runs",
-        }));
-    }
-    if path.ends_with("/logs") {
-        for (name, description) in [
-            ("function", "The one function whose lines are asked for; without it those of all"),
-            ("token", "The `next` of the answer before; without it the page is the first one"),
-        ] {
-            parameters.push(json!({
-                "name": name, "in": "query", "required": false, "schema": { "type": "string", "minLength": 1 }, "description": description,
-            }));
-        }
-    }
+    parameters.extend(parameters_of(route).iter().map(|name| {
+        json!({ "name": name, "in": "query", "required": false, "schema": { "type": "string", "minLength": 1 }, "description": described(name) })
+    }));
     let body = body_of(route, generator);
     if needs_key(route) {
         parameters.push(json!({
@@ -105,8 +92,7 @@ fn operation(route: &str, path: &str, generator: &mut SchemaGenerator, problem: 
     let mut operation =
         json!({ "operationId": id, "summary": summary, "parameters": parameters, "responses": responses });
     if let Some(schema) = body {
-        operation["requestBody"] =
-            json!({ "required": needs_body(route), "content": { "application/json": { "schema": schema } } });
+        operation["requestBody"] = json!({ "required": needs_body(&schema, generator), "content": { "application/json": { "schema": schema } } });
     }
     operation
 }
@@ -114,6 +100,11 @@ fn operation(route: &str, path: &str, generator: &mut SchemaGenerator, problem: 
 fn described(parameter: &str) -> &'static str {
     match parameter {
         "application" => "The application's name",
+        "image" => {
+            "A tag, a digest, or six or more of a digest's first digits; without it what the last stage runs"
+        }
+        "function" => "The one function whose lines are asked for; without it those of all",
+        "token" => "The `next` of the answer before; without it the page is the first one",
         _ => "The release's id",
     }
 }
@@ -236,8 +227,10 @@ fn answer_of_post(route: &str, generator: &mut SchemaGenerator) -> (&'static str
 }
 
 /// Whether a request without a body is refused: something in it has no default.
-fn needs_body(route: &str) -> bool {
-    ["/release", "/clear", "/freeze", "/override"].iter().any(|ending| route.ends_with(ending))
+fn needs_body(schema: &Value, generator: &SchemaGenerator) -> bool {
+    let name = schema["$ref"].as_str().and_then(|reference| reference.rsplit('/').next());
+    let definition = name.and_then(|name| generator.definitions().get(name));
+    definition.is_some_and(|definition| definition["required"].as_array().is_some_and(|all| !all.is_empty()))
 }
 
 fn body_of(route: &str, generator: &mut SchemaGenerator) -> Option<Value> {

@@ -367,6 +367,17 @@ pub(crate) async fn releases(operator: &Operator<'_>, name: &ApplicationName) ->
 }
 
 /// One release of an application: of another one's there is none.
+/// Refuses what is asked of a release that has ended.
+pub(crate) async fn refuse_ended(operator: &Operator<'_>, id: &ReleaseId) -> Result<(), Failure> {
+    let Some(ended) = operator.table.get::<Ended>(&Key::ending(id)).await? else { return Ok(()) };
+    let ending = ended.document.ending;
+    Err(problem(
+        StatusCode::CONFLICT,
+        ProblemCode::Ended,
+        format!("{id} has ended {} already: {}", ending.outcome, ending.reason),
+    ))
+}
+
 pub(crate) async fn started(
     operator: &Operator<'_>,
     application: &ApplicationName,

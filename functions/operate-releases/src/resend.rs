@@ -8,14 +8,13 @@ use slipway_core::api::{Done, ProblemCode, ResendRequest};
 use slipway_core::approval::{Approval, ApprovalId};
 use slipway_core::audit::{About, NewEntry, What};
 use slipway_core::name::{ApplicationName, EmailAddress, ReleaseId};
-use slipway_core::release::Ended;
 use slipway_core::resend::{NotSent, Resend, whom};
 use slipway_release::{StepError, count, next_entry, now};
 
 use crate::Operator;
 use crate::act::hash;
 use crate::problem::{Failure, key_used, problem};
-use crate::read::started;
+use crate::read::{refuse_ended, started};
 
 /// How often a write is tried while others write the next entry of the audit.
 const ROUNDS: usize = 20;
@@ -106,15 +105,7 @@ async fn newest_approval(
         }
     }
     // A release that has ended asks nobody, whatever its last approval came to.
-    if let Some(Stored { document: Ended { ending, .. }, .. }) =
-        table.get::<Ended>(&Key::ending(release)).await?
-    {
-        return Err(problem(
-            StatusCode::CONFLICT,
-            ProblemCode::Ended,
-            format!("{release} has ended {} already: {}", ending.outcome, ending.reason),
-        ));
-    }
+    refuse_ended(operator, release).await?;
     newest.ok_or_else(|| {
         problem(
             StatusCode::CONFLICT,

@@ -7,12 +7,11 @@
 //! time for it is over.
 
 use slipway_aws::{Aws, AwsError, Key, Requested, Table};
-use slipway_core::freeze::WhenFrozen;
 use slipway_core::protocol::{StepResult, WakeKey};
 use slipway_core::snapshot::{Database, Next, SnapshotPolicy, Taken, beyond, identifier, next, place};
 use slipway_core::step::{Passed, StageInput};
 use slipway_core::timeline::Step;
-use slipway_release::{StepError, Timeline, deadline, frozen_for, interrupted, now};
+use slipway_release::{StepError, Timeline, deadline, ends_frozen, frozen_for, interrupted, now};
 use slipway_runtime::Config;
 
 /// Takes the snapshot, or looks how far it is.
@@ -60,10 +59,8 @@ async fn gate(
     }
     // It would be old by the end of the freeze. Nothing is begun, so the stage is waited for where it is captured.
     if let Some(frozen) = frozen_for(table, release, stage).await? {
-        return Ok(match stage.when_frozen() {
-            WhenFrozen::End => StepResult::failed(frozen.in_words(&stage.name)),
-            _ => StepResult::Restart { reason: frozen.in_words(&stage.name) },
-        });
+        let waits = || StepResult::Restart { reason: frozen.in_words(&stage.name) };
+        return Ok(ends_frozen(stage, &frozen).unwrap_or_else(waits));
     }
     let (name, identifier, place) =
         (database.name(), identifier(&release.id, &stage.name), place(&release.application, &stage.name));

@@ -223,6 +223,15 @@ pub fn scope(application: Option<&ApplicationName>, stage: Option<&StageName>) -
     }
 }
 
+/// Until when a freeze lasts, in words.
+#[must_use]
+pub fn until_in_words(until: Option<Timestamp>) -> String {
+    until.map_or_else(
+        || "until somebody lifts it".to_owned(),
+        |until| format!("until {} UTC", until.strftime("%Y-%m-%d %H:%M")),
+    )
+}
+
 /// That a person lets one release through the freezes that were in force then.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Override {
@@ -262,11 +271,7 @@ impl Frozen {
     /// The same in words.
     #[must_use]
     pub fn in_words(&self, stage: &StageName) -> String {
-        let until = self.until.map_or_else(
-            || "until somebody lifts it".to_owned(),
-            |until| format!("until {} UTC", until.strftime("%Y-%m-%d %H:%M")),
-        );
-        format!("{stage} is frozen {until}: {}", self.reasons.join("; "))
+        format!("{stage} is frozen {}: {}", until_in_words(self.until), self.reasons.join("; "))
     }
 }
 

@@ -6,7 +6,7 @@ use slipway_core::alarm::{disquiet, unquiet};
 use slipway_core::api::{Running, RunningService};
 use slipway_core::application::Stage;
 use slipway_core::approval::{Approval, ApprovalId, Verdict};
-use slipway_core::freeze::{Frozen, WhenFrozen};
+use slipway_core::freeze::Frozen;
 use slipway_core::image::{Image, digest_of};
 use slipway_core::lock::{Fenced, Lock, Lost};
 use slipway_core::migration::Migration;
@@ -16,7 +16,7 @@ use slipway_core::release::{Outcome, Release};
 use slipway_core::rollback::{Baseline, Change, ROUNDS};
 use slipway_core::step::{DeployedService, StageInput};
 
-use crate::{StepError, Timeline, frozen_for, interrupted, now};
+use crate::{StepError, Timeline, ends_frozen, frozen_for, interrupted, now};
 
 /// Why a step that is to be alone looks again.
 pub const NOT_ALONE: &str = "an earlier attempt at a step of this release may still be writing";
@@ -149,9 +149,8 @@ impl Context<'_> {
     ///
     /// When the table cannot be asked.
     pub async fn hold_frozen<T>(&self, frozen: &Frozen) -> Result<StepResult<T>, StepError> {
-        let words = frozen.in_words(&self.stage.name);
-        if self.stage.when_frozen() == WhenFrozen::End {
-            return Ok(StepResult::failed(words));
+        if let Some(end) = ends_frozen(self.stage, frozen) {
+            return Ok(end);
         }
         if let Some(other) = self.alone().await? {
             return Ok(other);
@@ -161,7 +160,7 @@ impl Context<'_> {
                 reason: "an earlier attempt has begun the change".to_owned(),
             });
         }
-        Ok(StepResult::Restart { reason: words })
+        Ok(StepResult::Restart { reason: frozen.in_words(&self.stage.name) })
     }
 
     /// What comes of a restart where the attempt is not alone: an earlier one may still begin, or the lock is lost.

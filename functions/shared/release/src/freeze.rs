@@ -44,13 +44,21 @@ pub async fn frozen_for(
         return Ok(None);
     }
     let freezes = freezes(table).await?;
-    let of = (&release.application, &stage.name);
-    if frozen(&stage.freeze, &freezes, of, None, now()).is_none() {
+    let found = stage_frozen(&freezes, &release.application, stage);
+    if found.is_none() {
         return Ok(None);
     }
-    let given = table.get::<Override>(&Key::freeze_override(&release.id)).await?;
-    let given = given.map(|stored| stored.document);
-    Ok(frozen(&stage.freeze, &freezes, of, given.as_ref(), now()))
+    let Some(given) = table.get::<Override>(&Key::freeze_override(&release.id)).await? else {
+        return Ok(found);
+    };
+    let of = (&release.application, &stage.name);
+    Ok(frozen(&stage.freeze, &freezes, of, Some(&given.document), now()))
+}
+
+/// That the release ends at a frozen stage, where the stage has it so.
+#[must_use]
+pub fn ends_frozen<T>(stage: &Stage, frozen: &Frozen) -> Option<StepResult<T>> {
+    (stage.when_frozen() == WhenFrozen::End).then(|| StepResult::failed(frozen.in_words(&stage.name)))
 }
 
 /// Waits at a stage that is frozen, or ends there, as the stage has it.
@@ -64,10 +72,10 @@ pub async fn wait_frozen<T>(
     stage: &Stage,
     frozen: &Frozen,
 ) -> Result<StepResult<T>, StepError> {
-    let words = frozen.in_words(&stage.name);
-    if stage.when_frozen() == WhenFrozen::End {
-        return Ok(StepResult::failed(words));
+    if let Some(end) = ends_frozen(stage, frozen) {
+        return Ok(end);
     }
+    let words = frozen.in_words(&stage.name);
     // Each freeze is one event, however often the step is woken in it.
     let detail = frozen.until.map_or_else(|| "-".to_owned(), |until| until.to_string());
     Timeline::of(table, &release.id).in_stage(&stage.name).record_each(Step::Frozen, &detail, words).await?;

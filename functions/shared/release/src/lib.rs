@@ -35,7 +35,7 @@ pub use deadline::deadline;
 pub use deployment::{Standing, deployed};
 pub use ending::{finish, give_lock_back, newest_baseline, quarantine_of, was_released};
 pub use error::{StepError, parse, parse_at};
-pub use freeze::{freezes, frozen_for, stage_frozen, wait_frozen};
+pub use freeze::{ends_frozen, freezes, frozen_for, stage_frozen, wait_frozen};
 pub use lock::{abort_of, interrupted};
 pub use log_tail::log_tail;
 pub use metric::{count, seconds};

@@ -776,6 +776,23 @@ impl World {
         request.send().await.map(drop).map_err(|error| format!("{error:?}"))
     }
 
+    /// That a function's role may not write these items, nor read anything of these partitions.
+    pub(crate) async fn refuses(
+        &self,
+        role: &aws_config::SdkConfig,
+        written: &[(&str, &str)],
+        read: &[&str],
+    ) {
+        for (pk, sk) in written {
+            let refused = self.put_as(role, pk, sk).await.expect_err(pk);
+            assert!(refused.contains("AccessDenied"), "{pk}: {refused}");
+        }
+        for pk in read {
+            let refused = self.get_as(role, pk, "x").await.expect_err(pk);
+            assert!(refused.contains("AccessDenied"), "{pk}: {refused}");
+        }
+    }
+
     /// Takes an action away from a function's role, and returns the policy that the role had.
     pub(crate) async fn take_permission_away(&self, function: &str, action: &str) -> String {
         let decoded = self.permissions(function).await;

@@ -168,6 +168,12 @@ struct Clouds {
     second: Option<Cloud>,
 }
 
+impl Clouds {
+    fn all(&self) -> impl Iterator<Item = &Cloud> {
+        [Some(&self.first), self.second.as_ref()].into_iter().flatten()
+    }
+}
+
 /// Where the second cloud is; none on a machine with one core.
 fn second(settings: &Settings) -> Option<Settings> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -301,7 +307,7 @@ fn free_port() -> anyhow::Result<u16> {
 }
 
 async fn run_group(group: Group, settings: &Settings, clouds: &Clouds) -> anyhow::Result<()> {
-    let Clouds { first: cloud, second } = clouds;
+    let cloud = &clouds.first;
     match group {
         Group::TerraformFormat => {
             let terraform = Terraform::prepare(settings, cloud.endpoint()).await?;
@@ -337,7 +343,7 @@ async fn run_group(group: Group, settings: &Settings, clouds: &Clouds) -> anyhow
             let mut models = Command::new(Environment::made(settings).program("python"));
             models
                 .arg("tests/opinions/models.py")
-                .args([Some(cloud), second.as_ref()].into_iter().flatten().map(|cloud| cloud.state().calls()))
+                .args(clouds.all().map(|cloud| cloud.state().calls()))
                 .arg("--whole")
                 .env("PYTHONDONTWRITEBYTECODE", "1")
                 .current_dir(&settings.repository);
@@ -352,7 +358,7 @@ async fn run_group(group: Group, settings: &Settings, clouds: &Clouds) -> anyhow
             process::run_shown(api.current_dir(&settings.repository)).await
         }
         Group::Tokens => {
-            let clouds: Vec<_> = [Some(cloud), second.as_ref()].into_iter().flatten().collect();
+            let clouds: Vec<_> = clouds.all().collect();
             tokens::look(settings, &clouds).await
         }
         Group::Workspace => cargo_test(settings, clouds, &["--workspace"]).await,
