@@ -12,6 +12,9 @@ use slipway_core::doctor::Checkup;
 
 use crate::{ROUTES, parameters_of};
 
+/// What the token of a page of a log looks like (`slipway_core::log::Place`).
+const TOKEN: &str = "^[0-9]{1,15}(-[1-9][0-9]{0,14})?$";
+
 /// The document.
 #[must_use]
 pub fn document() -> Value {
@@ -62,7 +65,11 @@ fn operation(route: &str, path: &str, generator: &mut SchemaGenerator, problem: 
         })
         .collect();
     parameters.extend(parameters_of(route).iter().map(|name| {
-        json!({ "name": name, "in": "query", "required": false, "schema": { "type": "string", "minLength": 1 }, "description": described(name) })
+        let mut schema = json!({ "type": "string", "minLength": 1 });
+        if *name == "token" {
+            schema["pattern"] = json!(TOKEN);
+        }
+        json!({ "name": name, "in": "query", "required": false, "schema": schema, "description": described(name) })
     }));
     let body = body_of(route, generator);
     if needs_key(route) {
@@ -75,6 +82,7 @@ fn operation(route: &str, path: &str, generator: &mut SchemaGenerator, problem: 
     let problem = |words: &str| json!({ "description": words, "content": { "application/problem+json": { "schema": problem } } });
     let mut responses = json!({
         "200": { "description": "The answer", "content": { "application/json": { "schema": answer } } },
+        "400": problem("A parameter, the body or a header does not fit"),
         "403": { "description": "The caller has no permission for this method and path, or the request is not signed" },
         "503": problem("AWS could not be asked; the same request may be sent again"),
     });
@@ -86,7 +94,6 @@ fn operation(route: &str, path: &str, generator: &mut SchemaGenerator, problem: 
         responses["404"] = problem("There is no such queue");
     }
     if body.is_some() {
-        responses["400"] = problem("The body or a header does not fit");
         responses["422"] = problem("The key came with another request before");
     }
     let mut operation =

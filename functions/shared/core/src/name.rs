@@ -20,8 +20,8 @@ macro_rules! name {
         name!($(#[$doc])* $type, $expected, $check, |value| value);
     };
     ($(#[$doc:meta])* $type:ident, $expected:literal, $check:expr, $normal:expr) => {
-        $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+        $(#[$doc])*
         #[serde(try_from = "String", into = "String")]
         #[schemars(with = "String")]
         pub struct $type(String);
@@ -95,6 +95,7 @@ name!(
 
 name!(
     /// The name of a stage: a slug of 32 characters at the most.
+    #[schemars(extend("pattern" = "^[a-z][a-z0-9]*(-[a-z0-9]+)*$", "maxLength" = 32))]
     StageName,
     "a name of lower-case letters, digits and single hyphens, starting with a letter, 32 characters at the most",
     |value| is_slug(value, 32)
@@ -124,9 +125,13 @@ name!(
         && value.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_./".contains(c))
 );
 
+/// What an address of the rough form is, for documents.
+const EMAIL: &str = r"^[^@\s,<>\u0000-\u001f\u007f-\u009f]+@[^@\s,<>.\u0000-\u001f\u007f-\u009f]+(\.[^@\s,<>.\u0000-\u001f\u007f-\u009f]+)+$";
+
 name!(
     /// An e-mail address, checked only for its rough form: what it really is shows when its owner confirms it. In lower case:
     /// `Team@…` and `team@…` are one person.
+    #[schemars(extend("pattern" = EMAIL, "maxLength" = 254))]
     EmailAddress,
     "an e-mail address, such as ana@example.com",
     |value| value.len() <= 254
@@ -201,6 +206,40 @@ mod tests {
         assert_eq!(ApplicationName::new("web-2").expect("fits").as_str(), "web-2");
         assert_eq!(EmailAddress::new("Ana@Example.com").expect("fits").to_string(), "ana@example.com");
         assert_eq!(RepositoryName::new("team/web.api").expect("fits").as_str(), "team/web.api");
+    }
+
+    #[test]
+    fn the_documents_take_what_the_rules_take() {
+        let fits = |schema: schemars::Schema, text: &str| {
+            jsonschema::is_valid(&schema.to_value(), &serde_json::json!(text))
+        };
+        let long = "a".repeat(33);
+        for text in ["a", "web-2", "production", "", "-a", "a-", "a--b", "2a", "A", "a_b", &long] {
+            assert_eq!(
+                fits(schemars::schema_for!(StageName), text),
+                StageName::new(text).is_ok(),
+                "{text:?}"
+            );
+        }
+        for text in [
+            "ana@example.com",
+            "Ana@x.example.com",
+            "",
+            "ana",
+            "@b.c",
+            "a@b",
+            "a@.b",
+            "a@b.",
+            "a b@c.d",
+            "a@b@c.d",
+            "a\u{13}@b.c",
+        ] {
+            assert_eq!(
+                fits(schemars::schema_for!(EmailAddress), text),
+                EmailAddress::new(text).is_ok(),
+                "{text:?}"
+            );
+        }
     }
 
     #[test]

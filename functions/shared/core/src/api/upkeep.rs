@@ -17,10 +17,6 @@ use crate::words;
 pub struct ResendRequest {
     /// The one approver who gets it; all who have not answered, where nobody is named.
     #[serde(default)]
-    #[schemars(
-        with = "Option<String>",
-        inner(regex(pattern = r"^[^@\s,<>]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$"))
-    )]
     pub approver: Option<EmailAddress>,
     /// Why, for the mails and the audit; 200 characters on one line.
     #[serde(default, deserialize_with = "words::read")]
