@@ -20,7 +20,7 @@ use std::io::{IsTerminal as _, Write as _};
 
 use jiff::Timestamp;
 use serde::Serialize;
-use slipway_core::api::{Applications, Done, OpenRelease, ReleaseDetail};
+use slipway_core::api::{Applications, Done, OpenRelease, PastRelease, ReleaseDetail, Releases};
 use slipway_core::name::{ApplicationName, ReleaseId};
 
 use crate::show::{paragraphs, width, width_beside, wrapped};
@@ -101,21 +101,33 @@ async fn meant(client: &Client, name: Option<&str>) -> Result<ReleaseId, Error> 
             }
         };
     };
-    if let Ok(id) = ReleaseId::new(name)
-        && id.application().is_some()
-    {
+    if let Some(id) = release_id(name) {
         return Ok(id);
     }
     let application = application(name)?;
-    let releases: slipway_core::api::Releases =
-        client.get(&format!("applications/{application}/releases")).await?;
-    let open = releases.releases.iter().find(|release| release.end.is_none());
-    let meant = open.or(releases.releases.first());
-    meant.map(|release| release.id.clone()).ok_or_else(|| {
-        Error::Refused(format!(
-            "{application} has had no release: push an image, or `slipway release {application} IMAGE`"
-        ))
-    })
+    let releases = releases(client, &application).await?;
+    let meant = running(&releases).or(releases.releases.first());
+    meant.map(|release| release.id.clone()).ok_or_else(|| no_release(&application))
+}
+
+/// A name that is a release's id.
+fn release_id(name: &str) -> Option<ReleaseId> {
+    ReleaseId::new(name).ok().filter(|id| id.application().is_some())
+}
+
+async fn releases(client: &Client, application: &ApplicationName) -> Result<Releases, Error> {
+    client.get(&format!("applications/{application}/releases")).await
+}
+
+/// The newest release that has not ended.
+fn running(releases: &Releases) -> Option<&PastRelease> {
+    releases.releases.iter().find(|release| release.end.is_none())
+}
+
+fn no_release(application: &ApplicationName) -> Error {
+    Error::Refused(format!(
+        "{application} has had no release: push an image, or `slipway release {application} IMAGE`"
+    ))
 }
 
 async fn detail(client: &Client, id: &ReleaseId) -> Result<ReleaseDetail, Error> {

@@ -128,7 +128,10 @@ pub(super) fn words(application: &Application, only: Option<&StageName>, overrid
     match (frozen.is_empty(), overridden) {
         (true, _) => String::new(),
         (false, true) => format!(" It goes on in spite of this: {}.", frozen.join("; ")),
-        (false, false) => format!(" It waits there: {}.", frozen.join("; ")),
+        (false, false) => format!(
+            " Frozen: {}. Whether it waits there or ends is the stage's when_frozen.",
+            frozen.join("; ")
+        ),
     }
 }
 

@@ -7,10 +7,10 @@ use clap::Args;
 use console::{Style, Term};
 use jiff::{SignedDuration, Timestamp};
 use slipway_core::api::{Event, OpenApproval, ReleaseDetail, ServiceStatus, StageOfRelease};
-use slipway_core::name::ReleaseId;
+use slipway_core::name::{ApplicationName, ReleaseId};
 use slipway_core::release::Outcome;
 
-use super::{detail, meant, say};
+use super::{application, detail, meant, no_release, release_id, releases, running, say};
 use crate::show::{
     Cell, Table, duration, fitted, hanging, image, indented, list, minute, outcome_style, width,
     width_beside, wrapped,
@@ -21,6 +21,8 @@ use crate::{Client, Error, Output};
 const PAUSE: Duration = Duration::from_millis(1_500);
 /// For how long an API that does not answer is asked again.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
+/// How long a push may take to begin a release. ECR's event is there within seconds.
+const BEGINNING: SignedDuration = SignedDuration::from_secs(10);
 /// How many events are shown below the picture.
 const EVENTS: usize = 4;
 
@@ -31,8 +33,34 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(client: &Client, output: Output, arguments: &Arguments) -> Result<ExitCode, Error> {
-    let id = meant(client, arguments.release.as_deref()).await?;
+    let id = match arguments.release.as_deref() {
+        Some(name) if release_id(name).is_none() => begun(client, &application(name)?).await?,
+        id => meant(client, id).await?,
+    };
     follow(client, output, &id).await
+}
+
+/// The release of an application that runs. Who has just pushed is a moment early: where none runs, one is awaited, and
+/// then the newest of those that have ended is shown.
+async fn begun(client: &Client, name: &ApplicationName) -> Result<ReleaseId, Error> {
+    let early = super::now();
+    loop {
+        let releases = releases(client, name).await?;
+        if let Some(release) = running(&releases) {
+            return Ok(release.id.clone());
+        }
+        let waited = super::now().duration_since(early);
+        if waited > BEGINNING {
+            let newest = releases.releases.first().ok_or_else(|| no_release(name))?;
+            return Ok(newest.id.clone());
+        }
+        if waited < SignedDuration::from_secs(1) {
+            let sentence =
+                format!("no release of {name} runs; waiting {} for one to begin", duration(BEGINNING));
+            eprintln!("{}", wrapped(&sentence, 0, width_beside()).join("\n"));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 /// Follows a release until it ends. Where the API does not answer for a while, it goes on as soon as it does.

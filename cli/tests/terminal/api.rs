@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     status: StatusCode,
-    document: Value,
+    pub(crate) document: Value,
 }
 
 impl Answer {

@@ -272,6 +272,20 @@ fn a_release_is_followed_until_it_ends() {
 }
 
 #[test]
+fn who_has_just_pushed_is_shown_the_release_that_the_push_begins() {
+    // The API knows no other release.
+    let route = format!("GET /applications/checkout/releases/{}", release_id("checkout", 13));
+    let api = Api::answering([
+        ("GET /applications/checkout/releases", vec![documents::ended_history(), documents::history()]),
+        (route.as_str(), vec![documents::went_well()]),
+    ]);
+    let recording = Terminal::wide(140).run(&api, &["watch", "checkout"], "");
+    let text = recording.whole().text();
+    assert!(text.contains("no release of checkout runs; waiting 10 s for one to begin"), "{text}");
+    assert!(text.contains("RELEASED: every stage runs the image"), "{text}");
+}
+
+#[test]
 fn a_release_that_is_rolled_back_is_followed_to_that_end() {
     let id = release_id("checkout", 12);
     let route = format!("GET /applications/checkout/releases/{id}");
