@@ -363,6 +363,11 @@ run "what_ecs_shifts_traffic_with_is_there_when_it_is_asked_for" {
     condition     = aws_iam_role_policy_attachment.infrastructure["this"].policy_arn == "arn:aws:iam::aws:policy/AmazonECSInfrastructureRolePolicyForLoadBalancers"
     error_message = "The role has AWS's own policy for it."
   }
+
+  assert {
+    condition     = length(aws_ecs_service.this.deployment_circuit_breaker) == 0
+    error_message = "ECS has no circuit breaker while it shifts traffic: a plan after such a release would turn it on again."
+  }
 }
 
 run "without_it_there_is_nothing_of_it" {

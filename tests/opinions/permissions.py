@@ -24,6 +24,7 @@ SAMPLES = {
     "aws_sns_topic.this.arn": f"arn:aws:sns:{REGION}:{ACCOUNT}:{NAME}-approvals",
     "aws_cloudwatch_log_group": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/group",
     "module.function": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{NAME}-reconcile",
+    "module.registry.arn": f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/web",
     "var.registry_arn": f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/web",
     "var.repository_arn": f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/web",
     "aws_cloudwatch_event_api_destination": f"arn:aws:events:{REGION}:{ACCOUNT}:api-destination/slipway-webhook/12345678-1234-1234-1234-123456789012",

@@ -8,6 +8,8 @@ import pytest
 import schemas
 
 VERSIONS = ">= 5.100, < 7"
+# What only version 6 can say is in modules of its own: from the version on whose schema is held here.
+ONLY_6 = {"infra/modules/traffic-shift": ">= 6.69, < 7"}
 # What is used all the same, with the reason.
 DEPRECATED = {"data aws_region: name": "6 calls it `region`, which 5.100 does not know"}
 
@@ -26,7 +28,22 @@ def test_every_module_is_for_both_providers():
     wanted = {file: re.findall(r'source  = "hashicorp/aws"\n +version = "(.*)"', file.read_text()) for file in files}
 
     assert {file.parent for file, versions in wanted.items() if versions} >= users
-    assert {str(file): versions for file, versions in wanted.items() if versions not in ([], [VERSIONS])} == {}
+    others = {str(file.parent.relative_to(provider.MAIN)): versions for file, versions in wanted.items() if versions not in ([], [VERSIONS])}
+    assert others == {module: [versions] for module, versions in ONLY_6.items()}
+
+
+def test_a_module_of_version_6_says_what_5_cannot_and_nothing_needs_it():
+    oldest, newest = schemas.providers()
+    lacking = {"there is no argument deployment_configuration", "there is no argument load_balancer.advanced_configuration"}
+
+    for module, versions in ONLY_6.items():
+        assert versions.startswith(f">= {newest.rsplit('.', 1)[0]},"), "it begins with the version whose schema is held"
+        text = (provider.MAIN / module / "main.tf").read_text()
+        found, _ = provider.check(module, text, [oldest])
+        assert {problem.rsplit(": ", 1)[1] for problem in found} == lacking
+        # Whoever used it could not be planned with 5.100.
+        users = [file for file in provider.files() if re.search(rf'source += ".*{pathlib.PurePath(module).name}"', pathlib.Path(file).read_text())]
+        assert users == []
 
 
 def test_what_does_not_fit_is_found():

@@ -29,7 +29,7 @@ OTHERS = {
     # A principal is let in to be this role.
     **{policy: {"sts:AssumeRole"} for policy in (
         "deployer/schedule_trust", "deployer/workflow_trust", "function/trust", "network/flow_logs_trust", "notifications/chat_trust",
-        "notifications/webhook_trust", "service/infrastructure_trust", "service/trust")},
+        "notifications/webhook_trust", "service/infrastructure_trust", "service/trust", "traffic-shift/trust")},
     "github-oidc/trust": {"sts:AssumeRoleWithWebIdentity"},
     # "Control access for invoking an API", Amazon API Gateway developer guide; `slipway` finds the address in SSM.
     "operators/read": {"execute-api:Invoke", "ssm:GetParameter"}, "operators/act": {"execute-api:Invoke", "ssm:GetParameter"},
@@ -122,7 +122,8 @@ def test_no_policy_is_written_elsewhere_and_no_other_is_attached():
     text = "\n".join(file.read_text() for file in sorted(INFRA.rglob("*.tf")) if ".terraform" not in file.parts)
 
     assert set(re.findall(r'policy/(?:service-role/)?(\w+)"', text)) == {"AmazonECSInfrastructureRolePolicyForLoadBalancers", "AWSDenyAll"}
-    assert len(re.findall(r'^resource "aws_iam_\w*policy_attachment"', text, re.M)) == 1
+    # Of the service on either version of the provider.
+    assert len(re.findall(r'^resource "aws_iam_\w*policy_attachment"', text, re.M)) == 2
     # An image repository's policy says which images go, and a policy of scaling how many tasks run.
     assert set(re.findall(r"^ *policy\s+= jsonencode", text, re.M)) <= {"  policy = jsonencode"}
     assert len(re.findall(r"^ *(?:assume_role_)?policy\s+= (?!data\.aws_iam_policy_document\.)", text, re.M)) == 1

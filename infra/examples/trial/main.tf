@@ -283,7 +283,7 @@ data "aws_iam_policy_document" "execution" {
   statement {
     sid       = "WriteLogs"
     actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
-    resources = [for group in aws_cloudwatch_log_group.this : "${group.arn}:*"]
+    resources = ["${aws_cloudwatch_log_group.this["staging"].arn}:*", "${aws_cloudwatch_log_group.this["production"].arn}:*"]
   }
 }
 

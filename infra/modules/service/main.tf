@@ -469,9 +469,15 @@ resource "aws_ecs_service" "this" {
   health_check_grace_period_seconds = length(local.balanced) == 0 ? null : var.health_check_grace_period_seconds
   tags                              = local.deployer
 
-  deployment_circuit_breaker {
-    enable   = true
-    rollback = true
+  # ECS has it for rolling updates only: a release that shifts traffic turns it off, and the next plan would turn it on.
+  # A release with ROLLING turns it on.
+  dynamic "deployment_circuit_breaker" {
+    for_each = length(local.shifting) == 0 ? ["this"] : []
+
+    content {
+      enable   = true
+      rollback = true
+    }
   }
 
   # ECS watches these itself while it deploys and bakes, and rolls back when one fires; Slipway notices that it did. ECS

@@ -1,0 +1,14 @@
+output "arn" {
+  description = "The service's ARN"
+  value       = aws_ecs_service.this.arn
+}
+
+output "target_group_arns" {
+  description = "Both target groups: first and second"
+  value       = { for key, group in aws_lb_target_group.this : key => group.arn }
+}
+
+output "listener_rule_arn" {
+  description = "The rule whose weights ECS changes"
+  value       = aws_lb_listener_rule.production.arn
+}
