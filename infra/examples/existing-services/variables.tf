@@ -5,7 +5,7 @@ variable "name" {
 }
 
 variable "repository" {
-  description = "The ECR repository whose pushes start releases; the application is called the same"
+  description = "The ECR repository whose pushes start releases; the application is called the same, with - in the place of /"
   type        = string
 }
 
@@ -16,23 +16,39 @@ variable "tags" {
 }
 
 variable "staging" {
-  description = "The ECS service of staging: its cluster and its name, and the address under which its load balancer serves it; the load balancer's own name when none is given"
-  type        = object({ cluster = string, service = string, url = optional(string) })
+  description = "The ECS service of staging: its cluster and name; the address under which its load balancer serves it (url), where that is not the load balancer's own name; the family that is registered anyway, or \"running\" for what the service runs (template); the containers that take the image, where its repository does not say so; target_health in the place of requests from outside, for what only its VPC reaches; and further tasks of the same image"
+  type = object({
+    cluster       = string
+    service       = string
+    url           = optional(string)
+    template      = optional(string)
+    containers    = optional(list(string), [])
+    target_health = optional(object({ command = optional(list(string)) }))
+    tasks         = optional(list(object({ family = string, container = string })), [])
+  })
 }
 
 variable "production" {
   description = "The same of production"
-  type        = object({ cluster = string, service = string, url = optional(string) })
+  type = object({
+    cluster       = string
+    service       = string
+    url           = optional(string)
+    template      = optional(string)
+    containers    = optional(list(string), [])
+    target_health = optional(object({ command = optional(list(string)) }))
+    tasks         = optional(list(object({ family = string, container = string })), [])
+  })
 }
 
-variable "health_path" {
-  description = "The path that answers 200 when the application serves"
-  type        = string
-  default     = "/health"
+variable "health" {
+  description = "What is asked through the load balancer: the path, headers that the application or a rule asks for, and the statuses that are good where that is not any 2xx"
+  type        = object({ path = optional(string, "/health"), headers = optional(map(string), {}), codes = optional(string) })
+  default     = {}
 }
 
 variable "task_role_arns" {
-  description = "The execution and task roles that the services' templates name: Slipway passes these on to ECS, and no other"
+  description = "The execution and task roles that the task definitions name, those of further tasks too: Slipway passes these on to ECS, and no other"
   type        = list(string)
 
   validation {
