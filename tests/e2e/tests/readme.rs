@@ -1,5 +1,5 @@
-//! The README's own `cargo lambda` commands, on the local cloud that `SLIPWAY_LOCAL` names. Its other commands,
-//! `cargo local demo` and `cargo local test`, are what runs this.
+//! CONTRIBUTING.md's own `cargo lambda` commands, on the local cloud that `SLIPWAY_LOCAL` names. The
+//! README's commands, `cargo local demo` and `cargo local test`, are what runs this.
 //!
 //! What `cargo lambda watch` builds by itself is left out: it is the functions alone, for which cargo chooses other
 //! features of the dependencies, and so minutes of building what is built. The functions run as they are built for the
@@ -19,17 +19,17 @@ fn repository() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// The README's `cargo lambda invoke` commands, each with the output that it shows.
+/// The `cargo lambda invoke` commands of CONTRIBUTING.md, each with the output that it shows.
 fn shown() -> Vec<(Vec<String>, Value)> {
-    let readme = std::fs::read_to_string(repository().join("README.md")).expect("the README");
+    let page = std::fs::read_to_string(repository().join("CONTRIBUTING.md")).expect("the page");
     let mut commands = Vec::new();
-    let mut lines = readme.lines();
+    let mut lines = page.lines();
     while let Some(line) = lines.next() {
         if let Some(arguments) = line.strip_prefix("$ cargo lambda invoke ") {
             let output = lines
                 .next()
                 .and_then(|output| serde_json::from_str(output).ok())
-                .expect("the README shows its output");
+                .expect("it shows its output");
             commands.push((arguments.split(' ').map(ToOwned::to_owned).collect(), output));
         }
     }
@@ -96,7 +96,7 @@ async fn the_readmes_cargo_lambda_commands_answer_what_it_shows() {
         .await
         .expect("a local cloud runs: `cargo local test` starts one, or `cargo local up`");
     let commands = shown();
-    assert!(commands.len() >= 2, "the README shows the commands");
+    assert!(commands.len() >= 2, "it shows the commands");
     let environment = environment().await;
     let port = TcpListener::bind(("127.0.0.1", 0))
         .and_then(|listener| listener.local_addr())
