@@ -197,6 +197,9 @@ resource "aws_lb" "this" {
   security_groups            = [aws_security_group.load_balancer.id]
   drop_invalid_header_fields = true
   enable_deletion_protection = false
+
+  # AWS makes it only where there is a way to the internet, and takes the gateway away only after it.
+  depends_on = [aws_internet_gateway.this]
 }
 
 resource "aws_lb_target_group" "this" {
