@@ -129,7 +129,7 @@ module "service" {
   container_port                    = try(var.services[each.key].container_port, null)
   cpu_units                         = try(var.services[each.key].cpu_units, null)
   memory_mib                        = try(var.services[each.key].memory_mib, null)
-  architecture                      = coalesce(try(var.services[each.key].architecture, null), var.architecture)
+  architecture                      = coalesce(try(var.services[each.key].architecture, null), module.deployer.architecture)
   environment                       = merge(contains(keys(local.databases), each.key) ? module.database[local.databases[each.key]].environment : {}, try(var.services[each.key].environment, {}))
   secrets                           = merge(contains(keys(local.databases), each.key) ? module.database[local.databases[each.key]].secrets : {}, try(var.services[each.key].secrets, {}))
   secrets_key_arns                  = try(var.services[each.key].secrets_key_arns, null)
@@ -153,7 +153,6 @@ module "deployer" {
   applications         = local.applications
   packages             = var.packages
   architecture         = var.architecture
-  definition_path      = "${path.module}/../statemachine/release.asl.yaml"
   task_role_arns       = local.task_role_arns
   notification_emails  = var.notification_emails
   approval_domain      = var.approval_domain

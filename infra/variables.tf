@@ -67,18 +67,18 @@ variable "databases" {
 }
 
 variable "packages" {
-  description = "The folder that holds <function>/bootstrap.zip for each function, as cargo lambda build --output-format zip makes it"
+  description = "The folder that holds <function>/bootstrap.zip for each function; by default packages of the bundle that this is in, or target/lambda of the clone, as cargo lambda build --output-format zip makes it"
   type        = string
-  default     = "../target/lambda"
+  default     = null
 }
 
 variable "architecture" {
-  description = "The processor of the functions, and of the services that name no other: arm64 or x86_64"
+  description = "The processor of the functions, and of the services that name no other: arm64 or x86_64; by default the bundle's, or arm64 without one"
   type        = string
-  default     = "arm64"
+  default     = null
 
   validation {
-    condition     = contains(["arm64", "x86_64"], var.architecture)
+    condition     = var.architecture == null || try(contains(["arm64", "x86_64"], var.architecture), false)
     error_message = "Write arm64 or x86_64."
   }
 }

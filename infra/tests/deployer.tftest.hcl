@@ -589,3 +589,65 @@ run "alarms_alone_may_publish_to_the_encrypted_topic" {
     error_message = "The topic's policy admits alarms and no other service: no rule publishes, and whoever may write one could send mails in Slipway's name."
   }
 }
+
+# The bundle of the tests lists one package, and is for x86_64.
+
+run "each_package_has_the_checksum_that_the_bundle_lists_for_it" {
+  command = plan
+
+  module {
+    source = "./modules/deployer"
+  }
+
+  variables {
+    packages = "tests/bundle/packages/"
+  }
+
+  assert {
+    condition     = local.package_sha256s["receive-push"] == "6329b06886a4d9db0c76729017ba9e16cf31233dec8c0b0f27a5f96f3a17624b" && local.package_sha256s["reconcile"] == ""
+    error_message = "What is listed must be so, and what is not listed is refused."
+  }
+
+  assert {
+    condition     = output.architecture == "x86_64"
+    error_message = "The bundle says for which processor it was built."
+  }
+}
+
+run "without_a_bundle_no_checksum_is_asked_for" {
+  command = plan
+
+  module {
+    source = "./modules/deployer"
+  }
+
+  variables {
+    packages        = null
+    definition_path = null
+  }
+
+  assert {
+    condition     = local.package_sha256s["receive-push"] == null && endswith(local.packages, "/target/lambda") && output.architecture == "arm64"
+    error_message = "A clone has what was built in it, for arm64."
+  }
+
+  assert {
+    condition     = length(aws_sfn_state_machine.release.definition) > 0
+    error_message = "The definition comes with the module."
+  }
+}
+
+run "a_bundle_for_another_processor_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/deployer"
+  }
+
+  variables {
+    packages     = "tests/bundle/packages"
+    architecture = "arm64"
+  }
+
+  expect_failures = [output.architecture]
+}

@@ -59,3 +59,44 @@ run "a_function_that_is_switched_off_is_refused" {
 
   expect_failures = [var.reserved_concurrency]
 }
+
+run "a_package_with_the_checksum_of_its_bundle_is_taken" {
+  command = plan
+
+  module {
+    source = "./modules/function"
+  }
+
+  variables {
+    package        = "./tests/bundle/packages/receive-push/bootstrap.zip"
+    package_sha256 = "6329b06886a4d9db0c76729017ba9e16cf31233dec8c0b0f27a5f96f3a17624b"
+  }
+}
+
+run "a_package_with_another_checksum_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/function"
+  }
+
+  variables {
+    package_sha256 = "6329b06886a4d9db0c76729017ba9e16cf31233dec8c0b0f27a5f96f3a17624b"
+  }
+
+  expect_failures = [var.package_sha256]
+}
+
+run "a_package_that_its_bundle_does_not_list_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/function"
+  }
+
+  variables {
+    package_sha256 = ""
+  }
+
+  expect_failures = [var.package_sha256]
+}

@@ -41,7 +41,6 @@ module "deployer" {
   name                = var.name
   packages            = var.packages
   architecture        = var.architecture
-  definition_path     = "${path.module}/../../../statemachine/release.asl.yaml"
   task_role_arns      = var.task_role_arns
   notification_emails = var.notification_emails
   deletion_protection = var.deletion_protection

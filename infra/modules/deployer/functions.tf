@@ -340,8 +340,9 @@ module "function" {
 
   name               = "${var.name}-${each.key}"
   description        = each.value.description
-  package            = "${var.packages}/${each.key}/bootstrap.zip"
-  architecture       = var.architecture
+  package            = "${local.packages}/${each.key}/bootstrap.zip"
+  package_sha256     = local.package_sha256s[each.key]
+  architecture       = local.architecture
   timeout_seconds    = each.value.timeout_seconds
   memory_mib         = each.value.memory_mib
   environment        = merge({ SLIPWAY_TABLE = aws_dynamodb_table.this.name, RUST_LOG = var.log_level }, lookup(local.environments, each.key, {}))

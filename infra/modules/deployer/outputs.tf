@@ -33,6 +33,16 @@ output "chat_topic_arn" {
   value       = aws_sns_topic.chats.arn
 }
 
+output "architecture" {
+  description = "The processor of the functions: arm64 or x86_64"
+  value       = local.architecture
+
+  precondition {
+    condition     = local.bundle_architecture == null || local.bundle_architecture == local.architecture
+    error_message = "The packages in ${local.packages} are for another processor than architecture says: leave architecture out, or download the bundle for ${local.architecture}."
+  }
+}
+
 output "state_machine_arn" {
   description = "The workflow's ARN"
   value       = aws_sfn_state_machine.release.arn

@@ -14,28 +14,30 @@ variable "applications" {
 }
 
 variable "packages" {
-  description = "The folder that holds <function>/bootstrap.zip for each function"
+  description = "The folder that holds <function>/bootstrap.zip for each function; by default that of the bundle which this module is in, or target/lambda of the clone"
   type        = string
+  default     = null
 }
 
 variable "architecture" {
-  description = "The processor that the packages were built for: arm64 or x86_64"
+  description = "The processor that the packages were built for: arm64 or x86_64; by default the bundle's, or arm64 without one"
   type        = string
-  default     = "arm64"
+  default     = null
 
   validation {
-    condition     = contains(["arm64", "x86_64"], var.architecture)
+    condition     = var.architecture == null || try(contains(["arm64", "x86_64"], var.architecture), false)
     error_message = "Write arm64 or x86_64."
   }
 }
 
 variable "definition_path" {
-  description = "The file with the workflow's definition, a template that names functions as $${deploy_services_arn}"
+  description = "The file with the workflow's definition, a template that names functions as $${deploy_services_arn}; by default the one that comes with this module"
   type        = string
+  default     = null
 
   validation {
-    condition     = fileexists(var.definition_path)
-    error_message = "There is no workflow definition ${var.definition_path}: write the path of statemachine/release.asl.yaml."
+    condition     = var.definition_path == null || try(fileexists(var.definition_path), false)
+    error_message = "There is no workflow definition ${coalesce(var.definition_path, "null")}: write the path of statemachine/release.asl.yaml, or leave it out."
   }
 }
 

@@ -81,7 +81,7 @@ resource "aws_sfn_state_machine" "release" {
   type     = "STANDARD"
   role_arn = aws_iam_role.workflow.arn
 
-  definition = jsonencode(yamldecode(templatefile(var.definition_path, local.placeholders)))
+  definition = jsonencode(yamldecode(templatefile(local.definition_path, local.placeholders)))
 
   # How executions end, and without the data: that holds task tokens and addresses. ERROR would log every TaskFailed ("Using
   # CloudWatch Logs to log execution history", AWS Step Functions developer guide), and a step that waits, looks again or

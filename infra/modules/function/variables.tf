@@ -19,7 +19,18 @@ variable "package" {
 
   validation {
     condition     = fileexists(var.package)
-    error_message = "There is no package ${var.package}: make it with cargo lambda build --release --output-format zip, and set packages to the folder that holds <function>/bootstrap.zip."
+    error_message = "There is no package ${var.package}: set packages to the folder that holds <function>/bootstrap.zip, which is packages of a release's bundle, or target/lambda after cargo lambda build --release --output-format zip."
+  }
+}
+
+variable "package_sha256" {
+  description = "The SHA-256 that the package must have, as SHA256SUMS of its bundle lists it; null where nothing lists it"
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.package_sha256 == null || try(filesha256(var.package) == var.package_sha256, false)
+    error_message = "The package ${var.package} is not the one that SHA256SUMS of its bundle lists: download the bundle again, and check it with sha256sum -c SHA256SUMS."
   }
 }
 

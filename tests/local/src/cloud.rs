@@ -14,6 +14,7 @@ use url::Url;
 use crate::{
     Awkward, Gates, Pace, Settings,
     awkward::Awkwardness,
+    bundle::Architecture,
     client,
     events::{self, Delivery},
     image::{self, Behaviour, ImageOptions, Make, Platform},
@@ -469,9 +470,9 @@ pub fn load_balancer(port: u16, stage: &str) -> String {
     format!("http://{APPLICATION}-{stage}.alb.localhost:{port}")
 }
 
-/// The Terraform variables of the local cloud.
+/// The Terraform variables of the local cloud. Where no packages are named, Terraform finds them.
 #[must_use]
-pub fn variables(port: u16, packages: &Path, pace: Pace) -> Value {
+pub fn variables(port: u16, packages: Option<&Path>, pace: Pace) -> Value {
     let asked = |stage: &str| json!({ "path": "/health", "url": load_balancer(port, stage) });
     let web = |stage: &str| json!([{ "service": APPLICATION, "desired_count": 1, "health": asked(stage) }]);
     let shop = |stage: &str, check: Option<&Value>| {
@@ -486,8 +487,6 @@ pub fn variables(port: u16, packages: &Path, pace: Pace) -> Value {
     };
     let python = |code: &str| json!(["python", "-I", "-S", "-c", code]);
     let mut variables = json!({
-        "architecture": if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" },
-        "packages": packages,
         // It goes away with its folder.
         "deletion_protection": false,
         "notification_emails": [TEAM],
@@ -525,6 +524,10 @@ pub fn variables(port: u16, packages: &Path, pace: Pace) -> Value {
             },
         },
     });
+    if let Some(packages) = packages {
+        variables["packages"] = json!(packages);
+        variables["architecture"] = json!(Architecture::host().to_string());
+    }
     if pace == Pace::Quick {
         // Runs of hundreds of releases, all of which mail the same person.
         variables["mails_per_minute"] = json!(300);

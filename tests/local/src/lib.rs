@@ -7,6 +7,7 @@
 
 pub mod awkward;
 pub mod browser;
+pub mod bundle;
 pub mod client;
 pub mod clock;
 pub mod cloud;

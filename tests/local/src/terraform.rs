@@ -16,7 +16,7 @@ use anyhow::{Context as _, bail};
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::{Settings, client, process, state::StateFolder};
+use crate::{Settings, bundle, client, process, state::StateFolder};
 
 /// What of the repository Terraform reads. It works on a copy, so it never writes into the repository.
 const READ: [&str; 2] = ["infra", "statemachine"];
@@ -90,18 +90,34 @@ impl Terraform {
         mirror::configuration(settings, &folder).await
     }
 
-    /// Copies what Terraform reads, and downloads the provider.
+    /// Copies what Terraform reads from the repository, and downloads the provider.
     ///
     /// # Errors
     ///
     /// When a file cannot be copied or `terraform init` fails.
     pub async fn init(&self, settings: &Settings) -> anyhow::Result<()> {
+        self.init_with(|root| {
+            let _ = fs::remove_dir_all(root);
+            READ.iter().try_for_each(|folder| copy(&settings.repository.join(folder), &root.join(folder)))
+        })
+        .await
+    }
+
+    /// Unpacks what Terraform reads from a bundle, and downloads the provider. It has no programs of this machine then, so
+    /// no cargo.
+    ///
+    /// # Errors
+    ///
+    /// When the bundle cannot be unpacked or `terraform init` fails.
+    pub async fn init_from_bundle(&mut self, archive: &Path) -> anyhow::Result<()> {
+        self.environment.remove(OsStr::new("PATH"));
+        self.init_with(|root| bundle::unpack(archive, root)).await
+    }
+
+    async fn init_with(&self, lay: impl FnOnce(&Path) -> anyhow::Result<()>) -> anyhow::Result<()> {
         let state = self.root.join("infra/terraform.tfstate");
         let kept = fs::read(&state).ok();
-        let _ = fs::remove_dir_all(&self.root);
-        for folder in READ {
-            copy(&settings.repository.join(folder), &self.root.join(folder))?;
-        }
+        lay(&self.root)?;
         if let Some(kept) = kept {
             fs::write(&state, kept)?;
         }
@@ -187,6 +203,17 @@ impl Terraform {
             fs::write(variables, kept)?;
         }
         outcome
+    }
+
+    /// Why `terraform plan` refuses a copy of this root that somebody changed; nothing where it does not.
+    ///
+    /// # Errors
+    ///
+    /// When Terraform cannot be started.
+    pub async fn refusal_of(&self, root: &Path) -> anyhow::Result<Option<String>> {
+        let mut plan = self.command(["plan", "-refresh=false", "-lock=false", "-no-color"]);
+        let plan = plan.current_dir(root).output().await?;
+        Ok((!plan.status.success()).then(|| String::from_utf8_lossy(&plan.stderr).into_owned()))
     }
 
     /// Where the copy of the root is.

@@ -8,6 +8,7 @@ mod approvals;
 mod approvers;
 mod awkward;
 mod browser;
+mod bundle;
 mod doctor;
 mod economy;
 mod faults;

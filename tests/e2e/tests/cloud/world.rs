@@ -156,6 +156,17 @@ impl World {
         world
     }
 
+    /// The world that was applied from a bundle; none where there is one cloud alone.
+    pub(crate) async fn enter_the_one_from_a_bundle() -> Option<Self> {
+        let second = PathBuf::from(std::env::var_os("SLIPWAY_LOCAL_SECOND")?);
+        let world = Self::enter().await;
+        if world.cloud.state().path() == second {
+            return Some(world);
+        }
+        // Who has the other one waits for this one. One test does that: two would wait for each other.
+        Some(Self::enter().await)
+    }
+
     /// How long something may take: longer where services lose tasks and calls are throttled all the time.
     pub(crate) fn patience(&self) -> Duration {
         if self.cloud.awkwardness().lag_seconds() > 0.0 { PATIENCE * 3 } else { PATIENCE }

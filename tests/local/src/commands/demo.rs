@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 
-use super::{PORT, bring_up, inbox, take_down};
+use super::{PORT, Source, bring_up, inbox, take_down};
 use crate::{
     Answer, Cloud, Mail, Pace, PushOptions, Pushed, Settings,
     image::Behaviour,
@@ -39,7 +39,7 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<()> {
     heading("Setting everything up");
-    let cloud = bring_up(settings, arguments.port, Pace::Normal).await?;
+    let cloud = bring_up(settings, arguments.port, Pace::Normal, Source::Repository).await?;
     let shown = tokio::select! {
         shown = show(&cloud, arguments.approve) => shown,
         () = process::interrupted() => Err(anyhow::anyhow!("interrupted")),

@@ -7,6 +7,7 @@ mod down;
 mod env;
 mod inbox;
 mod logs;
+mod package;
 mod push;
 mod reconcile;
 mod scan;
@@ -22,7 +23,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 pub use down::take_down;
-pub use up::bring_up;
+pub use up::{Source, bring_up};
 
 use crate::{Pace, Settings, page::Answer, serve};
 
@@ -68,6 +69,8 @@ enum Command {
     Env,
     /// Print the workflow as JSON, for tools that do not resolve the aliases of its YAML.
     Workflow,
+    /// Make the bundle of a release: Terraform, the workflow and the functions' packages.
+    Package(package::Arguments),
     /// Show the whole path: a release, an approval, a broken version that is stopped.
     Demo(demo::Arguments),
     /// Run every test of the project.
@@ -114,6 +117,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Logs(arguments) => logs::run(&settings, &arguments).await,
         Command::Env => env::run(&settings).await,
         Command::Workflow => workflow::run(&settings),
+        Command::Package(arguments) => package::run(&settings, arguments).await,
         Command::Demo(arguments) => demo::run(&settings, &arguments).await,
         Command::Test(arguments) => Box::pin(test::run(&settings, &arguments)).await,
         Command::Down => down::run(&settings).await,

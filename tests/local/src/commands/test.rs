@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use tokio::process::Command;
 
-use super::{bring_up, demo, take_down, tokens};
+use super::{Source, bring_up, demo, take_down, tokens};
 use crate::{
     Awkward, Cloud, Pace, Settings, client,
     environment::Environment,
@@ -123,7 +123,7 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
     let second = second(&settings);
     let clouds = Box::pin(async {
         // Of a hundred releases most of the time would be pauses between tries.
-        let cloud = bring_up(&settings, free_port()?, Pace::Quick).await?;
+        let cloud = bring_up(&settings, free_port()?, Pace::Quick, Source::Repository).await?;
         let beside = Box::pin(bring_up_second(second.as_ref()));
         let mut clouds = Clouds { first: cloud, second: None };
         let (second, ended) = tokio::join!(beside, openly(&Group::TERRAFORM, &settings, &clouds, wanted));
@@ -182,9 +182,10 @@ fn second(settings: &Settings) -> Option<Settings> {
     (cores > 1).then(|| settings.with_state(state.into()))
 }
 
+/// The second one is applied from a bundle, so all that is tested on it holds for who has a bundle alone.
 async fn bring_up_second(settings: Option<&Settings>) -> anyhow::Result<Option<Cloud>> {
     match settings {
-        Some(settings) => Ok(Some(bring_up(settings, free_port()?, Pace::Quick).await?)),
+        Some(settings) => Ok(Some(bring_up(settings, free_port()?, Pace::Quick, Source::Bundle).await?)),
         None => Ok(None),
     }
 }
@@ -200,7 +201,7 @@ async fn take_both_down(settings: &Settings, second: Option<&Settings>) -> anyho
 /// of its own.
 async fn on_an_awkward_cloud(settings: &Settings) -> anyhow::Result<()> {
     heading("Starting an awkward cloud: its answers lag, it replaces tasks, it throttles");
-    let cloud = bring_up(settings, free_port()?, Pace::Quick).await?;
+    let cloud = bring_up(settings, free_port()?, Pace::Quick, Source::Repository).await?;
     cloud.is_always(Awkward::whole())?;
     // What it says about times holds for a machine that plays one.
     let clouds = Clouds { first: cloud, second: None };

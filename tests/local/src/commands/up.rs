@@ -13,7 +13,9 @@ use clap::Args;
 
 use super::{PORT, take_down};
 use crate::{
-    Cloud, Pace, Settings, cloud,
+    Cloud, Pace, Settings,
+    bundle::{self, Architecture},
+    cloud,
     environment::Environment,
     functions, many, ministack, process,
     progress::{heading, long_step, note, step},
@@ -23,6 +25,15 @@ use crate::{
 
 /// How long the supervisor may take until the cloud answers.
 const PATIENCE: Duration = Duration::from_secs(90);
+
+/// What a cloud is set up from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The repository, and the packages that are built in it.
+    Repository,
+    /// A bundle, which is made as for a release, and then alone what Terraform has.
+    Bundle,
+}
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -39,7 +50,8 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<()> {
     heading("Starting the local cloud");
-    let cloud = bring_up(settings, arguments.port, Pace::quick(arguments.quick)).await?;
+    let pace = Pace::quick(arguments.quick);
+    let cloud = bring_up(settings, arguments.port, pace, Source::Repository).await?;
     if arguments.applications > 0 {
         let what = format!("{} applications more", arguments.applications);
         step(&what, Box::pin(many::make(cloud.sdk(), arguments.applications.into()))).await?;
@@ -58,7 +70,7 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
 ///
 /// When a tool is missing, the port is taken, a cloud already runs in the state folder, or a part fails. Whatever
 /// had been started is stopped again.
-pub async fn bring_up(settings: &Settings, port: u16, pace: Pace) -> anyhow::Result<Cloud> {
+pub async fn bring_up(settings: &Settings, port: u16, pace: Pace, source: Source) -> anyhow::Result<Cloud> {
     let state = StateFolder::new(&settings.state);
     if state.is_supervised() {
         bail!(
@@ -74,7 +86,7 @@ pub async fn bring_up(settings: &Settings, port: u16, pace: Pace) -> anyhow::Res
     let attempt = || async {
         state.create()?;
         let outcome = tokio::select! {
-            outcome = set_up(settings, port, pace) => outcome,
+            outcome = set_up(settings, port, pace, source) => outcome,
             () = process::interrupted() => Err(anyhow::anyhow!("interrupted; nothing is left running")),
         };
         if outcome.is_err() {
@@ -104,7 +116,7 @@ fn met_itself(error: &anyhow::Error) -> bool {
             .any(|word| text.contains(word))
 }
 
-async fn set_up(settings: &Settings, port: u16, pace: Pace) -> anyhow::Result<Cloud> {
+async fn set_up(settings: &Settings, port: u16, pace: Pace, source: Source) -> anyhow::Result<Cloud> {
     let state = StateFolder::new(&settings.state);
     let endpoint = ministack::endpoint(port);
     // Where neither is there yet, the one mostly waits for the network while the other builds.
@@ -112,15 +124,32 @@ async fn set_up(settings: &Settings, port: u16, pace: Pace) -> anyhow::Result<Cl
         long_step("Python environment", Environment::prepare(settings)),
         long_step("Functions, built for this machine", functions::build(settings)),
     )?;
-    let terraform = step("Terraform", Terraform::prepare(settings, &endpoint)).await?;
+    let mut terraform = step("Terraform", Terraform::prepare(settings, &endpoint)).await?;
     let packing = {
         let settings = settings.clone();
         tokio::task::spawn_blocking(move || functions::pack(&settings))
     };
     step("Functions, packed", async { packing.await? }).await?;
-    step("Terraform's provider", terraform.init(settings)).await?;
+    let packages = match source {
+        Source::Repository => {
+            step("Terraform's provider", terraform.init(settings)).await?;
+            Some(functions::packages(settings))
+        }
+        Source::Bundle => {
+            let making = settings.clone();
+            let making = tokio::task::spawn_blocking(move || {
+                let out = making.state.join("bundle");
+                bundle::make(&making, Architecture::host(), &functions::packages(&making), &out)
+            });
+            let archive = step("Bundle, as a release has it", async { making.await? }).await?;
+            step("Bundle, unpacked, and Terraform's provider", terraform.init_from_bundle(&archive)).await?;
+            fs::remove_file(archive)?;
+            // By Terraform's own defaults, as who applies a bundle has them.
+            None
+        }
+    };
     step("AWS endpoint and container engine", start(settings, port, pace)).await?;
-    let variables = cloud::variables(port, &functions::packages(settings), pace);
+    let variables = cloud::variables(port, packages.as_deref(), pace);
     step("Slipway, applied with Terraform", terraform.apply(&variables)).await?;
     let outputs = terraform.outputs().await?;
     fs::write(state.path().join("outputs.json"), serde_json::to_vec_pretty(&outputs)?)?;
