@@ -18,7 +18,7 @@ use crate::definition;
 use crate::deployment::unsupported;
 use crate::doctor::{self, Finding};
 use crate::image::{Digest, Image, without_version};
-use crate::name::{ApplicationName, ClusterName, RepositoryName, ServiceName, TaskDefinitionArn};
+use crate::name::{ApplicationName, ClusterName, RepositoryName, ServiceName};
 use crate::obstacle::Obstacle;
 
 /// The tags that start a release, where nobody has said which ones do.
@@ -188,7 +188,7 @@ fn report(
     let containers: Vec<_> = reports.collect();
 
     let check = check(service, kind, &mut notes);
-    notes.extend(notes_on(service, &template, document, inventory, wish));
+    notes.extend(on_template(service, &template, inventory));
     let network_mode = document["networkMode"].as_str();
     let obstacle = match (&service.definition, &origin) {
         (None, _) => Some(Obstacle::nothing_to_restore(name, view, cluster.as_str()).to_string()),
@@ -232,6 +232,7 @@ fn report(
         named_containers,
         check,
         notes,
+        warnings: warnings(service, document, wish),
         unsupported: obstacle,
     }
 }
@@ -345,51 +346,54 @@ fn families(cluster: &ClusterName, service: &ServiceName) -> Families {
     stage.families(service)
 }
 
-/// What else a person should know of a service.
-fn notes_on(
-    service: &ExistingService,
-    template: &Template,
-    document: &Value,
-    inventory: &Inventory,
-    wish: &Wish,
-) -> Vec<String> {
-    let ExistingService { cluster, name, view, .. } = service;
-    let mut notes = Vec::new();
+/// Why a release is not made from the family that a service runs, or what its first one brings along.
+fn on_template(service: &ExistingService, template: &Template, inventory: &Inventory) -> Option<String> {
+    let ExistingService { name, view, .. } = service;
     let runs = &view.task_definition;
     let newest = service.definition.as_ref().and_then(|definition| definition.newest.as_ref());
+    let own = "a family of its own (template = \"FAMILY\") brings changes of its Terraform along";
     match template {
-        Template::Running if is_shared(service, inventory) => notes.push(format!(
-            "several services run {}, each a revision of its own, so a release is made from what {name} runs; a family of its own (template = \"FAMILY\") brings changes of its Terraform along",
+        Template::Running if is_shared(service, inventory) => Some(format!(
+            "several services run {}, each a revision of its own, so a release is made from what {name} runs; {own}",
             runs.family()
         )),
-        Template::Running => notes.push(format!(
-            "{name} runs the family {}, in which Slipway registers its releases, so a release is made from what it runs; a family of its own (template = \"FAMILY\") brings changes of its Terraform along",
+        Template::Running => Some(format!(
+            "{name} runs the family {}, in which Slipway registers its releases, so a release is made from what it runs; {own}",
             runs.family()
         )),
-        Template::Family(_) if newest.is_some_and(|newest| newest != runs) => notes.push(format!(
-            "{name} runs {}, and the first release brings along what changed up to {}",
-            runs.name(),
-            newest.map_or("", TaskDefinitionArn::name)
-        )),
-        Template::Family(_) | Template::Default => {}
+        Template::Family(_) => newest.filter(|newest| *newest != runs).map(|newest| {
+            format!(
+                "{name} runs {}, and the first release brings along what changed up to {}",
+                runs.name(),
+                newest.name()
+            )
+        }),
+        Template::Default => service
+            .definition
+            .as_ref()
+            .is_some_and(|definition| definition.is_released)
+            .then(|| format!("{name} runs what a release of Slipway deployed")),
     }
-    if service.definition.as_ref().is_some_and(|definition| definition.is_released) {
-        notes.push(format!("{name} runs what a release of Slipway deployed"));
-    }
+}
+
+/// What of a service is better put right before the first release: the doctor would say the same of most.
+fn warnings(service: &ExistingService, document: &Value, wish: &Wish) -> Vec<String> {
+    let ExistingService { cluster, name, view, .. } = service;
+    let mut warnings = Vec::new();
     if is_short(view.arn.as_str()) {
-        notes.push(format!(
+        warnings.push(format!(
             "the ARN of {name} is the short one of before 2021, which takes no tags: migrate it to the long one first (\"Migrate an Amazon ECS short service ARN to a long ARN\", Amazon ECS developer guide)"
         ));
     }
     if view.deployer.is_some() {
-        notes.extend(found(doctor::deployer(name, view, cluster.as_str(), &wish.deployer)));
+        warnings.extend(found(doctor::deployer(name, view, cluster.as_str(), &wish.deployer)));
     }
     if view.desired_count == 0 {
-        notes.push(format!("{name} is scaled to 0 tasks, and a release would start it"));
+        warnings.push(format!("{name} is scaled to 0 tasks, and a release would start it"));
     }
-    notes.extend(doctor::circuit_breaker(name, view, None, cluster.as_str()).and_then(found));
-    notes.extend(doctor::roles(name, document, &[]).into_iter().filter_map(found));
-    notes
+    warnings.extend(doctor::circuit_breaker(name, view, None, cluster.as_str()).and_then(found));
+    warnings.extend(doctor::roles(name, document, &[]).into_iter().filter_map(found));
+    warnings
 }
 
 /// A finding of the doctor's, in a sentence.

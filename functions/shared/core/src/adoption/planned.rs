@@ -79,8 +79,10 @@ pub struct ServiceReport {
     /// How it would be judged.
     #[serde(flatten)]
     pub check: Check,
-    /// What a person should know of it, a sentence each.
+    /// What a person should know of what would be configured, a sentence each.
     pub notes: Vec<String>,
+    /// What is better put right before the first release, a sentence each.
+    pub warnings: Vec<String>,
     /// Why Slipway cannot deploy to it, and what to do; nothing where it can.
     pub unsupported: Option<String>,
 }

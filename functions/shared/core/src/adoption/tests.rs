@@ -3,7 +3,7 @@ use serde_json::json;
 use super::*;
 use crate::deployment::{Balancer, ServiceView, Traffic};
 use crate::fixtures;
-use crate::name::{EmailAddress, ServiceArn, StageName};
+use crate::name::{EmailAddress, ServiceArn, StageName, TaskDefinitionArn};
 
 const HOST: &str = "111122223333.dkr.ecr.eu-central-1.amazonaws.com";
 
@@ -475,7 +475,7 @@ fn an_applications_name_is_the_end_of_its_repositorys() {
 }
 
 #[test]
-fn what_a_person_should_know_is_said() {
+fn what_is_better_put_right_before_the_first_release_is_said() {
     let mut service = internet_facing("main", "web");
     service.view.traffic.has_circuit_breaker = false;
     service.view.desired_count = 0;
@@ -484,7 +484,7 @@ fn what_a_person_should_know_is_said() {
 
     let adoption = adopt(&inventory(vec![service]), &only());
 
-    let notes = adoption.services[0].notes.join("\n");
+    let notes = adoption.services[0].warnings.join("\n");
     for words in
         ["no circuit breaker", "scaled to 0", "slipway:deployer = another", "short one of before 2021"]
     {
