@@ -256,9 +256,12 @@ fn balancer_kind(service: &ExistingService) -> BalancerKind {
 /// How a service would be judged; why it is not asked through its load balancer is said.
 fn check(service: &ExistingService, kind: BalancerKind, notes: &mut Vec<String>) -> Check {
     let name = &service.name;
-    if matches!(kind, BalancerKind::None | BalancerKind::Classic) {
-        if kind == BalancerKind::Classic {
-            notes.push(format!("{name} has a classic load balancer, which Slipway does not ask"));
+    // A target group that no load balancer forwards to checks nobody: its targets are "unused" (`TargetHealth`, Elastic Load
+    // Balancing API reference, 2015-12-01).
+    if matches!(kind, BalancerKind::None | BalancerKind::Classic | BalancerKind::Unattached) {
+        if kind != BalancerKind::None {
+            let what = kind.in_words();
+            notes.push(format!("{name} has {what}, which Slipway cannot ask, so it is judged by its tasks"));
         }
         return Check::Steady { duration: STEADY_FOR.to_owned() };
     }

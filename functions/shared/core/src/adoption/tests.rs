@@ -215,6 +215,13 @@ fn a_service_is_judged_by_what_its_load_balancer_allows() {
     let worker = reported(plain("main", "worker", &format!("{HOST}/shop:v7")));
     assert_eq!(configured(&worker), json!({ "steady": { "for": "30s" } }));
 
+    let mut unattached = web();
+    unattached.target_groups[0].balancers.clear();
+    unattached.address = Some(Err("no listener forwards to it".into()));
+    let report = reported(unattached);
+    assert_eq!(report.load_balancer, BalancerKind::Unattached);
+    assert_eq!(configured(&report), json!({ "steady": { "for": "30s" } }));
+
     let mut classic = plain("main", "web", &format!("{HOST}/shop:v7"));
     classic.view.traffic.balancers = vec![Balancer::default()];
     let report = reported(classic);
