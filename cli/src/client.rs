@@ -16,6 +16,7 @@ use aws_types::os_shim_internal::{Env, Fs};
 use reqwest::{Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use slipway_aws::Aws;
 use slipway_core::api::Problem;
 use tokio::sync::{Mutex, OnceCell};
 use url::Url;
@@ -228,9 +229,25 @@ impl Client {
         Err(Error::Refused(format!("no AWS credentials can be used ({why}): {hint}")))
     }
 
-    /// Finds Slipway: in the region that the person named, by the address that Terraform wrote down.
-    async fn find(&self) -> Result<Found, Error> {
-        let Place { profile, region, deployer, api, .. } = &self.place;
+    /// A connection to AWS itself, with the same credentials and in the same region: for what is asked before there is an
+    /// operators' API.
+    ///
+    /// # Errors
+    ///
+    /// When no region is known, or no credentials can be used.
+    pub async fn aws(&self) -> Result<Aws, Error> {
+        let sdk = match self.found.get() {
+            Some(found) => found.sdk.clone(),
+            None => self.load().await?.0,
+        };
+        // AWS would say less of what is wrong with them.
+        self.credentials(&sdk).await?;
+        Ok(Aws::with(&sdk))
+    }
+
+    /// What the person's profile and variables say, and the region that they name.
+    async fn load(&self) -> Result<(SdkConfig, String), Error> {
+        let Place { profile, region, .. } = &self.place;
         let mut loader = aws_config::defaults(BehaviorVersion::latest());
         if let Some(profile) = profile {
             loader = loader.profile_name(profile);
@@ -239,11 +256,18 @@ impl Client {
             loader = loader.region(Region::new(region.clone()));
         }
         let sdk = loader.load().await;
-        let Some(region) = sdk.region().map(ToString::to_string) else {
-            return Err(Error::Refused(
+        match sdk.region().map(ToString::to_string) {
+            Some(region) => Ok((sdk, region)),
+            None => Err(Error::Refused(
                 "no region is known: name it with --region, AWS_REGION, or in your profile".to_owned(),
-            ));
-        };
+            )),
+        }
+    }
+
+    /// Finds Slipway: in the region that the person named, by the address that Terraform wrote down.
+    async fn find(&self) -> Result<Found, Error> {
+        let Place { deployer, api, .. } = &self.place;
+        let (sdk, region) = self.load().await?;
         let address = match api {
             Some(api) => api.clone(),
             None => self.address(&sdk, deployer, &region).await?,

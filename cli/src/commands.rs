@@ -8,6 +8,7 @@ pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod freeze;
 pub(crate) mod history;
+pub(crate) mod init;
 pub(crate) mod logs;
 pub(crate) mod reconcile;
 pub(crate) mod redrive;
@@ -64,6 +65,18 @@ fn agreed(question: &str) -> Option<bool> {
     let mut answer = String::new();
     let read = std::io::stdin().read_line(&mut answer);
     Some(read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
+/// Asks a person for some words; nothing where nobody can be asked.
+fn answered(question: &str) -> Option<String> {
+    if !std::io::stdin().is_terminal() {
+        return None;
+    }
+    let width = width_beside().map(|width| width.saturating_sub(2));
+    eprint!("{} ", paragraphs(&format!("{question}:"), width));
+    let _shown = std::io::stderr().flush();
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).ok().map(|_| answer.trim().to_owned())
 }
 
 /// The time on this machine.

@@ -1,7 +1,7 @@
 //! The command `slipway`: what operators ask about releases, and ask of them, over the operators' API.
 //!
 //! [`client`] signs and sends, [`commands`] ask and say, [`show`] puts answers into lines. Nothing here reads the table or
-//! knows how a release is made.
+//! knows how a release is made. Only `slipway init` asks AWS itself: it is for who has no Slipway yet.
 
 pub mod client;
 mod commands;
@@ -151,6 +151,11 @@ enum Command {
     /// Check an application's audit, and show who let what into which stage.
     #[command(after_help = "Example: slipway audit web")]
     Audit(commands::audit::Arguments),
+    /// Look at services that exist already, and write the Terraform with which Slipway releases to them; changes nothing in AWS.
+    #[command(
+        after_help = "Example: slipway init --staging shop-staging --production shop-production --approver ana@example.com"
+    )]
+    Init(commands::init::Arguments),
     /// Print completions for a shell.
     #[command(after_help = "Example: slipway completions bash > /etc/bash_completion.d/slipway")]
     Completions {
@@ -210,6 +215,7 @@ async fn dispatch(client: Client, output: Output, command: Command) -> Result<Ex
         Command::Reconcile(arguments) => commands::reconcile::run(&client, output, &arguments).await,
         Command::Redrive(arguments) => commands::redrive::run(&client, output, &arguments).await,
         Command::Audit(arguments) => commands::audit::run(&client, output, &arguments).await,
+        Command::Init(arguments) => commands::init::run(&client, output, &arguments).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "slipway", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

@@ -51,10 +51,14 @@ pub(crate) struct Api {
 impl Api {
     pub(crate) fn answering<const N: usize>(routes: [(&str, Vec<Answer>); N]) -> Self {
         let answers: HashMap<_, _> = routes.map(|(route, answers)| (route.to_owned(), answers.into())).into();
+        Self::of(axum::Router::new().fallback(answer).with_state(Answers::new(Mutex::new(answers))))
+    }
+
+    /// One that answers as it is told.
+    pub(crate) fn of(app: axum::Router) -> Self {
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
         listener.set_nonblocking(true).expect("a listener");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let app = axum::Router::new().fallback(answer).with_state(Answers::new(Mutex::new(answers)));
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime").block_on(async {

@@ -3,6 +3,7 @@
 //! ground, it is in the folder `terminal` of Cargo's `target/tmp`.
 
 mod api;
+mod cloud;
 mod documents;
 mod picture;
 mod terminal;
@@ -15,7 +16,7 @@ use vt100::Color;
 
 use crate::api::{Answer, Api};
 use crate::documents::{LONG, release_id};
-use crate::terminal::{Frame, Recording, Terminal, piped};
+use crate::terminal::{FOLDER, Frame, Recording, Terminal, piped};
 
 const WIDTHS: [u16; 2] = [80, 140];
 /// Red, green, yellow and cyan. Of the sixteen colours that have names they are those, with blue and magenta, that a light
@@ -312,6 +313,100 @@ fn whoever_asks_for_a_change_is_told_what_will_happen_and_asked() {
         Scene::new("rollback-asked", "rollback web --stage production --reason slow").ends_with(2);
     scene = scene.typing("n\n");
     scene.is_as_it_was(api);
+}
+
+#[test]
+fn services_that_exist_are_looked_at_and_their_terraform_is_written() {
+    let arguments = "init --staging shop-staging --production shop-production --approver ana@example.com --out shop --force";
+    Scene::new("init", arguments).is_as_it_was(cloud::shop);
+
+    let folder = PathBuf::from(FOLDER).join("shop");
+    for name in ["terraform.tfvars", "main.tf", "README.md", "init-policy.json", "tag-policy.json"] {
+        let written = std::fs::read_to_string(folder.join(name)).expect("it is written");
+        let golden = format!("{}/tests/golden/init/{name}", env!("CARGO_MANIFEST_DIR"));
+        expectorate::assert_contents(golden, &written);
+    }
+    let formatted =
+        std::process::Command::new("terraform").args(["fmt", "-check", "-diff"]).arg(&folder).output();
+    let formatted = formatted.expect("Terraform is installed");
+    assert!(formatted.status.success(), "{}", String::from_utf8_lossy(&formatted.stdout));
+}
+
+#[test]
+fn who_does_not_say_what_is_staging_is_asked_in_a_terminal_and_refused_elsewhere() {
+    let _gone = std::fs::remove_dir_all(PathBuf::from(FOLDER).join("asked"));
+    let arguments = ["init", "--out", "asked"];
+    let recording =
+        Terminal::wide(140).run(&cloud::shop(), &arguments, "2\nshop-production\nana@example.com\n");
+    let text = recording.whole().text();
+    assert_eq!(recording.code, Some(0), "{text}");
+    assert!(
+        text.contains("1) shop-production") && text.contains("shop: an image of shop goes to staging"),
+        "{text}"
+    );
+    let values = std::fs::read_to_string(PathBuf::from(FOLDER).join("asked/terraform.tfvars"));
+    assert!(values.expect("it is written").contains("approvers = [\"ana@example.com\"]"));
+
+    let refused: [(&[&str], &str); 7] = [
+        (&arguments, "asked/main.tf is there already"),
+        (&["init", "--out", "nobody"], "write --staging CLUSTER"),
+        (&["init", "--out", "nobody", "--no-staging"], "write --production CLUSTER"),
+        (
+            &["init", "--out", "nobody", "--staging", "shop-staging", "--production", "shop-production"],
+            "write --approver EMAIL",
+        ),
+        (
+            &["init", "--out", "nobody", "--staging", "shop", "--production", "shop-production"],
+            "--staging: there is no ECS cluster shop",
+        ),
+        (
+            &[
+                "init",
+                "--out",
+                "nobody",
+                "--staging",
+                "shop-staging/api",
+                "--production",
+                "shop-production",
+                "--no-approval",
+            ],
+            "no service api",
+        ),
+        (
+            &[
+                "init",
+                "--out",
+                "nobody",
+                "--no-staging",
+                "--production",
+                "shop-production/proxy",
+                "--no-approval",
+            ],
+            "nothing was written",
+        ),
+    ];
+    for (arguments, words) in refused {
+        let (output, beside, code) = piped(&cloud::shop(), arguments);
+        assert_eq!(code, Some(2), "{arguments:?}: {output}{beside}");
+        assert!(beside.contains(words), "{arguments:?}: {beside}");
+        assert!(!PathBuf::from(FOLDER).join("nobody").exists(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_look_is_a_document_for_programs_and_writes_nothing() {
+    let arguments =
+        ["init", "--no-staging", "--production", "shop-production/web,worker", "--output", "json"];
+    let (output, beside, code) = piped(&cloud::shop(), &arguments);
+    assert_eq!(code, Some(0), "{beside}");
+    let document: serde_json::Value = serde_json::from_str(&output).expect("it is JSON");
+    assert_eq!(document["services"][0]["health"]["url"], "https://shop.example.com");
+    assert_eq!(document["applications"][0]["stages"][0]["services"][1]["steady"]["for"], "30s");
+    assert!(!PathBuf::from(FOLDER).join("slipway").exists());
+
+    let (policy, _, code) = piped(&cloud::shop(), &["init", "--print-policy"]);
+    assert_eq!(code, Some(0));
+    assert!(policy.contains("ecs:DescribeServices"), "{policy}");
 }
 
 #[test]

@@ -11,6 +11,8 @@ use vt100::{Color, Parser};
 use crate::api::Api;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_slipway");
+/// Where commands run, and write what they write.
+pub(crate) const FOLDER: &str = env!("CARGO_TARGET_TMPDIR");
 
 /// A terminal: how large it is, and what its user has set.
 #[derive(Clone, Copy, Debug)]
@@ -29,24 +31,27 @@ impl Terminal {
         Self { variables: &[("NO_COLOR", "1")], ..self }
     }
 
-    /// Runs the command, types this once it asks, and keeps what comes until it ends.
+    /// Runs the command, types a line of this each time it asks, and keeps what comes until it ends.
     pub(crate) fn run(self, api: &Api, arguments: &[&str], typed: &str) -> Recording {
         let (mut pty, pts) = blocking::open().expect("a terminal");
         pty.resize(pty_process::Size::new(self.rows, self.columns)).expect("it has a size");
         let began = Instant::now();
         let command = blocking::Command::new(PROGRAM).args(arguments).env_clear().envs(variables(api));
-        let command = command.env("TERM", "xterm-256color").envs(self.variables.iter().copied());
+        let command =
+            command.current_dir(FOLDER).env("TERM", "xterm-256color").envs(self.variables.iter().copied());
         let mut child = command.spawn(pts).expect("it runs");
         let mut bytes = Vec::new();
         let mut some = [0; 4_096];
-        let mut typed = typed.as_bytes();
+        let mut typed = typed.split_inclusive('\n');
         // Where the command has ended, Linux says that there is an error, others that this is the end.
         while let Ok(count) = pty.read(&mut some)
             && count > 0
         {
             bytes.extend_from_slice(&some[..count]);
-            if bytes.ends_with(b"[y/N] ") {
-                pty.write_all(std::mem::take(&mut typed)).expect("it can be typed");
+            if [&b"[y/N] "[..], b": "].iter().any(|end| bytes.ends_with(end))
+                && let Some(line) = typed.next()
+            {
+                pty.write_all(line.as_bytes()).expect("it can be typed");
             }
         }
         let code = child.wait().expect("it ends").code();
@@ -60,6 +65,7 @@ pub(crate) fn piped(api: &Api, arguments: &[&str]) -> (String, String, Option<i3
         .args(arguments)
         .env_clear()
         .envs(variables(api))
+        .current_dir(FOLDER)
         .stdin(Stdio::null())
         .output()
         .expect("it runs");
@@ -67,9 +73,10 @@ pub(crate) fn piped(api: &Api, arguments: &[&str]) -> (String, String, Option<i3
     (text(output.stdout), text(output.stderr), output.status.code())
 }
 
-fn variables(api: &Api) -> [(&'static str, &str); 7] {
+fn variables(api: &Api) -> [(&'static str, &str); 8] {
     [
         ("SLIPWAY_API", &api.url),
+        ("AWS_ENDPOINT_URL", &api.url),
         ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
         ("AWS_SECRET_ACCESS_KEY", "secret"),
         ("AWS_REGION", "eu-central-1"),

@@ -1,10 +1,15 @@
 //! CloudWatch: alarms.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::primitives::DateTime;
-use aws_sdk_cloudwatch::types::{AlarmHistoryItem, AlarmType, HistoryItemType, ScanBy, StateValue};
+use aws_sdk_cloudwatch::types::{
+    AlarmHistoryItem, AlarmType, Dimension, HistoryItemType, MetricAlarm, ScanBy, StateValue,
+};
 use jiff::Timestamp;
 use serde_json::Value;
+use slipway_core::adoption::ExistingAlarm;
 use slipway_core::alarm::{AlarmReading, AlarmState, Fired};
 use slipway_core::words;
 
@@ -60,6 +65,22 @@ impl Alarms {
         Ok(readings)
     }
 
+    /// All alarms of metrics, whatever they are called.
+    ///
+    /// # Errors
+    ///
+    /// When CloudWatch cannot be asked.
+    pub async fn existing(&self) -> Result<Vec<ExistingAlarm>, AwsError> {
+        let request = self.client.describe_alarms().alarm_types(AlarmType::MetricAlarm).max_records(100);
+        let mut pages = request.into_paginator().send();
+        let mut alarms = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| AwsError::from_sdk("cloudwatch:DescribeAlarms", error))?;
+            alarms.extend(page.metric_alarms().iter().filter_map(existing));
+        }
+        Ok(alarms)
+    }
+
     /// The first time that an alarm went into ALARM from then on, whatever it is now. CloudWatch keeps thirty days of
     /// history ("Alarm history" under "Using Amazon CloudWatch alarms", Amazon CloudWatch user guide).
     ///
@@ -93,6 +114,24 @@ impl Alarms {
     }
 }
 
+/// An alarm with the dimensions of its metric, or of those that it calculates with (`Metrics` of `MetricAlarm`, Amazon
+/// CloudWatch API reference).
+fn existing(alarm: &MetricAlarm) -> Option<ExistingAlarm> {
+    let read = |dimensions: &[Dimension]| {
+        let values =
+            dimensions.iter().filter_map(|one| Some((one.name()?.to_owned(), one.value()?.to_owned())));
+        values.collect::<BTreeMap<_, _>>()
+    };
+    let calculated = alarm.metrics().iter().filter_map(|query| query.metric_stat()?.metric());
+    let calculated = calculated.map(|metric| read(metric.dimensions()));
+    Some(ExistingAlarm {
+        name: alarm.alarm_name()?.to_owned(),
+        state: state_of(alarm.state_value()),
+        metrics: [read(alarm.dimensions())].into_iter().chain(calculated).collect(),
+        actions: alarm.alarm_actions().to_vec(),
+    })
+}
+
 /// An item of the history, where the alarm goes into ALARM in it.
 fn fired_of(item: &AlarmHistoryItem) -> Option<Fired> {
     let data: Value =
@@ -121,7 +160,7 @@ fn state_of(state: Option<&StateValue>) -> AlarmState {
 mod tests {
     use aws_sdk_cloudwatch::operation::describe_alarm_history::DescribeAlarmHistoryOutput;
     use aws_sdk_cloudwatch::operation::describe_alarms::DescribeAlarmsOutput;
-    use aws_sdk_cloudwatch::types::{CompositeAlarm, MetricAlarm};
+    use aws_sdk_cloudwatch::types::{CompositeAlarm, Metric, MetricDataQuery, MetricStat};
     use aws_smithy_mocks::mock;
 
     use super::*;
@@ -193,6 +232,28 @@ mod tests {
                 .expect("CloudWatch answers");
 
             assert_eq!(fired.as_ref().map(|fired| (fired.at.as_second(), fired.reason.as_str())), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_alarm_has_the_dimensions_of_its_metric_and_of_those_that_it_calculates_with() {
+        let answered = mock!(aws_sdk_cloudwatch::Client::describe_alarms).then_output(|| {
+            let group = Dimension::builder().name("TargetGroup").value("targetgroup/web/1").build();
+            let metric = Metric::builder().dimensions(group.clone()).build();
+            let query =
+                MetricDataQuery::builder().id("m1").metric_stat(MetricStat::builder().metric(metric).build());
+            DescribeAlarmsOutput::builder()
+                .metric_alarms(MetricAlarm::builder().alarm_name("plain").dimensions(group).build())
+                .metric_alarms(MetricAlarm::builder().alarm_name("sum").metrics(query.build()).build())
+                .build()
+        });
+        let alarms = Alarms::new(answering!(aws_sdk_cloudwatch, [&answered]));
+
+        let existing = alarms.existing().await.expect("CloudWatch answers");
+
+        for alarm in &existing {
+            let values: Vec<_> = alarm.metrics.iter().flat_map(|dimensions| dimensions.values()).collect();
+            assert_eq!(values, ["targetgroup/web/1"], "{}", alarm.name);
         }
     }
 }

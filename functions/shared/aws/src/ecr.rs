@@ -10,10 +10,11 @@ use aws_sdk_ecr::operation::describe_image_scan_findings::{
 use aws_sdk_ecr::operation::describe_images::DescribeImagesError;
 use aws_sdk_ecr::types::{
     DescribeImagesFilter, EnhancedImageScanFinding, ImageDetail, ImageIdentifier, ImageScanFinding,
-    ImageStatus, ScanFrequency, TagStatus,
+    ImageStatus, ImageTagMutability, ScanFrequency, TagStatus,
 };
 use jiff::Timestamp;
 use serde_json::Value;
+use slipway_core::adoption::ExistingRepository;
 use slipway_core::image::{Digest, Image};
 use slipway_core::name::RepositoryName;
 use slipway_core::origin::Origin;
@@ -21,6 +22,7 @@ use slipway_core::scan::{Finding, Scan, Severity};
 use slipway_core::words;
 
 use crate::AwsError;
+use crate::ecs::DEPLOYER_TAG;
 
 /// The kinds of manifests that are read.
 const MANIFESTS: [&str; 4] = [
@@ -55,6 +57,39 @@ pub struct Tagged {
 impl Repositories {
     pub(crate) const fn new(client: Client) -> Self {
         Self { client }
+    }
+
+    /// All repositories of the account, without their tags.
+    ///
+    /// # Errors
+    ///
+    /// When ECR cannot be asked.
+    pub async fn existing(&self) -> Result<Vec<ExistingRepository>, AwsError> {
+        let request = self.client.describe_repositories().max_results(1_000);
+        let found = request.into_paginator().items().send().try_collect().await;
+        let found = found.map_err(|error| AwsError::from_sdk("ecr:DescribeRepositories", error))?;
+        let existing = found.iter().filter_map(|repository| {
+            Some(ExistingRepository {
+                name: RepositoryName::new(repository.repository_name()?).ok()?,
+                arn: repository.repository_arn()?.to_owned(),
+                uri: repository.repository_uri()?.to_owned(),
+                deployer: None,
+                has_mutable_tags: repository.image_tag_mutability() == Some(&ImageTagMutability::Mutable),
+            })
+        });
+        Ok(existing.collect())
+    }
+
+    /// The deployer that may read a repository, as its tag `slipway:deployer` says.
+    ///
+    /// # Errors
+    ///
+    /// When ECR cannot be asked.
+    pub async fn deployer(&self, arn: &str) -> Result<Option<String>, AwsError> {
+        let answer = self.client.list_tags_for_resource().resource_arn(arn).send().await;
+        let answer = answer.map_err(|error| AwsError::from_sdk("ecr:ListTagsForResource", error))?;
+        let tag = answer.tags().iter().find(|tag| tag.key() == DEPLOYER_TAG);
+        Ok(tag.map(|tag| tag.value().to_owned()))
     }
 
     /// The image of this digest, if the registry has it and ECS can pull it: one that is archived is described, and a pull

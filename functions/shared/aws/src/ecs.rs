@@ -1,5 +1,7 @@
 //! ECS: services, their tasks, and task definitions.
 
+mod existing;
+
 use std::net::IpAddr;
 
 use aws_sdk_ecs::Client;
@@ -23,7 +25,7 @@ use crate::{AwsError, patiently};
 /// The tag on a task definition that names the release which registered it.
 const RELEASE_TAG: &str = "slipway:release";
 /// The tag on a service that names the deployer which may change it: the functions' rights ask for it.
-const DEPLOYER_TAG: &str = "slipway:deployer";
+pub(crate) const DEPLOYER_TAG: &str = "slipway:deployer";
 /// The tag that names the generation it was registered in.
 const GENERATION_TAG: &str = "slipway:generation";
 /// How many of ECS's messages about a service are kept.

@@ -1,5 +1,7 @@
 //! Elastic Load Balancing: what it thinks of targets, and where it listens.
 
+mod existing;
+
 use std::fmt;
 
 use aws_sdk_elasticloadbalancingv2::Client;

@@ -20,6 +20,7 @@ mod logs;
 mod parameters;
 mod place;
 mod queues;
+mod schedules;
 mod snapshots;
 mod table;
 mod topics;
@@ -36,7 +37,7 @@ pub use ecr::{Repositories, Tagged};
 pub use ecs::{Ecs, LogStream, OneOff, OneOffTask, Registration, TaskDefinition};
 pub use elb::{Listener, LoadBalancers, Unreachable};
 pub use error::AwsError;
-pub use events::Events;
+pub use events::{Events, ScheduledTask};
 pub use executions::{Delivery, Executions, Start};
 pub use functions::Functions;
 pub use keys::{Item, Key};
@@ -44,6 +45,7 @@ pub use logs::{Found, Logged, Logs};
 pub use parameters::{Parameter, Parameters};
 pub use place::Place;
 pub use queues::{Queue, Queues, Received};
+pub use schedules::Schedules;
 pub use snapshots::{Requested, Snapshots};
 pub use table::{Stored, Table, Update};
 pub use topics::{Mail, Topic};
@@ -86,6 +88,7 @@ struct Clients {
     lambda: OnceLock<aws_sdk_lambda::Client>,
     logs: OnceLock<aws_sdk_cloudwatchlogs::Client>,
     rds: OnceLock<aws_sdk_rds::Client>,
+    scheduler: OnceLock<aws_sdk_scheduler::Client>,
     sfn: OnceLock<aws_sdk_sfn::Client>,
     sns: OnceLock<aws_sdk_sns::Client>,
     sqs: OnceLock<aws_sdk_sqs::Client>,
@@ -101,6 +104,19 @@ impl Aws {
     /// The function's name goes along with every call, and is in the account's trail of API calls.
     pub async fn connect(function: &str) -> Self {
         Self::load(loader(function)).await
+    }
+
+    /// Connects with the credentials, the region and the endpoint of a configuration that was loaded elsewhere: of a person's
+    /// profile. Time-outs and tries are those of the functions.
+    #[must_use]
+    pub fn with(config: &SdkConfig) -> Self {
+        let config = config
+            .to_builder()
+            .http_client(http::client())
+            .timeout_config(timeouts(LOOKING))
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            .build();
+        Self { shared: Arc::new(Shared { config, clients: Clients::default() }) }
     }
 
     async fn load(loader: ConfigLoader) -> Self {
@@ -230,6 +246,18 @@ impl Aws {
                 .clients
                 .eventbridge
                 .get_or_init(|| aws_sdk_eventbridge::Client::new(&self.shared.config))
+                .clone(),
+        )
+    }
+
+    /// EventBridge Scheduler's schedules.
+    #[must_use]
+    pub fn schedules(&self) -> Schedules {
+        Schedules::new(
+            self.shared
+                .clients
+                .scheduler
+                .get_or_init(|| aws_sdk_scheduler::Client::new(&self.shared.config))
                 .clone(),
         )
     }

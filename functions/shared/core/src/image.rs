@@ -139,7 +139,7 @@ pub fn digest_of(reference: &str) -> Option<Digest> {
 }
 
 /// `registry/repository` of `registry/repository:tag@digest`.
-fn without_version(reference: &str) -> &str {
+pub(crate) fn without_version(reference: &str) -> &str {
     let name = reference.split_once('@').map_or(reference, |(name, _)| name);
     match name.rsplit_once(':') {
         // A colon before the last slash is the registry's port.

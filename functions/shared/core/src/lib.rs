@@ -3,6 +3,7 @@
 //! Nothing here speaks to AWS, reads a clock or does I/O: what is needed is given in as values, so that every
 //! rule can be tested by calling it. The words are those of `docs/glossary.md`.
 
+pub mod adoption;
 pub mod alarm;
 pub mod api;
 pub mod application;
