@@ -47,12 +47,13 @@ def main() -> None:
     import streams
     import targets
     import throttling
+    import tls
     import topics
     import twice
     import zones
 
     for correction in (events, pace, permissions, step_functions, load_balancer, deployments, services, mail, network, zones, database, flow_logs, gates, limits, alarms,
-                       scaling, registry, runtime_api, streams, targets, throttling, topics, twice, provider, lag, answers, replacing):
+                       scaling, registry, runtime_api, streams, targets, throttling, topics, twice, provider, tls, lag, answers, replacing):
         correction.apply()
     serve()
 

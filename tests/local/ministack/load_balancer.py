@@ -8,6 +8,7 @@ second and two seconds to answer, instead of the group's interval and time-out.
 import functools
 import http.client
 import random
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -51,10 +52,40 @@ def health_of(group_arn, target_id, port) -> Health:
 
 
 def apply() -> None:
+    _know_protocols()
     alb._describe_target_health = _describe_target_health
     alb._ACTION_MAP["DescribeTargetHealth"] = _describe_target_health
     _route_to_healthy_targets()
     threading.Thread(target=_check_forever, name="slipway-target-health", daemon=True).start()
+
+
+def _know_protocols() -> None:
+    """AWS: a group for HTTP or HTTPS has a protocol version, HTTP1 where none is asked for; one for TCP, TLS or UDP is checked by
+    TCP where nothing else is asked for (CreateTargetGroup, Elastic Load Balancing API reference, 2015-12-01). MiniStack forgets
+    the version, and checks every group by HTTP."""
+    create, to_xml = alb._create_tg, alb._tg_xml
+
+    @functools.wraps(create)
+    def created(params):
+        before = set(alb._tgs)
+        answer = create(params)
+        for arn in set(alb._tgs) - before:
+            group = alb._tgs[arn]
+            if group["Protocol"] in ("HTTP", "HTTPS"):
+                group["ProtocolVersion"] = alb._p(params, "ProtocolVersion", "HTTP1")
+            else:
+                group["HealthCheckProtocol"] = alb._p(params, "HealthCheckProtocol", "TCP")
+            answer = alb._xml(200, "CreateTargetGroup", f"<TargetGroups>{alb._tg_xml(group)}</TargetGroups>")
+        return answer
+
+    @functools.wraps(to_xml)
+    def described(group):
+        version = group.get("ProtocolVersion")
+        text = to_xml(group)
+        return text.replace("</member>", f"<ProtocolVersion>{version}</ProtocolVersion></member>") if version else text
+
+    alb._create_tg, alb._tg_xml = created, described
+    alb._ACTION_MAP["CreateTargetGroup"] = created
 
 
 def _check_forever() -> None:
@@ -83,6 +114,8 @@ def _check(group, target) -> None:
     arn, host, port = target
     health = health_of(arn, host, port)
     checked = group.get("HealthCheckPort", "traffic-port")
+    if group.get("HealthCheckProtocol", "HTTP") in ("TCP", "TLS"):
+        return _connect(group, health, host, port if checked == "traffic-port" else int(checked))
     connection = http.client.HTTPConnection(host, port if checked == "traffic-port" else int(checked), timeout=TIMEOUT)
     try:
         connection.request("GET", group.get("HealthCheckPath", "/"), headers={"User-Agent": "ELB-HealthChecker/2.0"})
@@ -100,6 +133,16 @@ def _check(group, target) -> None:
             health.failed(group, "Target.ResponseCodeMismatch", f"Health checks failed with these codes: [{status}]")
     finally:
         connection.close()
+
+
+def _connect(group, health, host, port) -> None:
+    """A check by TCP: a connection is enough."""
+    try:
+        socket.create_connection((host, port), timeout=TIMEOUT).close()
+    except OSError:
+        health.failed(group, "Target.FailedHealthChecks", "Health checks failed")
+    else:
+        health.passed(group)
 
 
 def _accepts(matcher, status) -> bool:

@@ -149,6 +149,12 @@ impl Cloud {
         self.running.port
     }
 
+    /// The port on which load balancers answer by TLS.
+    #[must_use]
+    pub fn tls_port(&self) -> u16 {
+        self.running.tls_port
+    }
+
     /// How fast its own waiting goes.
     #[must_use]
     pub fn pace(&self) -> Pace {

@@ -21,7 +21,7 @@ pub fn endpoint(port: u16) -> String {
 /// Starts MiniStack with our corrections and waits until it answers.
 ///
 /// Its environment is its own: what a person has set could reach the functions, which inherit it. They speak to the
-/// endpoint through the wire.
+/// endpoint through the wire, and to load balancers by TLS on a port of its own.
 ///
 /// # Errors
 ///
@@ -31,6 +31,7 @@ pub async fn start(
     environment: &Environment,
     port: u16,
     pace: Pace,
+    tls_port: u16,
     engine: &Path,
     wire: &Wire,
 ) -> anyhow::Result<Group> {
@@ -57,6 +58,9 @@ pub async fn start(
         .env("SLIPWAY_GATES", state.gates())
         .env("SLIPWAY_AWKWARD", state.awkward())
         .env("SLIPWAY_EVENTS", wire.news())
+        // What speaks TLS to a load balancer trusts the cloud's own authority, which MiniStack makes.
+        .env("SLIPWAY_TLS_PORT", tls_port.to_string())
+        .env("SSL_CERT_FILE", state.authority())
         .env("AWS_LC_SYS_NO_JITTER_ENTROPY", "1")
         .envs(pace.variables().iter().copied())
         .stdin(Stdio::null())

@@ -28,6 +28,7 @@ pub async fn serve(settings: &Settings, port: u16, pace: Pace) -> anyhow::Result
     let environment = Environment::made(settings);
     let endpoint = ministack::endpoint(port);
     let socket = state.socket();
+    let tls_port = std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
     let standing = Wire::start(&endpoint, &state.calls(), state.awkward()).await?;
     let wire = standing.wire();
     let engine = Engine::start(EngineConfig {
@@ -43,7 +44,7 @@ pub async fn serve(settings: &Settings, port: u16, pace: Pace) -> anyhow::Result
         let interrupted = process::interrupted();
         tokio::pin!(interrupted);
         let mut ministack = tokio::select! {
-            started = ministack::start(settings, &environment, port, pace, &socket, wire) => started?,
+            started = ministack::start(settings, &environment, port, pace, tls_port, &socket, wire) => started?,
             () = &mut interrupted => return Ok(()),
         };
         let sdk = client::sdk(&endpoint).await;
@@ -53,6 +54,7 @@ pub async fn serve(settings: &Settings, port: u16, pace: Pace) -> anyhow::Result
             ministack: ministack.id(),
             endpoint,
             port,
+            tls_port,
             engine: socket.clone(),
             wire: wire.endpoint(),
             pace,

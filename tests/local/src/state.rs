@@ -35,6 +35,9 @@ pub struct Running {
     pub endpoint: String,
     /// The port of the endpoint.
     pub port: u16,
+    /// The port on which load balancers answer by TLS.
+    #[serde(default)]
+    pub tls_port: u16,
     /// Where the container engine answers.
     pub engine: PathBuf,
     /// Where the wire between the functions and the AWS endpoint answers.
@@ -55,6 +58,12 @@ impl StateFolder {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.0
+    }
+
+    /// The certificate of the authority that issues those of load balancers.
+    #[must_use]
+    pub fn authority(&self) -> PathBuf {
+        self.0.join("authority.pem")
     }
 
     /// Makes the folder and those in it.
