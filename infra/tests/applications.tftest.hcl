@@ -1140,3 +1140,181 @@ run "findings_that_pass_may_have_a_reason_or_none" {
     error_message = "Both pass."
   }
 }
+
+run "services_that_exist_are_taken_as_they_are" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = {
+      web = {
+        repository = "web"
+        tags       = ["v*"]
+
+        stages = [{
+          name = "staging"
+          services = [
+            { service = "web", template = "shop", containers = ["app", "queue"], health = { path = "/health", codes = "200,302", headers = { X-Probe = "slipway" } } },
+            { service = "grpc", template = "running", container = "app", target_health = {} },
+            { service = "internal", target_health = { command = ["check"] } },
+          ]
+          tasks = [{ family = "shop-nightly" }, { family = "shop-hourly", container = "job" }]
+        }]
+      }
+    }
+  }
+
+  assert {
+    condition     = [for service in output.applications.web.stages[0].services : service.template] == ["shop", "running", null]
+    error_message = "A service's template is the one that is configured."
+  }
+
+  assert {
+    condition     = jsonencode([for service in output.applications.web.stages[0].services : service.containers]) == jsonencode([["app", "queue"], ["app"], null])
+    error_message = "container is short for one of containers."
+  }
+
+  assert {
+    condition     = output.applications.web.stages[0].services[0].health.codes == "200,302" && output.applications.web.stages[0].services[0].health.headers["X-Probe"] == "slipway"
+    error_message = "What a health check asks for is kept."
+  }
+
+  assert {
+    condition     = output.applications.web.stages[0].services[1].target_health != null && output.applications.web.stages[0].services[2].target_health.command[0] == "check"
+    error_message = "A service may be judged by its load balancer's health checks."
+  }
+
+  assert {
+    condition     = [for task in output.applications.web.stages[0].tasks : task.family] == ["shop-nightly", "shop-hourly"]
+    error_message = "The families of tasks are kept."
+  }
+}
+
+run "a_service_that_is_judged_by_its_load_balancer_and_through_it_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/" }, target_health = {} }] }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "statuses_that_elb_does_not_know_are_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/", codes = "2xx" } }] }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_range_of_statuses_that_ends_before_it_begins_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/", codes = "299-200" } }] }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_header_that_is_none_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/", headers = { "a b" = "c" } } }] }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "containers_that_are_named_twice_are_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", container = "a", containers = ["b"], health = { path = "/" } }] }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "the_family_of_releases_as_a_template_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", template = "staging-web-release", health = { path = "/" } }] }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_task_in_the_family_of_a_service_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/" } }], tasks = [{ family = "staging-web" }] }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "a_family_of_two_tasks_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/" } }], tasks = [{ family = "nightly" }, { family = "nightly" }] }] } }
+  }
+
+  expect_failures = [output.applications]
+}
+
+run "an_unknown_field_of_a_task_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/applications"
+  }
+
+  variables {
+    applications = { web = { repository = "web", tags = ["v*"], stages = [{ name = "staging", services = [{ service = "web", health = { path = "/" } }], tasks = [{ family = "nightly", count = 1 }] }] } }
+  }
+
+  expect_failures = [output.applications]
+}

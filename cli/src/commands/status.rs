@@ -219,6 +219,11 @@ fn alone(one: &Application, now: Timestamp, width: Option<usize>) -> Vec<String>
             services.row([Cell::from("   "), tasks(*running, *desired), name.as_str().into()]);
         }
         lines.extend(services.lines(width));
+        let given = stage.runs.iter().flat_map(|runs| &runs.tasks);
+        let given: Vec<_> = given.map(|task| task.task_definition.name().to_owned()).collect();
+        if !given.is_empty() {
+            lines.extend(indented(&format!("schedules run {}", list(&given)), 4, width));
+        }
     }
     lines.extend(under_way(std::slice::from_ref(status), width));
     if let Some(lock) = lock.as_ref().filter(|_| status.releases.len() > 1) {
@@ -306,6 +311,18 @@ mod tests {
                 "✗ /slipway/applications/shop: stages: it is empty",
             ]
         );
+    }
+
+    #[test]
+    fn what_schedules_run_is_shown_with_the_stage() {
+        let mut one: serde_json::Value = serde_json::to_value(&all().applications[0]).expect("JSON");
+        one["stages"][0]["runs"]["tasks"] = json!([{ "family": "web-nightly",
+            "task_definition": "arn:aws:ecs:eu-central-1:111122223333:task-definition/web-nightly:8" }]);
+        one["quarantined"] = json!([]);
+        one["ignored"] = json!([]);
+        let one: Application = serde_json::from_value(one).expect("it fits");
+        let lines = plain(&alone(&one, "2026-11-20T10:00:00Z".parse().expect("a time"), None));
+        assert!(lines.contains(&"    schedules run web-nightly:8".to_owned()), "{lines:#?}");
     }
 
     #[test]

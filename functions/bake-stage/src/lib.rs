@@ -3,33 +3,36 @@
 //! An alarm counts that fires now, or has fired since the stage began to change and may be OK again: its event may be
 //! lost, and may have come before the bake. One that is deleted, or knows too little at the end, undoes it too: it
 //! would have kept the stage from changing.
+//!
+//! Then the stage has passed, and the families of its scheduled and standalone tasks get a revision with the image.
 
 use slipway_aws::{Aws, Key, Table};
 use slipway_core::alarm::{AlarmReading, Fired, disquiet, firing};
-use slipway_core::protocol::{StepResult, WakeKey};
+use slipway_core::protocol::{Attempt, StepResult, WakeKey};
 use slipway_core::rollback::Change;
 use slipway_core::step::{Baked, StageInput};
 use slipway_core::timeline::Step;
-use slipway_release::{StepError, Timeline, abort_of, change_of, deadline, now};
+use slipway_release::{Context, StepError, abort_of, change_of, deadline, now};
 use slipway_runtime::Config;
 
-/// Looks at the stage's alarms, until its time is over.
+/// Looks at the stage's alarms until its time is over, and then gives the stage's tasks the image.
 ///
 /// # Errors
 ///
-/// When the stage does not bake, or CloudWatch cannot be asked: alarms that cannot be read are never quiet.
-pub async fn handle(aws: &Aws, config: &Config, input: StageInput) -> Result<StepResult<Baked>, StepError> {
-    let StageInput { release, stage, baseline, .. } = input;
-    let Some(policy) = &stage.bake else {
-        return Err(StepError::InvalidInput {
-            field: "stage.bake".into(),
-            problem: "the stage does not bake".into(),
-        });
-    };
+/// When CloudWatch cannot be asked: alarms that cannot be read are never quiet. When ECS does not register what tasks run.
+pub async fn handle(
+    aws: &Aws,
+    config: &Config,
+    attempt: Attempt,
+    input: StageInput,
+) -> Result<StepResult<Baked>, StepError> {
+    let StageInput { release, stage, baseline, .. } = &input;
     let table = aws.table(&config.table);
     if let Some(abort) = abort_of(&table, &release.id).await? {
         return Ok(StepResult::roll_back(abort.in_words()));
     }
+    let context = Context::new(aws, &table, attempt, &input);
+    let Some(policy) = &stage.bake else { return pass(&context, Vec::new(), None).await };
     // Those that were not quiet before are not this release's.
     let alarms: Vec<_> =
         policy.alarms.iter().filter(|alarm| !baseline.not_quiet.contains(alarm)).cloned().collect();
@@ -41,15 +44,41 @@ pub async fn handle(aws: &Aws, config: &Config, input: StageInput) -> Result<Ste
         Some(reason) => Some(reason),
         None => blind(&alarms, &readings, over),
     };
-    let (result, words) = match reason {
-        Some(reason) => (StepResult::roll_back(reason.clone()), reason),
-        None if over => (StepResult::Done(Baked { alarms }), "No alarm fired".to_owned()),
-        None => {
-            return Ok(StepResult::Wait { on: alarms.into_iter().map(WakeKey::Alarm).collect(), deadline });
+    match reason {
+        Some(reason) => {
+            context.timeline().record(Step::Baked, reason.clone()).await?;
+            Ok(StepResult::roll_back(reason))
+        }
+        None if over => pass(&context, alarms, Some("No alarm fired")).await,
+        None => Ok(StepResult::Wait { on: alarms.into_iter().map(WakeKey::Alarm).collect(), deadline }),
+    }
+}
+
+/// The stage has passed: its scheduled and standalone tasks get the image, too.
+async fn pass(
+    context: &Context<'_>,
+    alarms: Vec<String>,
+    quiet: Option<&str>,
+) -> Result<StepResult<Baked>, StepError> {
+    let tasks = if context.baseline.tasks.is_empty() {
+        Vec::new()
+    } else {
+        if let Err(lost) = context.begin_writing().await? {
+            return Ok(StepResult::roll_back(lost.to_string()));
+        }
+        let registered = context.register_tasks().await;
+        context.stop_writing(&registered).await?;
+        match registered? {
+            Ok(registered) => registered,
+            Err(reason) => return Ok(StepResult::roll_back(reason)),
         }
     };
-    Timeline::of(&table, &release.id).in_stage(&stage.name).record(Step::Baked, words).await?;
-    Ok(result)
+    let runs =
+        tasks.iter().map(|task| format!("tasks of {} run {}", task.family, task.task_definition.name()));
+    let words: Vec<_> = quiet.map(ToOwned::to_owned).into_iter().chain(runs).collect();
+    context.timeline().record(Step::Baked, words.join("; ")).await?;
+    let tasks = tasks.into_iter().map(|task| task.task_definition).collect();
+    Ok(StepResult::Done(Baked { alarms, tasks }))
 }
 
 /// Which of the alarms fires, or has fired since the stage began to change.

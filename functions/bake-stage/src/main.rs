@@ -11,5 +11,5 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let aws = Aws::connect(env!("CARGO_PKG_NAME")).await;
     let table = aws.table(&config.table);
     table.clone().warm_up().await;
-    slipway_runtime::serve_step(&aws, &table, |input, _| handle(&aws, &config, input)).await
+    slipway_runtime::serve_step(&aws, &table, |input, attempt| handle(&aws, &config, attempt, input)).await
 }

@@ -16,11 +16,11 @@ use slipway_core::image::{Image, digest_of};
 use slipway_core::obstacle::Obstacle;
 use slipway_core::protocol::{End, StepResult};
 use slipway_core::release::Release;
-use slipway_core::rollback::{Baseline, ServiceBaseline};
+use slipway_core::rollback::{Baseline, ServiceBaseline, TaskBaseline};
 use slipway_core::step::{CaptureBaselineInput, Captured, Limits};
 use slipway_release::{
-    StepError, Timeline, brought_by, frozen_for, image_of, interrupted, unreachable, usable_template,
-    wait_frozen,
+    StepError, Timeline, brought_by, frozen_for, image_of, interrupted, unreachable, usable_task,
+    usable_template, wait_frozen,
 };
 use slipway_runtime::Config;
 
@@ -150,6 +150,10 @@ impl Look<'_> {
             Ok(services) => services.into_iter().unzip(),
             Err(reason) => return blocked(reason),
         };
+        let tasks = match self.tasks().await? {
+            Ok(tasks) => tasks,
+            Err(reason) => return blocked(reason),
+        };
         let mut not_quiet = Vec::new();
         if let Some(reason) = alarm::disquiet(wanted, &alarms) {
             if !stage.approval.as_ref().is_some_and(|policy| policy.override_alarms) {
@@ -158,7 +162,7 @@ impl Look<'_> {
             not_quiet = alarm::unquiet(wanted, &alarms);
             tracing::warn!(release.id = %release.id, %stage.name, "{} changes only where an approver overrides it: {reason}", stage.name);
         }
-        let recorded = self.record(Baseline { services, alarms, not_quiet, round }).await?;
+        let recorded = self.record(Baseline { services, tasks, alarms, not_quiet, round }).await?;
         Ok(recorded.map(|baseline| Seen { baseline, versions }))
     }
 
@@ -190,6 +194,16 @@ impl Look<'_> {
         Ok(None)
     }
 
+    /// What the families of the stage's tasks have, and what is registered in them; else what keeps that from being done.
+    async fn tasks(&self) -> Result<Result<Vec<TaskBaseline>, String>, StepError> {
+        let Self { aws, release, stage, .. } = *self;
+        let tasks = stage.tasks.iter().map(|task| async move {
+            let newest = aws.ecs().task_definition(task.family.as_str()).await?;
+            Ok::<_, StepError>(usable_task(release, task, newest.as_ref()))
+        });
+        Ok(try_join_all(tasks).await?.into_iter().collect())
+    }
+
     /// What a service runs, also in a word; else what keeps it from being deployed to.
     async fn service(
         &self,
@@ -206,10 +220,10 @@ impl Look<'_> {
         if let Some(obstacle) = Obstacle::untagged(name, view, stage.cluster()).or_else(lacks) {
             return Ok(Err(obstacle.to_string()));
         }
-        let families = stage.families(name);
+        let families = stage.families(service);
         let ecs = aws.ecs();
         let (template, running) = try_join!(
-            ecs.task_definition(&families.template),
+            ecs.task_definition(families.template_of(&view.task_definition)),
             ecs.task_definition(view.task_definition.as_str())
         )?;
         let (template, next) = match usable_template(release, service, &families, template) {
@@ -226,11 +240,11 @@ impl Look<'_> {
         let Some(running) = running else {
             return Ok(Err(Obstacle::nothing_to_restore(name, view, stage.cluster()).to_string()));
         };
-        let first = view.task_definition.family() == families.template;
-        if let Some(obstacle) = Obstacle::scaled_to_zero(name, view, &families.template, stage.cluster()) {
+        let first = families.is_unreleased(&view.task_definition);
+        if let Some(obstacle) = Obstacle::scaled_to_zero(name, view, &families, stage.cluster()) {
             return Ok(Err(obstacle.to_string()));
         }
-        let image = own(&running.document, &release.image, name, service.container.as_deref());
+        let image = own(&running.document, &release.image, name.as_str(), &service.containers);
         let image = image.map_or_else(|_| String::new(), |own| own.image.to_owned());
         let repositories = aws.repositories();
         let image_gone = async {

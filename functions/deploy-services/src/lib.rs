@@ -324,9 +324,10 @@ async fn change(
             arn: view.arn,
             task_definition,
             desired_count: first.unwrap_or(view.desired_count),
-            container: configured.container.clone(),
+            containers: configured.containers.clone(),
             strategy: stage.strategy.clone(),
             health: configured.health.clone(),
+            target_health: configured.target_health.clone(),
             steady: configured.steady.clone(),
         });
     }

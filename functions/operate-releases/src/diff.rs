@@ -109,10 +109,10 @@ async fn of_service(
     let Some(view) = view else {
         return Ok(stopped(format!("the cluster {} has no active service {name}", stage.cluster())));
     };
-    let families = stage.families(&name);
+    let families = stage.families(service);
     let ecs = operator.aws.ecs();
     let (template, running) = try_join!(
-        ecs.task_definition(&families.template),
+        ecs.task_definition(families.template_of(&view.task_definition)),
         ecs.task_definition(view.task_definition.as_str())
     )?;
     let Some(running) = running else {
@@ -122,14 +122,13 @@ async fn of_service(
         Ok(usable) => usable,
         Err(reason) => return Ok(stopped(reason)),
     };
-    let named = service.container.as_deref();
-    let own_of = |document| own(document, &release.image, &name, named).ok().map(|own| own.image.to_owned());
-    let new = own_of(&template.document);
-    let runs = own_of(&running.document).filter(|image| digest_of(image).is_some());
+    let own_of = |document| own(document, &release.image, name.as_str(), &service.containers).ok();
+    let new = own_of(&template.document).map(|own| own.containers).unwrap_or_default();
+    let runs = own_of(&running.document).map(|own| own.image).filter(|image| digest_of(image).is_some());
     Ok(ServiceDiff {
-        same: fingerprint(&registration(&running.document, &families.release, |_| None)) == next.registration,
-        changes: changes(&running.document, &template.document, new.as_deref()),
-        runs: runs.map(|runs| in_words(application, &runs)),
+        same: fingerprint(&registration(&running.document, &families.release)) == next.registration,
+        changes: changes(&running.document, &template.document, &new),
+        runs: runs.map(|runs| in_words(application, runs)),
         name,
         stops: None,
     })

@@ -21,7 +21,7 @@ use slipway_core::reconciliation::Reconciliation;
 use slipway_core::release::{Release, Started};
 use slipway_core::request::requested;
 use slipway_core::subscription::Subscription;
-use slipway_release::{Open, StepError, now, unreachable, usable_template};
+use slipway_release::{Open, StepError, now, unreachable, usable_task, usable_template};
 
 use crate::Operator;
 use crate::problem::Failure;
@@ -156,6 +156,7 @@ pub(crate) async fn application(operator: &Operator<'_>, name: &ApplicationName)
             of_stage.add_all(people.chain(doctor::trail(policy, &pushes, now())));
         }
         look_at_alarms(operator, stage, &mut of_stage).await?;
+        look_at_tasks(operator, stage, (runs, &would_be), &mut of_stage).await?;
         checkup.and(of_stage.of_stage(name, &stage.name));
         let services = Box::pin(services_of(operator, stage, runs, &would_be)).await?;
         checkup.and(services.of_stage(name, &stage.name));
@@ -212,6 +213,32 @@ async fn look_at_alarms(
     if let Some(readings) = seen(checkup, Subject::Alarm, Stops, "the stage's alarms", read)? {
         let may_be_overridden = stage.approval.as_ref().is_some_and(|policy| policy.override_alarms);
         checkup.add_all(doctor::alarms(&bake.alarms, &readings, may_be_overridden));
+    }
+    Ok(())
+}
+
+/// Looks at the families of the stage's scheduled and standalone tasks.
+async fn look_at_tasks(
+    operator: &Operator<'_>,
+    stage: &Stage,
+    (runs, release): (Option<&Running>, &Release),
+    checkup: &mut Checkup,
+) -> Result<(), StepError> {
+    let ecs = operator.aws.ecs();
+    for task in &stage.tasks {
+        let family = &task.family;
+        let read = ecs.task_definition(family.as_str()).await.map_err(StepError::from);
+        let what = format!("the task definition {family}");
+        let Some(newest) = seen(checkup, Subject::Template, Stops, &what, read)? else { continue };
+        match usable_task(release, task, newest.as_ref()) {
+            Ok(_) => checkup.add(Look::Fine(format!("a release can be registered in {family}"))),
+            Err(reason) => {
+                checkup.add(doctor::template(family.as_str(), reason, newest.is_some()).into());
+            }
+        }
+        if let Some((runs, newest)) = runs.zip(newest) {
+            checkup.add(doctor::task_drift(family, runs.task_drift(family, &newest.arn)));
+        }
     }
     Ok(())
 }
@@ -274,11 +301,11 @@ impl AtService<'_> {
             checkup.add(look);
         }
 
-        let families = stage.families(name);
+        let families = stage.families(service);
         let ecs = operator.aws.ecs();
         let definitions = async {
             Ok::<_, StepError>(try_join!(
-                ecs.task_definition(&families.template),
+                ecs.task_definition(families.template_of(&view.task_definition)),
                 ecs.task_definition(view.task_definition.as_str())
             )?)
         };
@@ -295,12 +322,12 @@ impl AtService<'_> {
             let fine = || format!("{name} can be verified");
             checkup.add(obstacle.map_or_else(|| Look::Fine(fine()), found));
         }
-        if let Some(obstacle) = Obstacle::scaled_to_zero(name, view, &families.template, cluster) {
+        if let Some(obstacle) = Obstacle::scaled_to_zero(name, view, &families, cluster) {
             checkup.add(found(obstacle));
         }
         if let Some(runs) = runs {
             let drifts = runs.drift(name, &view.task_definition);
-            checkup.add(doctor::drift(name, drifts, &families.template, view));
+            checkup.add(doctor::drift(name, drifts, families.template.as_deref(), view));
         }
         Ok(checkup)
     }
@@ -308,7 +335,7 @@ impl AtService<'_> {
     /// Looks at the template, its roles and its network.
     fn look_at_template(&self, view: &ServiceView, template: Option<TaskDefinition>, checkup: &mut Checkup) {
         let Self { operator, stage, service, release, .. } = self;
-        let (name, families) = (&service.service, stage.families(&service.service));
+        let (name, families) = (&service.service, stage.families(service));
         let is_there = template.is_some();
         // A missing template says nothing of its network, and the controller is the service's.
         let mode = template.as_ref().map_or(Some("awsvpc".to_owned()), |template| {
@@ -319,7 +346,10 @@ impl AtService<'_> {
                 checkup.add(Look::Fine(format!("a release can be made from {}", template.arn.name())));
                 checkup.add_all(doctor::roles(name, &template.document, &operator.config.task_roles));
             }
-            Err(reason) => checkup.add(doctor::template(&families.template, reason, is_there).into()),
+            Err(reason) => {
+                let family = families.template.as_deref().unwrap_or(view.task_definition.family());
+                checkup.add(doctor::template(family, reason, is_there).into());
+            }
         }
         let fine = format!("ECS deploys {name}, in a network that Slipway knows");
         checkup.add(unsupported(name, view, mode.as_deref()).map_or(Look::Fine(fine), found));

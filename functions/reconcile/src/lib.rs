@@ -419,7 +419,11 @@ async fn notify_of_drift(
             let view = views.iter().find(|view| view.is_of(&service.service))?;
             runs.drift(&service.service, &view.task_definition)
         });
-        let drifts: Vec<_> = drifts.collect();
+        let mut drifts: Vec<_> = drifts.collect();
+        for task in &stage.tasks {
+            let newest = aws.ecs().task_definition(task.family.as_str()).await?;
+            drifts.extend(newest.and_then(|newest| runs.task_drift(&task.family, &newest.arn)));
+        }
         let key = Key::drift(&application.name, &stage.name);
         let notified =
             table.get::<Vec<String>>(&key).await?.map(|stored| stored.document).unwrap_or_default();

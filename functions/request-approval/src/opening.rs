@@ -111,6 +111,14 @@ impl Opening<'_> {
             );
             shown("Database snapshot", words);
         }
+        if !stage.tasks.is_empty() {
+            let families: Vec<_> = stage.tasks.iter().map(|task| task.family.as_str()).collect();
+            let words = format!(
+                "Those of {} get the image as well, once the stage has passed. A rollback gives them back what they ran.",
+                families.join(", ")
+            );
+            shown("Tasks", words);
+        }
         if let Some(words) = next_freeze(stage, now()) {
             shown("Freeze", words);
         }
@@ -239,10 +247,11 @@ impl Opening<'_> {
             let template = self.aws.ecs().task_definition(service.template.arn.as_str()).await?;
             if let Some((before, after)) = recorded.zip(template) {
                 let named = stage.services.iter().find(|configured| configured.service == *name);
-                let named = named.and_then(|configured| configured.container.as_deref());
-                let own = definition::own(&after.document, &release.image, name, named).ok();
-                let changes =
-                    definition::changes(&before.document, &after.document, own.map(|own| own.image));
+                let named =
+                    named.map_or_else(Default::default, |configured| configured.containers.as_slice());
+                let own = definition::own(&after.document, &release.image, name.as_str(), named);
+                let own = own.map(|own| own.containers).unwrap_or_default();
+                let changes = definition::changes(&before.document, &after.document, &own);
                 lines.extend(changes.into_iter().map(|line| format!("{name}: {line}")));
             }
         }

@@ -230,6 +230,8 @@ async fn restore(context: &Context<'_>, asked_at: Option<Timestamp>) -> Result<R
     let names: Vec<_> = baseline.services.iter().map(|service| service.service.as_str()).collect();
     let views = aws.ecs().services(stage.cluster(), &names).await?;
 
+    // The next run of a schedule may be a moment away.
+    context.restore_tasks().await?;
     let mut restored = Restored {
         services: Vec::with_capacity(baseline.services.len()),
         problems: Vec::new(),
@@ -297,9 +299,10 @@ async fn restore(context: &Context<'_>, asked_at: Option<Timestamp>) -> Result<R
             arn: before.arn.clone(),
             task_definition: target,
             desired_count: if before.ran_nothing() { 0 } else { view.desired_count },
-            container: configured.container.clone(),
+            containers: configured.containers.clone(),
             strategy: stage.strategy.clone(),
             health: configured.health.clone(),
+            target_health: configured.target_health.clone(),
             steady: configured.steady.clone(),
         });
     }
@@ -348,7 +351,12 @@ async fn runnable(
     if found.as_ref().is_some_and(|found| found.active) {
         return Ok(Ok(before.task_definition.clone()));
     }
-    let Some(copy) = register_again(context, before, found, &stage.families(name).release).await? else {
+    let configured = stage.services.iter().find(|configured| configured.service == *name);
+    let family = configured.map_or_else(
+        || before.task_definition.family().to_owned(),
+        |configured| stage.families(configured).release,
+    );
+    let Some(copy) = register_again(context, before, found, &family).await? else {
         return Ok(Err(format!(
             "{} of {name} cannot be run any more, and was not recorded",
             before.task_definition
@@ -377,5 +385,5 @@ async fn register_again(
         release: &release.id,
         generation: *generation,
     };
-    Ok(Some(aws.ecs().register(&registration, |_| None).await?))
+    Ok(Some(aws.ecs().register(&registration).await?))
 }

@@ -132,12 +132,15 @@ impl Run<'_> {
         let Context { aws, release, stage, .. } = self.context;
         let service = &self.policy.service;
         let configured = stage.services.iter().find(|one| one.service == *service);
-        let named = self.policy.container.as_deref();
-        let named = named.or_else(|| configured.and_then(|one| one.container.as_deref()));
+        let named = match (&self.policy.container, configured) {
+            (Some(container), _) => std::slice::from_ref(container),
+            (None, Some(configured)) => &configured.containers,
+            (None, None) => &[],
+        };
         let Some(definition) = aws.ecs().task_definition(task_definition.as_str()).await? else {
             return Ok(Err(format!("ECS has no task definition {task_definition} any more")));
         };
-        let own = own(&definition.document, &release.image, service, named);
+        let own = own(&definition.document, &release.image, service.as_str(), named);
         Ok(own.map(|own| own.container.to_owned()))
     }
 

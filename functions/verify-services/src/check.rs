@@ -30,7 +30,7 @@ pub(crate) async fn run(
         verification.reason = format!("ECS has no task definition {} any more", service.task_definition);
         return Ok(Seen::Final(seen(verification)));
     };
-    let own = own(&definition.document, &release.image, name, service.container.as_deref());
+    let own = own(&definition.document, &release.image, name.as_str(), &service.containers);
     let container = own.map_or(name.as_str(), |own| own.container);
     let one_off = OneOff {
         cluster,

@@ -1,7 +1,8 @@
 //! Judges whether a stage's services serve what they should, by looking at their tasks, at what the load balancer
 //! thinks of them, and through the load balancer itself.
 //!
-//! A service without a load balancer is judged by tasks that run on, and by a command of its own image. Services are
+//! A service whose load balancer cannot be asked from outside, or not by HTTP, is judged by the load balancer's own health
+//! checks; one without a load balancer by tasks that run on. Both may have a command of their own image decide. Services are
 //! looked at side by side. A service that answers badly is an answer, not an error.
 
 mod check;
@@ -166,8 +167,12 @@ async fn look(
         } else {
             probes(aws, prober, health, view).await?
         };
-        let verification = judge(&expected, view, &tasks, &targets, Look::Probes(&probes));
+        let verification = judge(&expected, view, &tasks, &targets, Look::Probes(health, &probes));
         return Ok(Seen::Judged(seen(verification, url)));
+    }
+    if service.target_health.is_some() {
+        let verification = judge(&expected, view, &tasks, &targets, Look::Targets);
+        return answered(aws, config, (input, service), verification).await;
     }
     // That it runs again is seen at once: it has proved itself before.
     let steady = service.steady.as_ref().filter(|_| *proof == Proof::Release);
@@ -186,12 +191,21 @@ async fn look(
     {
         return Ok(Seen::TooYoung(verification.reason));
     }
-    let command = service.steady.as_ref().and_then(|steady| steady.command.as_deref());
-    match command {
-        Some(command) if *proof == Proof::Release && verification.result == Health::Healthy => {
+    answered(aws, config, (input, service), verification).await
+}
+
+/// What a service that is well so far comes to: its command decides, where it has one and this proves a release.
+async fn answered(
+    aws: &Aws,
+    config: &Config,
+    (input, service): (&VerifyServicesInput, &DeployedService),
+    verification: Verification,
+) -> Result<Seen, StepError> {
+    match service.command() {
+        Some(command) if input.proof == Proof::Release && verification.result == Health::Healthy => {
             check::run(aws, &aws.table(&config.table), (input, service), command, verification).await
         }
-        _ => Ok(Seen::Judged(seen(verification, None))),
+        _ => Ok(Seen::Judged(Verified { stage: input.stage.clone(), verification, url: None })),
     }
 }
 
@@ -254,7 +268,7 @@ async fn probes(
     let url = format!("{base}{}", health.path);
     let mut probes = Vec::with_capacity(PROBES);
     for _ in 0..PROBES {
-        let probe = prober.ask(&url, PROBE_TIMEOUT).await;
+        let probe = prober.ask(&url, &health.headers, PROBE_TIMEOUT).await;
         let gave_up = probe.answer.is_err();
         probes.push(probe);
         // One answer that never came is enough: the verdict is made, and the function's own time is short.

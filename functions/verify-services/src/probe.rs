@@ -1,5 +1,6 @@
 //! Requests through the load balancer, as a user would send them.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -28,10 +29,14 @@ impl Prober {
         Ok(Self { client })
     }
 
-    /// Asks once.
-    pub async fn ask(&self, url: &str, timeout: Duration) -> Probe {
+    /// Asks once, with these headers.
+    pub async fn ask(&self, url: &str, headers: &BTreeMap<String, String>, timeout: Duration) -> Probe {
         let begun = Instant::now();
-        let answer = match self.client.get(url).timeout(timeout).send().await {
+        let mut request = self.client.get(url).timeout(timeout);
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        let answer = match request.send().await {
             Ok(answer) => Ok(answer.status().as_u16()),
             Err(error) if error.is_timeout() => Err(format!("nothing within {} s", timeout.as_secs())),
             Err(error) => Err(format!("no connection: {}", innermost(&error))),
@@ -97,17 +102,41 @@ mod tests {
             ("HTTP/1.1 302 Away\r\nlocation: /\r\ncontent-length: 0\r\n\r\n", 302),
         ] {
             let url = server(Some(text)).await;
-            let probe = Prober::new().expect("TLS").ask(&url, Duration::from_secs(5)).await;
+            let probe = Prober::new().expect("TLS").ask(&url, &BTreeMap::new(), Duration::from_secs(5)).await;
             assert_eq!(probe.answer, Ok(status));
         }
+    }
+
+    #[tokio::test]
+    async fn headers_are_sent_along() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+        let url = format!("http://127.0.0.1:{}/", listener.local_addr().expect("an address").port());
+        let asked = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            let mut text = [0; 1024];
+            let read = stream.read(&mut text).await.expect("a request");
+            stream.write_all(b"HTTP/1.1 204 \r\n\r\n").await.expect("written");
+            String::from_utf8_lossy(&text[..read]).to_lowercase()
+        });
+        let headers = [("X-Probe", "slipway"), ("Host", "shop.example.com")]
+            .map(|(name, value)| (name.into(), value.into()));
+
+        let probe = Prober::new().expect("TLS").ask(&url, &headers.into(), Duration::from_secs(5)).await;
+
+        let asked = asked.await.expect("asked");
+        assert_eq!(probe.answer, Ok(204));
+        assert!(
+            asked.contains("x-probe: slipway\r\n") && asked.contains("host: shop.example.com\r\n"),
+            "{asked}"
+        );
     }
 
     #[tokio::test]
     async fn no_answer_in_time_and_no_connection_are_kept_apart() {
         let prober = Prober::new().expect("TLS");
         let url = server(None).await;
-        let hanging = prober.ask(&url, Duration::from_millis(50)).await;
-        let nobody = prober.ask("http://127.0.0.1:1/health", Duration::from_secs(5)).await;
+        let hanging = prober.ask(&url, &BTreeMap::new(), Duration::from_millis(50)).await;
+        let nobody = prober.ask("http://127.0.0.1:1/health", &BTreeMap::new(), Duration::from_secs(5)).await;
 
         assert!(hanging.answer.expect_err("no answer").starts_with("nothing within"));
         assert!(nobody.answer.expect_err("no connection").starts_with("no connection"));

@@ -3,19 +3,22 @@
 
 locals {
   fields = {
-    application = { required = ["repository", "tags", "stages"], optional = [] }
-    stage       = { required = ["name", "services"], optional = ["cluster", "deploy_timeout", "strategy", "image_check", "approval", "snapshot", "migration", "bake", "freeze", "when_frozen"] }
-    service     = { required = ["service"], optional = ["desired_count", "container", "health", "steady"] }
-    strategy    = { required = ["type"], optional = ["percent", "step_bake", "bake"] }
-    health      = { required = ["path"], optional = ["url"] }
-    steady      = { required = ["for"], optional = ["command"] }
-    image_check = { required = ["stop_above"], optional = ["allow", "wait"] }
-    allowed     = { required = ["finding", "until"], optional = ["reason"] }
-    snapshot    = { required = [], optional = ["database", "cluster", "keep", "wait"] }
-    migration   = { required = ["service", "command"], optional = ["container", "timeout"] }
-    approval    = { required = ["approvers", "expires_after"], optional = ["quorum", "remind_before", "confirm_digest", "other_than_pusher", "pushers", "override_alarms"] }
-    bake        = { required = ["for", "alarms"], optional = ["watch_for"] }
-    freeze      = { required = ["reason"], optional = ["days", "dates", "from", "to", "time_zone"] }
+    application   = { required = ["repository", "tags", "stages"], optional = [] }
+    stage         = { required = ["name", "services"], optional = ["cluster", "deploy_timeout", "strategy", "tasks", "image_check", "approval", "snapshot", "migration", "bake", "freeze", "when_frozen"] }
+    service       = { required = ["service"], optional = ["desired_count", "template", "container", "containers", "health", "target_health", "steady"] }
+    strategy      = { required = ["type"], optional = ["percent", "step_bake", "bake"] }
+    health        = { required = ["path"], optional = ["url", "codes", "headers"] }
+    steady        = { required = ["for"], optional = ["command"] }
+    task          = { required = ["family"], optional = ["container"] }
+    image_check   = { required = ["stop_above"], optional = ["allow", "wait"] }
+    allowed       = { required = ["finding", "until"], optional = ["reason"] }
+    snapshot      = { required = [], optional = ["database", "cluster", "keep", "wait"] }
+    target_health = { required = [], optional = ["command"] }
+
+    migration = { required = ["service", "command"], optional = ["container", "timeout"] }
+    approval  = { required = ["approvers", "expires_after"], optional = ["quorum", "remind_before", "confirm_digest", "other_than_pusher", "pushers", "override_alarms"] }
+    bake      = { required = ["for", "alarms"], optional = ["watch_for"] }
+    freeze    = { required = ["reason"], optional = ["days", "dates", "from", "to", "time_zone"] }
   }
 
   slug       = "^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
@@ -23,6 +26,7 @@ locals {
   repository = "^[a-z0-9]+([._/-][a-z0-9]+)*$"
   span       = "^[1-9][0-9]*[smhd]$"
   email      = "^[^@\\s,<>[:cntrl:]]+@[^@\\s,<>.[:cntrl:]]+(\\.[^@\\s,<>.[:cntrl:]]+)+$"
+  codes      = "^[234][0-9]{2}(-[234][0-9]{2})?(,[234][0-9]{2}(-[234][0-9]{2})?)*$"
   base_url   = "^https?://[^/\\s]+/?$"
   year_hours = 24 * 365
   time       = "^([01][0-9]|2[0-3]):[0-5][0-9]$"
@@ -58,6 +62,16 @@ locals {
   health_objects = [
     for service in local.service_objects : { path = "${service.path}.health", kind = "health", value = service.value.health } if try(service.value.health, null) != null
   ]
+
+  target_health_objects = [
+    for service in local.service_objects : { path = "${service.path}.target_health", kind = "target_health", value = service.value.target_health } if try(service.value.target_health, null) != null
+  ]
+
+  task_objects = flatten([
+    for stage in local.stage_objects : [
+      for index, task in try(concat(stage.value.tasks, []), []) : { path = "${stage.path}.tasks[${index}]", kind = "task", value = task }
+    ]
+  ])
 
   steady_objects = [
     for service in local.service_objects : { path = "${service.path}.steady", kind = "steady", value = service.value.steady } if try(service.value.steady, null) != null
@@ -113,7 +127,7 @@ locals {
 
   objects = concat(
     local.application_objects, local.stage_objects, local.service_objects,
-    local.health_objects, local.steady_objects, local.image_check_objects, local.allowed_objects,
+    local.health_objects, local.target_health_objects, local.steady_objects, local.task_objects, local.image_check_objects, local.allowed_objects,
     local.strategy_objects, local.approval_objects, local.snapshot_objects, local.migration_objects, local.bake_objects,
     local.freeze_objects,
   )
@@ -148,6 +162,9 @@ locals {
     [for object in local.bake_objects : { path = "${object.path}.alarms", value = try(object.value.alarms, null), example = "[\"web-production-5xx\"]", of = "name of a CloudWatch alarm" }],
     [for object in local.migration_objects : { path = "${object.path}.command", value = try(object.value.command, null), example = "[\"python\", \"migrate.py\"]", of = "word of a command" }],
     [for object in local.steady_objects : { path = "${object.path}.command", value = try(object.value.command, null), example = "[\"python\", \"check.py\"]", of = "word of a command" }],
+    [for object in local.target_health_objects : { path = "${object.path}.command", value = try(object.value.command, null), example = "[\"python\", \"check.py\"]", of = "word of a command" }],
+    [for object in local.service_objects : { path = "${object.path}.containers", value = try(object.value.containers, null), example = "[\"app\"]", of = "name of a container" }],
+    [for object in local.stage_objects : { path = "${object.path}.tasks", value = try(object.value.tasks, null), example = "[{ family = \"web-nightly\" }]", of = "task" }],
     [for object in local.stage_objects : { path = "${object.path}.freeze", value = try(object.value.freeze, null), example = "[{ days = [\"SAT\", \"SUN\"], reason = \"weekend\" }]", of = "window" }],
     [for object in local.freeze_objects : { path = "${object.path}.days", value = try(object.value.days, null), example = "[\"SAT\", \"SUN\"]", of = "day of the week" }],
     [for object in local.freeze_objects : { path = "${object.path}.dates", value = try(object.value.dates, null), example = "[\"2026-12-24\"]", of = "date" }],
@@ -170,6 +187,9 @@ locals {
     [for object in local.stage_objects : { path = "${object.path}.cluster", value = try(object.value.cluster, null) }],
     [for object in local.service_objects : { path = "${object.path}.service", value = try(object.value.service, null) }],
     [for object in local.service_objects : { path = "${object.path}.container", value = try(object.value.container, null) }],
+    [for object in local.service_objects : { path = "${object.path}.template", value = try(object.value.template, null) }],
+    [for object in local.task_objects : { path = "${object.path}.family", value = try(object.value.family, null) }],
+    [for object in local.task_objects : { path = "${object.path}.container", value = try(object.value.container, null) }],
     [for object in local.migration_objects : { path = "${object.path}.container", value = try(object.value.container, null) }],
   )
 
@@ -239,7 +259,7 @@ locals {
   texts = flatten([
     for list in local.lists : [
       for index, value in try(concat(list.value, []), []) : { path = "${list.path}[${index}]", value = value, of = list.of }
-    ] if contains(["pattern of a tag", "name of a CloudWatch alarm", "word of a command"], list.of)
+    ] if contains(["pattern of a tag", "name of a CloudWatch alarm", "word of a command", "name of a container"], list.of)
   ])
 
   wrong_values = concat(
@@ -251,7 +271,8 @@ locals {
     [for it in local.application_objects : "${it.path}.tags only excludes: write at least one pattern of the tags that start a release, such as v*" if try(length(it.value.tags) > 0 && alltrue([for tag in it.value.tags : startswith(tag, "!")]), false)],
     [for it in local.spans : "${it.path} does not fit: write a whole number and s, m, h or d, of a year at the most, such as ${it.example}" if it.value != null && !(can(regex(local.span, it.value)) && try(tonumber(substr(it.value, 0, length(it.value) - 1)) * local.unit_hours[substr(it.value, -1, 1)] <= local.year_hours, false))],
     [for it in local.service_objects : "${it.path}.desired_count does not fit: write 1 or more; where no task runs, nothing can be verified" if try(it.value.desired_count, null) != null && !try(it.value.desired_count >= 1 && floor(it.value.desired_count) == it.value.desired_count, false)],
-    [for it in local.service_objects : "${it.path} is judged in one way: write health = { path = \"/health\" } for a service behind a load balancer, or steady = { \"for\" = \"30s\" } for one without" if can(keys(it.value)) && (try(it.value.health, null) == null) == (try(it.value.steady, null) == null)],
+    [for it in local.service_objects : "${it.path} is judged in one way: write health = { path = \"/health\" } for a service behind a load balancer, target_health = {} for one behind a load balancer that cannot be asked from outside or not by HTTP, or steady = { \"for\" = \"30s\" } for one without" if can(keys(it.value)) && length([for field in ["health", "target_health", "steady"] : field if try(it.value[field], null) != null]) != 1],
+    [for it in local.service_objects : "${it.path} names containers twice: write containers = [ ... ] alone" if try(it.value.container, null) != null && try(it.value.containers, null) != null],
     [for it in local.strategy_objects : "${it.path}.type does not fit: write ${join(", ", keys(local.strategy_fields))}" if try(it.value.type, null) != null && !contains(keys(local.strategy_fields), it.type)],
     [for it in local.strategy_objects : "${it.path} does not fit ${it.type}: write type and ${length(lookup(local.strategy_fields, it.type, [])) == 0 ? "nothing else" : join(", ", local.strategy_fields[it.type])}; percent and step_bake are needed where they are known" if contains(keys(local.strategy_fields), it.type) && (length(setsubtract([for field, value in try(it.value, {}) : field if value != null], concat(["type"], lookup(local.strategy_fields, it.type, [])))) > 0 || (contains(lookup(local.strategy_fields, it.type, []), "percent") && (try(it.value.percent, null) == null || try(it.value.step_bake, null) == null)))],
     [for it in local.strategy_objects : "${it.path}.percent does not fit: write ${it.type == "LINEAR" ? "3" : "0.1"} to 100, with one decimal at the most" if try(it.value.percent, null) != null && !try(it.value.percent >= (it.type == "LINEAR" ? 3 : 0.1) && it.value.percent <= 100 && floor(it.value.percent * 10) == it.value.percent * 10, false)],
@@ -265,6 +286,8 @@ locals {
     [for it in local.migration_objects : "${it.path}.service is no service of the stage: write one of ${join(", ", it.services)}" if try(it.value.service, null) != null && !contains(it.services, try(tostring(it.value.service), ""))],
     [for it in local.health_objects : "${it.path}.path does not fit: write a path that starts with /, such as /health" if try(it.value.path, null) != null && !can(regex("^/\\S*$", it.value.path))],
     [for it in local.health_objects : "${it.path}.url does not fit: write http:// or https:// and a host, such as https://www.example.com" if try(it.value.url, null) != null && !can(regex(local.base_url, it.value.url))],
+    [for it in local.health_objects : "${it.path}.codes does not fit: write statuses from 200 to 499 as ELB writes them, such as 200-299 or 200,302" if try(it.value.codes, null) != null && !(can(regex(local.codes, it.value.codes)) && try(alltrue([for part in split(",", it.value.codes) : split("-", part)[0] <= reverse(split("-", part))[0]]), true))],
+    [for it in local.health_objects : "${it.path}.headers does not fit: write headers' names and values, such as { X-Probe = \"slipway\" }" if try(it.value.headers, null) != null && !try(alltrue([for name, value in it.value.headers : can(regex("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", name)) && can(regex("^[\\t -~]*$", value))]), false)],
     [for it in local.people : "${it.path} does not fit: write an e-mail address, such as ana@example.com" if !(can(regex(local.email, it.value)) && length(it.value) <= 254)],
     [for it in local.approval_objects : "${it.path}.approvers names someone twice: write each address once" if try(length(distinct([for approver in it.value.approvers : lower(approver)])) < length(it.value.approvers), false)],
     [for it in local.approval_objects : "${it.path}.quorum does not fit: write a number from 1 to the number of approvers" if try(it.value.quorum, null) != null && !try(it.value.quorum >= 1 && it.value.quorum <= length(it.value.approvers) && floor(it.value.quorum) == it.value.quorum, false)],
@@ -293,11 +316,32 @@ locals {
     for service in local.service_objects : "${service.cluster}/${service.value.service}" => service.path... if service.cluster != "" && can(tostring(service.value.service)) && try(service.value.service, null) != null
   }
 
+  # A release registers revisions in the families of tasks: no service's next revision can come from one of them, and no
+  # service's revisions may go there.
+  families_of_services = flatten([
+    for service in local.service_objects : [
+      for family in try(service.value.template, null) == null ? ["${service.cluster}-${service.value.service}-template", "${service.cluster}-${service.value.service}"] : [service.value.template, "${service.cluster}-${service.value.service}-release"] :
+      { family = try(tostring(family), ""), service = service.path }
+    ] if service.cluster != "" && can(tostring(service.value.service)) && try(service.value.service, null) != null
+  ])
+
+  own_families = [
+    for service in local.service_objects : service.path
+    if try(service.value.template, null) != null && try("${service.cluster}-${service.value.service}-release" == service.value.template, false)
+  ]
+
+  tasks_by_family = {
+    for task in local.task_objects : task.value.family => task.path... if can(tostring(task.value.family)) && try(task.value.family, null) != null
+  }
+
   applications_by_repository = {
     for application in local.application_objects : application.value.repository => application.path... if can(tostring(application.value.repository)) && try(application.value.repository, null) != null
   }
 
   duplicates = concat(
+    [for path in local.own_families : "${path}.template is the family that releases are registered in: write the family that the service's owner registers"],
+    [for family, paths in local.tasks_by_family : "${join(" and ", [for path in paths : "${path}.family"])} are the same: give each stage families of its own" if length(paths) > 1],
+    [for it in local.families_of_services : "${join(" and ", local.tasks_by_family[it.family])} is a family of ${it.service}: give tasks a family of their own" if contains(keys(local.tasks_by_family), it.family)],
     [for name, stages in local.stages_by_name : "${join(" and ", [for stage in stages : "${stage.path}.name"])} are the same: give each stage of an application its own name" if length(stages) > 1],
     [for place, paths in local.services_by_place : "${join(" and ", [for path in paths : "${path}.service"])} are the same service ${place}: a service belongs to one stage of one application" if length(paths) > 1],
     [for repository, paths in local.applications_by_repository : "${join(" and ", [for path in paths : "${path}.repository"])} are the same: an image repository belongs to one application" if length(paths) > 1],
@@ -332,15 +376,28 @@ locals {
             for service in stage.services : {
               service       = tostring(service.service)
               desired_count = tonumber(coalesce(try(service.desired_count, null), 1))
-              container     = try(tostring(service.container), null)
+              template      = try(tostring(service.template), null)
+              containers    = try(service.containers, null) != null ? [for name in service.containers : tostring(name)] : (try(service.container, null) == null ? null : [tostring(service.container)])
               health = try(service.health, null) == null ? null : {
-                path = tostring(service.health.path)
-                url  = try(tostring(service.health.url), null)
+                path    = tostring(service.health.path)
+                url     = try(tostring(service.health.url), null)
+                codes   = try(tostring(service.health.codes), null)
+                headers = try(service.health.headers, null) == null ? null : { for name, value in service.health.headers : name => tostring(value) }
+              }
+              target_health = try(service.target_health, null) == null ? null : {
+                command = try(service.target_health.command, null) == null ? null : [for word in service.target_health.command : tostring(word)]
               }
               steady = try(service.steady, null) == null ? null : {
                 "for"   = tostring(service.steady["for"])
                 command = try(service.steady.command, null) == null ? null : [for word in service.steady.command : tostring(word)]
               }
+            }
+          ]
+
+          tasks = try(stage.tasks, null) == null ? null : [
+            for task in stage.tasks : {
+              family    = tostring(task.family)
+              container = try(tostring(task.container), null)
             }
           ]
 

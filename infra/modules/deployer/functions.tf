@@ -17,7 +17,7 @@ locals {
   # balancer.
   one_offs = {
     run-migration   = anytrue(flatten([for application in local.applications : [for stage in application.stages : stage.migration != null]]))
-    verify-services = anytrue(flatten([for application in local.applications : [for stage in application.stages : [for service in stage.services : try(service.steady.command, null) != null]]]))
+    verify-services = anytrue(flatten([for application in local.applications : [for stage in application.stages : [for service in stage.services : try(service.steady.command, null) != null || try(service.target_health.command, null) != null]]]))
   }
 
   # Whether snapshots of instances and of clusters are taken, and what Slipway calls its snapshots.
@@ -278,7 +278,7 @@ locals {
     ])
 
     bake-stage = [
-      local.read_alarms,
+      local.read_alarms, local.describe_task_definitions, local.register_revisions, local.tag_revisions, local.pass_task_roles,
       { sid = "ReadAlarmHistory", actions = ["cloudwatch:DescribeAlarmHistory"], resources = ["*"] },
     ]
 

@@ -57,14 +57,17 @@ locals {
             bake           = stage.bake == null ? null : { for field, value in stage.bake : field => value if value != null }
             freeze         = stage.freeze
             when_frozen    = stage.when_frozen
+            tasks          = stage.tasks == null ? null : [for task in stage.tasks : { for field, value in task : field => value if value != null }]
 
             services = [
               for service in stage.services : {
                 for field, value in {
                   service       = service.service
                   desired_count = service.desired_count
-                  container     = service.container
+                  template      = service.template
+                  containers    = service.containers
                   health        = service.health == null ? null : { for field, value in service.health : field => value if value != null }
+                  target_health = service.target_health == null ? null : { for field, value in service.target_health : field => value if value != null }
                   steady        = service.steady == null ? null : { for field, value in service.steady : field => value if value != null }
                 } : field => value if value != null
               }

@@ -24,11 +24,8 @@ applications = {
             health   = { path = "/health" }
           },
           {
-            # worker runs the family shop-staging-worker, in which Slipway registers its releases, so a
-            # release is made from what it runs; a family of its own (template = "FAMILY") brings changes of
-            # its Terraform along
             service  = "worker"
-            template = "running"
+            template = "shop-staging-worker"
             steady   = { "for" = "30s" }
           },
         ]
@@ -44,11 +41,8 @@ applications = {
             health   = { path = "/health", url = "https://shop.example.com", codes = "200-399" }
           },
           {
-            # worker runs the family shop-production-worker, in which Slipway registers its releases, so a
-            # release is made from what it runs; a family of its own (template = "FAMILY") brings changes of
-            # its Terraform along
             service  = "worker"
-            template = "running"
+            template = "shop-production-worker"
             steady   = { "for" = "30s" }
           },
           {

@@ -245,14 +245,10 @@ impl Ecs {
     /// # Errors
     ///
     /// When ECS cannot be asked, or refuses.
-    pub async fn register(
-        &self,
-        registration: &Registration<'_>,
-        image_for: impl Fn(&str) -> Option<String>,
-    ) -> Result<TaskDefinitionArn, AwsError> {
+    pub async fn register(&self, registration: &Registration<'_>) -> Result<TaskDefinitionArn, AwsError> {
         const OPERATION: &str = "ecs:RegisterTaskDefinition";
         let family = registration.family;
-        let registration = registration.document(image_for);
+        let registration = registration.document();
         let body = serde_json::to_vec(&registration)
             .map_err(|error| AwsError::unusable(OPERATION, error.to_string()))?;
         // The SDK's own types would drop what they do not know of the document, so the request's body is the document.
@@ -547,6 +543,7 @@ impl Ecs {
             .overrides(types::TaskOverride::builder().container_overrides(overridden).build())
             .started_by(*name)
             .client_token(*name)
+            .set_volume_configurations(volumes_of(like))
             .set_tags(Some(tags.collect()));
         // "If a capacityProviderStrategy is specified, the launchType parameter must be omitted" (RunTask, Amazon ECS
         // API reference).
@@ -640,8 +637,8 @@ fn is_missing(message: Option<&str>) -> bool {
 
 impl Registration<'_> {
     /// What is registered: the document without what ECS says of its revision.
-    fn document(&self, image_for: impl Fn(&str) -> Option<String>) -> Map<String, Value> {
-        let registration = registration(self.document, self.family, image_for);
+    fn document(&self) -> Map<String, Value> {
+        let registration = registration(self.document, self.family);
         let mut registration = registration.as_object().cloned().unwrap_or_default();
         let tags: Vec<_> = others(self.tags)
             .map(|(key, value)| (key.as_str(), value.clone()))
@@ -651,6 +648,32 @@ impl Registration<'_> {
         registration.insert("tags".into(), json!(tags));
         registration
     }
+}
+
+/// The volumes that a task of a service is given when it starts, for a task that runs alone: without them ECS refuses a task
+/// definition whose volume is `configuredAtLaunch`. Such a volume goes with its task (`TaskManagedEBSVolumeConfiguration`,
+/// Amazon ECS API reference).
+fn volumes_of(service: &types::Service) -> Option<Vec<types::TaskVolumeConfiguration>> {
+    let primary = service.deployments().iter().find(|one| one.status() == Some("PRIMARY"))?;
+    let volumes = primary.volume_configurations().iter().filter_map(|volume| {
+        let of = volume.managed_ebs_volume()?;
+        let ebs = types::TaskManagedEbsVolumeConfiguration::builder()
+            .set_encrypted(of.encrypted())
+            .set_kms_key_id(of.kms_key_id().map(ToOwned::to_owned))
+            .set_volume_type(of.volume_type().map(ToOwned::to_owned))
+            .set_size_in_gib(of.size_in_gib())
+            .set_snapshot_id(of.snapshot_id().map(ToOwned::to_owned))
+            .set_iops(of.iops())
+            .set_throughput(of.throughput())
+            .set_tag_specifications(of.tag_specifications.clone())
+            .role_arn(of.role_arn())
+            .set_filesystem_type(of.filesystem_type().cloned())
+            .build()
+            .ok()?;
+        types::TaskVolumeConfiguration::builder().name(volume.name()).managed_ebs_volume(ebs).build().ok()
+    });
+    let volumes: Vec<_> = volumes.collect();
+    (!volumes.is_empty()).then_some(volumes)
 }
 
 /// The tags that are people's: AWS refuses its own in a request, and Slipway's say what made a thing.
@@ -812,7 +835,7 @@ mod tests {
     }, "tags": [{"key": "cost-center", "value": "4711"}, {"key": "aws:cloudformation:stack", "value": "s"}, {"key": "slipway:generation", "value": "1"}]}"#;
 
     #[tokio::test]
-    async fn a_revision_is_the_template_with_only_our_image_replaced() {
+    async fn a_revision_is_the_whole_document_with_its_owners_tags() {
         let found = mock!(aws_sdk_ecs::Client::describe_task_definition).then_http_response(|| {
             HttpResponse::new(StatusCode::try_from(200).expect("a status"), SdkBody::from(TEMPLATE))
         });
@@ -828,8 +851,7 @@ mod tests {
             release: &release,
             generation: 7,
         };
-        let registration =
-            registration.document(|image| (image == "host/web:template").then(|| "host/web@new".to_owned()));
+        let registration = registration.document();
 
         assert_eq!((template.active, template.release()), (true, None));
         assert_eq!(template.images(), ["host/web:template", "envoyproxy/envoy:v1"]);
@@ -840,7 +862,7 @@ mod tests {
                 "cpu": "512",
                 "aFieldOfNextYear": { "kept": true },
                 "containerDefinitions": [
-                    { "name": "web", "image": "host/web@new", "environment": [{ "name": "LEVEL", "value": "info" }] },
+                    { "name": "web", "image": "host/web:template", "environment": [{ "name": "LEVEL", "value": "info" }] },
                     { "name": "proxy", "image": "envoyproxy/envoy:v1" },
                 ],
                 "tags": [{ "key": "cost-center", "value": "4711" }, { "key": "slipway:release", "value": "web-a1" }, { "key": "slipway:generation", "value": "7" }],
@@ -867,7 +889,7 @@ mod tests {
             release: &release,
             generation: 1,
         };
-        let arn = ecs.register(&registration, |_| None).await;
+        let arn = ecs.register(&registration).await;
 
         assert_eq!(arn.expect("ECS accepts it").as_str(), REVISION);
     }

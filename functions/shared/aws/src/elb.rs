@@ -53,6 +53,18 @@ pub enum Unreachable {
         /// The load balancer's name.
         name: String,
     },
+    /// Its target group takes requests of another protocol than HTTP/1.1.
+    OtherProtocol {
+        /// The target group's name.
+        group: String,
+        /// Its protocol version, in ELB's word.
+        version: String,
+    },
+    /// Its rule takes hosts of a pattern alone.
+    HostPattern {
+        /// The pattern.
+        pattern: String,
+    },
     /// It is asked by TLS, and no rule says for which name.
     NoName {
         /// The listener's port.
@@ -76,6 +88,12 @@ impl fmt::Display for Unreachable {
                 write!(f, "{name} is an internal load balancer, which answers within its VPC alone")
             }
             Self::Ipv6Alone { name } => write!(f, "{name} has no public IPv4 address"),
+            Self::OtherProtocol { group, version } => {
+                write!(f, "its target group {group} takes {version}, and Slipway asks by HTTP/1.1")
+            }
+            Self::HostPattern { pattern } => {
+                write!(f, "its rule takes hosts like {pattern}, and does not name one")
+            }
             Self::NoName { port } => {
                 write!(
                     f,
@@ -156,6 +174,9 @@ impl LoadBalancers {
             self.client.describe_target_groups().set_target_group_arns(Some(owned(groups))).send().await;
         let described = described
             .map_err(|error| AwsError::from_sdk("elasticloadbalancing:DescribeTargetGroups", error))?;
+        if let Some(other) = described.target_groups().iter().find_map(other_protocol) {
+            return Ok(Err(other));
+        }
         let mut balancers = described.target_groups().iter().flat_map(TargetGroup::load_balancer_arns);
         let Some(balancer) = balancers.next() else { return Ok(Err(Unreachable::NoListener)) };
 
@@ -203,7 +224,8 @@ impl LoadBalancers {
             let rules =
                 rules.map_err(|error| AwsError::from_sdk("elasticloadbalancing:DescribeRules", error))?;
             for rule in rules.rules().iter().filter(|rule| forwards(rule.actions(), groups)) {
-                match reachable(rule.actions(), host_of(rule), place.clone()) {
+                let asked = host_of(rule).and_then(|host| reachable(rule.actions(), host, place.clone()));
+                match asked {
                     Ok(listener) => return Ok(Ok(listener)),
                     Err(unreachable) => why = why.or(Some(unreachable)),
                 }
@@ -227,6 +249,15 @@ fn unreachable(balancer: &types::LoadBalancer) -> Option<Unreachable> {
     }
     (balancer.ip_address_type() == Some(&types::IpAddressType::DualstackWithoutPublicIpv4))
         .then_some(Unreachable::Ipv6Alone { name })
+}
+
+/// That a target group takes another protocol than the one that Slipway asks by: "GRPC" and "HTTP2", not "HTTP1"
+/// (`ProtocolVersion` of `TargetGroup`, as above). A load balancer answers 464 where the versions do not fit ("Troubleshoot your
+/// Application Load Balancers", Elastic Load Balancing).
+fn other_protocol(group: &TargetGroup) -> Option<Unreachable> {
+    let version = group.protocol_version().filter(|version| *version != "HTTP1")?;
+    let group = group.target_group_name().unwrap_or_default().to_owned();
+    Some(Unreachable::OtherProtocol { group, version: version.to_owned() })
 }
 
 /// Where to ask, if these actions answer; `host` is the one that a rule names.
@@ -263,14 +294,19 @@ fn forwards(actions: &[types::Action], groups: &[&str]) -> bool {
     })
 }
 
-/// The first host that a rule asks for by its name.
-fn host_of(rule: &types::Rule) -> Option<String> {
+/// The first host that a rule asks for by its name; nothing where it takes any.
+fn host_of(rule: &types::Rule) -> Result<Option<String>, Unreachable> {
     let conditions = rule.conditions().iter().filter(|one| one.field() == Some("host-header"));
     let hosts = conditions.flat_map(|one| {
         let configured = one.host_header_config().map(types::HostHeaderConditionConfig::values);
         one.values().iter().chain(configured.unwrap_or_default())
     });
-    hosts.into_iter().find(|host| !host.contains(['*', '?'])).cloned()
+    let hosts: Vec<_> = hosts.collect();
+    match (hosts.iter().find(|host| !host.contains(['*', '?'])), hosts.first()) {
+        (Some(named), _) => Ok(Some((*named).clone())),
+        (None, Some(pattern)) => Err(Unreachable::HostPattern { pattern: (*pattern).clone() }),
+        (None, None) => Ok(None),
+    }
 }
 
 #[cfg(test)]

@@ -13,12 +13,12 @@ use serde_json::{Value, json};
 pub use self::existing::*;
 pub use self::planned::*;
 use crate::alarm::AlarmState;
-use crate::application::{Families, Stage};
+use crate::application::{Families, RUNNING, Stage};
 use crate::definition;
 use crate::deployment::unsupported;
 use crate::doctor::{self, Finding};
 use crate::image::{Digest, Image, without_version};
-use crate::name::{ApplicationName, ClusterName, RepositoryName, ServiceName};
+use crate::name::{ApplicationName, RepositoryName, ServiceName};
 use crate::obstacle::Obstacle;
 
 /// The tags that start a release, where nobody has said which ones do.
@@ -168,7 +168,7 @@ fn report(
     let mut named_containers = Vec::new();
     let mut own_image = None;
     if let Ok(repository) = &origin {
-        match definition::own(document, &placeholder(repository), name, None) {
+        match definition::own(document, &placeholder(repository), name.as_str(), &[]) {
             Ok(own) => own_image = Some(own.image),
             Err(why) => {
                 let containers = containers(document);
@@ -319,14 +319,15 @@ fn is_2xx(codes: &str) -> bool {
 
 /// What a release of a service would be made from.
 fn template(service: &ExistingService, inventory: &Inventory) -> Template {
-    let Families { template, release } = families(&service.cluster, &service.name);
     let runs = &service.view.task_definition;
     let family = runs.family();
-    if service.definition.as_ref().is_some_and(|definition| definition.is_released) || family == template {
+    let of_modules = families(service, None);
+    let is_released = service.definition.as_ref().is_some_and(|definition| definition.is_released);
+    if of_modules.template.as_deref() == Some(family) || (is_released && family == of_modules.release) {
         return Template::Default;
     }
     // Releases are registered in this family: its newest revision would be a release's.
-    if family == release || is_shared(service, inventory) {
+    if family == families(service, Some(RUNNING)).release || is_shared(service, inventory) {
         return Template::Running;
     }
     Template::Family(family.to_owned())
@@ -341,12 +342,16 @@ fn is_shared(service: &ExistingService, inventory: &Inventory) -> bool {
     })
 }
 
-/// The families of a service, of which the configuration's own type is the owner.
-fn families(cluster: &ClusterName, service: &ServiceName) -> Families {
-    let stage = json!({ "name": "stage", "cluster": cluster, "services": [] });
+/// The families of a service with a template, of which the configuration's own type is the owner.
+fn families(service: &ExistingService, template: Option<&str>) -> Families {
+    let mut configured = json!({ "service": service.name });
+    if let Some(template) = template {
+        configured["template"] = template.into();
+    }
+    let stage = json!({ "name": "stage", "cluster": service.cluster, "services": [configured] });
     let stage: Stage =
-        serde_json::from_value(stage).expect("a stage with a cluster's name and no services is one");
-    stage.families(service)
+        serde_json::from_value(stage).expect("a stage with the names of a cluster and a service is one");
+    stage.families(&stage.services[0])
 }
 
 /// Why a release is not made from the family that a service runs, or what its first one brings along.

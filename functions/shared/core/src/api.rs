@@ -12,7 +12,8 @@ use crate::freeze::{Freeze, Frozen};
 use crate::history::Figures;
 use crate::image::{Digest, Image};
 use crate::name::{
-    ApplicationName, ClusterName, EmailAddress, ReleaseId, ServiceName, StageName, TaskDefinitionArn,
+    ApplicationName, ClusterName, EmailAddress, FamilyName, ReleaseId, ServiceName, StageName,
+    TaskDefinitionArn,
 };
 use crate::release::{Ended, Outcome, Release};
 use crate::timeline::{StageProgress, TimelineEvent};
@@ -130,6 +131,9 @@ pub struct Running {
     pub restored_from: Option<ReleaseId>,
     /// What each service runs since then.
     pub services: Vec<RunningService>,
+    /// What schedules run since then that name a family of the stage's tasks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tasks: Vec<RunningTask>,
 }
 
 /// What a service was given to run.
@@ -141,7 +145,26 @@ pub struct RunningService {
     pub task_definition: TaskDefinitionArn,
 }
 
+/// The revision of a task's family that a release registered, or found and left.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunningTask {
+    /// The family.
+    pub family: FamilyName,
+    /// The revision.
+    pub task_definition: TaskDefinitionArn,
+}
+
 impl Running {
+    /// That the newest revision of a task's family is another one than the release's, in words; nothing where it is not.
+    #[must_use]
+    pub fn task_drift(&self, family: &FamilyName, newest: &TaskDefinitionArn) -> Option<String> {
+        let given = self.tasks.iter().find(|given| given.family == *family)?;
+        (given.task_definition != *newest).then(|| {
+            let (given, newest) = (given.task_definition.name(), newest.name());
+            format!("tasks of {family} run {newest}, and not {given}, which was released")
+        })
+    }
+
     /// That a service runs something else than what the release gave it, in words; nothing where it does not.
     #[must_use]
     pub fn drift(&self, service: &ServiceName, runs: &TaskDefinitionArn) -> Option<String> {
@@ -735,6 +758,7 @@ mod tests {
             approved_by: vec![],
             restored_from: None,
             services: vec![RunningService { service: service.clone(), task_definition: arn(7) }],
+            tasks: Vec::new(),
         };
 
         assert_eq!(running.drift(&service, &arn(7)), None);

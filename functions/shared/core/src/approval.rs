@@ -540,7 +540,7 @@ impl Approval {
         if self.release != *release || self.stage != *stage {
             return Err(format!("the approval {} is for another release or stage", self.id.as_str()));
         }
-        if self.baseline.services != baseline.services {
+        if self.baseline.services != baseline.services || self.baseline.tasks != baseline.tasks {
             return Err(format!("{stage} has changed since people were asked"));
         }
         Ok(())

@@ -6,21 +6,22 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::image::Image;
-use crate::name::ServiceName;
 use crate::words;
 
-/// The application's own container of a task definition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The application's own containers of a task definition.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Own<'a> {
-    /// Its name.
+    /// The name of the first one, in which commands run.
     pub container: &'a str,
-    /// Its image. What another container has the same of is the application's, too; another image of the same repository
-    /// is not (a sidecar that is built along).
+    /// Its image.
     pub image: &'a str,
+    /// Those that take the release's image.
+    pub containers: Vec<&'a str>,
 }
 
-/// The application's own container of a task definition: the named one, else the one that is called as the service, else
-/// the one image of the repository that there is. An `Err` says why it is none, and what to write.
+/// The application's own containers of a task definition: the named ones, else those with the image of the one that is
+/// called as the service, else those with the one image of the repository that there is. Another image of the same
+/// repository is not the application's (a sidecar that is built along). An `Err` says why there is none, and what to write.
 ///
 /// # Errors
 ///
@@ -28,41 +29,42 @@ pub struct Own<'a> {
 pub fn own<'a>(
     document: &'a Value,
     image: &Image,
-    service: &ServiceName,
-    named: Option<&str>,
+    service: &str,
+    named: &[String],
 ) -> Result<Own<'a>, String> {
     let family = document["family"].as_str().unwrap_or("the task definition");
-    let containers: Vec<Own<'a>> = document["containerDefinitions"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|one| Some(Own { container: one["name"].as_str()?, image: one["image"].as_str()? }))
-        .filter(|one| image.in_place_of(one.image).is_some())
+    let containers: Vec<(&'a str, &'a str)> = containers(document)
+        .filter_map(|one| Some((one["name"].as_str()?, one["image"].as_str()?)))
+        .filter(|(_, found)| image.in_place_of(found).is_some())
         .collect();
-    let called = |name: &str| containers.iter().find(|one| one.container == name).copied();
-    if let Some(named) = named {
-        return called(named).ok_or_else(|| {
+    let called = |name: &str| containers.iter().find(|(container, _)| *container == name).copied();
+    if !named.is_empty() {
+        let found = named.iter().map(|name| called(name).ok_or(name)).collect::<Result<Vec<_>, _>>();
+        let found = found.map_err(|name| {
             format!(
-                "{family} has no container {named} with an image of the repository {}: write another container for {service}",
+                "{family} has no container {name} with an image of the repository {}: write another container for {service}",
                 image.repository
             )
-        });
+        })?;
+        let (container, image) = found[0];
+        return Ok(Own { container, image, containers: found.into_iter().map(|(name, _)| name).collect() });
     }
     let Some(first) = containers.first().copied() else {
         return Err(format!("no container of {family} has an image of the repository {}", image.repository));
     };
-    if containers.iter().all(|one| one.image == first.image) {
-        return Ok(called(service.as_str()).unwrap_or(first));
-    }
-    called(service.as_str()).ok_or_else(|| {
-        let names: Vec<_> = containers.iter().map(|one| one.container).collect();
+    let is_one = containers.iter().all(|(_, image)| *image == first.1);
+    let own = if is_one { Some(called(service).unwrap_or(first)) } else { called(service) };
+    let (container, image) = own.ok_or_else(|| {
+        let names: Vec<_> = containers.iter().map(|(name, _)| *name).collect();
         format!(
-            "{family} has several images of the repository {}, in the containers {}: write container = \"{}\" for {service} where that one is the application",
+            "{family} has several images of the repository {}, in the containers {}: write containers = [\"{}\"] for {service} where that one is the application",
             image.repository,
             names.join(", "),
-            first.container
+            first.0
         )
-    })
+    })?;
+    let same = containers.iter().filter(|(_, found)| *found == image).map(|(name, _)| *name);
+    Ok(Own { container, image, containers: same.collect() })
 }
 
 /// What ECS says of a revision and does not take back in a registration.
@@ -81,21 +83,25 @@ pub const OF_THE_REVISION: [&str; 9] = [
 /// What is registered from a template for an image: the whole document but for what ECS says of its revision, under
 /// another family, with the image in the place of the application's own. Tags are not part of it.
 #[must_use]
-pub fn planned(template: &Value, family: &str, own: &str, image: &Image) -> Value {
-    registration(template, family, |found| if found == own { image.in_place_of(found) } else { None })
-}
-
-/// What is registered from a document, without tags, with other images where `image_for` gives some.
-#[must_use]
-pub fn registration(document: &Value, family: &str, image_for: impl Fn(&str) -> Option<String>) -> Value {
-    let mut registration = document.as_object().cloned().unwrap_or_default();
-    registration.retain(|field, value| !value.is_null() && !OF_THE_REVISION.contains(&field.as_str()));
-    let containers = registration.get_mut("containerDefinitions").and_then(Value::as_array_mut);
+pub fn planned(template: &Value, family: &str, own: &Own<'_>, image: &Image) -> Value {
+    let mut planned = registration(template, family);
+    let containers = planned.get_mut("containerDefinitions").and_then(Value::as_array_mut);
     for container in containers.into_iter().flatten() {
-        if let Some(image) = container["image"].as_str().and_then(&image_for) {
+        let takes = container["name"].as_str().is_some_and(|name| own.containers.contains(&name));
+        if let Some(image) =
+            container["image"].as_str().filter(|_| takes).and_then(|found| image.in_place_of(found))
+        {
             container["image"] = Value::String(image);
         }
     }
+    planned
+}
+
+/// What is registered from a document, without tags.
+#[must_use]
+pub fn registration(document: &Value, family: &str) -> Value {
+    let mut registration = document.as_object().cloned().unwrap_or_default();
+    registration.retain(|field, value| !value.is_null() && !OF_THE_REVISION.contains(&field.as_str()));
     registration.insert("family".to_owned(), Value::String(family.to_owned()));
     Value::Object(registration)
 }
@@ -134,15 +140,12 @@ const LINES: usize = 500;
 const LONGEST: usize = 200;
 
 /// What is in `after` and not in `before`, or otherwise, a line each, as ECS's own JSON names it: first what a release could
-/// do harm with, which is never cut off. The family, the tags, and the image of the application's own container are left
-/// out; `own` is that image in `after`. Values of environment variables and of logs' options are not shown, because people
+/// do harm with, which is never cut off. The family, the tags, and the image of the application's own containers, `own`, are
+/// left out. Values of environment variables and of logs' options are not shown, because people
 /// put secrets there.
 #[must_use]
-pub fn changes(before: &Value, after: &Value, own: Option<&str>) -> Vec<String> {
-    let own: Vec<_> = containers(after)
-        .filter(|container| own.is_some() && container["image"].as_str() == own)
-        .filter_map(|container| Some(format!("containerDefinitions.{}.image", container["name"].as_str()?)))
-        .collect();
+pub fn changes(before: &Value, after: &Value, own: &[&str]) -> Vec<String> {
+    let own: Vec<_> = own.iter().map(|name| format!("containerDefinitions.{name}.image")).collect();
     let (before, after) = (flat(before), flat(after));
     let names: BTreeSet<_> = before.keys().chain(after.keys()).filter(|name| !own.contains(name)).collect();
     let mut lines: Vec<_> = names
@@ -313,19 +316,19 @@ mod tests {
                 { "name": "proxy", "image": "envoyproxy/envoy:v1" },
             ],
         });
-        let known =
-            |template: &Value| fingerprint(&planned(template, "production-web", "host/web:template", &image));
+        let ours = Own { container: "web", image: "host/web:template", containers: vec!["web"] };
+        let known = |template: &Value| fingerprint(&planned(template, "production-web", &ours, &image));
         let shown = known(&template);
 
         // What ECS says of it once it is registered is the same.
-        let mut registered = planned(&template, "production-web", "host/web:template", &image);
+        let mut registered = planned(&template, "production-web", &ours, &image);
         registered["revision"] = json!(9);
         registered["status"] = json!("ACTIVE");
         assert_eq!(
             registered["containerDefinitions"][0]["image"],
             json!(format!("host/web@{}", image.digest))
         );
-        assert_eq!(fingerprint(&registration(&registered, "production-web", |_| None)), shown);
+        assert_eq!(fingerprint(&registration(&registered, "production-web")), shown);
         let mut again = template.clone();
         again["taskDefinitionArn"] = json!("arn:template:5");
         assert_eq!(known(&again), shown, "the same template, registered again");
@@ -358,7 +361,7 @@ mod tests {
             ]}],
         });
         assert_eq!(
-            changes(&before, &after, Some("web:latest")),
+            changes(&before, &after, &["web"]),
             [
                 "containerDefinitions.web.memory: new, 512",
                 "cpu: 256 → 512",
@@ -367,14 +370,14 @@ mod tests {
                 "containerDefinitions.web.environment.PASSWORD: another value",
             ]
         );
-        assert_eq!(changes(&before, &before, None), Vec::<String>::new());
+        assert_eq!(changes(&before, &before, &[]), Vec::<String>::new());
     }
 
     #[test]
     fn a_very_long_list_is_cut_and_says_so() {
         let many: serde_json::Map<_, _> =
             (0..LINES + 10).map(|number| (format!("field{number}"), json!(number))).collect();
-        let lines = changes(&json!({}), &Value::Object(many), None);
+        let lines = changes(&json!({}), &Value::Object(many), &[]);
         assert_eq!((lines.len(), lines.last().map(String::as_str)), (LINES + 1, Some("and 10 more")));
     }
 
@@ -402,7 +405,7 @@ mod tests {
         );
 
         assert_eq!(
-            changes(&before, &after, Some("h/web:template")),
+            changes(&before, &after, &["web"]),
             [
                 "containerDefinitions.log-router.image: public.ecr.aws/aws-observability/aws-for-fluent-bit:2.32.0 → docker.io/somebody/fluent-bit:latest",
                 "containerDefinitions.web.secrets.DB_PASSWORD.valueFrom: arn:aws:secretsmanager:eu-central-1:111122223333:secret:prod/orders-db-a1B2c3 → arn:aws:secretsmanager:eu-central-1:111122223333:secret:prod/root-db-z9Y8x7",
@@ -423,7 +426,7 @@ mod tests {
             }],
         });
 
-        let lines = changes(&json!({}), &after, None);
+        let lines = changes(&json!({}), &after, &[]);
 
         let names: Vec<_> = lines.iter().filter_map(|line| line.split(": ").next()).collect();
         assert_eq!(
@@ -448,37 +451,61 @@ mod tests {
     }
 
     #[test]
-    fn the_applications_own_container_is_found_by_its_image_or_named() {
+    fn the_applications_own_containers_are_found_by_their_image_or_named() {
         let image = image();
-        let service = ServiceName::new("web").expect("a name");
-        let found = |containers: &[(&str, &str)], named: Option<&str>| {
+        let found = |containers: &[(&str, &str)], named: &[&str]| {
             let containers: Vec<_> =
                 containers.iter().map(|(name, image)| json!({ "name": name, "image": image })).collect();
             let document = json!({ "family": "staging-web-template", "containerDefinitions": containers });
-            own(&document, &image, &service, named)
-                .map(|own| (own.container.to_owned(), own.image.to_owned()))
+            let named: Vec<_> = named.iter().map(ToString::to_string).collect();
+            own(&document, &image, "web", &named).map(|own| {
+                assert_eq!(own.containers[0], own.container);
+                own.containers.join(" ")
+            })
         };
-        let ours = |name: &str, image: &str| Ok((name.to_owned(), image.to_owned()));
+        let ours = |names: &str| Ok(names.to_owned());
 
         assert_eq!(
-            found(&[("log-router", "public.ecr.aws/fluent-bit:2"), ("app", "h.test/web:template")], None),
-            ours("app", "h.test/web:template")
+            found(&[("log-router", "public.ecr.aws/fluent-bit:2"), ("app", "h.test/web:template")], &[]),
+            ours("app")
         );
         let sidecar = [("nginx", "h.test/web:nginx-1.27"), ("web", "h.test/web:template")];
-        assert_eq!(found(&sidecar, None), ours("web", "h.test/web:template"));
-        assert_eq!(found(&sidecar, Some("nginx")), ours("nginx", "h.test/web:nginx-1.27"));
+        assert_eq!(found(&sidecar, &[]), ours("web"));
+        assert_eq!(found(&sidecar, &["nginx"]), ours("nginx"));
+        assert_eq!(found(&sidecar, &["web", "nginx"]), ours("web nginx"), "whatever they ran before");
         let twice = [("api", "h.test/web:template"), ("queue", "h.test/web:template")];
-        assert_eq!(found(&twice, None), ours("api", "h.test/web:template"));
+        assert_eq!(found(&twice, &[]), ours("api queue"));
+        assert_eq!(found(&twice, &["queue"]), ours("queue"), "and no other");
 
         let ambiguous = [("api", "h.test/web:template"), ("nginx", "h.test/web:nginx-1.27")];
-        let words = found(&ambiguous, None).expect_err("it could be either");
-        assert!(words.contains("in the containers api, nginx: write container = \"api\" for web"), "{words}");
-        let words = found(&sidecar, Some("app")).expect_err("there is none");
+        let words = found(&ambiguous, &[]).expect_err("it could be either");
+        assert!(
+            words.contains("in the containers api, nginx: write containers = [\"api\"] for web"),
+            "{words}"
+        );
+        let words = found(&sidecar, &["web", "app"]).expect_err("there is none");
         assert!(words.contains("staging-web-template has no container app"), "{words}");
-        let words = found(&[("web", "h.test/other:1")], None).expect_err("there is none");
+        let words = found(&[("web", "h.test/other:1")], &[]).expect_err("there is none");
         assert!(
             words.contains("no container of staging-web-template has an image of the repository web"),
             "{words}"
         );
+    }
+
+    #[test]
+    fn a_release_takes_the_named_containers_and_leaves_the_others() {
+        let template = json!({ "family": "shop", "containerDefinitions": [
+            { "name": "api", "image": "host/web:v1" }, { "name": "queue", "image": "host/web:v0" }, { "name": "old", "image": "host/web:v1" },
+        ] });
+        let image = image();
+        let named = ["api".to_owned(), "queue".to_owned()];
+        let own = own(&template, &image, "web", &named).expect("they are there");
+        let planned = planned(&template, "staging-web-release", &own, &image);
+        let images: Vec<_> =
+            containers(&planned).filter_map(|one| one["image"].as_str()?.split_once("host/web")).collect();
+
+        let new = format!("@{}", image.digest);
+        assert_eq!(images, [("", new.as_str()), ("", new.as_str()), ("", ":v1")]);
+        assert_eq!(planned["family"], "staging-web-release");
     }
 }

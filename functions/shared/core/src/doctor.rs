@@ -12,7 +12,7 @@ use wildmatch::WildMatch;
 use crate::alarm::{AlarmReading, AlarmState};
 use crate::application::ApprovalPolicy;
 use crate::deployment::ServiceView;
-use crate::name::{ApplicationName, EmailAddress, RepositoryName, ServiceName, StageName};
+use crate::name::{ApplicationName, EmailAddress, FamilyName, RepositoryName, ServiceName, StageName};
 use crate::obstacle::Obstacle;
 use crate::pusher::Pushers;
 use crate::strategy::Strategy;
@@ -397,14 +397,25 @@ fn last(arn: &str) -> &str {
 /// That a service runs what no release brought, where that is so: somebody deployed by hand, or Terraform did, because the
 /// service does not ignore its task definition.
 #[must_use]
-pub fn drift(name: &ServiceName, drifts: Option<String>, template: &str, runs: &ServiceView) -> Look {
+pub fn drift(name: &ServiceName, drifts: Option<String>, template: Option<&str>, runs: &ServiceView) -> Look {
     let Some(what) = drifts else { return Look::Fine(format!("{name} runs what was released")) };
-    let remedy = if runs.task_definition.family() == template {
+    let remedy = if template == Some(runs.task_definition.family()) {
         "Terraform deployed its template: write lifecycle { ignore_changes = [task_definition] } into its aws_ecs_service, then release what ran before again (slipway rollback)"
     } else {
         "find out who deployed it (CloudTrail, UpdateService), then release what should run (slipway release); a release goes on over it, and a rollback restores it"
     };
     Look::Found(Finding::warns(Subject::Drift, what, remedy))
+}
+
+/// That the newest revision of a task's family is one that no release registered, where that is so.
+#[must_use]
+pub fn task_drift(family: &FamilyName, drifts: Option<String>) -> Look {
+    let Some(what) = drifts else { return Look::Fine(format!("tasks of {family} run what was released")) };
+    Look::Found(Finding::warns(
+        Subject::Drift,
+        what,
+        "find out who registered it (CloudTrail, RegisterTaskDefinition); the next release registers its image from it",
+    ))
 }
 
 /// A push, and who made it as far as that is recorded.
@@ -618,7 +629,7 @@ pub fn repository(name: &RepositoryName, seen: Result<bool, String>, ours: &str)
 pub fn template(family: &str, reason: String, is_there: bool) -> Finding {
     let remedy = if is_there {
         format!(
-            "change the containers of {family}, or container of the service in Terraform's variable applications, and apply"
+            "change the containers of {family}, or containers of the service in Terraform's variable applications, and apply"
         )
     } else {
         format!(
@@ -771,10 +782,10 @@ mod tests {
         let view = fixtures::service(8);
         let drifts = || Some("web runs staging-web:8, and not staging-web:7, which was released".to_owned());
 
-        assert_eq!(severities(&[drift(&name(), None, "staging-web-template", &view)]), [None]);
-        let by_hand = found(drift(&name(), drifts(), "staging-web-template", &view));
+        assert_eq!(severities(&[drift(&name(), None, Some("staging-web-template"), &view)]), [None]);
+        let by_hand = found(drift(&name(), drifts(), Some("staging-web-template"), &view));
         assert!(by_hand.remedy.contains("CloudTrail"), "{}", by_hand.remedy);
-        let by_terraform = found(drift(&name(), drifts(), "staging-web", &view));
+        let by_terraform = found(drift(&name(), drifts(), Some("staging-web"), &view));
         assert!(by_terraform.remedy.contains("ignore_changes"), "{}", by_terraform.remedy);
     }
 

@@ -41,6 +41,7 @@ pub mod rollback;
 pub mod scan;
 pub mod snapshot;
 pub mod span;
+pub mod status;
 pub mod step;
 pub mod strategy;
 pub mod subscription;

@@ -71,6 +71,8 @@ macro_rules! name {
     };
 }
 
+pub(crate) use name;
+
 /// Lower-case letters, digits and single hyphens, starting with a letter; `longest` characters at the most.
 fn is_slug(value: &str, longest: usize) -> bool {
     value.len() <= longest
@@ -112,6 +114,14 @@ name!(
     /// The name of an ECS service: letters, digits, hyphens and underscores, 255 at the most.
     ServiceName,
     "the name of an ECS service: letters, digits, hyphens and underscores",
+    is_ecs_name
+);
+
+name!(
+    /// The name of a task definition family: letters, digits, hyphens and underscores, 255 at the most
+    /// (`RegisterTaskDefinition`, Amazon ECS API reference).
+    FamilyName,
+    "the name of a task definition family: letters, digits, hyphens and underscores",
     is_ecs_name
 );
 

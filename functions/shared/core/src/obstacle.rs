@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use crate::application::Families;
 use crate::deployment::ServiceView;
 use crate::doctor::Subject;
 use crate::name::ServiceName;
@@ -71,9 +72,19 @@ impl Obstacle {
         Self::new(
             Subject::LoadBalancer,
             format!("{name} cannot be verified through its load balancer: {why}"),
-            "write the address that answers from outside as health.url of the service, or steady in the place of health",
+            "write the address that answers from outside as health.url of the service, or target_health = {} in the place of health",
         )
         .said(Sentence::BeforeRemedy)
+    }
+
+    /// A service that is judged by its load balancer's health checks has none.
+    #[must_use]
+    pub fn no_target_group(name: &ServiceName) -> Self {
+        Self::new(
+            Subject::LoadBalancer,
+            format!("{name} has no target group, so no load balancer checks its tasks"),
+            "write steady in the place of target_health",
+        )
     }
 
     /// What the service runs is gone, and with it what a rollback would restore.
@@ -89,16 +100,15 @@ impl Obstacle {
         .said(Sentence::Alone)
     }
 
-    /// The service is scaled to nothing, if it is and has run a release before. `template` is the family of its template,
-    /// which it runs until its first release.
+    /// The service is scaled to nothing, if it is and has run anything before.
     #[must_use]
     pub fn scaled_to_zero(
         name: &ServiceName,
         service: &ServiceView,
-        template: &str,
+        families: &Families,
         cluster: &str,
     ) -> Option<Self> {
-        let first = service.task_definition.family() == template;
+        let first = families.is_unreleased(&service.task_definition);
         (!first && service.desired_count == 0).then(|| {
             Self::new(
                 Subject::Service,
@@ -147,7 +157,7 @@ mod tests {
             ),
             (
                 Obstacle::unreachable(&name, "no listener for HTTP or HTTPS forwards to it"),
-                "web cannot be verified through its load balancer: no listener for HTTP or HTTPS forwards to it. Write the address that answers from outside as health.url of the service, or steady in the place of health",
+                "web cannot be verified through its load balancer: no listener for HTTP or HTTPS forwards to it. Write the address that answers from outside as health.url of the service, or target_health = {} in the place of health",
             ),
             (
                 Obstacle::nothing_to_restore(&name, &service, "production"),
@@ -166,8 +176,13 @@ mod tests {
         let name = ServiceName::new("web").expect("a name");
         let service = ServiceView { desired_count: 0, ..fixtures::service(7) };
 
-        assert_eq!(Obstacle::scaled_to_zero(&name, &service, "staging-web", "staging"), None);
-        let obstacle = Obstacle::scaled_to_zero(&name, &service, "staging-web-template", "staging");
+        let unreleased = ServiceView { task_definition: fixtures::template(4), ..service.clone() };
+        let families = |template: Option<&str>| fixtures::families(template);
+        assert_eq!(Obstacle::scaled_to_zero(&name, &unreleased, &families(None), "staging"), None);
+        // Its owner's revision has a real image: somebody stopped it.
+        let theirs = families(Some("staging-web-template"));
+        assert!(Obstacle::scaled_to_zero(&name, &unreleased, &theirs, "staging").is_some());
+        let obstacle = Obstacle::scaled_to_zero(&name, &service, &families(None), "staging");
         assert_eq!(
             obstacle.map(|obstacle| obstacle.to_string()).as_deref(),
             Some(
@@ -175,6 +190,6 @@ mod tests {
             )
         );
         let running = fixtures::service(7);
-        assert_eq!(Obstacle::scaled_to_zero(&name, &running, "staging-web-template", "staging"), None);
+        assert_eq!(Obstacle::scaled_to_zero(&name, &running, &families(None), "staging"), None);
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::alarm::{AlarmReading, disquiet};
 use crate::deployment::{ServiceView, external_change, may_lag};
 use crate::image::digest_of;
-use crate::name::{ServiceArn, ServiceName, StageName, TaskDefinitionArn};
+use crate::name::{FamilyName, ServiceArn, ServiceName, StageName, TaskDefinitionArn};
 use crate::words;
 
 /// The longest name of an image that is no digest, in characters.
@@ -19,6 +19,9 @@ const LONGEST_VERSION: usize = 60;
 pub struct Baseline {
     /// Its services, in the order of the configuration.
     pub services: Vec<ServiceBaseline>,
+    /// The families of its tasks, in the order of the configuration.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tasks: Vec<TaskBaseline>,
     /// Its alarms as they were read.
     pub alarms: Vec<AlarmReading>,
     /// Those of the stage's alarms that were not quiet, where an approver may let it change all the same.
@@ -77,6 +80,18 @@ pub struct ServiceBaseline {
     /// Whether the registry did not have its image any more. Restoring it would find nothing to run.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub image_gone: bool,
+}
+
+/// What the newest revision of a family was that schedules run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TaskBaseline {
+    /// The family.
+    pub family: FamilyName,
+    /// Its newest revision, and what is registered from it: people approve this, and nothing else is registered.
+    pub template: Template,
+    /// The image of the application's container, as that revision names it.
+    pub image: String,
 }
 
 /// The template of a service's next revision, as it was when the stage was looked at.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::application::{Application, BakePolicy, HealthCheck, Stage, SteadyCheck};
+use crate::application::{Application, BakePolicy, HealthCheck, Stage, SteadyCheck, TargetHealthCheck};
 use crate::approval::ApprovalId;
 use crate::image::Digest;
 use crate::migration::MigrationPolicy;
@@ -144,10 +144,13 @@ impl Limits {
     /// The limits of a stage's steps, from its configuration.
     #[must_use]
     pub fn of(stage: &Stage) -> Self {
-        let steady = stage.services.iter().filter_map(|service| service.steady.as_ref());
-        let steady = steady.map(|steady| {
-            let command = if steady.command.is_some() { CHECK_SECONDS } else { 0 };
-            steady.duration.seconds() + command
+        let looked_at = stage.services.iter().map(|service| {
+            let steady = service.steady.as_ref();
+            let command = steady.map_or_else(
+                || service.target_health.as_ref().is_some_and(|check| check.command.is_some()),
+                |steady| steady.command.is_some(),
+            );
+            steady.map_or(0, |steady| steady.duration.seconds()) + if command { CHECK_SECONDS } else { 0 }
         });
         Self {
             check_image: stage.image_check.as_ref().map_or(0, ImageCheckPolicy::wait_seconds) + GRACE_SECONDS,
@@ -158,7 +161,7 @@ impl Limits {
             run_migration: stage.migration.as_ref().map_or(0, MigrationPolicy::timeout_seconds)
                 + GRACE_SECONDS,
             deploy_services: stage.deploy_timeout_seconds() + GRACE_SECONDS,
-            verify_services: steady.max().unwrap_or(0) + BAD_LOOKS * BAD_LOOK_SECONDS + GRACE_SECONDS,
+            verify_services: looked_at.max().unwrap_or(0) + BAD_LOOKS * BAD_LOOK_SECONDS + GRACE_SECONDS,
             bake_stage: stage.bake.as_ref().map_or(0, BakePolicy::seconds) + GRACE_SECONDS,
         }
     }
@@ -247,18 +250,30 @@ pub struct DeployedService {
     pub task_definition: TaskDefinitionArn,
     /// How many tasks it should run.
     pub desired_count: u32,
-    /// The container that runs the application's image, where the configuration names it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub container: Option<String>,
+    /// The containers that run the application's image, where the configuration names them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub containers: Vec<String>,
     /// How ECS replaces what it runs; as the service has it when it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy: Option<Strategy>,
     /// How it is looked at through its load balancer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<HealthCheck>,
+    /// How it is judged by its load balancer's own health checks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_health: Option<TargetHealthCheck>,
     /// How it is judged without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steady: Option<SteadyCheck>,
+}
+
+impl DeployedService {
+    /// The command that says whether it is well, where its configuration has one.
+    #[must_use]
+    pub fn command(&self) -> Option<&[String]> {
+        let steady = self.steady.as_ref().and_then(|steady| steady.command.as_deref());
+        steady.or_else(|| self.target_health.as_ref().and_then(|check| check.command.as_deref()))
+    }
 }
 
 /// What `verify-services` is given.
@@ -308,12 +323,15 @@ pub struct VerifiedServices {
     pub services: Vec<Verification>,
 }
 
-/// What `bake-stage` answers: no alarm fired.
+/// What `bake-stage` answers: no alarm fired, and the stage's tasks have the image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Baked {
     /// The alarms that were watched.
     pub alarms: Vec<String>,
+    /// The revisions that the stage's scheduled and standalone tasks run from now on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tasks: Vec<TaskDefinitionArn>,
 }
 
 /// What `finish-release` is given.
@@ -436,9 +454,10 @@ mod tests {
             .expect("an ARN"),
             task_definition: td(2),
             desired_count: 1,
-            container: None,
+            containers: Vec::new(),
             strategy: None,
             health: None,
+            target_health: None,
             steady: None,
         };
         Deployed { services: (0..services).map(one).collect() }

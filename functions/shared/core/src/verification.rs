@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::application::HealthCheck;
 use crate::deployment::{Balancer, ServiceView, TaskView, external_change};
 use crate::image::Digest;
 use crate::name::{ServiceName, TaskDefinitionArn};
@@ -50,16 +51,18 @@ pub struct Probe {
 }
 
 impl Probe {
-    fn is_good(&self) -> bool {
-        matches!(self.answer, Ok(status) if (200..300).contains(&status))
+    fn is_good(&self, health: &HealthCheck) -> bool {
+        self.answer.as_ref().is_ok_and(|status| health.accepts(*status))
     }
 }
 
 /// How a service was looked at, besides its tasks and targets.
 #[derive(Clone, Copy, Debug)]
 pub enum Look<'a> {
-    /// Through its load balancer.
-    Probes(&'a [Probe]),
+    /// Through its load balancer, as it is configured.
+    Probes(&'a HealthCheck, &'a [Probe]),
+    /// By its load balancer's own health checks alone.
+    Targets,
     /// Without one: as many tasks as are wanted must have run on for so many seconds until now.
     Steady {
         /// For how long.
@@ -115,6 +118,10 @@ impl Verification {
                 self.tasks_desired,
                 self.steady_seconds.unwrap_or_default()
             ),
+            Health::Healthy if self.answers.is_empty() => format!(
+                "{} of {} tasks run, {} healthy to the load balancer{command}",
+                self.tasks_running, self.tasks_desired, self.targets_healthy
+            ),
             Health::Healthy => format!(
                 "{} of {} tasks serve, {} healthy, answers {}, slowest {} ms",
                 self.tasks_running,
@@ -147,7 +154,10 @@ pub fn judge(
     targets: &[Target],
     look: Look<'_>,
 ) -> Verification {
-    let probes = if let Look::Probes(probes) = look { probes } else { &[] };
+    let (health, probes) = match look {
+        Look::Probes(health, probes) => (Some(health), probes),
+        Look::Targets | Look::Steady { .. } => (None, [].as_slice()),
+    };
     let ours = |task: &&TaskView| {
         task.task_definition == *expected.task_definition
             && expected.digest.is_none_or(|digest| task.digests.is_empty() || task.digests.contains(digest))
@@ -167,7 +177,7 @@ pub fn judge(
         !balancers.is_empty() && balancers.iter().all(|balancer| healthy_in(balancer, task))
     };
     let targets_healthy = running.iter().filter(healthy).count();
-    let good = probes.iter().filter(|probe| probe.is_good()).count();
+    let good = probes.iter().filter(|probe| health.is_some_and(|health| probe.is_good(health))).count();
     let answers: Vec<String> = probes
         .iter()
         .map(|probe| probe.answer.as_ref().map_or_else(Clone::clone, ToString::to_string))
@@ -204,13 +214,17 @@ pub fn judge(
         (youngest < i64::from(seconds)).then(|| {
             format!("a task of {name} has run for {youngest} s only, and should have run on for {seconds} s")
         })
-    } else if good < probes.len() || probes.len() < PROBES {
-        Some(format!(
-            "{name} answered {} through the load balancer; {PROBES} answers of 2xx were asked for",
-            in_words(&answers)
-        ))
+    } else if let Look::Targets = look {
+        balancers.is_empty().then(|| format!("no target group has the tasks of {name}"))
     } else {
-        None
+        let bad = health.filter(|_| good < probes.len() || probes.len() < PROBES);
+        bad.map(|health| {
+            format!(
+                "{name} answered {} through the load balancer; {PROBES} answers of {} were asked for",
+                in_words(&answers),
+                health.good()
+            )
+        })
     };
     Verification {
         service: name.clone(),
@@ -287,7 +301,11 @@ mod tests {
             digest: Some(&digest("a")),
             desired_count: 1,
         };
-        judge(&expected, &service, tasks, &targets, Look::Probes(probes))
+        judge(&expected, &service, tasks, &targets, Look::Probes(&health("200-299"), probes))
+    }
+
+    fn health(codes: &str) -> HealthCheck {
+        serde_json::from_value(serde_json::json!({ "path": "/health", "codes": codes })).expect("it fits")
     }
 
     #[test]
@@ -299,6 +317,48 @@ mod tests {
             (verification.tasks_running, verification.targets_healthy, verification.slowest_ms),
             (1, 1, 7)
         );
+    }
+
+    #[test]
+    fn an_answer_is_good_as_the_service_is_configured() {
+        let good = |codes: Option<&str>, status| {
+            let mut health = health("200");
+            health.codes = codes.map(|codes| crate::status::StatusCodes::new(codes).expect("statuses"));
+            Probe { answer: Ok(status), took_ms: 1 }.is_good(&health)
+        };
+        assert!(good(None, 204) && !good(None, 302), "2xx where nothing is said");
+        assert!(good(Some("200,302"), 302) && !good(Some("200,302"), 204));
+    }
+
+    #[test]
+    fn a_service_that_cannot_be_asked_is_judged_by_its_load_balancers_health_checks() {
+        let name = ServiceName::new("web").expect("a name");
+        let expected = Expected {
+            service: &name,
+            task_definition: &td(2),
+            digest: Some(&digest("a")),
+            desired_count: 1,
+        };
+        let seen = |balancers: Vec<Balancer>, healthy| {
+            let traffic = Traffic { balancers, ..Traffic::default() };
+            let service = ServiceView { traffic, ..fixtures::service(2) };
+            let target = Target {
+                group: "blue".into(),
+                address: "10.0.0.1".into(),
+                healthy,
+                reason: "Target.Timeout".into(),
+            };
+            judge(&expected, &service, &[task(2, "10.0.0.1")], &[target], Look::Targets)
+        };
+
+        let good = seen(vec![balancer("blue", None)], true);
+        assert_eq!(
+            (good.result, good.in_words().as_str()),
+            (Health::Healthy, "1 of 1 tasks run, 1 healthy to the load balancer")
+        );
+        let bad = seen(vec![balancer("blue", None)], false);
+        assert!(bad.reason.contains("calls 0 of 1 tasks of web healthy: Target.Timeout"), "{}", bad.reason);
+        assert_eq!(seen(vec![], true).reason, "no target group has the tasks of web");
     }
 
     #[test]
@@ -369,7 +429,8 @@ mod tests {
                 reason: String::new(),
             };
             let targets: Vec<_> = groups.iter().map(target).collect();
-            judge(&expected, &service, &tasks, &targets, Look::Probes(&good_probes())).result
+            judge(&expected, &service, &tasks, &targets, Look::Probes(&health("200-299"), &good_probes()))
+                .result
         };
         let two = || vec![balancer("public", None), balancer("internal", None)];
 

@@ -307,6 +307,8 @@ impl Context<'_> {
             approved_by: approved.map(|decision| decision.by).collect(),
             restored_from: None,
             services: running_services(services),
+            // They have the image once the stage has passed.
+            tasks: Vec::new(),
         };
         Ok(table.put(&key, &running).await?)
     }
@@ -318,6 +320,7 @@ impl Context<'_> {
     /// When the table cannot be asked.
     pub async fn runs_baseline(&self, services: &[DeployedService]) -> Result<(), StepError> {
         let Self { table, release, stage, baseline, .. } = self;
+        let tasks = self.tasks_now().await?;
         let key = Key::running(&release.application, &stage.name);
         let before = match table.get::<Running>(&self.ran()).await? {
             Some(before) => Some(before.document),
@@ -330,6 +333,7 @@ impl Context<'_> {
                 since: now(),
                 restored_from: Some(release.id.clone()),
                 services: running_services(services),
+                tasks,
                 ..before
             },
             // It ran an image that no release of this version brought.
@@ -344,6 +348,7 @@ impl Context<'_> {
                 approved_by: Vec::new(),
                 restored_from: Some(release.id.clone()),
                 services: running_services(services),
+                tasks,
             },
             (None, None) => return Ok(table.delete(&key).await?),
         };

@@ -21,6 +21,7 @@ mod plan;
 mod revision;
 mod running;
 mod successor;
+mod tasks;
 mod timeline;
 mod token;
 
@@ -46,5 +47,6 @@ pub use plan::would_change;
 pub use revision::{NoRevision, usable_template};
 pub use running::brought_by;
 pub use successor::{deployer_after, newest_after};
+pub use tasks::usable_task;
 pub use timeline::Timeline;
 pub use token::{new_token, token_hash};

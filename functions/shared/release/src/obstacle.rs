@@ -7,7 +7,8 @@ use slipway_core::obstacle::Obstacle;
 
 use crate::StepError;
 
-/// Why a service that is asked through its load balancer cannot be asked; nothing where it can, or is not asked there.
+/// Why a service cannot be asked through its load balancer, or judged by its health checks; nothing where it can, or is not to
+/// be.
 ///
 /// # Errors
 ///
@@ -17,6 +18,10 @@ pub async fn unreachable(
     service: &StageService,
     view: &ServiceView,
 ) -> Result<Option<Obstacle>, StepError> {
+    if service.target_health.is_some() {
+        let has_none = view.traffic.balanced().next().is_none();
+        return Ok(has_none.then(|| Obstacle::no_target_group(&service.service)));
+    }
     if service.health.as_ref().is_none_or(|health| health.url.is_some()) {
         return Ok(None);
     }

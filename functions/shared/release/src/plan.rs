@@ -7,7 +7,7 @@ use slipway_core::definition::{fingerprint, registration};
 use slipway_core::deployment::ServiceView;
 use slipway_core::release::Release;
 
-use crate::{StepError, usable_template};
+use crate::{StepError, usable_task, usable_template};
 
 /// Whether a release would change anything: a service that does not run what its newest template and the release's image
 /// make, or of which that is not known.
@@ -29,6 +29,17 @@ pub async fn would_change(
                 _ => return Ok(true),
             }
         }
+        for task in &stage.tasks {
+            let newest = aws.ecs().task_definition(task.family.as_str()).await?;
+            let Ok(next) = usable_task(release, task, newest.as_ref()) else { return Ok(true) };
+            let is_same = newest.is_some_and(|newest| {
+                fingerprint(&registration(&newest.document, task.family.as_str()))
+                    == next.template.registration
+            });
+            if !is_same {
+                return Ok(true);
+            }
+        }
     }
     Ok(false)
 }
@@ -40,13 +51,13 @@ async fn changes(
     service: &StageService,
     view: &ServiceView,
 ) -> Result<bool, StepError> {
-    let families = stage.families(&service.service);
+    let families = stage.families(service);
     let ecs = aws.ecs();
     let (template, running) = try_join!(
-        ecs.task_definition(&families.template),
+        ecs.task_definition(families.template_of(&view.task_definition)),
         ecs.task_definition(view.task_definition.as_str())
     )?;
     let Some(running) = running else { return Ok(true) };
     let Ok((_, next)) = usable_template(release, service, &families, template) else { return Ok(true) };
-    Ok(fingerprint(&registration(&running.document, &families.release, |_| None)) != next.registration)
+    Ok(fingerprint(&registration(&running.document, &families.release)) != next.registration)
 }

@@ -1,6 +1,7 @@
 //! The task definition that a release deploys to a service.
 
 use futures::try_join;
+use serde_json::Value;
 use slipway_aws::{Key, Registration, TaskDefinition};
 use slipway_core::application::{Families, StageService};
 use slipway_core::definition::{fingerprint, own, planned, registration};
@@ -65,9 +66,9 @@ impl Context<'_> {
 
     /// Whether a revision is what the stage's baseline says is registered for the service.
     fn is_planned(&self, service: &StageService, found: &TaskDefinition) -> bool {
-        let family = self.stage.families(&service.service).release;
+        let family = self.stage.families(service).release;
         self.template(service).is_some_and(|template| {
-            template.registration == fingerprint(&registration(&found.document, &family, |_| None))
+            template.registration == fingerprint(&registration(&found.document, &family))
         })
     }
 
@@ -82,10 +83,13 @@ impl Context<'_> {
         let Some(shown) = self.template(service) else {
             return unusable(format!("{} has no recorded baseline", service.service));
         };
-        let families = stage.families(&service.service);
+        let families = stage.families(service);
         let ecs = aws.ecs();
-        let (newest, template) =
-            try_join!(ecs.task_definition(&families.release), ecs.task_definition(&families.template))?;
+        // Where the template is what the service runs, that is what it ran when it was looked at.
+        let (newest, template) = try_join!(
+            ecs.task_definition(&families.release),
+            ecs.task_definition(families.template_of(&shown.arn))
+        )?;
         // Its tag says whose it is, and anybody may write a tag.
         if let Some(newest) = newest
             && newest.release() == Some(release.id.as_str())
@@ -114,21 +118,18 @@ impl Context<'_> {
             Ok(usable) => usable,
             Err(reason) => return unusable(reason),
         };
-        let own = own(&template.document, &release.image, &service.service, service.container.as_deref());
-        let own = match own {
-            Ok(own) => own,
+        let planned = match plan(release, service, &families, &template) {
+            Ok(planned) => planned,
             Err(reason) => return unusable(reason),
         };
-        let image_for =
-            |image: &str| if image == own.image { release.image.in_place_of(image) } else { None };
         let registration = Registration {
-            document: &template.document,
+            document: &planned,
             tags: &template.tags,
             family: &families.release,
             release: &release.id,
             generation: *generation,
         };
-        Ok(Ok(aws.ecs().register(&registration, image_for).await?))
+        Ok(Ok(aws.ecs().register(&registration).await?))
     }
 }
 
@@ -145,13 +146,27 @@ pub fn usable_template(
 ) -> Result<(TaskDefinition, Template), String> {
     let name = &service.service;
     let template = template.ok_or_else(|| {
-        format!(
-            "there is no task definition {}: Terraform keeps the template of {name} there",
-            families.template
-        )
+        let family = families.template.as_deref().unwrap_or_default();
+        match service.template {
+            None => {
+                format!("there is no task definition {family}: Terraform keeps the template of {name} there")
+            }
+            Some(_) if family.is_empty() => format!("the task definition that {name} runs is gone"),
+            Some(_) => format!("there is no task definition {family}, which is the template of {name}"),
+        }
     })?;
-    let own = own(&template.document, &release.image, name, service.container.as_deref())?;
-    let planned = planned(&template.document, &families.release, own.image, &release.image);
+    let planned = plan(release, service, families, &template)?;
     let next = Template { arn: template.arn.clone(), registration: fingerprint(&planned) };
     Ok((template, next))
+}
+
+/// What is registered for a service from its template.
+fn plan(
+    release: &Release,
+    service: &StageService,
+    families: &Families,
+    template: &TaskDefinition,
+) -> Result<Value, String> {
+    let own = own(&template.document, &release.image, service.service.as_str(), &service.containers)?;
+    Ok(planned(&template.document, &families.release, &own, &release.image))
 }

@@ -3,6 +3,7 @@
 //!
 //! IAM is enforced in all of them. They share one application, so on each cloud they take turns.
 
+mod adopt;
 mod alarms;
 mod approvals;
 mod approvers;

@@ -152,8 +152,9 @@ async fn each_command_of_the_runbook_does_what_the_runbook_says() {
     // The deployer itself. Nothing lies in the queue, so nothing goes to the function again.
     let reconciled = runbook.works("slipway reconcile", &[]).await;
     assert!(reconciled.contains("slipway-reconcile"), "{reconciled}");
+    // An earlier test may have left some.
     let held = runbook.works("slipway redrive --list", &[]).await;
-    assert!(held.contains("ead letter"), "{held}");
+    assert!(held.contains("ead letter") || held.contains("-dead-letters"), "{held}");
     runbook.works("slipway redrive slipway-receive-push-dead-letters", &["--yes"]).await;
 
     // The audit, of the API and of the table; one that somebody changed is broken.

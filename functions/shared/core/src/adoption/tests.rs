@@ -3,6 +3,7 @@ use serde_json::json;
 use super::*;
 use crate::deployment::{Balancer, ServiceView, Traffic};
 use crate::fixtures;
+use crate::name::ClusterName;
 use crate::name::{EmailAddress, ServiceArn, StageName, TaskDefinitionArn};
 
 const HOST: &str = "111122223333.dkr.ecr.eu-central-1.amazonaws.com";
@@ -260,7 +261,8 @@ fn a_release_is_made_from_the_family_that_terraform_registers_or_from_what_runs(
     };
     assert_eq!(template_of("shop-task"), Template::Family("shop-task".into()));
     assert_eq!(template_of("main-web-template"), Template::Default);
-    assert_eq!(template_of("main-web"), Template::Running);
+    assert_eq!(template_of("main-web"), Template::Family("main-web".into()), "releases go elsewhere");
+    assert_eq!(template_of("main-web-release"), Template::Running);
 
     let mut released = internet_facing("main", "web");
     released.view.task_definition = definition("main-web", 7);
