@@ -1,4 +1,4 @@
-# Installs the command slipway of a release: `brew install ./slipway.rb`, or from a tap of your own.
+# Installs the command slipway of a release, from a tap of your own: Homebrew takes formulae from taps alone.
 class Slipway < Formula
   desc "Operate Slipway, which deploys container images to Amazon ECS"
   homepage "@REPOSITORY@"

@@ -55,8 +55,8 @@ pub(crate) struct Arguments {
     /// The name of the deployer that the Terraform makes.
     #[arg(long, default_value = "slipway")]
     name: String,
-    /// The clone of Slipway's repository, whose modules and packages the Terraform names.
-    #[arg(long, value_name = "PATH", default_value = ".")]
+    /// The unpacked bundle of a release, or a clone of Slipway's repository, whose modules the Terraform names.
+    #[arg(long = "from", value_name = "PATH", default_value = ".")]
     clone: PathBuf,
     /// Print the IAM policy that this command needs, and do nothing else.
     #[arg(long)]
@@ -134,7 +134,7 @@ fn words(folder: &Path, clone: &Path) -> String {
     );
     if !has_modules {
         words.push_str(&format!(
-            "\n{} is no clone of Slipway's repository: write --clone PATH, or correct the paths in {folder}/main.tf.",
+            "\n{} is no bundle of a release and no clone of Slipway's repository: write --from PATH, or correct the paths in {folder}/main.tf.",
             clone.display()
         ));
     }

@@ -12,14 +12,14 @@ use slipway_core::protocol::{Attempt, StepResult, WakeKey};
 use slipway_core::rollback::Change;
 use slipway_core::step::{Baked, StageInput};
 use slipway_core::timeline::Step;
-use slipway_release::{Context, StepError, abort_of, change_of, deadline, now};
+use slipway_release::{Context, StepError, Tasks, abort_of, change_of, deadline, now};
 use slipway_runtime::Config;
 
 /// Looks at the stage's alarms until its time is over, and then gives the stage's tasks the image.
 ///
 /// # Errors
 ///
-/// When CloudWatch cannot be asked: alarms that cannot be read are never quiet. When ECS does not register what tasks run.
+/// When CloudWatch cannot be asked: alarms that cannot be read are never quiet. When ECS does not answer.
 pub async fn handle(
     aws: &Aws,
     config: &Config,
@@ -61,23 +61,20 @@ async fn pass(
     quiet: Option<&str>,
 ) -> Result<StepResult<Baked>, StepError> {
     let tasks = if context.baseline.tasks.is_empty() {
-        Vec::new()
+        Tasks::default()
     } else {
         if let Err(lost) = context.begin_writing().await? {
             return Ok(StepResult::roll_back(lost.to_string()));
         }
         let registered = context.register_tasks().await;
         context.stop_writing(&registered).await?;
-        match registered? {
-            Ok(registered) => registered,
-            Err(reason) => return Ok(StepResult::roll_back(reason)),
-        }
+        registered?
     };
-    let runs =
-        tasks.iter().map(|task| format!("tasks of {} run {}", task.family, task.task_definition.name()));
-    let words: Vec<_> = quiet.map(ToOwned::to_owned).into_iter().chain(runs).collect();
+    let Tasks { run, left } = tasks;
+    let runs = run.iter().map(|task| format!("tasks of {} run {}", task.family, task.task_definition.name()));
+    let words: Vec<_> = quiet.map(ToOwned::to_owned).into_iter().chain(runs).chain(left).collect();
     context.timeline().record(Step::Baked, words.join("; ")).await?;
-    let tasks = tasks.into_iter().map(|task| task.task_definition).collect();
+    let tasks = run.into_iter().map(|task| task.task_definition).collect();
     Ok(StepResult::Done(Baked { alarms, tasks }))
 }
 

@@ -240,7 +240,8 @@ impl Look<'_> {
         let Some(running) = running else {
             return Ok(Err(Obstacle::nothing_to_restore(name, view, stage.cluster()).to_string()));
         };
-        let first = families.is_unreleased(&view.task_definition);
+        // A placeholder of the modules' never runs; somebody's own family of the same name does.
+        let first = families.is_unreleased(&view.task_definition) && view.running_count == 0;
         if let Some(obstacle) = Obstacle::scaled_to_zero(name, view, &families, stage.cluster()) {
             return Ok(Err(obstacle.to_string()));
         }

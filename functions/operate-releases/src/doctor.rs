@@ -231,7 +231,14 @@ async fn look_at_tasks(
         let what = format!("the task definition {family}");
         let Some(newest) = seen(checkup, Subject::Template, Stops, &what, read)? else { continue };
         match usable_task(release, task, newest.as_ref()) {
-            Ok(_) => checkup.add(Look::Fine(format!("a release can be registered in {family}"))),
+            Ok(_) => {
+                checkup.add(Look::Fine(format!("a release can be registered in {family}")));
+                let document = newest.as_ref().map(|newest| &newest.document);
+                let roles = document.map(|document| {
+                    doctor::roles(family.as_str(), document, &operator.config.task_roles)
+                });
+                checkup.add_all(roles.unwrap_or_default());
+            }
             Err(reason) => {
                 checkup.add(doctor::template(family.as_str(), reason, newest.is_some()).into());
             }
@@ -344,7 +351,7 @@ impl AtService<'_> {
         match usable_template(release, service, &families, template) {
             Ok((template, _)) => {
                 checkup.add(Look::Fine(format!("a release can be made from {}", template.arn.name())));
-                checkup.add_all(doctor::roles(name, &template.document, &operator.config.task_roles));
+                checkup.add_all(doctor::roles(name.as_str(), &template.document, &operator.config.task_roles));
             }
             Err(reason) => {
                 let family = families.template.as_deref().unwrap_or(view.task_definition.family());

@@ -39,7 +39,6 @@ module "deployer" {
   name                = var.name
   packages            = var.packages
   architecture        = var.architecture
-  definition_path     = "${path.module}/../../../statemachine/release.asl.yaml"
   task_role_arns      = [aws_iam_role.execution.arn, aws_iam_role.task.arn]
   notification_emails = [var.approver]
   log_retention_days  = var.log_retention_days

@@ -37,13 +37,13 @@ variable "log_retention_days" {
 }
 
 variable "packages" {
-  description = "The folder that holds <function>/bootstrap.zip for each function"
+  description = "The folder that holds <function>/bootstrap.zip for each function; by default packages of the bundle that this is in, or target/lambda of the clone"
   type        = string
-  default     = "../../../target/lambda"
+  default     = null
 }
 
 variable "architecture" {
-  description = "The processor of the functions: arm64 or x86_64"
+  description = "The processor of the functions: arm64 or x86_64; by default the bundle's, or arm64 without one"
   type        = string
-  default     = "arm64"
+  default     = null
 }

@@ -10,8 +10,10 @@ locals {
 
   # The bundle that the packages are in, which may be another place than this module's.
   bundle              = dirname(local.packages)
-  sums                = fileexists("${local.bundle}/SHA256SUMS") ? file("${local.bundle}/SHA256SUMS") : null
   bundle_architecture = fileexists("${local.bundle}/ARCHITECTURE") ? trimspace(file("${local.bundle}/ARCHITECTURE")) : null
+
+  # A bundle without its sums was not unpacked whole, and lists nothing.
+  sums = fileexists("${local.bundle}/SHA256SUMS") ? file("${local.bundle}/SHA256SUMS") : (local.bundle_architecture == null ? null : "")
   architecture        = coalesce(var.architecture, local.bundle_architecture, "arm64")
 
   # The SHA-256 that each package must have: null without a bundle, and empty where the bundle does not list the package.

@@ -34,6 +34,7 @@ def main() -> None:
     import limits
     import load_balancer
     import mail
+    import names
     import network
     import pace
     import permissions
@@ -53,7 +54,7 @@ def main() -> None:
     import zones
 
     for correction in (events, pace, permissions, step_functions, load_balancer, deployments, services, mail, network, zones, database, flow_logs, gates, limits, alarms,
-                       scaling, registry, runtime_api, streams, targets, throttling, topics, twice, provider, tls, lag, answers, replacing):
+                       scaling, registry, runtime_api, streams, targets, throttling, topics, twice, provider, tls, names, lag, answers, replacing):
         correction.apply()
     serve()
 

@@ -100,13 +100,14 @@ def _serve(context, client) -> None:
     try:
         with context.wrap_socket(client, server_side=True) as secure, \
                 socket.create_connection(("127.0.0.1", PLAIN_PORT), timeout=PATIENCE) as plain:
-            _pass_on(secure, plain)
+            pass_on(secure, plain)
     except OSError:
         # It turned away, or took too long.
         client.close()
 
 
-def _pass_on(secure, plain) -> None:
+def pass_on(secure, plain) -> None:
+    """Hands on what each of two connections sends to the other, until one ends."""
     end = time.monotonic() + PATIENCE
     with selectors.DefaultSelector() as both:
         both.register(secure, selectors.EVENT_READ, plain)
@@ -118,5 +119,5 @@ def _pass_on(secure, plain) -> None:
                     return
                 key.data.sendall(data)
                 # What TLS has read already makes no socket readable.
-                while key.fileobj is secure and secure.pending():
+                while key.fileobj is secure and isinstance(secure, ssl.SSLSocket) and secure.pending():
                     plain.sendall(secure.recv(65_536))

@@ -179,7 +179,8 @@ impl Contents {
 /// Whether a file or a folder is not the repository's: Terraform's work, a person's variables, caches.
 fn is_somebodys(name: &str) -> bool {
     name.starts_with('.') && name != LOCK
-        || name.starts_with("terraform.tfstate")
+        || name.ends_with(".tfstate")
+        || name.contains(".tfstate.")
         || name.starts_with("__")
         || [".tfvars", ".tfvars.json", ".tfplan"].iter().any(|end| name.ends_with(end))
 }

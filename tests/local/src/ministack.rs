@@ -18,6 +18,17 @@ pub fn endpoint(port: u16) -> String {
     format!("http://127.0.0.1:{port}")
 }
 
+/// The ports of a cloud.
+#[derive(Clone, Copy, Debug)]
+pub struct Ports {
+    /// Of AWS's interfaces, and of load balancers by HTTP.
+    pub plain: u16,
+    /// Of load balancers by TLS.
+    pub tls: u16,
+    /// Of the proxy that finds load balancers by their names.
+    pub proxy: u16,
+}
+
 /// Starts MiniStack with our corrections and waits until it answers.
 ///
 /// Its environment is its own: what a person has set could reach the functions, which inherit it. They speak to the
@@ -29,9 +40,8 @@ pub fn endpoint(port: u16) -> String {
 pub async fn start(
     settings: &Settings,
     environment: &Environment,
-    port: u16,
+    ports: Ports,
     pace: Pace,
-    tls_port: u16,
     engine: &Path,
     wire: &Wire,
 ) -> anyhow::Result<Group> {
@@ -49,7 +59,7 @@ pub async fn start(
         .env("TMPDIR", state.temporary())
         .env("PYTHONUNBUFFERED", "1")
         .env("PYTHONDONTWRITEBYTECODE", "1")
-        .env("GATEWAY_PORT", port.to_string())
+        .env("GATEWAY_PORT", ports.plain.to_string())
         .env("BIND_HOST", "127.0.0.1")
         .env("AUTH", "true")
         .env("DOCKER_HOST", format!("unix://{}", engine.display()))
@@ -59,8 +69,12 @@ pub async fn start(
         .env("SLIPWAY_AWKWARD", state.awkward())
         .env("SLIPWAY_EVENTS", wire.news())
         // What speaks TLS to a load balancer trusts the cloud's own authority, which MiniStack makes.
-        .env("SLIPWAY_TLS_PORT", tls_port.to_string())
+        .env("SLIPWAY_TLS_PORT", ports.tls.to_string())
         .env("SSL_CERT_FILE", state.authority())
+        // The names of load balancers lead to them for the functions alone.
+        .env("SLIPWAY_PROXY_PORT", ports.proxy.to_string())
+        .env("HTTP_PROXY", format!("http://127.0.0.1:{}", ports.proxy))
+        .env("NO_PROXY", "127.0.0.1,localhost")
         .env("AWS_LC_SYS_NO_JITTER_ENTROPY", "1")
         .envs(pace.variables().iter().copied())
         .stdin(Stdio::null())
@@ -72,7 +86,7 @@ pub async fn start(
             let status = status?;
             bail!("MiniStack ended ({status}); its log is {}", state.log("ministack").display())
         }
-        answers = tokio::time::timeout(PATIENCE, answering(port)) => {
+        answers = tokio::time::timeout(PATIENCE, answering(ports.plain)) => {
             answers.context("MiniStack does not answer")?;
         }
     }

@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsStr,
+    net::TcpListener,
     path::Path,
     process::{ExitStatus, Stdio},
     time::{Duration, Instant},
@@ -171,4 +172,13 @@ pub async fn interrupted() {
         _ = tokio::signal::ctrl_c() => {}
         () = terminate => {}
     }
+}
+
+/// A port of this machine that nobody listens on.
+///
+/// # Errors
+///
+/// When there is none.
+pub fn free_port() -> anyhow::Result<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }

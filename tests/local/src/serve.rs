@@ -9,7 +9,9 @@ use crate::{
     Pace, Settings, client,
     engine::{Engine, EngineConfig},
     environment::Environment,
-    events, ministack, process,
+    events,
+    ministack::{self, Ports},
+    process,
     state::{Running, StateFolder},
     wire::Wire,
 };
@@ -28,7 +30,8 @@ pub async fn serve(settings: &Settings, port: u16, pace: Pace) -> anyhow::Result
     let environment = Environment::made(settings);
     let endpoint = ministack::endpoint(port);
     let socket = state.socket();
-    let tls_port = std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+    let [tls, proxy] = [process::free_port()?, process::free_port()?];
+    let ports = Ports { plain: port, tls, proxy };
     let standing = Wire::start(&endpoint, &state.calls(), state.awkward()).await?;
     let wire = standing.wire();
     let engine = Engine::start(EngineConfig {
@@ -44,7 +47,7 @@ pub async fn serve(settings: &Settings, port: u16, pace: Pace) -> anyhow::Result
         let interrupted = process::interrupted();
         tokio::pin!(interrupted);
         let mut ministack = tokio::select! {
-            started = ministack::start(settings, &environment, port, pace, tls_port, &socket, wire) => started?,
+            started = ministack::start(settings, &environment, ports, pace, &socket, wire) => started?,
             () = &mut interrupted => return Ok(()),
         };
         let sdk = client::sdk(&endpoint).await;
@@ -54,7 +57,7 @@ pub async fn serve(settings: &Settings, port: u16, pace: Pace) -> anyhow::Result
             ministack: ministack.id(),
             endpoint,
             port,
-            tls_port,
+            tls_port: tls,
             engine: socket.clone(),
             wire: wire.endpoint(),
             pace,

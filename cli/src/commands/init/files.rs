@@ -25,15 +25,13 @@ const VARIABLES: &str = include_str!("files/variables.tf");
 const OUTPUTS: &str = include_str!("files/outputs.tf");
 const VERSIONS: &str = include_str!("../../../../infra/examples/existing-services/versions.tf");
 const MAIN: &str = include_str!("files/main.tf");
-/// What stands in `main.tf` in the place of where Slipway's modules and its packages are.
-const PLACES: [(&str, &str); 4] = [
+/// What stands in `main.tf` in the place of where Slipway's modules are. They find the packages that are beside them.
+const PLACES: [(&str, &str); 2] = [
     ("\"MODULES/deployer\"", "infra/modules/deployer"),
     ("\"MODULES/observability\"", "infra/modules/observability"),
-    ("\"PACKAGES\"", "target/lambda"),
-    ("\"DEFINITION\"", "statemachine/release.asl.yaml"),
 ];
 
-/// The files, each with what it holds. `clone` is where Slipway's repository is, as their folder sees it.
+/// The files, each with what it holds. `clone` is where Slipway's bundle or repository is, as their folder sees it.
 pub(super) fn of(adoption: &Adoption, wish: &Wish, clone: &str) -> Vec<(&'static str, String)> {
     let texts = [
         main(clone),
@@ -48,21 +46,16 @@ pub(super) fn of(adoption: &Adoption, wish: &Wish, clone: &str) -> Vec<(&'static
     NAMES.into_iter().zip(texts).collect()
 }
 
-/// `main.tf`, with the places of a clone.
+/// `main.tf`, with the places of a bundle or a clone.
 fn main(clone: &str) -> String {
     let clone = clone.trim_end_matches('/');
     let is_absolute = clone.starts_with('/');
     let mut text = MAIN.to_owned();
     for (place, path) in PLACES {
         let path = format!("{clone}/{path}");
-        let is_module = place.contains("MODULES");
-        let literal = match (is_absolute, is_module) {
-            (true, _) => quoted(&path),
-            // "A local path must begin with either ./ or ../" ("Module Sources", Terraform language).
-            (false, true) if path.starts_with("./") || path.starts_with("../") => quoted(&path),
-            (false, true) => quoted(&format!("./{path}")),
-            (false, false) => format!("\"${{path.module}}/{}", &quoted(&path)[1..]),
-        };
+        // "A local path must begin with either ./ or ../" ("Module Sources", Terraform language).
+        let is_local = is_absolute || path.starts_with("./") || path.starts_with("../");
+        let literal = quoted(&if is_local { path } else { format!("./{path}") });
         text = text.replace(place, &literal);
     }
     text
@@ -219,17 +212,19 @@ fn readme(adoption: &Adoption, wish: &Wish, clone: &str) -> String {
         }),
     ));
     text.push_str(
-        "\n## 2. Have the services' Terraform leave two attributes alone\n\n\
-        A release sets which revision a service runs, and the first one how many tasks. Without this the next \
-        `terraform apply` would undo it.\n\n\
+        "\n## 2. Have the services' Terraform leave one attribute alone\n\n\
+        A release sets which revision a service runs. Without this the next `terraform apply` would undo it. \
+        `desired_count` belongs there, too, where scaling changes it.\n\n\
         ```hcl\nresource \"aws_ecs_service\" \"this\" {\n  # …\n  lifecycle {\n    \
-        ignore_changes = [task_definition, desired_count]\n  }\n}\n```\n\n\
+        ignore_changes = [task_definition]\n  }\n}\n```\n\n\
         ## 3. Tag what Slipway may change and read\n\n",
     );
     text.push_str(&tagging(adoption, name));
     text.push_str(&format!(
         "\n## 4. Apply\n\n\
-        ```sh\n(cd {} && cargo lambda build --release {} --output-format zip)\nterraform init\nterraform plan\nterraform apply -parallelism=30\n```\n\n\
+        ```sh\nterraform init\nterraform plan\nterraform apply -parallelism=30\n```\n\n\
+        The functions' packages are in the bundle of a release. In a clone of the repository they are built first: \
+        `(cd {} && cargo lambda build --release {} --output-format zip)`.\n\n\
         This makes Slipway alone: a table, functions, the workflow, rules, topics, an API, alarms and their roles. It changes \
         no service, no load balancer and no repository.\n\n\
         ## 5. Confirm, look, push\n\n\

@@ -89,7 +89,11 @@ async fn complete(aws: &Aws, service: ExistingService) -> Result<ExistingService
     let of_balancers = target_groups.iter().flat_map(|group| &group.balancers);
     let own: BTreeSet<_> = of_balancers.map(|balancer| balancer.dns_name.clone()).collect();
     let address = match balancers.listener_of(&service.view).await? {
-        Ok(listener) => Ok(Address { url: listener.url(), is_of_rule: !own.contains(&listener.host) }),
+        Ok(listener) => Ok(Address {
+            url: listener.url(),
+            is_of_rule: !own.contains(&listener.host),
+            asks: listener.asks,
+        }),
         Err(why) => Err(why.to_string()),
     };
     Ok(ExistingService { definition, target_groups, address: Some(address), ..service })

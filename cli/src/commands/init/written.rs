@@ -22,7 +22,7 @@ pub(super) fn way(folder: &Path, to: &Path) -> Result<String, Error> {
     let wrong = |option: &str, path: &Path, error: io::Error| {
         Error::Refused(format!("--{option}: {} cannot be found ({error})", path.display()))
     };
-    let to = to.canonicalize().map_err(|error| wrong("clone", to, error))?;
+    let to = to.canonicalize().map_err(|error| wrong("from", to, error))?;
     let whole = std::path::absolute(folder).map_err(|error| wrong("out", folder, error))?;
     let there = whole.ancestors().find(|path| path.exists()).unwrap_or(&whole);
     let rest = whole.strip_prefix(there).unwrap_or(Path::new(""));
@@ -35,7 +35,7 @@ pub(super) fn way(folder: &Path, to: &Path) -> Result<String, Error> {
     match way.to_str() {
         Some("") => Ok(".".to_owned()),
         Some(way) => Ok(way.to_owned()),
-        None => Err(Error::Refused(format!("--clone: {} is no text: name it otherwise", way.display()))),
+        None => Err(Error::Refused(format!("--from: {} is no text: name it otherwise", way.display()))),
     }
 }
 
@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(from("other"), "../clone");
         assert_eq!(from("clone"), ".");
         let error = way(root.path(), &root.path().join("gone")).expect_err("it is not there").to_string();
-        assert!(error.starts_with("--clone: "), "{error}");
+        assert!(error.starts_with("--from: "), "{error}");
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub struct Listener {
     pub port: u16,
     /// Whether it speaks TLS.
     pub tls: bool,
+    /// What its rule asks for besides a host, in ELB's words (`path-pattern /api/*`).
+    pub asks: Vec<String>,
 }
 
 /// Why a service cannot be asked through its load balancer.
@@ -166,6 +168,22 @@ impl LoadBalancers {
         self.listener(&balancer.target_groups().collect::<Vec<_>>()).await
     }
 
+    /// The name of a target group of a service that no load balancer forwards to: its targets are never checked, and never
+    /// healthy ("unused", `TargetHealth`, Elastic Load Balancing API reference, 2015-12-01).
+    ///
+    /// # Errors
+    ///
+    /// When ELB cannot be asked.
+    pub async fn unattached(&self, service: &ServiceView) -> Result<Option<String>, AwsError> {
+        let groups: Vec<_> =
+            service.traffic.balanced().filter_map(|balancer| balancer.target_group.clone()).collect();
+        let described = self.client.describe_target_groups().set_target_group_arns(Some(groups)).send().await;
+        let described = described
+            .map_err(|error| AwsError::from_sdk("elasticloadbalancing:DescribeTargetGroups", error))?;
+        let unattached = described.target_groups().iter().find(|group| group.load_balancer_arns().is_empty());
+        Ok(unattached.map(|group| group.target_group_name().unwrap_or_default().to_owned()))
+    }
+
     /// The listener that forwards to one of these target groups, by its default action or by a rule: TLS before plain
     /// HTTP. Several applications may share a load balancer. Where a rule tells them apart by the host, that is the host to
     /// ask. Else why nobody can ask from outside the VPC, where the functions are.
@@ -206,7 +224,7 @@ impl LoadBalancers {
                     _ => return None,
                 };
                 let port = u16::try_from(listener.port()?).ok()?;
-                Some((listener, Listener { host: host.to_owned(), port, tls }))
+                Some((listener, Listener { host: host.to_owned(), port, tls, asks: Vec::new() }))
             })
             .collect();
         found.sort_by_key(|(_, listener)| (!listener.tls, listener.port));
@@ -224,7 +242,8 @@ impl LoadBalancers {
             let rules =
                 rules.map_err(|error| AwsError::from_sdk("elasticloadbalancing:DescribeRules", error))?;
             for rule in rules.rules().iter().filter(|rule| forwards(rule.actions(), groups)) {
-                let asked = host_of(rule).and_then(|host| reachable(rule.actions(), host, place.clone()));
+                let place = Listener { asks: other_conditions(rule), ..place.clone() };
+                let asked = host_of(rule).and_then(|host| reachable(rule.actions(), host, place));
                 match asked {
                     Ok(listener) => return Ok(Ok(listener)),
                     Err(unreachable) => why = why.or(Some(unreachable)),
@@ -294,6 +313,20 @@ fn forwards(actions: &[types::Action], groups: &[&str]) -> bool {
     })
 }
 
+/// What a rule asks for besides a host: the path, a header, a query, a method, an address (`RuleCondition`, as above).
+fn other_conditions(rule: &types::Rule) -> Vec<String> {
+    let conditions = rule.conditions().iter().filter(|one| one.field() != Some("host-header"));
+    let asked = conditions.filter_map(|one| {
+        let paths = one.path_pattern_config().map(types::PathPatternConditionConfig::values).unwrap_or_default();
+        let header = one.http_header_config().and_then(types::HttpHeaderConditionConfig::http_header_name);
+        let values = one.values().iter().map(String::as_str).chain(paths.iter().map(String::as_str)).chain(header);
+        let mut words: Vec<_> = std::iter::once(one.field()?).chain(values).collect();
+        words.dedup();
+        Some(words.join(" "))
+    });
+    asked.collect()
+}
+
 /// The first host that a rule asks for by its name; nothing where it takes any.
 fn host_of(rule: &types::Rule) -> Result<Option<String>, Unreachable> {
     let conditions = rule.conditions().iter().filter(|one| one.field() == Some("host-header"));
@@ -322,7 +355,7 @@ mod tests {
 
     #[test]
     fn the_usual_port_is_not_written() {
-        let at = |port, tls| Listener { host: "lb.example.com".into(), port, tls }.url();
+        let at = |port, tls| Listener { host: "lb.example.com".into(), port, tls, asks: vec![] }.url();
         assert_eq!(at(80, false), "http://lb.example.com");
         assert_eq!(at(443, true), "https://lb.example.com");
         assert_eq!(at(8443, true), "https://lb.example.com:8443");

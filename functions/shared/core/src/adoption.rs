@@ -82,10 +82,13 @@ pub fn adopt(inventory: &Inventory, wish: &Wish) -> Adoption {
             });
             continue;
         };
-        let application = application(name, repository, &of_repository, &adoption.schedules, inventory, wish);
+        let mut application =
+            application(name, repository, &of_repository, &adoption.schedules, inventory, wish);
+        left_out.extend(leave_shared_families_out(&mut application));
         for report in &of_repository {
             roles.extend(report.roles.iter().cloned());
-            if report.deployer.as_deref() != Some(&wish.deployer) {
+            // What another deployer has is its own until a person decides otherwise: the warning says so.
+            if report.deployer.is_none() {
                 untagged.insert(Untagged { of: Tagger::Ecs, arn: long_arn(report) });
             }
         }
@@ -98,7 +101,13 @@ pub fn adopt(inventory: &Inventory, wish: &Wish) -> Adoption {
             }
         }
         let existing = inventory.repositories.iter().find(|existing| existing.name == *repository);
-        if let Some(existing) = existing.filter(|one| one.deployer.as_deref() != Some(&wish.deployer)) {
+        if let Some(other) = existing.and_then(|one| one.deployer.as_deref()).filter(|one| *one != wish.deployer) {
+            left_out.push(LeftOut {
+                what: format!("the tag of the repository {repository}"),
+                why: format!("it is slipway:deployer = {other}: tag it anew only where that deployer is to give it up"),
+            });
+        }
+        if let Some(existing) = existing.filter(|one| one.deployer.is_none()) {
             untagged.insert(Untagged { of: Tagger::Ecr, arn: existing.arn.clone() });
         }
         applications.push(application);
@@ -200,6 +209,10 @@ fn report(
         (Some(_), Err(why)) => Some(why.clone()),
         (Some(_), Ok(_)) => unsupported(name, view, network_mode).map(|obstacle| obstacle.to_string()),
     };
+    let firing = inventory.alarms.iter().filter(|alarm| alarm.state == AlarmState::Alarm && watches(alarm, service));
+    notes.extend(firing.filter(|alarm| left_out(alarm).is_none()).map(|alarm| {
+        format!("the alarm {} is in ALARM: a stage that bakes with it does not change until it is OK", alarm.name)
+    }));
     ServiceReport {
         stage: stage.name.clone(),
         cluster: cluster.clone(),
@@ -278,6 +291,15 @@ fn check(service: &ExistingService, kind: BalancerKind, notes: &mut Vec<String>)
         notes.push(format!("{name} speaks gRPC, so it is judged by its load balancer's own health checks"));
         return Check::TargetHealth {};
     }
+    if let Some(Ok(address)) = &service.address
+        && !address.asks.is_empty()
+    {
+        notes.push(format!(
+            "{name} shares its load balancer, and its rule asks for {}, so it is judged by the load balancer's own health checks: write health with a path and headers that the rule takes to have it asked",
+            address.asks.join(" and ")
+        ));
+        return Check::TargetHealth {};
+    }
     let path = group.and_then(|group| group.path.clone());
     match (&service.address, path) {
         (Some(Ok(address)), Some(path)) => Check::Health {
@@ -323,7 +345,8 @@ fn template(service: &ExistingService, inventory: &Inventory) -> Template {
     let family = runs.family();
     let of_modules = families(service, None);
     let is_released = service.definition.as_ref().is_some_and(|definition| definition.is_released);
-    if of_modules.template.as_deref() == Some(family) || (is_released && family == of_modules.release) {
+    let is_unreleased = of_modules.is_unreleased(runs) && service.view.running_count == 0;
+    if is_unreleased || (is_released && family == of_modules.release) {
         return Template::Default;
     }
     // Releases are registered in this family: its newest revision would be a release's.
@@ -396,11 +419,12 @@ fn warnings(service: &ExistingService, document: &Value, wish: &Wish) -> Vec<Str
     if view.deployer.is_some() {
         warnings.extend(found(doctor::deployer(name, view, cluster.as_str(), &wish.deployer)));
     }
-    if view.desired_count == 0 {
-        warnings.push(format!("{name} is scaled to 0 tasks, and a release would start it"));
-    }
+    let families = families(service, None);
+    warnings.extend(
+        Obstacle::scaled_to_zero(name, view, &families, cluster.as_str()).map(|found| found.to_string()),
+    );
     warnings.extend(doctor::circuit_breaker(name, view, None, cluster.as_str()).and_then(found));
-    warnings.extend(doctor::roles(name, document, &[]).into_iter().filter_map(found));
+    warnings.extend(doctor::roles(name.as_str(), document, &[]).into_iter().filter_map(found));
     warnings
 }
 
@@ -717,6 +741,28 @@ fn tasks(
         }
     }
     (tasks.into_iter().collect(), notes)
+}
+
+/// Takes the families of tasks out that several stages run, or that a service is made from: a stage's release registers
+/// revisions there, and the configuration refuses them.
+fn leave_shared_families_out(application: &mut PlannedApplication) -> Vec<LeftOut> {
+    let services = application.stages.iter().flat_map(|stage| &stage.services);
+    let of_services: BTreeSet<_> =
+        services.filter_map(|service| service.template.clone()).collect();
+    let all: Vec<_> =
+        application.stages.iter().flat_map(|stage| &stage.tasks).map(|task| task.family.clone()).collect();
+    let is_shared = |family: &String| {
+        of_services.contains(family) || all.iter().filter(|other| *other == family).count() > 1
+    };
+    let shared: BTreeSet<_> = all.iter().filter(|family| is_shared(family)).cloned().collect();
+    for stage in &mut application.stages {
+        stage.tasks.retain(|task| !shared.contains(&task.family));
+    }
+    let left = shared.into_iter().map(|family| LeftOut {
+        what: format!("the tasks of {family}"),
+        why: "several stages run them, or a service is made from the same family: give each stage's tasks a family of their own, and add it to tasks".to_owned(),
+    });
+    left.collect()
 }
 
 /// The tag that an image is named by; nothing where it is named by its digest.

@@ -32,6 +32,31 @@ pub fn own<'a>(
     service: &str,
     named: &[String],
 ) -> Result<Own<'a>, String> {
+    let named: Vec<_> = named.iter().map(String::as_str).collect();
+    find_own(document, image, service, &named, |name| format!("containers = [\"{name}\"]"))
+}
+
+/// The same of a task definition whose tasks no service runs.
+///
+/// # Errors
+///
+/// The reason, in words.
+pub fn own_of_task<'a>(
+    document: &'a Value,
+    image: &Image,
+    family: &str,
+    named: Option<&str>,
+) -> Result<Own<'a>, String> {
+    find_own(document, image, family, named.as_slice(), |name| format!("container = \"{name}\""))
+}
+
+fn find_own<'a>(
+    document: &'a Value,
+    image: &Image,
+    service: &str,
+    named: &[&str],
+    written: impl Fn(&str) -> String,
+) -> Result<Own<'a>, String> {
     let family = document["family"].as_str().unwrap_or("the task definition");
     let containers: Vec<(&'a str, &'a str)> = containers(document)
         .filter_map(|one| Some((one["name"].as_str()?, one["image"].as_str()?)))
@@ -39,7 +64,7 @@ pub fn own<'a>(
         .collect();
     let called = |name: &str| containers.iter().find(|(container, _)| *container == name).copied();
     if !named.is_empty() {
-        let found = named.iter().map(|name| called(name).ok_or(name)).collect::<Result<Vec<_>, _>>();
+        let found = named.iter().map(|name| called(name).ok_or(*name)).collect::<Result<Vec<_>, _>>();
         let found = found.map_err(|name| {
             format!(
                 "{family} has no container {name} with an image of the repository {}: write another container for {service}",
@@ -57,10 +82,10 @@ pub fn own<'a>(
     let (container, image) = own.ok_or_else(|| {
         let names: Vec<_> = containers.iter().map(|(name, _)| *name).collect();
         format!(
-            "{family} has several images of the repository {}, in the containers {}: write containers = [\"{}\"] for {service} where that one is the application",
+            "{family} has several images of the repository {}, in the containers {}: write {} for {service} where that one is the application",
             image.repository,
             names.join(", "),
-            first.0
+            written(first.0)
         )
     })?;
     let same = containers.iter().filter(|(_, found)| *found == image).map(|(name, _)| *name);

@@ -361,7 +361,7 @@ pub fn circuit_breaker(
 ///
 /// On Fargate the execution role pulls the image ("Amazon ECS task execution IAM role", Amazon ECS developer guide).
 #[must_use]
-pub fn roles(name: &ServiceName, template: &Value, passable: &[String]) -> Vec<Look> {
+pub fn roles(name: &str, template: &Value, passable: &[String]) -> Vec<Look> {
     let family = template["family"].as_str().unwrap_or_default();
     let is_fargate = template["requiresCompatibilities"]
         .as_array()
@@ -769,12 +769,12 @@ mod tests {
         let both =
             template(json!({ "executionRoleArn": role("slipway/execution"), "taskRoleArn": role("web") }));
 
-        assert_eq!(severities(&roles(&name(), &both, &ours)), [None, Some(Severity::Stops)]);
-        assert_eq!(roles(&name(), &both, &[]), [], "what may be passed on is not known");
-        let none = roles(&name(), &template(json!({})), &ours);
+        assert_eq!(severities(&roles("web", &both, &ours)), [None, Some(Severity::Stops)]);
+        assert_eq!(roles("web", &both, &[]), [], "what may be passed on is not known");
+        let none = roles("web", &template(json!({})), &ours);
         assert!(found(none[0].clone()).what.contains("no execution role"));
         let ec2 = json!({ "family": "web-template", "requiresCompatibilities": ["EC2", "FARGATE"] });
-        assert_eq!(roles(&name(), &ec2, &ours), []);
+        assert_eq!(roles("web", &ec2, &ours), []);
     }
 
     #[test]

@@ -87,6 +87,16 @@ impl Obstacle {
         )
     }
 
+    /// Its target group is used by no load balancer.
+    #[must_use]
+    pub fn unattached(name: &ServiceName, group: &str) -> Self {
+        Self::new(
+            Subject::LoadBalancer,
+            format!("no load balancer forwards to the target group {group} of {name}, so nothing checks its tasks"),
+            "give a listener or a rule that target group, or write steady in the place of target_health",
+        )
+    }
+
     /// What the service runs is gone, and with it what a rollback would restore.
     #[must_use]
     pub fn nothing_to_restore(name: &ServiceName, service: &ServiceView, cluster: &str) -> Self {

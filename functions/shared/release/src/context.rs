@@ -320,7 +320,6 @@ impl Context<'_> {
     /// When the table cannot be asked.
     pub async fn runs_baseline(&self, services: &[DeployedService]) -> Result<(), StepError> {
         let Self { table, release, stage, baseline, .. } = self;
-        let tasks = self.tasks_now().await?;
         let key = Key::running(&release.application, &stage.name);
         let before = match table.get::<Running>(&self.ran()).await? {
             Some(before) => Some(before.document),
@@ -330,10 +329,10 @@ impl Context<'_> {
         let image = baseline.services.first().and_then(|service| digest_of(&service.image));
         let running = match (before, image) {
             (Some(before), _) => Running {
+                tasks: self.tasks_again(&before.tasks).await?,
                 since: now(),
                 restored_from: Some(release.id.clone()),
                 services: running_services(services),
-                tasks,
                 ..before
             },
             // It ran an image that no release of this version brought.
@@ -348,7 +347,7 @@ impl Context<'_> {
                 approved_by: Vec::new(),
                 restored_from: Some(release.id.clone()),
                 services: running_services(services),
-                tasks,
+                tasks: Vec::new(),
             },
             (None, None) => return Ok(table.delete(&key).await?),
         };

@@ -47,6 +47,6 @@ pub use plan::would_change;
 pub use revision::{NoRevision, usable_template};
 pub use running::brought_by;
 pub use successor::{deployer_after, newest_after};
-pub use tasks::usable_task;
+pub use tasks::{Tasks, usable_task};
 pub use timeline::Timeline;
 pub use token::{new_token, token_hash};

@@ -19,8 +19,11 @@ pub async fn unreachable(
     view: &ServiceView,
 ) -> Result<Option<Obstacle>, StepError> {
     if service.target_health.is_some() {
-        let has_none = view.traffic.balanced().next().is_none();
-        return Ok(has_none.then(|| Obstacle::no_target_group(&service.service)));
+        if view.traffic.balanced().next().is_none() {
+            return Ok(Some(Obstacle::no_target_group(&service.service)));
+        }
+        let unattached = aws.load_balancers().unattached(view).await?;
+        return Ok(unattached.map(|group| Obstacle::unattached(&service.service, &group)));
     }
     if service.health.as_ref().is_none_or(|health| health.url.is_some()) {
         return Ok(None);

@@ -7,9 +7,11 @@
 use slipway_aws::{Key, Registration, TaskDefinition, Update};
 use slipway_core::api::{Running, RunningTask};
 use slipway_core::application::StageTask;
-use slipway_core::definition::{fingerprint, own, planned, registration};
+use slipway_core::definition::{fingerprint, own_of_task, planned, registration};
+use slipway_core::name::TaskDefinitionArn;
 use slipway_core::release::Release;
 use slipway_core::rollback::{TaskBaseline, Template};
+use slipway_core::words;
 
 use crate::{Context, StepError};
 
@@ -29,8 +31,7 @@ pub fn usable_task(
             "there is no task definition {family}, which the stage's tasks name: register it, or take it out"
         )
     })?;
-    let named = task.container.as_slice();
-    let own = own(&newest.document, &release.image, family.as_str(), named)?;
+    let own = own_of_task(&newest.document, &release.image, family.as_str(), task.container.as_deref())?;
     let planned = planned(&newest.document, family.as_str(), &own, &release.image);
     Ok(TaskBaseline {
         family: family.clone(),
@@ -46,107 +47,160 @@ fn is_planned(release: &Release, before: &TaskBaseline, found: &TaskDefinition) 
         && fingerprint(&registration(&found.document, before.family.as_str())) == before.template.registration
 }
 
+/// What became of the tasks' families.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tasks {
+    /// The revisions that run from now on.
+    pub run: Vec<RunningTask>,
+    /// What people are to know of the others, a sentence each without its full stop.
+    pub left: Vec<String>,
+}
+
 impl Context<'_> {
-    /// Registers a revision with the release's image in each family of the stage's tasks, unless it is there. Of what people
-    /// were shown, whatever was registered since. An `Err` says why one cannot be registered.
+    /// Registers a revision with the release's image in each family of the stage's tasks, unless it is there: of what people
+    /// were shown. A family in which somebody else has registered a revision since is left alone, because that one may be
+    /// what tasks need; so is one of which ECS refuses a revision. The release is good all the same: nothing verifies tasks.
     ///
     /// # Errors
     ///
-    /// When AWS cannot be asked, or refuses.
-    pub async fn register_tasks(&self) -> Result<Result<Vec<RunningTask>, String>, StepError> {
-        let Self { aws, table, release, generation, stage, baseline, .. } = self;
-        let ecs = aws.ecs();
-        let mut registered = Vec::with_capacity(baseline.tasks.len());
+    /// When AWS does not answer, or throttles.
+    pub async fn register_tasks(&self) -> Result<Tasks, StepError> {
+        let Self { table, release, stage, baseline, .. } = self;
+        let mut tasks = Tasks::default();
         for before in &baseline.tasks {
-            let family = &before.family;
-            let newest = ecs.task_definition(family.as_str()).await?;
-            let task_definition = match newest {
-                Some(newest) if is_planned(release, before, &newest) => newest.arn,
-                _ => {
-                    let gone = || format!("the task definition {} of {family} is gone", before.template.arn);
-                    let task = stage.tasks.iter().find(|task| task.family == *family);
-                    let template = ecs.task_definition(before.template.arn.as_str()).await?;
-                    let Some((task, template)) = task.zip(template) else { return Ok(Err(gone())) };
-                    let named = task.container.as_slice();
-                    let own = match own(&template.document, &release.image, family.as_str(), named) {
-                        Ok(own) => own,
-                        Err(reason) => return Ok(Err(reason)),
-                    };
-                    let planned = planned(&template.document, family.as_str(), &own, &release.image);
-                    let registration = Registration {
-                        document: &planned,
-                        tags: &template.tags,
-                        family: family.as_str(),
-                        release: &release.id,
-                        generation: *generation,
-                    };
-                    ecs.register(&registration).await?
+            match self.registered_task(before).await {
+                Ok(Ok(task_definition)) => {
+                    tracing::info!(release.id = %release.id, %stage.name, ecs.task_definition = %task_definition, "tasks of {} run {task_definition} from now on", before.family);
+                    tasks.run.push(RunningTask { family: before.family.clone(), task_definition });
                 }
-            };
-            tracing::info!(release.id = %release.id, %stage.name, ecs.task_definition = %task_definition, "tasks of {family} run {task_definition} from now on");
-            registered.push(RunningTask { family: family.clone(), task_definition });
+                Ok(Err(why)) => tasks.left.push(format!("tasks of {} do not run the image: {why}", before.family)),
+                Err(error) if error.may_be_tried_again() => return Err(error),
+                Err(error) => {
+                    tasks.left.push(format!("tasks of {} do not run the image: {}", before.family, error.with_causes()));
+                }
+            }
         }
         let key = Key::running(&release.application, &stage.name);
-        let tasks = registered.clone();
+        let run = tasks.run.clone();
         table
             .update(&key, |current: Option<Running>| match current {
-                Some(running) if running.tasks != tasks => {
-                    Update::Write(Running { tasks: tasks.clone(), ..running }, ())
+                Some(running) if running.tasks != run => {
+                    Update::Write(Running { tasks: run.clone(), ..running }, ())
                 }
                 _ => Update::Leave(()),
             })
             .await?;
-        Ok(Ok(registered))
+        self.note_tasks(&tasks.left).await?;
+        Ok(tasks)
+    }
+
+    /// The revision of a task's family that the release registers, or has registered; or why it does not.
+    async fn registered_task(
+        &self,
+        before: &TaskBaseline,
+    ) -> Result<Result<TaskDefinitionArn, String>, StepError> {
+        let Self { aws, release, generation, stage, .. } = self;
+        let ecs = aws.ecs();
+        let family = before.family.as_str();
+        match ecs.task_definition(family).await? {
+            Some(newest) if is_planned(release, before, &newest) => return Ok(Ok(newest.arn)),
+            Some(newest) if newest.arn == before.template.arn => {}
+            Some(newest) => {
+                return Ok(Err(format!(
+                    "somebody has registered {} since the stage was looked at; the next release is made from it",
+                    newest.arn.name()
+                )));
+            }
+            None => return Ok(Err("it has no active revision any more".to_owned())),
+        }
+        let Some(template) = ecs.task_definition(before.template.arn.as_str()).await? else {
+            return Ok(Err(format!("{} is gone", before.template.arn.name())));
+        };
+        let task = stage.tasks.iter().find(|task| task.family == before.family);
+        let named = task.and_then(|task| task.container.as_deref());
+        let own = match own_of_task(&template.document, &release.image, family, named) {
+            Ok(own) => own,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let registration = Registration {
+            document: &planned(&template.document, family, &own, &release.image),
+            tags: &template.tags,
+            family,
+            release: &release.id,
+            generation: *generation,
+        };
+        Ok(Ok(ecs.register(&registration).await?))
     }
 
     /// Makes what each family of the stage's tasks had before its newest revision again, where the release registered one.
-    /// Nothing is deregistered: nobody can find out who names a revision.
+    /// Nothing is deregistered: nobody can find out who names a revision. What cannot be restored is answered, in words.
     ///
     /// # Errors
     ///
-    /// When AWS cannot be asked, or refuses.
-    pub async fn restore_tasks(&self) -> Result<(), StepError> {
-        let Self { aws, release, generation, stage, baseline, .. } = self;
+    /// When AWS does not answer, or throttles.
+    pub async fn restore_tasks(&self) -> Result<Vec<String>, StepError> {
+        let mut problems = Vec::new();
+        for before in &self.baseline.tasks {
+            match self.restored_task(before).await {
+                Ok(Ok(())) => {}
+                Ok(Err(why)) => problems.push(format!("tasks of {} still run the image: {why}", before.family)),
+                Err(error) if error.may_be_tried_again() => return Err(error),
+                Err(error) => problems
+                    .push(format!("tasks of {} still run the image: {}", before.family, error.with_causes())),
+            }
+        }
+        Ok(problems)
+    }
+
+    async fn restored_task(&self, before: &TaskBaseline) -> Result<Result<(), String>, StepError> {
+        let Self { aws, release, generation, stage, .. } = self;
         let ecs = aws.ecs();
-        for before in &baseline.tasks {
-            let family = before.family.as_str();
-            let newest = ecs.task_definition(family).await?;
-            if !newest.is_some_and(|newest| is_planned(release, before, &newest)) {
-                continue;
-            }
-            // ECS describes a revision that was deregistered, with its tags.
-            let Some(template) = ecs.task_definition(before.template.arn.as_str()).await? else { continue };
-            if fingerprint(&registration(&template.document, family)) == before.template.registration {
-                continue;
-            }
-            let registration = Registration {
-                document: &template.document,
-                tags: &template.tags,
-                family,
-                release: &release.id,
-                generation: *generation,
-            };
-            let copy = ecs.register(&registration).await?;
-            tracing::info!(release.id = %release.id, %stage.name, ecs.task_definition = %copy, "tasks of {family} run {copy} again, which is {}", before.template.arn);
+        let family = before.family.as_str();
+        let newest = ecs.task_definition(family).await?;
+        if !newest.is_some_and(|newest| is_planned(release, before, &newest)) {
+            return Ok(Ok(()));
+        }
+        // ECS describes a revision that was deregistered, with its tags.
+        let Some(template) = ecs.task_definition(before.template.arn.as_str()).await? else {
+            return Ok(Err(format!("{} is gone", before.template.arn.name())));
+        };
+        if fingerprint(&registration(&template.document, family)) == before.template.registration {
+            return Ok(Ok(()));
+        }
+        let registration = Registration {
+            document: &template.document,
+            tags: &template.tags,
+            family,
+            release: &release.id,
+            generation: *generation,
+        };
+        let copy = ecs.register(&registration).await?;
+        tracing::info!(release.id = %release.id, %stage.name, ecs.task_definition = %copy, "tasks of {family} run {copy} again, which is {}", before.template.arn);
+        Ok(Ok(()))
+    }
+
+    /// What people read when the release ends, of families that do not have its image.
+    async fn note_tasks(&self, left: &[String]) -> Result<(), StepError> {
+        let Self { table, release, stage, .. } = self;
+        for (index, why) in left.iter().enumerate() {
+            tracing::warn!(release.id = %release.id, %stage.name, "{why}");
+            let note = words::sentence(&format!("In {} {why}.", stage.name));
+            table.put_new(&Key::note(&release.id, &format!("TASKS#{}#{index}", stage.name)), &note).await?;
         }
         Ok(())
     }
 
-    /// The newest revisions of the families of the stage's tasks, as far as they are the baseline's or the release's own.
-    ///
-    /// # Errors
-    ///
-    /// When ECS cannot be asked.
-    pub async fn tasks_now(&self) -> Result<Vec<RunningTask>, StepError> {
+    /// What the families had that a release brought before, as far as it is the baseline's or what was registered again for
+    /// it.
+    pub(crate) async fn tasks_again(&self, before: &[RunningTask]) -> Result<Vec<RunningTask>, StepError> {
         let Self { aws, release, baseline, .. } = self;
-        let mut tasks = Vec::with_capacity(baseline.tasks.len());
-        for TaskBaseline { family, template, .. } in &baseline.tasks {
-            let newest = aws.ecs().task_definition(family.as_str()).await?;
-            let known = newest
-                .filter(|newest| newest.arn == template.arn || newest.release() == Some(release.id.as_str()));
-            tasks.extend(
-                known.map(|known| RunningTask { family: family.clone(), task_definition: known.arn }),
-            );
+        let mut tasks = Vec::with_capacity(before.len());
+        for task in before {
+            let restored = baseline.tasks.iter().any(|one| one.family == task.family);
+            let newest = if restored { aws.ecs().task_definition(task.family.as_str()).await? } else { None };
+            let copy = newest.filter(|newest| newest.release() == Some(release.id.as_str()));
+            let task_definition = copy.map_or_else(|| task.task_definition.clone(), |copy| copy.arn);
+            tasks.push(RunningTask { family: task.family.clone(), task_definition });
         }
         Ok(tasks)
     }

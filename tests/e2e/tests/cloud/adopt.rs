@@ -16,6 +16,7 @@ use slipway_local::image::Behaviour;
 use slipway_local::wire::{CallRule, Fault};
 use slipway_local::{PushOptions, Pushed};
 
+use crate::operators::{text, words};
 use crate::world::World;
 
 const CLUSTER: &str = "staging";
@@ -215,7 +216,6 @@ fn forward(group: &str) -> Action {
 
 /// Services of seven kinds, each with a family of its own, and what a stage says of them.
 async fn seven_kinds(theirs: &mut Theirs<'_>) -> Value {
-    let port = theirs.world.cloud.port();
     let image = theirs.image.clone();
     let version = theirs.world.version();
     let options = PushOptions { tag: Some(format!("nginx-{version}")), ..PushOptions::light(&version) };
@@ -261,12 +261,11 @@ async fn seven_kinds(theirs: &mut Theirs<'_>) -> Value {
     theirs.service("their-worker", "shop-worker", &[], true).await;
     theirs.service("their-sidecar", "shop-sidecar", &[], false).await;
 
-    let url = format!("http://theirs.alb.localhost:{port}");
     json!([
         // No page of the application answers 200 here, and 404 is what is asked for.
-        { "service": "their-web", "template": "shop-web", "health": { "path": "/nowhere", "url": url, "codes": "404" } },
+        { "service": "their-web", "template": "shop-web", "health": { "path": "/nowhere", "codes": "404" } },
         { "service": "their-tenant", "template": "shop-tenant",
-          "health": { "path": "/health", "url": url, "headers": { "X-Tenant": "shop" } } },
+          "health": { "path": "/health", "headers": { "X-Tenant": "shop" } } },
         { "service": "their-inside", "template": "shop-inside", "target_health": { "command": ["python", "-c", "print('well')"] } },
         { "service": "their-tcp", "template": "shop-tcp", "target_health": {} },
         { "service": "their-two", "template": "shop-two", "target_health": {} },
@@ -333,6 +332,48 @@ async fn services_that_exist_are_released_and_rolled_back_as_they_are() {
     assert_eq!(went_back.outcome(), Some("RELEASED"), "{went_back:?}");
     assert!(nightly_again.1[0].ends_with(&good.digest), "schedules run the earlier image: {nightly_again:?}");
     assert_eq!(after, before, "and their families are as they were");
+}
+
+#[tokio::test]
+async fn what_is_there_is_looked_at_with_reading_rights_alone_and_written_down() {
+    let world = World::enter_calm().await;
+    let mut theirs = Theirs::new(&world).await;
+    let configured = seven_kinds(&mut theirs).await;
+    let names: Vec<_> = theirs.services.clone();
+    let reader = world.operator("e2e-reader", &[]).await;
+    let policy = world.run_slipway(&reader, &["init", "--print-policy"]).await;
+    let iam = aws_sdk_iam::Client::new(world.cloud.sdk());
+    let given = iam.put_user_policy().user_name("e2e-reader").policy_name("operators");
+    given.policy_document(text(&policy.stdout)).send().await.expect("IAM takes it");
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("slipway");
+    let production = format!("{CLUSTER}/{}", names.join(","));
+    let out_argument = out.to_string_lossy();
+    let arguments = ["init", "--no-staging", "--production", &production, "--approver", "ana@example.com", "--out", &out_argument, "--output", "json"];
+    let before = theirs.runs().await;
+    let ran = world.run_slipway(&reader, &arguments).await;
+    let again = world.run_slipway(&reader, &arguments).await;
+    let after = theirs.runs().await;
+    theirs.remove().await;
+
+    assert!(ran.status.success(), "{}", words(&ran));
+    let seen: Value = serde_json::from_slice(&ran.stdout).expect("a document");
+    let variables = std::fs::read_to_string(out.join("terraform.tfvars")).expect("it is written");
+    for service in configured.as_array().expect("services") {
+        let name = service["service"].as_str().expect("a name");
+        let report = seen["services"].as_array().expect("services").iter().find(|one| one["service"] == name);
+        let report = report.unwrap_or_else(|| panic!("{name} is seen: {seen}"));
+        assert_eq!(report["unsupported"], Value::Null, "{report}");
+        assert!(variables.contains(&format!("service  = \"{name}\"")) || variables.contains(&format!("\"{name}\"")), "{variables}");
+        let family = report["task_definition"].as_str().and_then(|name| name.split(':').next()).expect("a family");
+        assert!(variables.contains(&format!("\"{family}\"")), "{name}: {variables}");
+    }
+    for words in ["target_health", "steady", "health", "containers", "ana@example.com"] {
+        assert!(variables.contains(words), "{words}: {variables}");
+    }
+    assert!(!again.status.success() && words(&again).contains("--force"), "{}", words(&again));
+    assert_eq!(after, before, "and nothing is changed");
 }
 
 /// A certificate of ACM for a name.

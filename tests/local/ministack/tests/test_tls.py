@@ -13,11 +13,14 @@ from conftest import started, until
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tls")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    ports = []
+    for _ in range(2):
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            ports.append(probe.getsockname()[1])
     authority = folder / "authority.pem"
-    for cloud in started(folder, SLIPWAY_TLS_PORT=str(port), SSL_CERT_FILE=str(authority)):
-        cloud.tls_port, cloud.authority = port, authority
+    more = {"SLIPWAY_TLS_PORT": str(ports[0]), "SSL_CERT_FILE": str(authority), "SLIPWAY_PROXY_PORT": str(ports[1])}
+    for cloud in started(folder, **more):
+        cloud.tls_port, cloud.proxy_port, cloud.authority = *ports, authority
         yield cloud
 
 
@@ -84,3 +87,19 @@ def test_a_target_group_has_its_protocol_version(tls):
 
     assert [group.get("ProtocolVersion") for group in made] == ["HTTP1", "GRPC", None]
     assert [group["HealthCheckProtocol"] for group in made] == ["HTTP", "HTTP", "TCP"]
+
+
+def test_a_load_balancer_is_found_by_its_own_name_and_port(tls):
+    cloud = tls
+    balanced(cloud, "named", Certificates=certificate(cloud, "named.alb.localhost"))
+    balancer = cloud.client("elbv2").describe_load_balancers(Names=["named"])["LoadBalancers"][0]["DNSName"]
+
+    def status(host, port):
+        proxy = http.client.HTTPConnection("127.0.0.1", cloud.proxy_port, timeout=5)
+        proxy.request("GET", f"http://{host}:{port}/", headers={"Host": f"{host}:{port}"})
+        return proxy.getresponse().status
+
+    assert balancer.endswith(".elb.amazonaws.com")
+    assert status(balancer, 80) == 301, "its listener on that port redirects"
+    assert until(lambda: status(balancer, 443) == 200 or None), "and this one forwards"
+    assert status("www.example.com", 80) == 502, "nobody else is there"

@@ -1,7 +1,6 @@
 //! `cargo local test`: every test of the project, on a cloud of its own.
 
 use std::{
-    net::TcpListener,
     path::Path,
     time::{Duration, Instant},
 };
@@ -123,7 +122,7 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
     let second = second(&settings);
     let clouds = Box::pin(async {
         // Of a hundred releases most of the time would be pauses between tries.
-        let cloud = bring_up(&settings, free_port()?, Pace::Quick, Source::Repository).await?;
+        let cloud = bring_up(&settings, process::free_port()?, Pace::Quick, Source::Repository).await?;
         let beside = Box::pin(bring_up_second(second.as_ref()));
         let mut clouds = Clouds { first: cloud, second: None };
         let (second, ended) = tokio::join!(beside, openly(&Group::TERRAFORM, &settings, &clouds, wanted));
@@ -185,7 +184,7 @@ fn second(settings: &Settings) -> Option<Settings> {
 /// The second one is applied from a bundle, so all that is tested on it holds for who has a bundle alone.
 async fn bring_up_second(settings: Option<&Settings>) -> anyhow::Result<Option<Cloud>> {
     match settings {
-        Some(settings) => Ok(Some(bring_up(settings, free_port()?, Pace::Quick, Source::Bundle).await?)),
+        Some(settings) => Ok(Some(bring_up(settings, process::free_port()?, Pace::Quick, Source::Bundle).await?)),
         None => Ok(None),
     }
 }
@@ -201,7 +200,7 @@ async fn take_both_down(settings: &Settings, second: Option<&Settings>) -> anyho
 /// of its own.
 async fn on_an_awkward_cloud(settings: &Settings) -> anyhow::Result<()> {
     heading("Starting an awkward cloud: its answers lag, it replaces tasks, it throttles");
-    let cloud = bring_up(settings, free_port()?, Pace::Quick, Source::Repository).await?;
+    let cloud = bring_up(settings, process::free_port()?, Pace::Quick, Source::Repository).await?;
     cloud.is_always(Awkward::whole())?;
     // What it says about times holds for a machine that plays one.
     let clouds = Clouds { first: cloud, second: None };
@@ -301,10 +300,6 @@ async fn logged(settings: &Settings, log: &Path, program: &str, arguments: &[&st
     let mut command = Command::new(program);
     command.args(arguments).current_dir(&settings.repository);
     process::run(&mut command, log).await
-}
-
-fn free_port() -> anyhow::Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
 async fn run_group(group: Group, settings: &Settings, clouds: &Clouds) -> anyhow::Result<()> {

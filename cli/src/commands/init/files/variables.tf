@@ -30,9 +30,9 @@ variable "notification_emails" {
 }
 
 variable "architecture" {
-  description = "The processor that Slipway's functions were built for: arm64 or x86_64"
+  description = "The processor that Slipway's functions were built for: arm64 or x86_64; by default the bundle's, or arm64 without one"
   type        = string
-  default     = "arm64"
+  default     = null
 }
 
 variable "deletion_protection" {

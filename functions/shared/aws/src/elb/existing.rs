@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_elasticloadbalancingv2::operation::describe_target_groups::DescribeTargetGroupsError;
 use aws_sdk_elasticloadbalancingv2::types::{self, LoadBalancerSchemeEnum};
 use slipway_core::adoption::{ExistingBalancer, ExistingGroup};
 
@@ -14,16 +15,20 @@ impl LoadBalancers {
     ///
     /// # Errors
     ///
-    /// When ELB cannot be asked, or none of them exists any more.
+    /// When ELB cannot be asked.
     pub async fn existing(&self, groups: &[String]) -> Result<Vec<ExistingGroup>, AwsError> {
         let mut described = Vec::with_capacity(groups.len());
         // ELB describes twenty a call ("Resource limits" of both, Elastic Load Balancing API reference, 2015-12-01).
         for some in groups.chunks(20) {
-            let request = self.client.describe_target_groups().set_target_group_arns(Some(some.to_vec()));
-            let answer = request.send().await;
-            let answer = answer
-                .map_err(|error| AwsError::from_sdk("elasticloadbalancing:DescribeTargetGroups", error))?;
-            described.extend(answer.target_groups.unwrap_or_default());
+            match self.described(some).await? {
+                Some(found) => described.extend(found),
+                // One that is gone makes ELB answer of none ("TargetGroupNotFound", as above).
+                None => {
+                    for one in some.chunks(1) {
+                        described.extend(self.described(one).await?.unwrap_or_default());
+                    }
+                }
+            }
         }
         let mut arns: Vec<_> =
             described.iter().flat_map(types::TargetGroup::load_balancer_arns).cloned().collect();
@@ -51,6 +56,22 @@ impl LoadBalancers {
             })
         };
         Ok(groups.iter().filter_map(existing).collect())
+    }
+
+    /// The target groups; nothing where one of them does not exist.
+    async fn described(&self, groups: &[String]) -> Result<Option<Vec<types::TargetGroup>>, AwsError> {
+        let request = self.client.describe_target_groups().set_target_group_arns(Some(groups.to_vec()));
+        match request.send().await {
+            Ok(answer) => Ok(Some(answer.target_groups.unwrap_or_default())),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(DescribeTargetGroupsError::is_target_group_not_found_exception) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(AwsError::from_sdk("elasticloadbalancing:DescribeTargetGroups", error)),
+        }
     }
 }
 

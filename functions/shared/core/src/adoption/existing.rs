@@ -95,6 +95,8 @@ pub struct Address {
     pub url: String,
     /// Whether the host is that of a rule, and not the load balancer's own name.
     pub is_of_rule: bool,
+    /// What that rule asks for besides a host, in ELB's words.
+    pub asks: Vec<String>,
 }
 
 /// An ECR repository.

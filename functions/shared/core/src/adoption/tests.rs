@@ -84,7 +84,7 @@ fn balanced(service: ExistingService, kind: &str, is_internal: bool) -> Existing
                 dns_name: "front.example.com".into(),
             }],
         }],
-        address: Some(Ok(Address { url: "http://front.example.com".into(), is_of_rule: false })),
+        address: Some(Ok(Address { url: "http://front.example.com".into(), is_of_rule: false, asks: vec![] })),
         ..service
     }
 }
@@ -186,7 +186,7 @@ fn a_service_is_judged_by_what_its_load_balancer_allows() {
     assert_eq!(configured(&reported(web())), json!({ "health": { "path": "/up" } }));
 
     let mut by_rule = web();
-    by_rule.address = Some(Ok(Address { url: "https://shop.example.com".into(), is_of_rule: true }));
+    by_rule.address = Some(Ok(Address { url: "https://shop.example.com".into(), is_of_rule: true, asks: vec![] }));
     by_rule.target_groups[0].codes = Some("200-399".into());
     assert_eq!(
         configured(&reported(by_rule)),
@@ -499,11 +499,43 @@ fn what_is_better_put_right_before_the_first_release_is_said() {
     {
         assert!(notes.contains(words), "{words}: {notes}");
     }
-    assert!(
-        adoption.untagged.iter().any(|one| one.arn.ends_with(":service/main/web")),
-        "{:?}",
-        adoption.untagged
-    );
+    assert_eq!(adoption.untagged, [], "what another deployer has is not taken from it");
+}
+
+#[test]
+fn a_service_whose_rule_asks_for_more_than_a_host_is_judged_by_its_load_balancers_checks() {
+    let mut service = internet_facing("main", "web");
+    let asks = vec!["path-pattern /api/*".to_owned()];
+    service.address = Some(Ok(Address { url: "http://front.example.com".into(), is_of_rule: false, asks }));
+
+    let report = reported(service);
+
+    assert_eq!(report.check, Check::TargetHealth {});
+    assert!(report.notes.iter().any(|note| note.contains("path-pattern /api/*")), "{:?}", report.notes);
+}
+
+#[test]
+fn a_family_that_several_stages_run_is_in_none_of_them() {
+    let family = || PlannedTask { family: "nightly".into(), container: "job".into() };
+    let stage = |name: &str| PlannedStage {
+        name: StageName::new(name).expect("a name"),
+        cluster: ClusterName::new(name).expect("a name"),
+        services: vec![],
+        tasks: vec![family(), PlannedTask { family: name.into(), ..family() }],
+        approval: None,
+        bake: None,
+    };
+    let mut application = PlannedApplication {
+        stages: vec![stage("staging"), stage("production")],
+        ..adopt(&inventory(vec![internet_facing("main", "web")]), &only()).applications.remove(0)
+    };
+
+    let left = leave_shared_families_out(&mut application);
+
+    let families: Vec<_> =
+        application.stages.iter().flat_map(|stage| &stage.tasks).map(|task| task.family.as_str()).collect();
+    assert_eq!(families, ["staging", "production"]);
+    assert!(left[0].what.contains("nightly"), "{left:?}");
 }
 
 #[test]
