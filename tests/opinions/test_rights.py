@@ -101,9 +101,15 @@ def test_every_right_of_a_function_is_used_and_every_call_has_one(rights):
 def test_every_operation_of_the_code_is_some_functions():
     # A method that no function reaches would be code without a use, and the reading of the source would have lost its way.
     offered = set().union(*(operations for _, operations in calls.methods().values()))
+    called = set().union(*calls.called().values())
+    # What `slipway init` asks with a person's own rights stands in the policy that it prints.
+    policy = (INFRA.parent / "cli/src/commands/init/policy.rs").read_text()
+    asked = {action.lower() for action in re.findall(r'^    "(\w+:\w+)",$', policy, re.M)}
 
-    assert offered == set().union(*calls.called().values())
-    assert len(offered) > 35
+    assert called - offered == set()
+    assert offered - called - asked == set()
+    assert len(asked) == 15 and len(offered & asked) > 10
+    assert len(called) > 35
 
 
 def test_what_else_has_a_policy_has_the_rights_that_its_guide_names():
