@@ -234,9 +234,8 @@ async fn look_at_tasks(
             Ok(_) => {
                 checkup.add(Look::Fine(format!("a release can be registered in {family}")));
                 let document = newest.as_ref().map(|newest| &newest.document);
-                let roles = document.map(|document| {
-                    doctor::roles(family.as_str(), document, &operator.config.task_roles)
-                });
+                let roles = document
+                    .map(|document| doctor::roles(family.as_str(), document, &operator.config.task_roles));
                 checkup.add_all(roles.unwrap_or_default());
             }
             Err(reason) => {
@@ -351,7 +350,11 @@ impl AtService<'_> {
         match usable_template(release, service, &families, template) {
             Ok((template, _)) => {
                 checkup.add(Look::Fine(format!("a release can be made from {}", template.arn.name())));
-                checkup.add_all(doctor::roles(name.as_str(), &template.document, &operator.config.task_roles));
+                checkup.add_all(doctor::roles(
+                    name.as_str(),
+                    &template.document,
+                    &operator.config.task_roles,
+                ));
             }
             Err(reason) => {
                 let family = families.template.as_deref().unwrap_or(view.task_definition.family());

@@ -14,9 +14,7 @@ module "deployer" {
 
   name                = var.name
   applications        = var.applications
-  packages            = "${path.module}/../target/lambda"
   architecture        = var.architecture
-  definition_path     = "${path.module}/../statemachine/release.asl.yaml"
   task_role_arns      = var.task_role_arns
   notification_emails = var.notification_emails
   deletion_protection = var.deletion_protection

@@ -317,9 +317,11 @@ fn forwards(actions: &[types::Action], groups: &[&str]) -> bool {
 fn other_conditions(rule: &types::Rule) -> Vec<String> {
     let conditions = rule.conditions().iter().filter(|one| one.field() != Some("host-header"));
     let asked = conditions.filter_map(|one| {
-        let paths = one.path_pattern_config().map(types::PathPatternConditionConfig::values).unwrap_or_default();
+        let paths =
+            one.path_pattern_config().map(types::PathPatternConditionConfig::values).unwrap_or_default();
         let header = one.http_header_config().and_then(types::HttpHeaderConditionConfig::http_header_name);
-        let values = one.values().iter().map(String::as_str).chain(paths.iter().map(String::as_str)).chain(header);
+        let values =
+            one.values().iter().map(String::as_str).chain(paths.iter().map(String::as_str)).chain(header);
         let mut words: Vec<_> = std::iter::once(one.field()?).chain(values).collect();
         words.dedup();
         Some(words.join(" "))

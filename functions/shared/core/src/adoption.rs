@@ -101,10 +101,14 @@ pub fn adopt(inventory: &Inventory, wish: &Wish) -> Adoption {
             }
         }
         let existing = inventory.repositories.iter().find(|existing| existing.name == *repository);
-        if let Some(other) = existing.and_then(|one| one.deployer.as_deref()).filter(|one| *one != wish.deployer) {
+        if let Some(other) =
+            existing.and_then(|one| one.deployer.as_deref()).filter(|one| *one != wish.deployer)
+        {
             left_out.push(LeftOut {
                 what: format!("the tag of the repository {repository}"),
-                why: format!("it is slipway:deployer = {other}: tag it anew only where that deployer is to give it up"),
+                why: format!(
+                    "it is slipway:deployer = {other}: tag it anew only where that deployer is to give it up"
+                ),
             });
         }
         if let Some(existing) = existing.filter(|one| one.deployer.is_none()) {
@@ -209,9 +213,13 @@ fn report(
         (Some(_), Err(why)) => Some(why.clone()),
         (Some(_), Ok(_)) => unsupported(name, view, network_mode).map(|obstacle| obstacle.to_string()),
     };
-    let firing = inventory.alarms.iter().filter(|alarm| alarm.state == AlarmState::Alarm && watches(alarm, service));
+    let firing =
+        inventory.alarms.iter().filter(|alarm| alarm.state == AlarmState::Alarm && watches(alarm, service));
     notes.extend(firing.filter(|alarm| left_out(alarm).is_none()).map(|alarm| {
-        format!("the alarm {} is in ALARM: a stage that bakes with it does not change until it is OK", alarm.name)
+        format!(
+            "the alarm {} is in ALARM: a stage that bakes with it does not change until it is OK",
+            alarm.name
+        )
     }));
     ServiceReport {
         stage: stage.name.clone(),
@@ -747,8 +755,7 @@ fn tasks(
 /// revisions there, and the configuration refuses them.
 fn leave_shared_families_out(application: &mut PlannedApplication) -> Vec<LeftOut> {
     let services = application.stages.iter().flat_map(|stage| &stage.services);
-    let of_services: BTreeSet<_> =
-        services.filter_map(|service| service.template.clone()).collect();
+    let of_services: BTreeSet<_> = services.filter_map(|service| service.template.clone()).collect();
     let all: Vec<_> =
         application.stages.iter().flat_map(|stage| &stage.tasks).map(|task| task.family.clone()).collect();
     let is_shared = |family: &String| {

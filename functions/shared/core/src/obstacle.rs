@@ -92,7 +92,9 @@ impl Obstacle {
     pub fn unattached(name: &ServiceName, group: &str) -> Self {
         Self::new(
             Subject::LoadBalancer,
-            format!("no load balancer forwards to the target group {group} of {name}, so nothing checks its tasks"),
+            format!(
+                "no load balancer forwards to the target group {group} of {name}, so nothing checks its tasks"
+            ),
             "give a listener or a rule that target group, or write steady in the place of target_health",
         )
     }

@@ -73,10 +73,16 @@ impl Context<'_> {
                     tracing::info!(release.id = %release.id, %stage.name, ecs.task_definition = %task_definition, "tasks of {} run {task_definition} from now on", before.family);
                     tasks.run.push(RunningTask { family: before.family.clone(), task_definition });
                 }
-                Ok(Err(why)) => tasks.left.push(format!("tasks of {} do not run the image: {why}", before.family)),
+                Ok(Err(why)) => {
+                    tasks.left.push(format!("tasks of {} do not run the image: {why}", before.family))
+                }
                 Err(error) if error.may_be_tried_again() => return Err(error),
                 Err(error) => {
-                    tasks.left.push(format!("tasks of {} do not run the image: {}", before.family, error.with_causes()));
+                    tasks.left.push(format!(
+                        "tasks of {} do not run the image: {}",
+                        before.family,
+                        error.with_causes()
+                    ));
                 }
             }
         }
@@ -143,10 +149,15 @@ impl Context<'_> {
         for before in &self.baseline.tasks {
             match self.restored_task(before).await {
                 Ok(Ok(())) => {}
-                Ok(Err(why)) => problems.push(format!("tasks of {} still run the image: {why}", before.family)),
+                Ok(Err(why)) => {
+                    problems.push(format!("tasks of {} still run the image: {why}", before.family))
+                }
                 Err(error) if error.may_be_tried_again() => return Err(error),
-                Err(error) => problems
-                    .push(format!("tasks of {} still run the image: {}", before.family, error.with_causes())),
+                Err(error) => problems.push(format!(
+                    "tasks of {} still run the image: {}",
+                    before.family,
+                    error.with_causes()
+                )),
             }
         }
         Ok(problems)

@@ -350,7 +350,18 @@ async fn what_is_there_is_looked_at_with_reading_rights_alone_and_written_down()
     let out = folder.path().join("slipway");
     let production = format!("{CLUSTER}/{}", names.join(","));
     let out_argument = out.to_string_lossy();
-    let arguments = ["init", "--no-staging", "--production", &production, "--approver", "ana@example.com", "--out", &out_argument, "--output", "json"];
+    let arguments = [
+        "init",
+        "--no-staging",
+        "--production",
+        &production,
+        "--approver",
+        "ana@example.com",
+        "--out",
+        &out_argument,
+        "--output",
+        "json",
+    ];
     let before = theirs.runs().await;
     let ran = world.run_slipway(&reader, &arguments).await;
     let again = world.run_slipway(&reader, &arguments).await;
@@ -365,8 +376,13 @@ async fn what_is_there_is_looked_at_with_reading_rights_alone_and_written_down()
         let report = seen["services"].as_array().expect("services").iter().find(|one| one["service"] == name);
         let report = report.unwrap_or_else(|| panic!("{name} is seen: {seen}"));
         assert_eq!(report["unsupported"], Value::Null, "{report}");
-        assert!(variables.contains(&format!("service  = \"{name}\"")) || variables.contains(&format!("\"{name}\"")), "{variables}");
-        let family = report["task_definition"].as_str().and_then(|name| name.split(':').next()).expect("a family");
+        assert!(
+            variables.contains(&format!("service  = \"{name}\""))
+                || variables.contains(&format!("\"{name}\"")),
+            "{variables}"
+        );
+        let family =
+            report["task_definition"].as_str().and_then(|name| name.split(':').next()).expect("a family");
         assert!(variables.contains(&format!("\"{family}\"")), "{name}: {variables}");
     }
     for words in ["target_health", "steady", "health", "containers", "ana@example.com"] {

@@ -184,7 +184,9 @@ fn second(settings: &Settings) -> Option<Settings> {
 /// The second one is applied from a bundle, so all that is tested on it holds for who has a bundle alone.
 async fn bring_up_second(settings: Option<&Settings>) -> anyhow::Result<Option<Cloud>> {
     match settings {
-        Some(settings) => Ok(Some(bring_up(settings, process::free_port()?, Pace::Quick, Source::Bundle).await?)),
+        Some(settings) => {
+            Ok(Some(bring_up(settings, process::free_port()?, Pace::Quick, Source::Bundle).await?))
+        }
         None => Ok(None),
     }
 }

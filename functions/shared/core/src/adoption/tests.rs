@@ -84,7 +84,11 @@ fn balanced(service: ExistingService, kind: &str, is_internal: bool) -> Existing
                 dns_name: "front.example.com".into(),
             }],
         }],
-        address: Some(Ok(Address { url: "http://front.example.com".into(), is_of_rule: false, asks: vec![] })),
+        address: Some(Ok(Address {
+            url: "http://front.example.com".into(),
+            is_of_rule: false,
+            asks: vec![],
+        })),
         ..service
     }
 }
@@ -186,7 +190,8 @@ fn a_service_is_judged_by_what_its_load_balancer_allows() {
     assert_eq!(configured(&reported(web())), json!({ "health": { "path": "/up" } }));
 
     let mut by_rule = web();
-    by_rule.address = Some(Ok(Address { url: "https://shop.example.com".into(), is_of_rule: true, asks: vec![] }));
+    by_rule.address =
+        Some(Ok(Address { url: "https://shop.example.com".into(), is_of_rule: true, asks: vec![] }));
     by_rule.target_groups[0].codes = Some("200-399".into());
     assert_eq!(
         configured(&reported(by_rule)),
