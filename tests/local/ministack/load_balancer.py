@@ -82,7 +82,9 @@ def _know_protocols() -> None:
     def described(group):
         version = group.get("ProtocolVersion")
         text = to_xml(group)
-        return text.replace("</member>", f"<ProtocolVersion>{version}</ProtocolVersion></member>") if version else text
+        # The last one ends the group itself; the ARNs of its load balancers are members, too.
+        fields, end, _ = text.rpartition("</member>")
+        return f"{fields}<ProtocolVersion>{version}</ProtocolVersion>{end}" if version else text
 
     alb._create_tg, alb._tg_xml = created, described
     alb._ACTION_MAP["CreateTargetGroup"] = created

@@ -89,6 +89,15 @@ def test_a_target_group_has_its_protocol_version(tls):
     assert [group["HealthCheckProtocol"] for group in made] == ["HTTP", "HTTP", "TCP"]
 
 
+def test_a_target_group_of_a_load_balancer_is_described_whole(tls):
+    balanced(tls, "whole", Certificates=certificate(tls, "whole.alb.localhost"))
+    elb = tls.client("elbv2")
+    group = elb.describe_target_groups(Names=["whole"])["TargetGroups"][0]
+    balancer = elb.describe_load_balancers(Names=["whole"])["LoadBalancers"][0]["LoadBalancerArn"]
+
+    assert (group["LoadBalancerArns"], group["ProtocolVersion"], group["TargetType"]) == ([balancer], "HTTP1", "ip")
+
+
 def test_a_load_balancer_is_found_by_its_own_name_and_port(tls):
     cloud = tls
     balanced(cloud, "named", Certificates=certificate(cloud, "named.alb.localhost"))
