@@ -74,7 +74,7 @@ impl Context<'_> {
                     tasks.run.push(RunningTask { family: before.family.clone(), task_definition });
                 }
                 Ok(Err(why)) => {
-                    tasks.left.push(format!("tasks of {} do not run the image: {why}", before.family))
+                    tasks.left.push(format!("tasks of {} do not run the image: {why}", before.family));
                 }
                 Err(error) if error.may_be_tried_again() => return Err(error),
                 Err(error) => {
@@ -150,7 +150,7 @@ impl Context<'_> {
             match self.restored_task(before).await {
                 Ok(Ok(())) => {}
                 Ok(Err(why)) => {
-                    problems.push(format!("tasks of {} still run the image: {why}", before.family))
+                    problems.push(format!("tasks of {} still run the image: {why}", before.family));
                 }
                 Err(error) if error.may_be_tried_again() => return Err(error),
                 Err(error) => problems.push(format!(
