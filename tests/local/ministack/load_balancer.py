@@ -81,13 +81,24 @@ def _know_protocols() -> None:
     @functools.wraps(to_xml)
     def described(group):
         version = group.get("ProtocolVersion")
-        text = to_xml(group)
+        text = to_xml({**group, "LoadBalancerArns": _balancers_of(group["TargetGroupArn"])})
         # The last one ends the group itself; the ARNs of its load balancers are members, too.
         fields, end, _ = text.rpartition("</member>")
         return f"{fields}<ProtocolVersion>{version}</ProtocolVersion>{end}" if version else text
 
     alb._create_tg, alb._tg_xml = created, described
     alb._ACTION_MAP["CreateTargetGroup"] = created
+
+
+def _balancers_of(group) -> list:
+    """AWS: a load balancer is one of a group's where any rule of it forwards there, not its listeners' default actions alone."""
+    def forwards(action):
+        weighted = (action.get("ForwardConfig") or {}).get("TargetGroups") or []
+        return group in (action.get("TargetGroupArn"), *(one.get("TargetGroupArn") for one in weighted))
+
+    listeners = [alb._listeners.get(rule.get("ListenerArn")) for rule in list(alb._rules.values())
+                 if any(forwards(action) for action in rule.get("Actions") or [])]
+    return sorted({listener["LoadBalancerArn"] for listener in listeners if listener})
 
 
 def _check_forever() -> None:

@@ -98,6 +98,17 @@ def test_a_target_group_of_a_load_balancer_is_described_whole(tls):
     assert (group["LoadBalancerArns"], group["ProtocolVersion"], group["TargetType"]) == ([balancer], "HTTP1", "ip")
 
 
+def test_a_target_group_is_a_load_balancers_by_any_of_its_rules(tls):
+    listener = balanced(tls, "ruled", Certificates=certificate(tls, "ruled.alb.localhost"))
+    elb = tls.client("elbv2")
+    other = elb.create_target_group(Name="other", Protocol="HTTP", Port=80, TargetType="ip", VpcId="vpc-1")["TargetGroups"][0]
+    elb.create_rule(ListenerArn=listener, Priority=1, Conditions=[{"Field": "path-pattern", "Values": ["/other/*"]}],
+                    Actions=[{"Type": "forward", "TargetGroupArn": other["TargetGroupArn"]}])
+
+    balancer = elb.describe_load_balancers(Names=["ruled"])["LoadBalancers"][0]["LoadBalancerArn"]
+    assert elb.describe_target_groups(Names=["other"])["TargetGroups"][0]["LoadBalancerArns"] == [balancer]
+
+
 def test_a_load_balancer_is_found_by_its_own_name_and_port(tls):
     cloud = tls
     balanced(cloud, "named", Certificates=certificate(cloud, "named.alb.localhost"))
