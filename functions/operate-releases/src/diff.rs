@@ -6,7 +6,7 @@ use lambda_http::http::StatusCode;
 use slipway_core::alarm::disquiet;
 use slipway_core::api::{Diff, ProblemCode, ServiceDiff, StageDiff};
 use slipway_core::application::{Application, Stage, StageService};
-use slipway_core::definition::{changes, fingerprint, own, registration};
+use slipway_core::definition::{changes, own};
 use slipway_core::deployment::ServiceView;
 use slipway_core::freeze::Freeze;
 use slipway_core::image::digest_of;
@@ -126,7 +126,7 @@ async fn of_service(
     let new = own_of(&template.document).map(|own| own.containers).unwrap_or_default();
     let runs = own_of(&running.document).map(|own| own.image).filter(|image| digest_of(image).is_some());
     Ok(ServiceDiff {
-        same: fingerprint(&registration(&running.document, &families.release)) == next.registration,
+        same: next.is_registered_as(&running.document, &families.release),
         changes: changes(&running.document, &template.document, &new),
         runs: runs.map(|runs| in_words(application, runs)),
         name,

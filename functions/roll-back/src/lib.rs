@@ -5,7 +5,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use slipway_aws::{Aws, Key, Registration, TaskDefinition};
+use slipway_aws::{Aws, Key, TaskDefinition};
 use slipway_core::application::Stage;
 use slipway_core::deployment::{Progress, ServiceView};
 use slipway_core::lock::Fenced;
@@ -375,15 +375,9 @@ async fn register_again(
     found: Option<TaskDefinition>,
     family: &str,
 ) -> Result<Option<TaskDefinitionArn>, StepError> {
-    let Context { aws, table, release, generation, stage, baseline, .. } = context;
+    let Context { table, release, stage, baseline, .. } = context;
     let recorded = Key::definition(&release.id, &stage.name, &before.service, baseline.round);
     let Some(recorded) = table.get::<Value>(&recorded).await? else { return Ok(None) };
-    let registration = Registration {
-        document: &recorded.document,
-        tags: &found.map(|found| found.tags).unwrap_or_default(),
-        family,
-        release: &release.id,
-        generation: *generation,
-    };
-    Ok(Some(aws.ecs().register(&registration).await?))
+    let tags = found.map(|found| found.tags).unwrap_or_default();
+    Ok(Some(context.register_revision(&recorded.document, &tags, family).await?))
 }

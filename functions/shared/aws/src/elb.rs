@@ -177,25 +177,27 @@ impl LoadBalancers {
     pub async fn unattached(&self, service: &ServiceView) -> Result<Option<String>, AwsError> {
         let groups: Vec<_> =
             service.traffic.balanced().filter_map(|balancer| balancer.target_group.clone()).collect();
-        let described = self.client.describe_target_groups().set_target_group_arns(Some(groups)).send().await;
+        let described = self.described_groups(groups).await?;
+        let unattached = described.iter().find(|group| group.load_balancer_arns().is_empty());
+        Ok(unattached.map(|group| group.target_group_name().unwrap_or_default().to_owned()))
+    }
+
+    async fn described_groups(&self, arns: Vec<String>) -> Result<Vec<TargetGroup>, AwsError> {
+        let described = self.client.describe_target_groups().set_target_group_arns(Some(arns)).send().await;
         let described = described
             .map_err(|error| AwsError::from_sdk("elasticloadbalancing:DescribeTargetGroups", error))?;
-        let unattached = described.target_groups().iter().find(|group| group.load_balancer_arns().is_empty());
-        Ok(unattached.map(|group| group.target_group_name().unwrap_or_default().to_owned()))
+        Ok(described.target_groups.unwrap_or_default())
     }
 
     /// The listener that forwards to one of these target groups, by its default action or by a rule: TLS before plain
     /// HTTP. Several applications may share a load balancer. Where a rule tells them apart by the host, that is the host to
     /// ask. Else why nobody can ask from outside the VPC, where the functions are.
     async fn listener(&self, groups: &[&str]) -> Result<Result<Listener, Unreachable>, AwsError> {
-        let described =
-            self.client.describe_target_groups().set_target_group_arns(Some(owned(groups))).send().await;
-        let described = described
-            .map_err(|error| AwsError::from_sdk("elasticloadbalancing:DescribeTargetGroups", error))?;
-        if let Some(other) = described.target_groups().iter().find_map(other_protocol) {
+        let described = self.described_groups(owned(groups)).await?;
+        if let Some(other) = described.iter().find_map(other_protocol) {
             return Ok(Err(other));
         }
-        let mut balancers = described.target_groups().iter().flat_map(TargetGroup::load_balancer_arns);
+        let mut balancers = described.iter().flat_map(TargetGroup::load_balancer_arns);
         let Some(balancer) = balancers.next() else { return Ok(Err(Unreachable::NoListener)) };
 
         let balancers = self.client.describe_load_balancers().load_balancer_arns(balancer).send().await;

@@ -3,8 +3,10 @@
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::alarm::{AlarmReading, disquiet};
+use crate::definition::{fingerprint, registration};
 use crate::deployment::{ServiceView, external_change, may_lag};
 use crate::image::digest_of;
 use crate::name::{FamilyName, ServiceArn, ServiceName, StageName, TaskDefinitionArn};
@@ -90,8 +92,6 @@ pub struct TaskBaseline {
     pub family: FamilyName,
     /// Its newest revision, and what is registered from it: people approve this, and nothing else is registered.
     pub template: Template,
-    /// The image of the application's container, as that revision names it.
-    pub image: String,
 }
 
 /// The template of a service's next revision, as it was when the stage was looked at.
@@ -102,6 +102,14 @@ pub struct Template {
     pub arn: TaskDefinitionArn,
     /// What is registered from it, as [`crate::definition::fingerprint`] has it.
     pub registration: String,
+}
+
+impl Template {
+    /// Whether a task definition is what is registered from it in a family.
+    #[must_use]
+    pub fn is_registered_as(&self, document: &Value, family: &str) -> bool {
+        self.registration == fingerprint(&registration(document, family))
+    }
 }
 
 impl Baseline {

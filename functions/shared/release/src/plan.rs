@@ -3,7 +3,6 @@
 use futures::try_join;
 use slipway_aws::Aws;
 use slipway_core::application::{Application, Stage, StageService};
-use slipway_core::definition::{fingerprint, registration};
 use slipway_core::deployment::ServiceView;
 use slipway_core::release::Release;
 
@@ -32,10 +31,8 @@ pub async fn would_change(
         for task in &stage.tasks {
             let newest = aws.ecs().task_definition(task.family.as_str()).await?;
             let Ok(next) = usable_task(release, task, newest.as_ref()) else { return Ok(true) };
-            let is_same = newest.is_some_and(|newest| {
-                fingerprint(&registration(&newest.document, task.family.as_str()))
-                    == next.template.registration
-            });
+            let is_same = newest
+                .is_some_and(|newest| next.template.is_registered_as(&newest.document, task.family.as_str()));
             if !is_same {
                 return Ok(true);
             }
@@ -59,5 +56,5 @@ async fn changes(
     )?;
     let Some(running) = running else { return Ok(true) };
     let Ok((_, next)) = usable_template(release, service, &families, template) else { return Ok(true) };
-    Ok(fingerprint(&registration(&running.document, &families.release)) != next.registration)
+    Ok(!next.is_registered_as(&running.document, &families.release))
 }

@@ -4,7 +4,7 @@ use futures::try_join;
 use serde_json::Value;
 use slipway_aws::{Key, Registration, TaskDefinition};
 use slipway_core::application::{Families, StageService};
-use slipway_core::definition::{fingerprint, own, planned, registration};
+use slipway_core::definition::{fingerprint, own, planned};
 use slipway_core::name::TaskDefinitionArn;
 use slipway_core::release::Release;
 use slipway_core::rollback::Template;
@@ -67,9 +67,7 @@ impl Context<'_> {
     /// Whether a revision is what the stage's baseline says is registered for the service.
     fn is_planned(&self, service: &StageService, found: &TaskDefinition) -> bool {
         let family = self.stage.families(service).release;
-        self.template(service).is_some_and(|template| {
-            template.registration == fingerprint(&registration(&found.document, &family))
-        })
+        self.template(service).is_some_and(|template| template.is_registered_as(&found.document, &family))
     }
 
     /// The revision that an earlier run registered, or a new one.
@@ -78,7 +76,7 @@ impl Context<'_> {
         service: &StageService,
         begun: bool,
     ) -> Result<Result<TaskDefinitionArn, NoRevision>, StepError> {
-        let Self { aws, release, generation, stage, .. } = self;
+        let Self { aws, release, stage, .. } = self;
         let unusable = |reason: String| Ok(Err(NoRevision::Unusable(reason)));
         let Some(shown) = self.template(service) else {
             return unusable(format!("{} has no recorded baseline", service.service));
@@ -122,14 +120,24 @@ impl Context<'_> {
             Ok(planned) => planned,
             Err(reason) => return unusable(reason),
         };
-        let registration = Registration {
-            document: &planned,
-            tags: &template.tags,
-            family: &families.release,
-            release: &release.id,
-            generation: *generation,
-        };
-        Ok(Ok(aws.ecs().register(&registration).await?))
+        Ok(Ok(self.register_revision(&planned, &template.tags, &families.release).await?))
+    }
+
+    /// Registers a revision for the release: a document with its owner's tags, in a family.
+    ///
+    /// # Errors
+    ///
+    /// When ECS cannot be asked, or refuses.
+    pub async fn register_revision(
+        &self,
+        document: &Value,
+        tags: &[(String, String)],
+        family: &str,
+    ) -> Result<TaskDefinitionArn, StepError> {
+        let Self { aws, release, generation, .. } = self;
+        let registration =
+            Registration { document, tags, family, release: &release.id, generation: *generation };
+        Ok(aws.ecs().register(&registration).await?)
     }
 }
 

@@ -4,10 +4,10 @@
 //! A task that is started with a family's name, without a revision, runs the family's newest ACTIVE one (`taskDefinition` of
 //! `RunTask`, Amazon ECS API reference). So nothing that starts tasks is touched.
 
-use slipway_aws::{Key, Registration, TaskDefinition, Update};
+use slipway_aws::{Key, TaskDefinition, Update};
 use slipway_core::api::{Running, RunningTask};
 use slipway_core::application::StageTask;
-use slipway_core::definition::{fingerprint, own_of_task, planned, registration};
+use slipway_core::definition::{fingerprint, own_of_task, planned};
 use slipway_core::name::TaskDefinitionArn;
 use slipway_core::release::Release;
 use slipway_core::rollback::{TaskBaseline, Template};
@@ -36,7 +36,6 @@ pub fn usable_task(
     Ok(TaskBaseline {
         family: family.clone(),
         template: Template { arn: newest.arn.clone(), registration: fingerprint(&planned) },
-        image: own.image.to_owned(),
     })
 }
 
@@ -44,7 +43,15 @@ pub fn usable_task(
 /// anybody may write a tag.
 fn is_planned(release: &Release, before: &TaskBaseline, found: &TaskDefinition) -> bool {
     found.release() == Some(release.id.as_str())
-        && fingerprint(&registration(&found.document, before.family.as_str())) == before.template.registration
+        && before.template.is_registered_as(&found.document, before.family.as_str())
+}
+
+/// What was done with a family, or why it could not be: what AWS refuses for good is an answer, in words.
+fn answered<T>(done: Result<Result<T, String>, StepError>) -> Result<Result<T, String>, StepError> {
+    match done {
+        Err(error) if !error.may_be_tried_again() => Ok(Err(error.with_causes())),
+        other => other,
+    }
 }
 
 /// What became of the tasks' families.
@@ -68,21 +75,13 @@ impl Context<'_> {
         let Self { table, release, stage, baseline, .. } = self;
         let mut tasks = Tasks::default();
         for before in &baseline.tasks {
-            match self.registered_task(before).await {
-                Ok(Ok(task_definition)) => {
+            match answered(self.registered_task(before).await)? {
+                Ok(task_definition) => {
                     tracing::info!(release.id = %release.id, %stage.name, ecs.task_definition = %task_definition, "tasks of {} run {task_definition} from now on", before.family);
                     tasks.run.push(RunningTask { family: before.family.clone(), task_definition });
                 }
-                Ok(Err(why)) => {
+                Err(why) => {
                     tasks.left.push(format!("tasks of {} do not run the image: {why}", before.family));
-                }
-                Err(error) if error.may_be_tried_again() => return Err(error),
-                Err(error) => {
-                    tasks.left.push(format!(
-                        "tasks of {} do not run the image: {}",
-                        before.family,
-                        error.with_causes()
-                    ));
                 }
             }
         }
@@ -105,12 +104,11 @@ impl Context<'_> {
         &self,
         before: &TaskBaseline,
     ) -> Result<Result<TaskDefinitionArn, String>, StepError> {
-        let Self { aws, release, generation, stage, .. } = self;
-        let ecs = aws.ecs();
+        let Self { aws, release, stage, .. } = self;
         let family = before.family.as_str();
-        match ecs.task_definition(family).await? {
+        let template = match aws.ecs().task_definition(family).await? {
             Some(newest) if is_planned(release, before, &newest) => return Ok(Ok(newest.arn)),
-            Some(newest) if newest.arn == before.template.arn => {}
+            Some(newest) if newest.arn == before.template.arn => newest,
             Some(newest) => {
                 return Ok(Err(format!(
                     "somebody has registered {} since the stage was looked at; the next release is made from it",
@@ -118,9 +116,6 @@ impl Context<'_> {
                 )));
             }
             None => return Ok(Err("it has no active revision any more".to_owned())),
-        }
-        let Some(template) = ecs.task_definition(before.template.arn.as_str()).await? else {
-            return Ok(Err(format!("{} is gone", before.template.arn.name())));
         };
         let task = stage.tasks.iter().find(|task| task.family == before.family);
         let named = task.and_then(|task| task.container.as_deref());
@@ -128,14 +123,8 @@ impl Context<'_> {
             Ok(own) => own,
             Err(reason) => return Ok(Err(reason)),
         };
-        let registration = Registration {
-            document: &planned(&template.document, family, &own, &release.image),
-            tags: &template.tags,
-            family,
-            release: &release.id,
-            generation: *generation,
-        };
-        Ok(Ok(ecs.register(&registration).await?))
+        let planned = planned(&template.document, family, &own, &release.image);
+        Ok(Ok(self.register_revision(&planned, &template.tags, family).await?))
     }
 
     /// Makes what each family of the stage's tasks had before its newest revision again, where the release registered one.
@@ -147,24 +136,15 @@ impl Context<'_> {
     pub async fn restore_tasks(&self) -> Result<Vec<String>, StepError> {
         let mut problems = Vec::new();
         for before in &self.baseline.tasks {
-            match self.restored_task(before).await {
-                Ok(Ok(())) => {}
-                Ok(Err(why)) => {
-                    problems.push(format!("tasks of {} still run the image: {why}", before.family));
-                }
-                Err(error) if error.may_be_tried_again() => return Err(error),
-                Err(error) => problems.push(format!(
-                    "tasks of {} still run the image: {}",
-                    before.family,
-                    error.with_causes()
-                )),
+            if let Err(why) = answered(self.restored_task(before).await)? {
+                problems.push(format!("tasks of {} still run the image: {why}", before.family));
             }
         }
         Ok(problems)
     }
 
     async fn restored_task(&self, before: &TaskBaseline) -> Result<Result<(), String>, StepError> {
-        let Self { aws, release, generation, stage, .. } = self;
+        let Self { aws, release, stage, .. } = self;
         let ecs = aws.ecs();
         let family = before.family.as_str();
         let newest = ecs.task_definition(family).await?;
@@ -175,17 +155,10 @@ impl Context<'_> {
         let Some(template) = ecs.task_definition(before.template.arn.as_str()).await? else {
             return Ok(Err(format!("{} is gone", before.template.arn.name())));
         };
-        if fingerprint(&registration(&template.document, family)) == before.template.registration {
+        if before.template.is_registered_as(&template.document, family) {
             return Ok(Ok(()));
         }
-        let registration = Registration {
-            document: &template.document,
-            tags: &template.tags,
-            family,
-            release: &release.id,
-            generation: *generation,
-        };
-        let copy = ecs.register(&registration).await?;
+        let copy = self.register_revision(&template.document, &template.tags, family).await?;
         tracing::info!(release.id = %release.id, %stage.name, ecs.task_definition = %copy, "tasks of {family} run {copy} again, which is {}", before.template.arn);
         Ok(Ok(()))
     }

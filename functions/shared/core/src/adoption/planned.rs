@@ -4,10 +4,8 @@ use serde::Serialize;
 
 use super::ScheduleKind;
 use crate::alarm::AlarmState;
+use crate::application::RUNNING;
 use crate::name::{ApplicationName, ClusterName, EmailAddress, RepositoryName, ServiceName, StageName};
-
-/// The template of a service that is deployed from what it runs.
-const RUNNING: &str = "running";
 
 /// What would be done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
