@@ -13,8 +13,8 @@ locals {
   bundle_architecture = fileexists("${local.bundle}/ARCHITECTURE") ? trimspace(file("${local.bundle}/ARCHITECTURE")) : null
 
   # A bundle without its sums was not unpacked whole, and lists nothing.
-  sums = fileexists("${local.bundle}/SHA256SUMS") ? file("${local.bundle}/SHA256SUMS") : (local.bundle_architecture == null ? null : "")
-  architecture        = coalesce(var.architecture, local.bundle_architecture, "arm64")
+  sums         = fileexists("${local.bundle}/SHA256SUMS") ? file("${local.bundle}/SHA256SUMS") : (local.bundle_architecture == null ? null : "")
+  architecture = coalesce(var.architecture, local.bundle_architecture, "arm64")
 
   # The SHA-256 that each package must have: null without a bundle, and empty where the bundle does not list the package.
   sum_of          = local.sums == null ? {} : { for line in regexall("(?m)^([0-9a-f]{64}) [ *]([^\r\n]+)", local.sums) : line[1] => line[0] }

@@ -15,6 +15,7 @@ pub mod commands;
 pub mod engine;
 pub mod environment;
 pub mod events;
+pub mod failures;
 pub mod functions;
 pub mod gates;
 pub mod image;

@@ -14,6 +14,7 @@ use nix::{
     sys::signal::{Signal, killpg},
     unistd::Pid,
 };
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 
 /// A child in a process group of its own; the group is killed when this is dropped.
@@ -113,6 +114,25 @@ pub async fn run(command: &mut Command, log: &Path) -> anyhow::Result<()> {
 pub async fn run_shown(command: &mut Command) -> anyhow::Result<()> {
     let words = words_of(command);
     let status = Group::start(command.stdin(Stdio::null()))?.wait().await?;
+    if !status.success() {
+        bail!("`{words}` failed ({status})");
+    }
+    Ok(())
+}
+
+/// Runs a command whose standard output is read line by line.
+///
+/// # Errors
+///
+/// When it cannot be started, its output is not text, or it ends with another code than 0.
+pub async fn run_read(command: &mut Command, mut read: impl FnMut(&str)) -> anyhow::Result<()> {
+    let words = words_of(command);
+    let mut group = Group::start(command.stdin(Stdio::null()).stdout(Stdio::piped()))?;
+    let mut lines = BufReader::new(group.output().context("its output is piped")?).lines();
+    while let Some(line) = lines.next_line().await? {
+        read(&line);
+    }
+    let status = group.wait().await?;
     if !status.success() {
         bail!("`{words}` failed ({status})");
     }

@@ -573,6 +573,38 @@ async fn what_cannot_be_released_as_it_is_is_refused_before_anything_changes() {
 }
 
 #[tokio::test]
+async fn a_revision_that_somebody_registers_for_a_schedule_during_a_release_is_left_alone() {
+    let world = World::enter_calm().await;
+    world.has_a_good_release().await;
+    let theirs = Theirs::new(&world).await;
+    theirs.family("shop-monthly", &[("job", &theirs.image)]).await;
+    world.alarm("e2e-staging-5xx", "OK").await;
+    world
+        .configure(|application| {
+            application["stages"][0]["bake"] = json!({ "for": "6s", "alarms": ["e2e-staging-5xx"] });
+            application["stages"][0]["tasks"] = json!([{ "family": "shop-monthly" }]);
+            application["stages"].as_array_mut().expect("stages").truncate(1);
+        })
+        .await;
+
+    let release = world.push(&PushOptions::light(&world.version())).await;
+    world.until_it_bakes(&release).await;
+    theirs.family("shop-monthly", &[("job", &theirs.image)]).await;
+    let newer = theirs.newest("shop-monthly").await;
+    let ended = world.ended(&release).await;
+    world.quiet().await;
+    let newest = theirs.newest("shop-monthly").await;
+    let mails = world.mails_since(&release);
+    world.configure(|_| {}).await;
+    theirs.remove().await;
+
+    assert_eq!(ended.outcome(), Some("RELEASED"), "{ended:?}");
+    assert_eq!(newest, newer, "it may be what the task needs");
+    let words = format!("somebody has registered shop-monthly:{}", newer.0);
+    assert!(mails.iter().any(|mail| mail.body.contains(&words)), "people read it: {mails:?}");
+}
+
+#[tokio::test]
 async fn a_revision_that_somebody_registered_for_a_schedule_is_drift_until_the_next_release() {
     let world = World::enter_calm().await;
     world.has_a_good_release().await;

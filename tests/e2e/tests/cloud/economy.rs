@@ -12,6 +12,8 @@ use crate::world::World;
 /// What AWS bills for a release of two stages with an approval and a bake.
 const TRANSITIONS: usize = 25;
 const ALARM: &str = "e2e-production-5xx";
+/// How many releases may pass until one opens no connection.
+const WARM_RELEASES: usize = 3;
 
 /// A transition is a state that is entered, or tried again ("Transitions", AWS Step Functions developer guide). The
 /// bake is longer than what a step looks again for instead of parking its token.
@@ -55,6 +57,9 @@ async fn a_release_of_two_stages_with_an_approval_and_a_bake_takes_25_transition
 }
 
 /// What a function opened for its first release, it uses for the next ones: on AWS each connection is a TLS handshake.
+///
+/// Two events at one moment make an instance more, which opens what it needs once. So of some releases one has to go by
+/// warm instances alone; functions that open connections at each call open them for every one.
 #[tokio::test]
 async fn a_warm_function_opens_no_connection() {
     let world = World::enter_calm().await;
@@ -62,7 +67,7 @@ async fn a_warm_function_opens_no_connection() {
     let mut opened: BTreeMap<String, BTreeSet<u16>> = BTreeMap::new();
     let mut after = world.cloud.wire().last().await.expect("the wire answers");
     let mut new = Vec::new();
-    for _ in 0..2 {
+    for number in 0..=WARM_RELEASES {
         let release = world.push(&PushOptions::light(&world.version())).await;
         world.approve(&release).await;
         assert_eq!(world.ended(&release).await.outcome(), Some("RELEASED"));
@@ -78,10 +83,13 @@ async fn a_warm_function_opens_no_connection() {
                 new.push(format!("{} for {}", call.caller, call.operation));
             }
         }
+        if number > 0 && new.is_empty() {
+            break;
+        }
     }
     let functions: Vec<_> =
         opened.iter().map(|(function, connections)| format!("{function} {}", connections.len())).collect();
     println!("connections: {}", functions.join(", "));
     assert!(functions.len() >= 8, "what calls was seen: {functions:?}");
-    assert_eq!(new, Vec::<String>::new(), "the second release opened these");
+    assert_eq!(new, Vec::<String>::new(), "the last of {WARM_RELEASES} releases opened these");
 }

@@ -13,6 +13,7 @@ use super::{Source, bring_up, demo, take_down, tokens};
 use crate::{
     Awkward, Cloud, Pace, Settings, client,
     environment::Environment,
+    failures::Failures,
     process,
     progress::{Seconds, heading},
     terraform::Terraform,
@@ -370,7 +371,14 @@ async fn cargo_test(settings: &Settings, clouds: &Clouds, which: &[&str]) -> any
     if let Some(second) = &clouds.second {
         cargo.env("SLIPWAY_LOCAL_SECOND", second.state().path());
     }
-    process::run_shown(&mut cargo).await
+    // A test says with its message what is wrong; the backtraces are the harness's.
+    cargo.env("RUST_BACKTRACE", "0");
+    let mut failures = Failures::default();
+    let ended = process::run_read(&mut cargo, |line| {
+        println!("{line}");
+        failures.take(line);
+    });
+    ended.await.map_err(|error| anyhow::anyhow!("{error:#}{failures}"))
 }
 
 fn pytest_command(settings: &Settings, folder: &str) -> Command {
@@ -391,6 +399,8 @@ fn summarize(ended: &[Ended]) -> anyhow::Result<()> {
     let failed: Vec<_> =
         ended.iter().filter(|group| group.outcome.is_err()).map(|group| group.name).collect();
     println!("\n{} passed, {} failed", ended.len() - failed.len(), failed.len());
+    // What they wrote is far above.
+    show(ended);
     if !failed.is_empty() {
         bail!("failed: {}", failed.join(", "));
     }
