@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use slipway_aws::{Aws, AwsError, ScheduledTask};
+use slipway_aws::{Aws, AwsError, ScheduledTask, TaskDefinition};
 use slipway_core::adoption::{
-    Address, ExistingDefinition, ExistingSchedule, ExistingService, Inventory, ScheduleKind, Wish,
+    Address, ExistingDefinition, ExistingRevision, ExistingSchedule, ExistingService, Inventory,
+    ScheduleKind, Wish, template_family,
 };
 use slipway_core::name::ClusterName;
 
@@ -71,11 +72,13 @@ async fn complete(aws: &Aws, service: ExistingService) -> Result<ExistingService
     let (ecs, balancers) = (aws.ecs(), aws.load_balancers());
     let runs = &service.view.task_definition;
     let definition = match ecs.task_definition(runs.as_str()).await? {
-        Some(definition) => Some(ExistingDefinition {
-            is_released: definition.release().is_some(),
-            newest: ecs.task_definition(runs.family()).await?.map(|newest| newest.arn),
-            document: definition.document,
-        }),
+        Some(definition) => {
+            let is_released = definition.release().is_some();
+            let newest = ecs.task_definition(&template_family(&service, is_released)).await?;
+            let newest =
+                newest.map(|TaskDefinition { arn, document, .. }| ExistingRevision { arn, document });
+            Some(ExistingDefinition { document: definition.document, newest, is_released })
+        }
         None => None,
     };
     let traffic = &service.view.traffic;
@@ -99,11 +102,14 @@ async fn complete(aws: &Aws, service: ExistingService) -> Result<ExistingService
     Ok(ExistingService { definition, target_groups, address: Some(address), ..service })
 }
 
-/// Reads the tags of the repositories whose images run.
+/// Reads the tags of the repositories whose images run, or would be released.
 async fn tags(aws: &Aws, inventory: &mut Inventory) {
     let definitions = inventory.services.iter().filter_map(|service| service.definition.as_ref());
-    let images: BTreeSet<_> = definitions
-        .flat_map(|definition| definition.document["containerDefinitions"].as_array().into_iter().flatten())
+    let documents = definitions.flat_map(|definition| {
+        std::iter::once(&definition.document).chain(definition.newest.iter().map(|newest| &newest.document))
+    });
+    let images: BTreeSet<_> = documents
+        .flat_map(|document| document["containerDefinitions"].as_array().into_iter().flatten())
         .filter_map(|container| container["image"].as_str().map(ToOwned::to_owned))
         .collect();
     let is_run = |name: &str| images.iter().any(|image| image.contains(&format!("/{name}")));
@@ -139,15 +145,11 @@ async fn schedules(aws: &Aws, wish: &Wish, place: &Arn, inventory: &mut Inventor
     }
     for (kind, ScheduledTask { name, cluster, task_definition }) in tasks {
         let Some(cluster) = clusters.iter().find(|one| place.cluster(one) == cluster) else { continue };
-        let definition =
-            aws.ecs().task_definition(&task_definition).await.map_err(|error| refused(&error))?;
-        inventory.schedules.push(ExistingSchedule {
-            name,
-            kind,
-            cluster: (*cluster).clone(),
-            task_definition,
-            document: definition.map(|definition| definition.document),
-        });
+        let mut schedule =
+            ExistingSchedule { name, kind, cluster: (*cluster).clone(), task_definition, document: None };
+        let newest = aws.ecs().task_definition(schedule.family()).await.map_err(|error| refused(&error))?;
+        schedule.document = newest.map(|newest| newest.document);
+        inventory.schedules.push(schedule);
     }
     Ok(())
 }

@@ -62,7 +62,11 @@ applications = {
 }
 
 # The execution and task roles of the services and tasks: Slipway passes these on to ECS, and no others.
-task_role_arns = ["arn:aws:iam::111122223333:role/shop-execution", "arn:aws:iam::111122223333:role/shop-task"]
+task_role_arns = [
+  "arn:aws:iam::111122223333:role/shop-execution",
+  "arn:aws:iam::111122223333:role/shop-reports",
+  "arn:aws:iam::111122223333:role/shop-task",
+]
 
 # Who is notified of how releases end, such as ["team@example.com"].
 notification_emails = []

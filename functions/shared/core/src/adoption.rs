@@ -92,11 +92,15 @@ pub fn adopt(inventory: &Inventory, wish: &Wish) -> Adoption {
                 untagged.insert(Untagged { of: Tagger::Ecs, arn: long_arn(report) });
             }
         }
-        let families: BTreeSet<_> =
-            application.stages.iter().flat_map(|stage| &stage.tasks).map(|task| &task.family).collect();
+        let families: BTreeSet<_> = application
+            .stages
+            .iter()
+            .flat_map(|stage| &stage.tasks)
+            .map(|task| task.family.as_str())
+            .collect();
         for schedule in &inventory.schedules {
             let document = schedule.document.as_ref();
-            if let Some(document) = document.filter(|_| families.contains(&family_of(schedule))) {
+            if let Some(document) = document.filter(|_| families.contains(schedule.family())) {
                 roles.extend(roles_of(document, &inventory.account, &schedule.task_definition));
             }
         }
@@ -171,13 +175,16 @@ fn report(
 ) -> ServiceReport {
     let ExistingService { cluster, name, view, .. } = service;
     let no_document = Value::Null;
-    let document = service.definition.as_ref().map_or(&no_document, |definition| &definition.document);
+    let running = service.definition.as_ref().map_or(&no_document, |definition| &definition.document);
     let first = service.target_groups.first();
     let kind = balancer_kind(service);
     let template = template(service, inventory);
+    let document = template_document(service, &template).unwrap_or(&no_document);
     let mut notes = Vec::new();
 
-    let origin = origin(document, name, inventory, wish.repository.as_ref());
+    let wished = wish.repository.as_ref();
+    let origin =
+        origin(document, name, inventory, wished).or_else(|_| origin(running, name, inventory, wished));
     let mut named_containers = Vec::new();
     let mut own_image = None;
     if let Ok(repository) = &origin {
@@ -199,6 +206,12 @@ fn report(
             && (named_containers.is_empty() || named_containers.iter().any(|named| named == container)),
     });
     let containers: Vec<_> = reports.collect();
+    let mut roles = roles_of(running, &inventory.account, view.arn.as_str());
+    for role in roles_of(document, &inventory.account, view.arn.as_str()) {
+        if !roles.contains(&role) {
+            roles.push(role);
+        }
+    }
 
     let check = check(service, kind, &mut notes);
     notes.extend(on_template(service, &template, inventory));
@@ -248,7 +261,7 @@ fn report(
             .collect(),
         controller: view.traffic.controller.clone().unwrap_or_else(|| "ECS".to_owned()),
         deployer: view.deployer.clone(),
-        roles: roles_of(document, &inventory.account, view.arn.as_str()),
+        roles,
         template,
         named_containers,
         check,
@@ -364,6 +377,27 @@ fn template(service: &ExistingService, inventory: &Inventory) -> Template {
     Template::Family(family.to_owned())
 }
 
+/// The family whose newest revision a release of a service would be made from, unless it is made from what the service runs:
+/// the one that it runs, or the modules' own template, where what it runs is a release that was made from that.
+#[must_use]
+pub fn template_family(service: &ExistingService, is_released: bool) -> String {
+    let runs = service.view.task_definition.family();
+    let of_modules = families(service, None);
+    match of_modules.template {
+        Some(template) if is_released && runs == of_modules.release => template,
+        _ => runs.to_owned(),
+    }
+}
+
+/// The task definition that a release of a service would be made from; nothing where ECS has none.
+fn template_document<'a>(service: &'a ExistingService, template: &Template) -> Option<&'a Value> {
+    let definition = service.definition.as_ref()?;
+    Some(match (template, &definition.newest) {
+        (Template::Default | Template::Family(_), Some(newest)) => &newest.document,
+        (Template::Running, _) | (_, None) => &definition.document,
+    })
+}
+
 /// Whether another service runs another revision of the same family: then its newest revision is not everybody's.
 fn is_shared(service: &ExistingService, inventory: &Inventory) -> bool {
     let runs = &service.view.task_definition;
@@ -390,6 +424,7 @@ fn on_template(service: &ExistingService, template: &Template, inventory: &Inven
     let ExistingService { name, view, .. } = service;
     let runs = &view.task_definition;
     let newest = service.definition.as_ref().and_then(|definition| definition.newest.as_ref());
+    let newest = newest.map(|newest| &newest.arn);
     let own = "a family of its own (template = \"FAMILY\") brings changes of its Terraform along";
     match template {
         Template::Running if is_shared(service, inventory) => Some(format!(
@@ -501,6 +536,19 @@ fn origin<'a>(
     })
 }
 
+/// The image of a repository that a service runs in the containers that take a release's; nothing where they cannot be told.
+fn running_image<'a>(
+    report: &ServiceReport,
+    repository: &RepositoryName,
+    inventory: &'a Inventory,
+) -> Option<&'a str> {
+    let service = inventory.services.iter().find(|service| service.view.arn.as_str() == report.arn)?;
+    let document = &service.definition.as_ref()?.document;
+    let named = &report.named_containers;
+    let own = definition::own(document, &placeholder(repository), service.name.as_str(), named).ok()?;
+    Some(own.image)
+}
+
 /// The repository of this account and region that an image is of.
 fn repository_of<'a>(image: &str, inventory: &'a Inventory) -> Option<&'a ExistingRepository> {
     let name = without_version(image);
@@ -600,12 +648,6 @@ fn left_out(alarm: &ExistingAlarm) -> Option<String> {
     })
 }
 
-/// The family of a schedule's task definition.
-fn family_of(schedule: &ExistingSchedule) -> String {
-    let name = schedule.task_definition.rsplit('/').next().unwrap_or_default();
-    name.rsplit_once(':').map_or(name, |(family, _)| family).to_owned()
-}
-
 /// The revision that a schedule names. Without one the latest active revision is used (`taskDefinition` of `RunTask`, Amazon
 /// ECS API reference).
 fn pinned(schedule: &ExistingSchedule) -> Option<&str> {
@@ -614,7 +656,7 @@ fn pinned(schedule: &ExistingSchedule) -> Option<&str> {
 }
 
 fn of_schedule(schedule: &ExistingSchedule, inventory: &Inventory) -> ScheduleReport {
-    let family = family_of(schedule);
+    let family = schedule.family().to_owned();
     let document = schedule.document.as_ref();
     let containers = document.map(containers).unwrap_or_default();
     let repository = containers.iter().find_map(|(_, image)| repository_of(image, inventory));
@@ -655,8 +697,8 @@ fn application(
             "tags of {repository} can be moved to another image: image_tag_mutability = \"IMMUTABLE\" makes a tag mean one image"
         ));
     }
-    let running = reports.iter().flat_map(|report| &report.containers).filter(|one| one.takes_release);
-    let tags: BTreeSet<_> = running.filter_map(|container| tag_of(&container.image)).collect();
+    let running = reports.iter().filter_map(|report| running_image(report, repository, inventory));
+    let tags: BTreeSet<_> = running.filter_map(tag_of).collect();
     let unlike: Vec<_> = tags.into_iter().filter(|tag| !tag.starts_with('v')).collect();
     if !unlike.is_empty() {
         notes.push(format!(

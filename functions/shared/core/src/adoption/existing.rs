@@ -49,15 +49,24 @@ pub struct ExistingService {
     pub address: Option<Result<Address, String>>,
 }
 
-/// A task definition, as ECS describes it.
+/// The task definition that a service runs, as ECS describes it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExistingDefinition {
     /// ECS's own JSON of it.
     pub document: Value,
-    /// The newest active revision of its family; nothing where there is none.
-    pub newest: Option<TaskDefinitionArn>,
+    /// The newest active revision of the service's [`template_family`](super::template_family); nothing where there is none.
+    pub newest: Option<ExistingRevision>,
     /// Whether a release of Slipway registered it.
     pub is_released: bool,
+}
+
+/// A revision of a family.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExistingRevision {
+    /// Its ARN.
+    pub arn: TaskDefinitionArn,
+    /// ECS's own JSON of it.
+    pub document: Value,
 }
 
 /// A target group.
@@ -138,8 +147,17 @@ pub struct ExistingSchedule {
     pub cluster: ClusterName,
     /// The ARN of the task definition, with or without a revision.
     pub task_definition: String,
-    /// ECS's own JSON of it; nothing where ECS has none.
+    /// ECS's own JSON of its family's newest revision, which a release is made from; nothing where ECS has none.
     pub document: Option<Value>,
+}
+
+impl ExistingSchedule {
+    /// The family of its task definition.
+    #[must_use]
+    pub fn family(&self) -> &str {
+        let name = self.task_definition.rsplit('/').next().unwrap_or_default();
+        name.rsplit_once(':').map_or(name, |(family, _)| family)
+    }
 }
 
 /// What a schedule is.

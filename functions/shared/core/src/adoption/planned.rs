@@ -45,7 +45,7 @@ pub struct ServiceReport {
     pub runs_on: Vec<String>,
     /// The family and revision that it runs.
     pub task_definition: String,
-    /// Its containers.
+    /// The containers of the revision that a release would be made from.
     pub containers: Vec<ContainerReport>,
     /// The repository whose images a release would deploy to it; nothing where it runs none.
     pub repository: Option<RepositoryName>,
@@ -67,7 +67,8 @@ pub struct ServiceReport {
     pub controller: String,
     /// The deployer that its tag `slipway:deployer` names.
     pub deployer: Option<String>,
-    /// Its execution role and its task role.
+    /// The execution and task roles of what it runs, which a rollback restores, and of the revision that a release would be
+    /// made from.
     pub roles: Vec<String>,
     /// What a release would be made from.
     pub template: Template,

@@ -56,7 +56,7 @@ fn plain(of: &str, name: &str, image: &str) -> ExistingService {
         runs_on: vec!["FARGATE".into()],
         definition: Some(ExistingDefinition {
             document: document(&[(name, image)]),
-            newest: Some(runs),
+            newest: Some(ExistingRevision { arn: runs, document: document(&[(name, image)]) }),
             is_released: false,
         }),
         target_groups: Vec::new(),
@@ -279,8 +279,12 @@ fn a_release_is_made_from_the_family_that_terraform_registers_or_from_what_runs(
     released.definition.as_mut().expect("it has one").is_released = true;
     assert_eq!(reported(released).template, Template::Default);
 
+    let newest = ExistingRevision {
+        arn: definition("shop-task", 9),
+        document: document(&[("web", &format!("{HOST}/shop:v9"))]),
+    };
     let mut behind = internet_facing("main", "web");
-    behind.definition.as_mut().expect("it has one").newest = Some(definition("shop-task", 9));
+    behind.definition.as_mut().expect("it has one").newest = Some(newest);
     let notes = reported(behind).notes;
     assert!(notes.iter().any(|note| note.contains("what changed up to shop-task:9")), "{notes:?}");
 }
@@ -299,11 +303,69 @@ fn where_stages_have_revisions_of_one_family_each_is_deployed_from_what_it_runs(
 }
 
 #[test]
+fn containers_and_roles_are_those_of_the_revision_that_a_release_is_made_from() {
+    let behind = |of: &str| {
+        let mut service = internet_facing(of, "web");
+        let ours = |tag: &str| format!("{HOST}/shop:{tag}");
+        let mut newest = document(&[("app", &ours("v9")), ("nginx", &ours("nginx-3"))]);
+        newest["taskRoleArn"] = json!("shop-reports");
+        let newest = ExistingRevision { arn: definition("shop-task", 9), document: newest };
+        service.definition.as_mut().expect("it has one").newest = Some(newest);
+        service
+    };
+    let names = |report: &ServiceReport| -> (Vec<String>, Vec<String>) {
+        let roles = report.roles.iter().filter_map(|role| role.rsplit('/').next());
+        let containers = report.containers.iter().map(|container| container.name.clone());
+        (containers.collect(), roles.map(ToOwned::to_owned).collect())
+    };
+
+    let of_family = adopt(&inventory(vec![behind("main")]), &only());
+    let mut staging = behind("shop-staging");
+    staging.view.task_definition = definition("shop-task", 8);
+    let of_what_runs = adopt(&inventory(vec![staging, behind("shop-production")]), &wish());
+
+    let report = &of_family.services[0];
+    assert_eq!(report.template, Template::Family("shop-task".into()));
+    let (containers, roles) = names(report);
+    assert_eq!(containers, ["app", "nginx"]);
+    assert_eq!(report.named_containers, ["app"]);
+    assert_eq!(
+        roles,
+        ["shop-execution", "shop-task", "shop-reports"],
+        "a rollback and a release need theirs"
+    );
+    assert_eq!(of_family.task_role_arns.len(), 3);
+    for report in &of_what_runs.services {
+        assert_eq!(report.template, Template::Running);
+        let (containers, roles) = names(report);
+        assert_eq!(containers, ["web"]);
+        assert_eq!(roles, ["shop-execution", "shop-task"]);
+    }
+    assert_eq!(of_what_runs.task_role_arns.len(), 2);
+}
+
+#[test]
+fn a_template_is_of_the_family_that_runs_or_of_the_modules_after_a_release() {
+    let running = |family: &str, is_released: bool| {
+        let mut service = internet_facing("main", "web");
+        service.view.task_definition = definition(family, 7);
+        template_family(&service, is_released)
+    };
+
+    assert_eq!(running("shop-task", false), "shop-task");
+    assert_eq!(running("main-web", false), "main-web");
+    assert_eq!(running("main-web", true), "main-web-template");
+    assert_eq!(running("main-web-release", true), "main-web-release");
+}
+
+#[test]
 fn the_containers_with_the_applications_image_take_a_release() {
     let with = |containers: &[(&str, String)]| {
         let mut service = plain("main", "web", "unused");
         let containers: Vec<_> = containers.iter().map(|(name, image)| (*name, image.as_str())).collect();
-        service.definition.as_mut().expect("it has one").document = document(&containers);
+        let definition = service.definition.as_mut().expect("it has one");
+        definition.newest.as_mut().expect("it has one").document = document(&containers);
+        definition.document = document(&containers);
         reported(service)
     };
     let takes = |report: &ServiceReport| -> Vec<String> {
@@ -342,7 +404,8 @@ fn what_slipway_cannot_deploy_to_is_said_with_what_to_do() {
         assert!(why(service).contains(controller));
     }
     let mut bridged = internet_facing("main", "web");
-    bridged.definition.as_mut().expect("it has one").document["networkMode"] = json!("bridge");
+    let definition = bridged.definition.as_mut().expect("it has one");
+    definition.newest.as_mut().expect("it has one").document["networkMode"] = json!("bridge");
     assert!(why(bridged).contains("awsvpc"));
     assert!(why(plain("main", "web", "nginx:1.27")).contains("push its image to one"));
     let elsewhere = "999988887777.dkr.ecr.us-east-1.amazonaws.com/shop:v7";
