@@ -6,6 +6,9 @@ output "vpc_id" {
 output "public_subnet_ids" {
   description = "The subnets that the internet reaches, for load balancers"
   value       = [for zone in var.availability_zones : aws_subnet.public[zone].id]
+
+  # A load balancer names only subnets, and needs the internet gateway and the routes for as long as it exists.
+  depends_on = [aws_route.internet, aws_route_table_association.public]
 }
 
 output "private_subnet_ids" {
