@@ -6,8 +6,8 @@ use clap::Args;
 use console::Style;
 use jiff::Timestamp;
 use slipway_core::api::{
-    ActiveFreeze, Application, ApplicationStatus, Applications, Ignored, OpenRelease, Quarantined, Running,
-    ServiceStatus, StageStatus,
+    ActiveFreeze, Application, ApplicationStatus, Applications, IgnoredPush, OpenRelease, Quarantined,
+    Running, ServiceStatus, StageStatus,
 };
 use slipway_core::freeze::{scope, until_in_words};
 use slipway_core::image::Image;
@@ -251,12 +251,12 @@ fn quarantines(quarantined: &[Quarantined], now: Timestamp, width: Option<usize>
     [String::new(), heading].into_iter().chain(table.lines(width)).collect()
 }
 
-fn pushes(ignored: &[Ignored], now: Timestamp, width: Option<usize>) -> Vec<String> {
+fn pushes(ignored: &[IgnoredPush], now: Timestamp, width: Option<usize>) -> Vec<String> {
     if ignored.is_empty() {
         return Vec::new();
     }
     let mut table = Table::default();
-    for Ignored { image, at, reason } in ignored.iter().take(IGNORED) {
+    for IgnoredPush { image, at, reason } in ignored.iter().take(IGNORED) {
         let cells =
             [format!("  {}", image.tag_in_words()).into(), image.digest.short().into(), ago(*at, now).into()];
         table.row_with(cells, [reason.clone()]);

@@ -8,7 +8,7 @@ use futures::try_join;
 use lambda_http::http::StatusCode;
 use slipway_aws::{Item, Key, Stored, Table};
 use slipway_core::api::{
-    Application, ApplicationStatus, Applications, Approvals, Audit, BrokenApplication, Ignored, Message,
+    Application, ApplicationStatus, Applications, Approvals, Audit, BrokenApplication, IgnoredPush, Message,
     OpenApproval, OpenRelease, PastRelease, ProblemCode, Quarantined, ReleaseDetail, Releases, Running,
     ServiceStatus, StageStatus,
 };
@@ -21,7 +21,6 @@ use slipway_core::history::{History, Past, nearest};
 use slipway_core::image::Digest;
 use slipway_core::lock::Lock;
 use slipway_core::name::{ApplicationName, ReleaseId, StageName};
-use slipway_core::push::IgnoredPush;
 use slipway_core::quarantine::Quarantine;
 use slipway_core::release::{Ended, Started};
 use slipway_core::timeline::{self, TimelineEvent};
@@ -99,10 +98,7 @@ pub(crate) async fn application(
         })
         .collect();
     quarantined.sort_by_key(|one| std::cmp::Reverse(one.since));
-    let ignored = ignored.into_iter().rev().take(IGNORED).map(|(_, stored)| {
-        let IgnoredPush { image, at, reason } = stored.document;
-        Ignored { image, at, reason }
-    });
+    let ignored = ignored.into_iter().rev().take(IGNORED).map(|(_, stored)| stored.document);
     Ok(Application {
         status: status(configured, releases, &by_stage(running), &services, &freezes),
         lock,

@@ -3,11 +3,12 @@
 use futures::try_join;
 use jiff::Timestamp;
 use slipway_aws::{Aws, Key, Table};
+use slipway_core::api::IgnoredPush;
 use slipway_core::application::Application;
 use slipway_core::image::Image;
 use slipway_core::name::ReleaseId;
 use slipway_core::notification::Notification;
-use slipway_core::push::{self, Ignored, IgnoredPush, ImageAction};
+use slipway_core::push::{self, Ignored, ImageAction};
 use slipway_core::quarantine::Quarantine;
 use slipway_core::release::{Release, Started};
 use slipway_release::{Notifier, Open, StepError, now, quarantine_of, would_change};

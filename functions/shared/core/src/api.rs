@@ -244,7 +244,7 @@ pub struct Application {
     /// Images that are not released until a person clears them, the newest first.
     pub quarantined: Vec<Quarantined>,
     /// Pushes that started nothing, the newest first; 20 at the most.
-    pub ignored: Vec<Ignored>,
+    pub ignored: Vec<IgnoredPush>,
 }
 
 /// An image that is quarantined.
@@ -268,8 +268,8 @@ pub struct Quarantined {
 
 /// A push that started nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Ignored {
-    /// The image.
+pub struct IgnoredPush {
+    /// The image, with the tag that it was pushed under.
     pub image: Image,
     /// When it was pushed.
     #[schemars(schema_with = "time")]

@@ -166,17 +166,6 @@ impl Ignored {
     }
 }
 
-/// A push that started nothing, as its application's history keeps it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct IgnoredPush {
-    /// The image, with the tag it was pushed under.
-    pub image: Image,
-    /// When it was pushed.
-    pub at: Timestamp,
-    /// Why it started nothing, in words.
-    pub reason: String,
-}
-
 /// Media types of an image's configuration, and of the manifests and indexes that ECR may report in its place.
 const IMAGE_TYPES: [&str; 6] = [
     "application/vnd.docker.container.image.v1+json",

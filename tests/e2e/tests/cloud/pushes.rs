@@ -1,7 +1,7 @@
 //! Which pushes are releases that people meant: further tags, promoted tags, variants, replicated images.
 
 use serde_json::json;
-use slipway_core::push::IgnoredPush;
+use slipway_core::api::IgnoredPush;
 use slipway_local::image::Behaviour;
 use slipway_local::{Answer, PushOptions, Pushed};
 
