@@ -153,7 +153,7 @@ fn check(check: &Check) -> Entry {
         Check::Health { path, url, codes } => {
             let mut fields = vec![Entry::new("path", path.as_str())];
             fields.extend(url.as_deref().map(|url| Entry::new("url", url)));
-            fields.extend(codes.as_deref().map(|codes| Entry::new("codes", codes)));
+            fields.extend(codes.as_ref().map(|codes| Entry::new("codes", codes.as_str())));
             Entry::new("health", fields)
         }
         Check::TargetHealth {} => Entry::new("target_health", Vec::<Entry>::new()),

@@ -20,6 +20,7 @@ use crate::doctor::{self, Finding};
 use crate::image::{Digest, Image, without_version};
 use crate::name::{ApplicationName, RepositoryName, ServiceName};
 use crate::obstacle::Obstacle;
+use crate::status::StatusCodes;
 
 /// The tags that start a release, where nobody has said which ones do.
 pub const TAGS: &str = "v*";
@@ -326,7 +327,7 @@ fn check(service: &ExistingService, kind: BalancerKind, notes: &mut Vec<String>)
         (Some(Ok(address)), Some(path)) => Check::Health {
             path,
             url: address.is_of_rule.then(|| address.url.clone()),
-            codes: group.and_then(|group| group.codes.clone()).filter(|codes| !is_2xx(codes)),
+            codes: group.and_then(other_codes),
         },
         (Some(Err(why)), path) => {
             let path = path.unwrap_or_else(|| "/".to_owned());
@@ -351,13 +352,10 @@ fn check(service: &ExistingService, kind: BalancerKind, notes: &mut Vec<String>)
     }
 }
 
-/// Whether a matcher takes codes from 200 to 299 alone: values (`200,202`) and ranges (`200-299`), as ELB writes them
-/// (`HttpCode` of `Matcher`, Elastic Load Balancing API reference, 2015-12-01).
-fn is_2xx(codes: &str) -> bool {
-    codes.split(',').all(|part| {
-        let (from, to) = part.split_once('-').unwrap_or((part, part));
-        [from, to].iter().all(|code| code.trim().parse::<u16>().is_ok_and(|code| (200..300).contains(&code)))
-    })
+/// The good codes of a target group's health check; nothing where they are from 200 to 299, which are good anyway.
+fn other_codes(group: &ExistingGroup) -> Option<StatusCodes> {
+    let codes = group.codes.as_deref()?.replace(' ', "");
+    StatusCodes::new(codes).ok().filter(|codes| !codes.are_2xx())
 }
 
 /// What a release of a service would be made from.

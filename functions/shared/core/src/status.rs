@@ -19,7 +19,17 @@ impl StatusCodes {
     /// Whether a status is one of them.
     #[must_use]
     pub fn contain(&self, status: u16) -> bool {
-        self.as_str().split(',').filter_map(range).any(|(from, to)| (from..=to).contains(&status))
+        self.ranges().any(|(from, to)| (from..=to).contains(&status))
+    }
+
+    /// Whether each of them is one from 200 to 299.
+    #[must_use]
+    pub fn are_2xx(&self) -> bool {
+        self.ranges().all(|(_, to)| to < 300)
+    }
+
+    fn ranges(&self) -> impl Iterator<Item = (u16, u16)> {
+        self.as_str().split(',').filter_map(range)
     }
 }
 
@@ -49,6 +59,10 @@ mod tests {
             let codes = codes(text).expect(text);
             assert!(good.iter().all(|status| codes.contain(*status)), "{text}");
             assert!(!bad.iter().any(|status| codes.contain(*status)), "{text}");
+        }
+        for (text, are_2xx) in [("200", true), ("200-299,204", true), ("200,302", false), ("200-300", false)]
+        {
+            assert_eq!(codes(text).expect(text).are_2xx(), are_2xx, "{text}");
         }
         for text in ["", "2xx", "200-", "299-200", "100", "500", "200 302", "200,,302", "0200", "+200"] {
             assert!(codes(text).is_err(), "{text}");

@@ -7,6 +7,7 @@ use slipway_core::adoption::{LeftOut, PlannedApproval, PlannedBake, PlannedTask,
 use slipway_core::name::{
     ApplicationName, ClusterName, EmailAddress, RepositoryName, ServiceName, StageName,
 };
+use slipway_core::status::StatusCodes;
 
 use super::*;
 use crate::commands::init::hcl::HOSTILE;
@@ -25,7 +26,7 @@ fn adoption() -> Adoption {
     let health = |path: &str, url: &str| Check::Health {
         path: path.to_owned(),
         url: Some(url.to_owned()),
-        codes: Some("200-399".to_owned()),
+        codes: Some(StatusCodes::new("200-399").expect("codes")),
     };
     let stage = PlannedStage {
         name: StageName::new("production").expect("a name"),

@@ -6,6 +6,7 @@ use super::ScheduleKind;
 use crate::alarm::AlarmState;
 use crate::application::RUNNING;
 use crate::name::{ApplicationName, ClusterName, EmailAddress, RepositoryName, ServiceName, StageName};
+use crate::status::StatusCodes;
 
 /// What would be done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -198,7 +199,7 @@ pub enum Check {
         url: Option<String>,
         /// The good codes, where not every 2xx and nothing else is one.
         #[serde(skip_serializing_if = "Option::is_none")]
-        codes: Option<String>,
+        codes: Option<StatusCodes>,
     },
     /// By what the load balancer's own health checks say.
     TargetHealth {},

@@ -248,12 +248,17 @@ fn several_target_groups_are_said() {
 }
 
 #[test]
-fn codes_from_200_to_299_are_what_is_good_anyway() {
-    for codes in ["200", "200-299", "200,202", "204, 200-201"] {
-        assert!(is_2xx(codes), "{codes}");
+fn codes_are_written_where_others_than_2xx_are_good() {
+    let written = |codes: &str| {
+        let group = ExistingGroup { codes: Some(codes.into()), ..ExistingGroup::default() };
+        other_codes(&group).map(|codes| codes.to_string())
+    };
+
+    for codes in ["200", "200-299", "200,202", "204, 200-201", "0-99", ""] {
+        assert_eq!(written(codes), None, "{codes}");
     }
-    for codes in ["200-399", "200,302", "401", "", "0-99", "two"] {
-        assert!(!is_2xx(codes), "{codes}");
+    for (codes, expected) in [("200-399", "200-399"), ("200, 302", "200,302"), ("401", "401")] {
+        assert_eq!(written(codes).as_deref(), Some(expected), "{codes}");
     }
 }
 
