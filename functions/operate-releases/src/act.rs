@@ -1,7 +1,7 @@
 //! What operators ask of releases. Each is done once, however often it is asked for, and in the caller's name.
 
 use lambda_http::http::StatusCode;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use slipway_aws::{Key, Update};
 use slipway_core::api::{
@@ -18,20 +18,9 @@ use slipway_core::request::{Abort, requested};
 use slipway_release::{audit, begin, count, now, quarantine_of, was_released};
 
 use crate::Operator;
+use crate::idempotency::{Answered, answer_before};
 use crate::problem::{Failure, problem};
 use crate::read::{configured, history, lock, refuse_ended, started};
-
-/// A request for a release that was received, so that the same one again finds what the first came to: what a rollback
-/// goes back to is another image once the first has begun.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Received {
-    /// What was asked for, as a hash.
-    asked: String,
-    /// What it came to.
-    image: Image,
-    /// The release.
-    release: ReleaseId,
-}
 
 pub(crate) async fn release(
     operator: &Operator<'_>,
@@ -66,6 +55,9 @@ pub(crate) async fn rollback(
     asked.begin(operator, image, request.stage.as_ref(), &request.reason).await
 }
 
+/// What a request for a release is called where its key came with another one before.
+const RELEASE: &str = "release";
+
 /// A request for a release.
 struct Request<'a> {
     application: &'a Application,
@@ -86,8 +78,10 @@ impl Request<'_> {
         let only = only(self.application, stage)?;
         let id = hash(&[&caller.arn, self.key]);
         let received = Key::request(name, &id);
-        let before = if let Some(before) = table.get::<Received>(&received).await? {
-            before.document
+        let before = answer_before(table, &received, &self.asked, RELEASE).await?;
+        // What a rollback goes back to is another image once the first request has begun its release.
+        let image = if let Some(image) = before {
+            image
         } else {
             let image = image.await?;
             let release = requested(self.application, image.clone(), &id);
@@ -103,25 +97,14 @@ impl Request<'_> {
                 .at("stage"));
             }
             refuse_quarantined(operator, name, &image).await?;
-            let new = Received { asked: self.asked.clone(), image, release: release.id };
+            let new = Answered { asked: self.asked, answer: image };
             if table.put_new(&received, &new).await? {
-                new
+                new.answer
             } else {
-                table.get::<Received>(&received).await?.map_or(new, |first| first.document)
+                answer_before(table, &received, &new.asked, RELEASE).await?.unwrap_or(new.answer)
             }
         };
-        if before.asked != self.asked {
-            return Err(problem(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                ProblemCode::KeyUsed,
-                format!(
-                    "the same key came with another request before, which began {}: send another key",
-                    before.release
-                ),
-            )
-            .at("Idempotency-Key"));
-        }
-        let release = requested(self.application, before.image, &id);
+        let release = requested(self.application, image, &id);
         let asked =
             Asked { by: caller.name.clone(), reason: reason.to_owned(), arn: Some(caller.arn.clone()) };
         if table.get::<Started>(&Key::release(&release.id)).await?.is_none() {

@@ -8,6 +8,7 @@ mod act;
 mod diff;
 mod doctor;
 mod freeze;
+mod idempotency;
 mod logs;
 pub mod openapi;
 mod problem;

@@ -2,7 +2,6 @@
 //! asks people: it alone makes links and sends mails. Nothing here sees a link, or could answer with one.
 
 use lambda_http::http::StatusCode;
-use serde::{Deserialize, Serialize};
 use slipway_aws::{Key, Stored};
 use slipway_core::api::{Done, ProblemCode, ResendRequest};
 use slipway_core::approval::{Approval, ApprovalId};
@@ -13,20 +12,12 @@ use slipway_release::{StepError, count, next_entry, now};
 
 use crate::Operator;
 use crate::act::hash;
-use crate::problem::{Failure, key_used, problem};
+use crate::idempotency::{Answered, answer_before};
+use crate::problem::{Failure, problem};
 use crate::read::{refuse_ended, started};
 
 /// How often a write is tried while others write the next entry of the audit.
 const ROUNDS: usize = 20;
-
-/// A request that was received, with the answer that it got.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Received {
-    /// What was asked for, as a hash.
-    asked: String,
-    /// The answer.
-    words: String,
-}
 
 pub(crate) async fn resend(
     operator: &Operator<'_>,
@@ -45,12 +36,8 @@ pub(crate) async fn resend(
     let received = Key::request(application, &id);
     // Each round that fails is one in which the same request came, or another entry of the audit was written.
     for _ in 0..ROUNDS {
-        if let Some(Stored { document: first, .. }) = table.get::<Received>(&received).await? {
-            return if first.asked == asked {
-                Ok(Done { words: first.words })
-            } else {
-                Err(key_used("resend"))
-            };
+        if let Some(done) = answer_before(table, &received, &asked, "resend").await? {
+            return Ok(done);
         }
         let approval = newest_approval(operator, application, release).await?;
         let people = whom(&approval, request.approver.as_ref(), now())
@@ -62,7 +49,7 @@ pub(crate) async fn resend(
             at: now(),
             approver: request.approver.clone(),
         };
-        let new = Received { asked: asked.clone(), words: words(&approval, &people) };
+        let new = Answered { asked: asked.clone(), answer: Done { words: words(&approval, &people) } };
         let names: Vec<_> = people.iter().map(EmailAddress::as_str).collect();
         let entry = NewEntry {
             at: resend.at,
@@ -81,7 +68,7 @@ pub(crate) async fn resend(
         if table.put_all_new(&all).await? {
             tracing::info!(release.id = %release, stage = %approval.stage, caller = caller.arn, people = people.len(), "mails of {release} for {} are to go out again", approval.stage);
             count("ResendRequested", &[("Application", application.as_str())]);
-            return Ok(Done { words: new.words });
+            return Ok(new.answer);
         }
     }
     Err(StepError::busy(&received.pk).into())

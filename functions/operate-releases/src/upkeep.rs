@@ -7,9 +7,9 @@ use futures::future::try_join_all;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 use lambda_http::http::StatusCode;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-use slipway_aws::{Functions, Key, Queue, Queues, Received, Stored};
+use slipway_aws::{Functions, Key, Queue, Queues, Received};
 use slipway_core::api::{
     DeadLetterQueue, DeadLetters, Done, KeptMessage, ProblemCode, ReconcileRequest, RedriveRequest, Redriven,
     RedrivenQueue,
@@ -20,7 +20,8 @@ use slipway_release::{StepError, count, now};
 
 use crate::Operator;
 use crate::act::hash;
-use crate::problem::{Failure, key_used, problem};
+use crate::idempotency::{Answered, answer_before};
+use crate::problem::{Failure, problem};
 
 /// How long one request begins to redrive messages: API Gateway waits for 30 seconds, and the function's own time-out is
 /// shorter.
@@ -31,14 +32,6 @@ const HIDDEN_SECONDS: i32 = 60;
 const AT_ONCE: usize = 10;
 /// How many messages of a queue that stay are named in an answer.
 const KEPT: usize = 100;
-
-/// A request that was done, with the answer that it got.
-#[derive(Serialize, Deserialize)]
-struct Answered<T> {
-    /// What was asked for, as a hash.
-    asked: String,
-    answer: T,
-}
 
 /// Does a request once: the same one again has the first one's answer. Where it was done and its answer was not written
 /// down, it is done again, and each of these may be.
@@ -51,8 +44,8 @@ async fn once<T: Serialize + DeserializeOwned + Sync>(
 ) -> Result<T, Failure> {
     let Operator { table, caller, .. } = operator;
     let answered = Key::upkeep(&hash(&[route, &caller.arn, key]));
-    if let Some(Stored { document: before, .. }) = table.get::<Answered<T>>(&answered).await? {
-        return if before.asked == asked { Ok(before.answer) } else { Err(key_used(route)) };
+    if let Some(before) = answer_before(table, &answered, &asked, route).await? {
+        return Ok(before);
     }
     let new = Answered { asked, answer: done.await? };
     table.put_new(&answered, &new).await?;
