@@ -15,7 +15,7 @@ use slipway_core::name::{ApplicationName, ReleaseId, StageName};
 use slipway_core::quarantine::{Lifted, Quarantine};
 use slipway_core::release::{Asked, Started};
 use slipway_core::request::{Abort, requested};
-use slipway_release::{audit, begin, count, now, quarantine_of, was_released};
+use slipway_release::{audit, audit_with, begin, count, now, quarantine_of, was_released};
 
 use crate::Operator;
 use crate::idempotency::{Answered, answer_before};
@@ -79,6 +79,8 @@ impl Request<'_> {
         let id = hash(&[&caller.arn, self.key]);
         let received = Key::request(name, &id);
         let before = answer_before(table, &received, &self.asked, RELEASE).await?;
+        let asked =
+            Asked { by: caller.name.clone(), reason: reason.to_owned(), arn: Some(caller.arn.clone()) };
         // What a rollback goes back to is another image once the first request has begun its release.
         let image = if let Some(image) = before {
             image
@@ -97,22 +99,18 @@ impl Request<'_> {
                 .at("stage"));
             }
             refuse_quarantined(operator, name, &image).await?;
+            let alone = stage.map(|stage| format!(" (for {stage} alone)")).unwrap_or_default();
+            let entry = new_entry(operator, What::ReleaseRequested, &format!("{}{alone}", asked.in_words()));
+            let about = About::release(name, &release.id, &image.digest);
             let new = Answered { asked: self.asked, answer: image };
-            if table.put_new(&received, &new).await? {
+            // Both at once: where the release cannot begin now, the same request comes again and adds no entry.
+            if audit_with(table, &about, &entry, &received, &new).await? {
                 new.answer
             } else {
                 answer_before(table, &received, &new.asked, RELEASE).await?.unwrap_or(new.answer)
             }
         };
         let release = requested(self.application, image, &id);
-        let asked =
-            Asked { by: caller.name.clone(), reason: reason.to_owned(), arn: Some(caller.arn.clone()) };
-        if table.get::<Started>(&Key::release(&release.id)).await?.is_none() {
-            let alone = stage.map(|stage| format!(" (for {stage} alone)")).unwrap_or_default();
-            let words = format!("{}{alone}", asked.in_words());
-            let about = About::release(name, &release.id, &release.image.digest);
-            write_down(operator, &about, What::ReleaseRequested, &words).await?;
-        }
         let (id, image) = (release.id.clone(), release.image.clone());
         let at = now();
         let started = Started { release, at, pushed_at: at, asked: Some(asked) };
@@ -299,14 +297,18 @@ pub(crate) async fn write_down(
     what: What,
     words: &str,
 ) -> Result<(), Failure> {
-    let entry = NewEntry {
+    Ok(audit(&operator.table, subject, &new_entry(operator, what, words)).await?)
+}
+
+/// An entry of the audit for what the caller asks.
+fn new_entry(operator: &Operator<'_>, what: What, words: &str) -> NewEntry {
+    NewEntry {
         at: now(),
         what,
         person: None,
         caller: Some(operator.caller.arn.clone()),
         words: words.to_owned(),
-    };
-    Ok(audit(&operator.table, subject, &entry).await?)
+    }
 }
 
 fn in_words(image: &Image) -> String {

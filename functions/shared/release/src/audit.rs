@@ -1,5 +1,7 @@
 //! Appending to an application's audit.
 
+use serde::Serialize;
+use serde_json::Value;
 use slipway_aws::{Item, Key, Stored, Table};
 use slipway_core::approval::{Approval, ApprovalId, Status};
 use slipway_core::audit::{About, NewEntry, Sealed, What};
@@ -41,16 +43,47 @@ pub async fn audit(table: &Table, subject: &About, new: &NewEntry) -> Result<(),
     loop {
         let (key, sealed) = next_entry(table, subject, new).await?;
         if table.put_new(&key, &sealed).await? {
-            // A log that is kept elsewhere shows when the end of a chain was cut off.
-            tracing::info!(
-                audit.hash = sealed.hash,
-                "the audit of {} has one more entry, {}",
-                subject.application,
-                key.sk
-            );
+            log_entry(subject, &key, &sealed);
             return Ok(());
         }
     }
+}
+
+/// Writes an item that is not there, and an entry behind the last one, both or neither. `false` when the item was there:
+/// nothing is written then.
+///
+/// # Errors
+///
+/// When the table cannot be asked.
+pub async fn audit_with(
+    table: &Table,
+    subject: &About,
+    new: &NewEntry,
+    item: &Key,
+    document: &(impl Serialize + Sync),
+) -> Result<bool, StepError> {
+    // Each round that fails is one in which the item or another entry was written.
+    loop {
+        let (key, sealed) = next_entry(table, subject, new).await?;
+        let items = [(item, serde_json::to_value(document)), (&key, serde_json::to_value(&sealed))];
+        if table.put_all_new(&items).await? {
+            log_entry(subject, &key, &sealed);
+            return Ok(true);
+        }
+        if table.get::<Value>(item).await?.is_some() {
+            return Ok(false);
+        }
+    }
+}
+
+/// A log that is kept elsewhere shows when the end of a chain was cut off.
+fn log_entry(subject: &About, key: &Key, sealed: &Sealed) {
+    tracing::info!(
+        audit.hash = sealed.hash,
+        "the audit of {} has one more entry, {}",
+        subject.application,
+        key.sk
+    );
 }
 
 /// Closes an approval without a person's answer, together with its entry of the audit. `close` says what becomes of

@@ -28,7 +28,7 @@ mod token;
 pub use applications::{
     Applications, Broken, Configured, application_by_repository, applications, approvers, find_application,
 };
-pub use audit::{audit, close_approval, next_entry};
+pub use audit::{audit, audit_with, close_approval, next_entry};
 pub use beginning::{Begun, Open, begin, refuse_unopened};
 pub use clock::{minute_of, now};
 pub use context::{Asked, Context, NOT_ALONE, change_of, image_of, migration_of};

@@ -13,6 +13,7 @@ use slipway_core::api::{
 };
 use slipway_core::audit::What;
 use slipway_local::image::Behaviour;
+use slipway_local::wire::{CallRule, Fault};
 use slipway_local::{Answer, PushOptions, client};
 use tokio::process::Command;
 
@@ -351,6 +352,32 @@ async fn a_request_that_is_sent_again_is_done_once_and_a_key_is_good_for_one() {
             serde_json::from_str(answer["body"].as_str().expect("a body")).expect("a problem");
         assert_eq!((&answer["statusCode"], &problem["code"]), (&json!(status), &json!(code)), "{answer}");
     }
+}
+
+#[tokio::test]
+async fn a_release_that_begins_only_when_asked_again_is_in_the_audit_once() {
+    let world = World::enter_calm().await;
+    world.has_a_good_release().await;
+    let digest = world.digest_in("production").await;
+    let mut event = world.event("operator-rollback.json");
+    event["headers"]["idempotency-key"] = json!(format!("again-{}", world.version()));
+    event["body"] = json!(json!({ "to": digest, "stage": "staging" }).to_string());
+    // The first transaction keeps the request, the second one would write the release down.
+    let refused = CallRule::new("dynamodb:TransactWriteItems", Fault::RefuseBefore);
+    world.break_calls(refused.of("operate-releases").from(2).times(1_000)).await;
+
+    let unanswered = world.invoke("operate-releases", &event).await.expect("it answers");
+    world.mend().await;
+    let answered = world.invoke("operate-releases", &event).await.expect("it answers");
+    world.cloud.wait_for_outcome(&digest, PATIENCE).await.expect("it ends");
+    world.quiet().await;
+
+    assert_eq!(unanswered["statusCode"], json!(503), "{unanswered}");
+    let begun: ReleaseBegun =
+        serde_json::from_str(answered["body"].as_str().expect("a body")).expect("a release begins");
+    let audit = world.whole_audit().await;
+    let of_it = audit.iter().filter(|entry| entry.release.as_ref() == Some(&begun.release));
+    assert_eq!(of_it.count(), 1, "it is written down once");
 }
 
 #[tokio::test]
