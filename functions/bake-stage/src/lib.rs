@@ -46,7 +46,7 @@ pub async fn handle(
     };
     match reason {
         Some(reason) => {
-            context.timeline().record(Step::Baked, reason.clone()).await?;
+            context.timeline().record_failure(Step::Baked, "", reason.clone()).await?;
             Ok(StepResult::roll_back(reason))
         }
         None if over => pass(&context, alarms, Some("No alarm fired")).await,

@@ -84,17 +84,19 @@ async fn judge(context: &Context<'_>, deployment: Deployed) -> Result<StepResult
     let begun = change.map_or_else(now, |Change { at, .. }| at);
     let deadline = begun + SignedDuration::from_secs(i64::from(stage.deploy_timeout_seconds()));
     let Standing { progress, going } = deployed(aws, &deployment.services, false, asked_at, deadline).await?;
-    let (result, words) = match progress {
-        Progress::Going => return Ok(deployment.wait(going, deadline)),
-        Progress::Lagging { reason } => return Ok(StepResult::LookAgain { reason: reason.to_owned() }),
+    match progress {
+        Progress::Going => Ok(deployment.wait(going, deadline)),
+        Progress::Lagging { reason } => Ok(StepResult::LookAgain { reason: reason.to_owned() }),
         Progress::Done => {
             context.now_runs(&deployment.services).await?;
-            (StepResult::Done(deployment), "ECS runs it, and nothing else".to_owned())
+            context.timeline().record(Step::Deployed, "ECS runs it, and nothing else").await?;
+            Ok(StepResult::Done(deployment))
         }
-        Progress::Failed { reason } => (StepResult::roll_back(reason.clone()), reason),
-    };
-    context.timeline().record(Step::Deployed, words).await?;
-    Ok(result)
+        Progress::Failed { reason } => {
+            context.timeline().record_failure(Step::Deployed, "", reason.clone()).await?;
+            Ok(StepResult::roll_back(reason))
+        }
+    }
 }
 
 async fn deploy(context: &Context<'_>, deployment: &Key) -> Result<StepResult<Deployed>, StepError> {

@@ -242,7 +242,12 @@ impl Run<'_> {
         };
         migration.end = Some(end.clone());
         self.keep(&migration).await?;
-        self.record(format!("Migration ({}): {}", migration.kind.as_str(), end.in_words())).await?;
+        let words = format!("Migration ({}): {}", migration.kind.as_str(), end.in_words());
+        if end.is_good() {
+            self.record(words).await?;
+        } else {
+            self.context.timeline().record_failure(Step::Migrated, "", words).await?;
+        }
         self.verdict(&migration, &end).await
     }
 

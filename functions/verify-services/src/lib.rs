@@ -243,7 +243,12 @@ async fn record(
     }
     let detail = if *proof == Proof::Release { name.to_string() } else { format!("{name}#AGAIN") };
     let words = format!("{name}: {}", verification.in_words());
-    Timeline::of(&table, &release.id).in_stage(stage).record_each(Step::Verified, &detail, words).await?;
+    let timeline = Timeline::of(&table, &release.id).in_stage(stage);
+    if verification.result == Health::Healthy {
+        timeline.record_each(Step::Verified, &detail, words).await?;
+    } else {
+        timeline.record_failure(Step::Verified, &detail, words).await?;
+    }
     Ok(())
 }
 

@@ -27,13 +27,25 @@ pub struct TimelineEvent {
     /// What the release came to. Its end has it, and the stage that ended it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
+    /// Whether the step failed: what the stage ran before is restored then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub failed: bool,
 }
 
 impl TimelineEvent {
     /// What happened, in words.
     #[must_use]
     pub fn new(at: Timestamp, stage: Option<StageName>, step: Step, words: impl Into<String>) -> Self {
-        Self { at, stage, step, words: words.into(), stages: Vec::new(), runs: None, outcome: None }
+        Self {
+            at,
+            stage,
+            step,
+            words: words.into(),
+            stages: Vec::new(),
+            runs: None,
+            outcome: None,
+            failed: false,
+        }
     }
 }
 
@@ -120,13 +132,13 @@ pub enum StageState {
     Asked,
     /// ECS deploys.
     Deploying,
-    /// ECS has deployed, and the services are asked.
+    /// ECS has deployed, and the services are verified.
     Verifying,
     /// Its services serve the release, and an alarm may still undo it.
     Verified,
     /// It is done.
     Done,
-    /// What it ran before is restored.
+    /// It has failed, and what it ran before is restored and verified.
     RollingBack,
     /// The release ended in it.
     Ended(Outcome),
@@ -261,6 +273,10 @@ fn state(
     if is_before_the_last {
         return StageState::Done;
     }
+    // From a failure on all that happens is the rollback, which verifies the stage once more.
+    if own.iter().any(|event| event.failed || matches!(event.step, Step::RollingBack | Step::Restored)) {
+        return StageState::RollingBack;
+    }
     match own.last().map(|event| event.step) {
         None | Some(Step::Began | Step::AcquiredLock | Step::Ended) => StageState::Later,
         Some(Step::Frozen) => StageState::Frozen,
@@ -369,6 +385,29 @@ mod tests {
         }
         let baked = states(vec![event(100, Some("production"), Step::Baked)]);
         assert_eq!(baked[2], (StageState::Done, Some(40)));
+    }
+
+    #[test]
+    fn a_stage_that_has_failed_is_rolled_back_until_the_release_ends() {
+        let production = |second, step| event(second, Some("production"), step);
+        let failed = |second, step| TimelineEvent { failed: true, ..production(second, step) };
+        let rolled_back = [
+            production(110, Step::RollingBack),
+            production(120, Step::Restored),
+            production(130, Step::Verified),
+        ];
+
+        for step in [Step::Migrated, Step::Deployed, Step::Verified, Step::Baked] {
+            for happened in 0..=rolled_back.len() {
+                let mut events = vec![production(90, Step::Deploying), failed(100, step)];
+                events.extend(rolled_back[..happened].iter().cloned());
+                let of_production = states(events)[2];
+                assert_eq!(of_production, (StageState::RollingBack, Some(140)), "{step:?}, {happened}");
+            }
+        }
+        // One service may be well beside another one that is not.
+        let beside = vec![failed(100, Step::Verified), production(101, Step::Verified)];
+        assert_eq!(states(beside)[2].0, StageState::RollingBack);
     }
 
     #[test]

@@ -51,6 +51,21 @@ impl<'a> Timeline<'a> {
         self.write(detail, &TimelineEvent::new(now(), self.stage.cloned(), step, words)).await
     }
 
+    /// Writes down that a step failed, which has the stage rolled back.
+    ///
+    /// # Errors
+    ///
+    /// When DynamoDB cannot be asked.
+    pub async fn record_failure(
+        &self,
+        step: Step,
+        detail: &str,
+        words: impl Into<String>,
+    ) -> Result<(), AwsError> {
+        let event = TimelineEvent::new(now(), self.stage.cloned(), step, words);
+        self.write(detail, &TimelineEvent { failed: true, ..event }).await
+    }
+
     /// Writes down that the release began, and which stages it goes through.
     ///
     /// # Errors
