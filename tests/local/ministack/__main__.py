@@ -39,6 +39,7 @@ def main() -> None:
     import pace
     import permissions
     import provider
+    import recording
     import registry
     import replacing
     import runtime_api
@@ -54,7 +55,7 @@ def main() -> None:
     import zones
 
     for correction in (events, pace, permissions, step_functions, load_balancer, deployments, services, mail, network, zones, database, flow_logs, gates, limits, alarms,
-                       scaling, registry, runtime_api, streams, targets, throttling, topics, twice, provider, tls, names, lag, answers, replacing):
+                       scaling, registry, runtime_api, streams, targets, throttling, topics, twice, provider, tls, names, lag, answers, replacing, recording):
         correction.apply()
     serve()
 

@@ -319,7 +319,10 @@ impl Cloud {
     ///
     /// When Step Functions cannot be asked.
     pub async fn executions(&self) -> anyhow::Result<Vec<Execution>> {
-        releases::list(&self.sdk).await
+        let outputs = self.outputs().unwrap_or_default();
+        let machine =
+            outputs["state_machine_arn"].as_str().map_or_else(releases::state_machine, str::to_owned);
+        releases::list(&self.sdk, &machine).await
     }
 
     /// The releases of an image, the newest first.
@@ -462,7 +465,7 @@ impl Cloud {
     ///
     /// When the cloud was not set up.
     pub fn outputs(&self) -> anyhow::Result<Value> {
-        let file = self.state.path().join("outputs.json");
+        let file = self.state.outputs();
         let text = std::fs::read(&file).with_context(|| format!("{} cannot be read", file.display()))?;
         Ok(serde_json::from_slice(&text)?)
     }

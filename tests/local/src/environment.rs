@@ -13,8 +13,10 @@ use tokio::process::Command;
 
 use crate::{Settings, process};
 
-/// What is installed, relative to the repository.
-const REQUIREMENTS: [&str; 2] = ["tests/local/requirements.txt", "tests/app/requirements-test.txt"];
+/// What is installed for the local cloud and its tests, relative to the repository.
+const REQUIREMENTS: &[&str] = &["tests/local/requirements.txt", "tests/app/requirements-test.txt"];
+/// What the twins of functions have, and nothing else: what lies beside it would slow their start.
+const OF_THE_BENCH: &[&str] = &["tests/bench/requirements.txt"];
 /// The oldest Python that the pinned packages are for.
 const OLDEST: (u32, u32) = (3, 10);
 
@@ -33,17 +35,30 @@ impl Environment {
     ///
     /// When there is no fitting Python, or a package cannot be installed.
     pub async fn prepare(settings: &Settings) -> anyhow::Result<Self> {
-        let folder = settings.shared().join("python");
+        Self::of(settings, "python", REQUIREMENTS).await
+    }
+
+    /// The same for the functions in Python that ours are compared with.
+    ///
+    /// # Errors
+    ///
+    /// When there is no fitting Python, or a package cannot be installed.
+    pub async fn of_the_bench(settings: &Settings) -> anyhow::Result<Self> {
+        Self::of(settings, "bench-python", OF_THE_BENCH).await
+    }
+
+    async fn of(settings: &Settings, name: &str, requirements: &[&str]) -> anyhow::Result<Self> {
+        let folder = settings.shared().join(name);
         fs::create_dir_all(settings.shared())
             .with_context(|| format!("{} cannot be made", settings.shared().display()))?;
         // Two clouds of one clone may start at the same time.
-        let lock = fs::File::create(settings.shared().join("python.lock"))?;
+        let lock = fs::File::create(settings.shared().join(format!("{name}.lock")))?;
         let _lock = tokio::task::spawn_blocking(move || Flock::lock(lock, FlockArg::LockExclusive))
             .await?
             .map_err(|(_, error)| error)?;
 
         let environment = Self { folder };
-        let pins = environment.pins(settings)?;
+        let pins = environment.pins(settings, requirements)?;
         let stamp = environment.folder.join("installed");
         if fs::read_to_string(&stamp).is_ok_and(|installed| installed == pins)
             && environment.program("python").exists()
@@ -53,7 +68,7 @@ impl Environment {
 
         let python = python(settings)?;
         let _ = fs::remove_dir_all(&environment.folder);
-        let log = settings.shared().join("python.log");
+        let log = settings.shared().join(format!("{name}.log"));
         let _ = fs::remove_file(&log);
         process::run(Command::new(python).args(["-m", "venv"]).arg(&environment.folder), &log).await?;
         let mut install = Command::new(environment.program("python"));
@@ -61,7 +76,7 @@ impl Environment {
             .args(["-m", "pip", "--disable-pip-version-check", "install"])
             .args(["--quiet", "--no-input", "--require-hashes"])
             .current_dir(&settings.repository);
-        for file in REQUIREMENTS {
+        for file in requirements {
             install.args(["--requirement", file]);
         }
         process::run(&mut install, &log).await?;
@@ -87,11 +102,11 @@ impl Environment {
         Self { folder: settings.shared().join("python") }
     }
 
-    fn pins(&self, settings: &Settings) -> anyhow::Result<String> {
+    fn pins(&self, settings: &Settings, requirements: &[&str]) -> anyhow::Result<String> {
         let mut hash = Sha256::new();
         // The environment's programs name its folder, so it cannot be moved.
         hash.update(self.folder.to_string_lossy().as_bytes());
-        for file in REQUIREMENTS {
+        for file in requirements {
             let file = settings.repository.join(file);
             hash.update(fs::read(&file).with_context(|| format!("{} cannot be read", file.display()))?);
         }

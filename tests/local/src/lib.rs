@@ -6,6 +6,7 @@
 //! Terraform, and gives people commands ([`commands`]) and tests an interface ([`Cloud`]) to it.
 
 pub mod awkward;
+pub mod bench;
 pub mod browser;
 pub mod bundle;
 pub mod client;
@@ -19,6 +20,7 @@ pub mod failures;
 pub mod functions;
 pub mod gates;
 pub mod image;
+pub mod inventory;
 pub mod mail;
 pub mod many;
 pub mod ministack;

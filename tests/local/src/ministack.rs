@@ -65,6 +65,7 @@ pub async fn start(
         .env("DOCKER_HOST", format!("unix://{}", engine.display()))
         .env("SLIPWAY_INBOX", state.inbox())
         .env("SLIPWAY_TWICE", state.twice())
+        .env("SLIPWAY_RECORDING", state.recording())
         .env("SLIPWAY_GATES", state.gates())
         .env("SLIPWAY_AWKWARD", state.awkward())
         .env("SLIPWAY_EVENTS", wire.news())

@@ -81,15 +81,15 @@ impl Execution {
     }
 }
 
-/// The releases, the newest first.
+/// The releases that are executions of a state machine, the newest first.
 ///
 /// # Errors
 ///
 /// When Step Functions cannot be asked.
-pub async fn list(sdk: &SdkConfig) -> anyhow::Result<Vec<Execution>> {
+pub async fn list(sdk: &SdkConfig, state_machine: &str) -> anyhow::Result<Vec<Execution>> {
     let sfn = Client::new(sdk);
     let mut executions = Vec::new();
-    let mut pages = sfn.list_executions().state_machine_arn(state_machine()).into_paginator().send();
+    let mut pages = sfn.list_executions().state_machine_arn(state_machine).into_paginator().send();
     while let Some(page) = pages.next().await {
         for item in page?.executions() {
             executions.push(describe(sdk, item.execution_arn()).await?);

@@ -13,7 +13,7 @@ use crate::{
     ministack::{self, Ports},
     process,
     state::{Running, StateFolder},
-    wire::Wire,
+    wire::{Wire, WireFiles},
 };
 
 /// How long MiniStack may take to end.
@@ -32,7 +32,8 @@ pub async fn serve(settings: &Settings, port: u16, pace: Pace) -> anyhow::Result
     let socket = state.socket();
     let [tls, proxy] = [process::free_port()?, process::free_port()?];
     let ports = Ports { plain: port, tls, proxy };
-    let standing = Wire::start(&endpoint, &state.calls(), state.awkward()).await?;
+    let files = WireFiles { examples: state.calls(), recording: state.recording(), awkward: state.awkward() };
+    let standing = Wire::start(&endpoint, files).await?;
     let wire = standing.wire();
     let engine = Engine::start(EngineConfig {
         socket: socket.clone(),

@@ -1,6 +1,7 @@
 //! What belongs to one cloud, in one folder.
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::Write as _,
     os::unix::ffi::OsStrExt as _,
@@ -64,6 +65,22 @@ impl StateFolder {
     #[must_use]
     pub fn authority(&self) -> PathBuf {
         self.0.join("authority.pem")
+    }
+
+    /// Keeps what Terraform printed as outputs, for who asks the cloud.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn write_outputs(&self, outputs: &BTreeMap<String, serde_json::Value>) -> anyhow::Result<()> {
+        fs::write(self.outputs(), serde_json::to_vec_pretty(outputs)?)
+            .with_context(|| format!("{} cannot be written", self.outputs().display()))
+    }
+
+    /// The file of what Terraform printed as outputs.
+    #[must_use]
+    pub fn outputs(&self) -> PathBuf {
+        self.0.join("outputs.json")
     }
 
     /// Makes the folder and those in it.
@@ -152,6 +169,12 @@ impl StateFolder {
     #[must_use]
     pub fn calls(&self) -> PathBuf {
         self.0.join("calls.jsonl")
+    }
+
+    /// While this folder exists, every invocation of a function and every call that one makes is recorded in it.
+    #[must_use]
+    pub fn recording(&self) -> PathBuf {
+        self.0.join("recording")
     }
 
     fn note(&self) -> PathBuf {

@@ -30,6 +30,9 @@ const VARIABLES: &str = "local.auto.tfvars.json";
 #[derive(Clone, Debug)]
 pub struct Terraform {
     program: PathBuf,
+    /// Where the copy of what it reads is, or the unpacked bundle.
+    copy: PathBuf,
+    /// The root that it works in.
     root: PathBuf,
     log: PathBuf,
     environment: BTreeMap<OsString, OsString>,
@@ -60,6 +63,8 @@ impl Terraform {
         environment.insert("TF_IN_AUTOMATION".into(), "1".into());
         environment.insert("TF_INPUT".into(), "0".into());
         environment.insert("CHECKPOINT_DISABLE".into(), "1".into());
+        let copy = state.terraform().join("root");
+        let root = copy.join("infra");
         environment.insert("TF_DATA_DIR".into(), state.terraform().join("data").into());
         if let Some(folder) = settings.variable("TF_PLUGIN_CACHE_DIR") {
             environment.insert("TF_PLUGIN_CACHE_DIR".into(), folder.clone());
@@ -67,7 +72,23 @@ impl Terraform {
         if let Some(file) = mirror::configuration(settings, &state.terraform()).await? {
             environment.insert("TF_CLI_CONFIG_FILE".into(), file.into());
         }
-        Ok(Self { program, root: state.terraform().join("root"), log: state.log("terraform"), environment })
+        Ok(Self { program, copy, root, log: state.log("terraform"), environment })
+    }
+
+    /// Another root than Slipway's, for the same cloud.
+    #[must_use]
+    pub fn of(&self, root: impl Into<PathBuf>) -> Self {
+        let root = root.into();
+        let mut environment = self.environment.clone();
+        environment.insert("TF_DATA_DIR".into(), root.join(".terraform").into());
+        Self { root, environment, ..self.clone() }
+    }
+
+    /// The same without any other program of this machine, so without cargo.
+    #[must_use]
+    pub fn alone(mut self) -> Self {
+        self.environment.remove(OsStr::new("PATH"));
+        self
     }
 
     /// Finds Terraform, or fetches the pinned release.
@@ -103,31 +124,38 @@ impl Terraform {
         .await
     }
 
-    /// Unpacks what Terraform reads from a bundle, and downloads the provider. It has no programs of this machine then, so
-    /// no cargo.
+    /// Downloads the provider of a root that stands where it is to be applied.
+    ///
+    /// # Errors
+    ///
+    /// When `terraform init` fails.
+    pub async fn init_here(&self) -> anyhow::Result<()> {
+        // A mirror knows other checksums than the registry's lock file.
+        if self.environment.contains_key(OsStr::new("TF_CLI_CONFIG_FILE")) {
+            let _ = fs::remove_file(self.root.join(".terraform.lock.hcl"));
+        }
+        self.run(["init", "-no-color"]).await
+    }
+
+    /// Unpacks what Terraform reads from a bundle, and downloads the provider.
     ///
     /// # Errors
     ///
     /// When the bundle cannot be unpacked or `terraform init` fails.
-    pub async fn init_from_bundle(&mut self, archive: &Path) -> anyhow::Result<()> {
-        self.environment.remove(OsStr::new("PATH"));
+    pub async fn init_from_bundle(&self, archive: &Path) -> anyhow::Result<()> {
         self.init_with(|root| bundle::unpack(archive, root)).await
     }
 
     async fn init_with(&self, lay: impl FnOnce(&Path) -> anyhow::Result<()>) -> anyhow::Result<()> {
-        let state = self.root.join("infra/terraform.tfstate");
+        let state = self.root.join("terraform.tfstate");
         let kept = fs::read(&state).ok();
-        lay(&self.root)?;
+        lay(&self.copy)?;
         if let Some(kept) = kept {
             fs::write(&state, kept)?;
         }
         // The state of a local cloud dies with it: never in the bucket that an AWS account uses.
-        fs::write(self.root.join("infra/local_override.tf"), "terraform {\n  backend \"local\" {}\n}\n")?;
-        // A mirror knows other checksums than the registry's lock file.
-        if self.environment.contains_key(OsStr::new("TF_CLI_CONFIG_FILE")) {
-            let _ = fs::remove_file(self.root.join("infra/.terraform.lock.hcl"));
-        }
-        self.run(["init", "-no-color"]).await
+        fs::write(self.root.join("local_override.tf"), "terraform {\n  backend \"local\" {}\n}\n")?;
+        self.init_here().await
     }
 
     /// Makes the cloud what the configuration says, and shows how far it is.
@@ -216,10 +244,19 @@ impl Terraform {
         Ok((!plan.status.success()).then(|| String::from_utf8_lossy(&plan.stderr).into_owned()))
     }
 
-    /// Where the copy of the root is.
+    /// Destroys what the root's state holds.
+    ///
+    /// # Errors
+    ///
+    /// When `terraform destroy` fails.
+    pub async fn destroy(&self) -> anyhow::Result<()> {
+        self.run(["destroy", "-auto-approve", "-no-color", "-parallelism=30"]).await
+    }
+
+    /// The root that it works in: a copy, where it is Slipway's.
     #[must_use]
-    pub fn root(&self) -> PathBuf {
-        self.root.join("infra")
+    pub fn root(&self) -> &Path {
+        &self.root
     }
 
     /// Terraform's own program.

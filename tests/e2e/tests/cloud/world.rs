@@ -201,6 +201,13 @@ impl World {
         panic!("the releases that a failed test has left open did not end");
     }
 
+    /// Empties a queue.
+    pub(crate) async fn purge(&self, queue: &str) {
+        let sqs = aws_sdk_sqs::Client::new(self.cloud.sdk());
+        let url = sqs.get_queue_url().queue_name(queue).send().await.expect("the queue exists").queue_url;
+        sqs.purge_queue().queue_url(url.expect("a queue has a URL")).send().await.expect("it is emptied");
+    }
+
     /// A version that no test has pushed before.
     pub(crate) fn version(&self) -> String {
         format!("v{}.{}", std::process::id(), VERSION.fetch_add(1, Ordering::Relaxed))

@@ -1,6 +1,8 @@
 //! What a person does on the local cloud: `cargo local …`.
 
+mod adopt;
 mod alarm;
+mod bench;
 mod decide;
 mod demo;
 mod down;
@@ -15,6 +17,7 @@ mod send;
 mod slipway;
 mod test;
 mod tokens;
+mod trial;
 mod up;
 mod workflow;
 
@@ -73,6 +76,12 @@ enum Command {
     Package(package::Arguments),
     /// Show the whole path: a release, an approval, a broken version that is stopped.
     Demo(demo::Arguments),
+    /// Play the trial from a bundle alone: apply, push, approve, a broken version, destroy; with the times.
+    Trial(trial::Arguments),
+    /// Take Slipway into use for services that exist: `slipway init`, apply, push, approve, a broken version, a rollback.
+    Adopt,
+    /// Measure the functions and a release, beside what people would use instead, and write docs/benchmarks.md.
+    Bench(bench::Arguments),
     /// Run every test of the project.
     Test(test::Arguments),
     /// Stop the local cloud and remove all of its state.
@@ -119,6 +128,9 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Workflow => workflow::run(&settings),
         Command::Package(arguments) => package::run(&settings, arguments).await,
         Command::Demo(arguments) => demo::run(&settings, &arguments).await,
+        Command::Bench(arguments) => Box::pin(bench::run(&settings, &arguments)).await,
+        Command::Trial(arguments) => Box::pin(trial::run(&settings, &arguments)).await,
+        Command::Adopt => Box::pin(adopt::play(&settings)).await,
         Command::Test(arguments) => Box::pin(test::run(&settings, &arguments)).await,
         Command::Down => down::run(&settings).await,
         Command::Serve { port, quick } => {

@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use tokio::process::Command;
 
-use super::{Source, bring_up, demo, take_down, tokens};
+use super::{Source, adopt, bring_up, demo, take_down, tokens, trial};
 use crate::{
     Awkward, Cloud, Pace, Settings, client,
     environment::Environment,
@@ -78,6 +78,8 @@ enum Group {
     Unchanged,
     Workspace,
     Api,
+    Trial,
+    Adopt,
     Models,
     Tokens,
     /// Of the workspace those that need a cloud.
@@ -92,8 +94,9 @@ impl Group {
     const ON_THE_CLOUD: [Self; 5] =
         [Self::Demo, Self::Unchanged, Self::Workspace, Self::Models, Self::Tokens];
 
-    /// Played where `--only` names it: what it asks depends on what the cloud has, and freezes all of it.
-    const BY_NAME: [Self; 1] = [Self::Api];
+    /// Played where `--only` names it: what the one asks depends on what the cloud has, and freezes all of it; the others
+    /// start a cloud of their own.
+    const BY_NAME: [Self; 3] = [Self::Api, Self::Trial, Self::Adopt];
 
     const fn name(self) -> &'static str {
         match self {
@@ -105,6 +108,8 @@ impl Group {
             Self::Unchanged => "terraform plan, no changes",
             Self::Workspace => "cargo test --workspace",
             Self::Api => "tests/api/run",
+            Self::Trial => "trial",
+            Self::Adopt => "adopt",
             Self::Models => "cargo test --workspace, AWS's models",
             Self::Tokens => "cargo test --workspace, no token logged",
             Self::Releases => "cargo test --workspace --test cloud",
@@ -312,9 +317,9 @@ async fn run_group(group: Group, settings: &Settings, clouds: &Clouds) -> anyhow
             let terraform = Terraform::prepare(settings, cloud.endpoint()).await?;
             let mut command = Command::new(terraform.program());
             command
-                .args(["fmt", "-check", "-diff", "-recursive"])
+                .args(["fmt", "-check", "-diff", "-recursive", "infra", "tests/local/theirs"])
                 .env_remove("TF_CLI_CONFIG_FILE")
-                .current_dir(settings.repository.join("infra"));
+                .current_dir(&settings.repository);
             process::run_shown(&mut command).await
         }
         Group::TerraformValidate => {
@@ -356,6 +361,8 @@ async fn run_group(group: Group, settings: &Settings, clouds: &Clouds) -> anyhow
             api.args(["tests/api/run", url]).envs(client::variables(cloud.endpoint()));
             process::run_shown(api.current_dir(&settings.repository)).await
         }
+        Group::Trial => Box::pin(trial::play(settings, Pace::Quick)).await,
+        Group::Adopt => Box::pin(adopt::play(settings)).await,
         Group::Tokens => {
             let clouds: Vec<_> = clouds.all().collect();
             tokens::look(settings, &clouds).await

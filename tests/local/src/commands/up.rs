@@ -4,6 +4,7 @@ use std::{
     fs,
     net::TcpListener,
     os::unix::process::CommandExt as _,
+    path::PathBuf,
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
@@ -118,30 +119,15 @@ fn met_itself(error: &anyhow::Error) -> bool {
 
 async fn set_up(settings: &Settings, port: u16, pace: Pace, source: Source) -> anyhow::Result<Cloud> {
     let state = StateFolder::new(&settings.state);
-    let endpoint = ministack::endpoint(port);
-    // Where neither is there yet, the one mostly waits for the network while the other builds.
-    tokio::try_join!(
-        long_step("Python environment", Environment::prepare(settings)),
-        long_step("Functions, built for this machine", functions::build(settings)),
-    )?;
-    let mut terraform = step("Terraform", Terraform::prepare(settings, &endpoint)).await?;
-    let packing = {
-        let settings = settings.clone();
-        tokio::task::spawn_blocking(move || functions::pack(&settings))
-    };
-    step("Functions, packed", async { packing.await? }).await?;
+    let mut terraform = prepare(settings, port).await?;
     let packages = match source {
         Source::Repository => {
             step("Terraform's provider", terraform.init(settings)).await?;
             Some(functions::packages(settings))
         }
         Source::Bundle => {
-            let making = settings.clone();
-            let making = tokio::task::spawn_blocking(move || {
-                let out = making.state.join("bundle");
-                bundle::make(&making, Architecture::host(), &functions::packages(&making), &out)
-            });
-            let archive = step("Bundle, as a release has it", async { making.await? }).await?;
+            terraform = terraform.alone();
+            let archive = made_bundle(settings).await?;
             step("Bundle, unpacked, and Terraform's provider", terraform.init_from_bundle(&archive)).await?;
             fs::remove_file(archive)?;
             // By Terraform's own defaults, as who applies a bundle has them.
@@ -152,8 +138,56 @@ async fn set_up(settings: &Settings, port: u16, pace: Pace, source: Source) -> a
     let variables = cloud::variables(port, packages.as_deref(), pace);
     step("Slipway, applied with Terraform", terraform.apply(&variables)).await?;
     let outputs = terraform.outputs().await?;
-    fs::write(state.path().join("outputs.json"), serde_json::to_vec_pretty(&outputs)?)?;
+    state.write_outputs(&outputs)?;
     Cloud::attach(settings).await
+}
+
+/// What a cloud needs before it starts: Python, the functions' packages, Terraform.
+async fn prepare(settings: &Settings, port: u16) -> anyhow::Result<Terraform> {
+    // Where neither is there yet, the one mostly waits for the network while the other builds.
+    tokio::try_join!(
+        long_step("Python environment", Environment::prepare(settings)),
+        long_step("Functions, built for this machine", functions::build(settings)),
+    )?;
+    let terraform = step("Terraform", Terraform::prepare(settings, &ministack::endpoint(port))).await?;
+    let packing = settings.clone();
+    let packing = tokio::task::spawn_blocking(move || functions::pack(&packing));
+    step("Functions, packed", async { packing.await? }).await?;
+    Ok(terraform)
+}
+
+async fn made_bundle(settings: &Settings) -> anyhow::Result<PathBuf> {
+    let making = settings.clone();
+    let making = tokio::task::spawn_blocking(move || {
+        let out = making.state.join("bundle");
+        bundle::make(&making, Architecture::host(), &functions::packages(&making), &out)
+    });
+    step("Bundle, as a release has it", async { making.await? }).await
+}
+
+/// A cloud on which nothing is set up, as an AWS account is at first.
+pub(super) struct Empty {
+    pub(super) cloud: Cloud,
+    /// Terraform, which has no other program of this machine.
+    pub(super) terraform: Terraform,
+    /// The unpacked bundle of a release.
+    pub(super) bundle: PathBuf,
+}
+
+/// Starts a cloud on which nothing is set up, and unpacks a bundle beside it.
+///
+/// # Errors
+///
+/// When a tool is missing, or a part fails; what had been started is then left to [`take_down`].
+pub(super) async fn bring_up_empty(settings: &Settings, port: u16, pace: Pace) -> anyhow::Result<Empty> {
+    let state = StateFolder::new(&settings.state);
+    state.create()?;
+    let terraform = prepare(settings, port).await?.alone();
+    let archive = made_bundle(settings).await?;
+    let bundle = state.path().join("unpacked");
+    bundle::unpack(&archive, &bundle)?;
+    step("AWS endpoint and container engine", start(settings, port, pace)).await?;
+    Ok(Empty { cloud: Cloud::attach(settings).await?, terraform, bundle })
 }
 
 /// Starts the supervisor in the background and waits until the cloud answers.

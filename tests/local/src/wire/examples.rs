@@ -6,7 +6,7 @@ use std::{
     fs::File,
     hash::{DefaultHasher, Hash, Hasher as _},
     io::Write as _,
-    path::Path,
+    path::{Path, PathBuf},
     sync::mpsc,
     thread,
 };
@@ -16,6 +16,7 @@ use axum::{
     body::Bytes,
     http::{HeaderMap, Response},
 };
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -44,6 +45,10 @@ const WORD: usize = 40;
 /// A call that passed, with its answer.
 #[derive(Debug)]
 pub(super) struct Example {
+    /// When the call came.
+    pub(super) at: Timestamp,
+    /// When its answer had come.
+    pub(super) ended: Timestamp,
     pub(super) call: Call,
     pub(super) protocol: Protocol,
     pub(super) request: Incoming,
@@ -54,15 +59,17 @@ pub(super) struct Example {
 #[derive(Debug)]
 pub(super) struct Examples {
     file: File,
+    /// Where every call is written, while this folder exists.
+    recording: PathBuf,
     size: usize,
     of_one: HashMap<String, u32>,
     kinds: HashSet<u64>,
 }
 
 impl Examples {
-    pub(super) fn create(path: &Path) -> anyhow::Result<Self> {
+    pub(super) fn create(path: &Path, recording: PathBuf) -> anyhow::Result<Self> {
         let file = File::create(path).with_context(|| format!("{} cannot be made", path.display()))?;
-        Ok(Self { file, size: 0, of_one: HashMap::new(), kinds: HashSet::new() })
+        Ok(Self { file, recording, size: 0, of_one: HashMap::new(), kinds: HashSet::new() })
     }
 
     /// Takes examples on a thread of its own, in their order, until nobody sends any more.
@@ -73,7 +80,13 @@ impl Examples {
     }
 
     /// Writes a call down whose request or answer has members or words that none before had.
-    fn keep(&mut self, Example { call, protocol, request, answer }: &Example) {
+    fn keep(&mut self, example: &Example) {
+        if self.recording.is_dir()
+            && let Err(error) = self.record(example)
+        {
+            tracing::error!(%error, "a call could not be recorded");
+        }
+        let Example { call, protocol, request, answer, .. } = example;
         let status = answer.status().as_u16();
         let of = format!("{} {} {status}", call.caller, call.operation);
         let (asks, answers) = Form::of(*protocol);
@@ -83,22 +96,7 @@ impl Examples {
         if !(asked || answered) || *kept >= OF_ONE {
             return;
         }
-        let line = json!({
-            "caller": call.caller,
-            "operation": call.operation,
-            "request": {
-                "method": request.method.as_str(),
-                "path": request.path,
-                "headers": headers(&request.headers),
-                "body": body(&request.body),
-            },
-            "answer": {
-                "status": status,
-                "headers": headers(answer.headers()),
-                "body": body(answer.body()),
-            },
-        });
-        let line = format!("{line}\n");
+        let line = format!("{}\n", example.as_json());
         if self.size + line.len() > LARGEST {
             tracing::warn!(%call, "the file of calls is full");
             return;
@@ -110,6 +108,36 @@ impl Examples {
             }
             Err(error) => tracing::error!(%error, "a call could not be written down"),
         }
+    }
+
+    /// Writes a call down whole, whatever came before it.
+    fn record(&self, example: &Example) -> anyhow::Result<()> {
+        let mut line = example.as_json();
+        line["at"] = example.at.as_microsecond().into();
+        line["ended"] = example.ended.as_microsecond().into();
+        let file = File::options().create(true).append(true).open(self.recording.join("calls.jsonl"));
+        Ok(file?.write_all(format!("{line}\n").as_bytes())?)
+    }
+}
+
+impl Example {
+    fn as_json(&self) -> Value {
+        let Self { call, request, answer, .. } = self;
+        json!({
+            "caller": call.caller,
+            "operation": call.operation,
+            "request": {
+                "method": request.method.as_str(),
+                "path": request.path,
+                "headers": headers(&request.headers),
+                "body": body(&request.body),
+            },
+            "answer": {
+                "status": answer.status().as_u16(),
+                "headers": headers(answer.headers()),
+                "body": body(answer.body()),
+            },
+        })
     }
 }
 

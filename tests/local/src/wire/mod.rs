@@ -21,7 +21,7 @@ mod trace;
 
 use std::{
     net::SocketAddr,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     time::Duration,
 };
@@ -35,6 +35,8 @@ pub use call::Call;
 pub use control::Control;
 pub use fault::{CallRule, EventFault, EventRule, Fault, Plan};
 pub use trace::{Entry, What};
+
+pub(crate) use rates::BUCKETS;
 
 use self::{
     examples::{Example, Examples},
@@ -60,6 +62,17 @@ pub struct Wire(Arc<Shared>);
 pub struct Standing {
     wire: Wire,
     server: JoinHandle<()>,
+}
+
+/// Where a wire writes what passes, and reads how it is to behave.
+#[derive(Clone, Debug)]
+pub struct WireFiles {
+    /// The file of the examples.
+    pub examples: PathBuf,
+    /// The folder that everything is recorded in while it exists.
+    pub recording: PathBuf,
+    /// The file that says how awkward AWS is.
+    pub awkward: PathBuf,
 }
 
 /// What an event tells, before it is in its envelope.
@@ -102,14 +115,20 @@ struct State {
     rates: Rates,
 }
 
+/// The operation that a request asks for, as IAM names it, such as `ecs:UpdateService`.
+pub(crate) fn operation_of(request: &axum::http::request::Parts, body: &[u8]) -> String {
+    Call::read(request, body).0.operation
+}
+
 impl Wire {
     /// Listens on a port that the system chooses, and passes everything on to the endpoint, which need not answer yet. Of
-    /// what passes unbroken it writes examples to a file; another one says how awkward AWS is ([`crate::Awkward`]).
+    /// what passes unbroken it writes examples to a file, and all of it while there is a folder for recordings; another file
+    /// says how awkward AWS is ([`crate::Awkward`]).
     ///
     /// # Errors
     ///
     /// When no port is free, or the file cannot be made.
-    pub async fn start(endpoint: &str, examples: &Path, awkward: PathBuf) -> anyhow::Result<Standing> {
+    pub async fn start(endpoint: &str, files: WireFiles) -> anyhow::Result<Standing> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("the wire finds no free port")?;
         let wire = Self(Arc::new(Shared {
             address: listener.local_addr()?,
@@ -120,8 +139,8 @@ impl Wire {
                 .timeout(PATIENCE)
                 .build()?,
             state: Mutex::default(),
-            awkward,
-            examples: Examples::create(examples)?.take(),
+            awkward: files.awkward,
+            examples: Examples::create(&files.examples, files.recording)?.take(),
             delivered: broadcast::Sender::new(DELIVERIES),
             news: broadcast::Sender::new(NEWS),
         }));

@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderMap, Method, Response, StatusCode, header},
 };
 
-use crate::awkward::Awkwardness;
+use crate::{awkward::Awkwardness, clock};
 
 use super::{Call, Fault, What, Wire, answer, call::Protocol, caller, examples::Example, line::Peer, plan};
 
@@ -50,6 +50,7 @@ pub(super) async fn pass(
 
 impl Wire {
     async fn take(&self, peer: &Peer, call: &Call, protocol: Protocol, incoming: Incoming) -> Response<Body> {
+        let at = clock::now();
         let (number, fault) = self.arrived(call, peer.address().port());
         let content_type = incoming.headers.get(header::CONTENT_TYPE).cloned();
         if fault == Some(Fault::KillBefore) {
@@ -75,8 +76,16 @@ impl Wire {
                 let answer = self.forward(&incoming).await;
                 if let (None, Ok(answer)) = (fault, &answer) {
                     let (call, answer) = (call.clone(), answer.clone());
+                    let ended = clock::now();
                     // Its writer lives as long as the wire.
-                    let _taken = self.0.examples.send(Example { call, protocol, request: incoming, answer });
+                    let _taken = self.0.examples.send(Example {
+                        at,
+                        ended,
+                        call,
+                        protocol,
+                        request: incoming,
+                        answer,
+                    });
                 }
                 answer.map_or_else(|_| status(StatusCode::BAD_GATEWAY), |answer| answer.map(Body::from))
             }

@@ -8,7 +8,7 @@
 use std::{collections::HashMap, time::Instant};
 
 /// Operations that share a bucket, how many tokens it holds, and how many come back in a second.
-const BUCKETS: [(&[&str], f64, f64); 11] = [
+pub(crate) const BUCKETS: [(&[&str], f64, f64); 11] = [
     (&["ecs:CreateService", "ecs:UpdateService", "ecs:DeleteService"], 50.0, 5.0),
     (&["ecs:RegisterTaskDefinition", "ecs:DeregisterTaskDefinition"], 20.0, 1.0),
     (&["ecs:DescribeServices"], 100.0, 20.0),

@@ -44,8 +44,12 @@ impl World {
         tokio::spawn(async move { axum::serve(listener, router).await });
         let examples = NamedTempFile::new().expect("a file");
         let awkward = NamedTempFile::new().expect("a file");
-        let standing =
-            Wire::start(&endpoint, examples.path(), awkward.path().to_owned()).await.expect("a wire");
+        let files = WireFiles {
+            examples: examples.path().to_owned(),
+            recording: examples.path().with_extension("recording"),
+            awkward: awkward.path().to_owned(),
+        };
+        let standing = Wire::start(&endpoint, files).await.expect("a wire");
         Self { standing, reached, examples, awkward }
     }
 

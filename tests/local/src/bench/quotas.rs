@@ -1,0 +1,239 @@
+//! What an account's quotas make of many releases at one moment: a simulation of their calls and of the buckets that AWS
+//! takes them from.
+//!
+//! A release is what was recorded of one: its invocations in their order, each with its calls. A call that its bucket has no
+//! token for is tried three times by the SDK, and then the step fails as throttled and Step Functions tries it again, as the
+//! workflow says. Nothing else takes from the buckets.
+
+use std::{cmp::Reverse, collections::BinaryHeap};
+
+use serde::{Deserialize, Serialize};
+
+use super::case::Recording;
+use crate::wire::BUCKETS;
+
+/// The workflow's retry of what is throttled (`statemachine/release.asl.yaml`): how often, and the longest wait in seconds.
+const RETRIES: u32 = 500;
+const LONGEST_WAIT: f64 = 60.0;
+/// The tries of a call, as `Aws::connect` sets them, and the SDK's first wait in seconds.
+const TRIES: u32 = 3;
+const FIRST_WAIT: f64 = 1.0;
+/// How many invocations run at once in an account ("Lambda quotas": 1,000 by default).
+const CONCURRENT: usize = 1_000;
+/// How long an invocation takes, in seconds, and how long lies between two: ECS deploys, people decide.
+const INVOCATION: f64 = 0.2;
+const BETWEEN: f64 = 5.0;
+
+/// What many releases at one moment came to.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Flood {
+    /// How many began.
+    pub releases: usize,
+    /// How many reached their end.
+    pub ended: usize,
+    /// How many were throttled until their retries were used up.
+    pub failed: usize,
+    /// When the last one ended, in seconds.
+    pub seconds: f64,
+    /// The calls of AWS for each release, with those that were throttled.
+    pub calls: f64,
+    /// The further attempts of steps for each release.
+    pub attempts: f64,
+    /// The quota that throttled the most, by its first operation, and how many calls it did.
+    pub binds: Option<(String, usize)>,
+}
+
+/// A release's invocations, each with its calls.
+pub type Shape = Vec<Vec<String>>;
+
+/// The shape of the release that a recording holds.
+#[must_use]
+pub fn shape(recording: &Recording, prefix: &str) -> Shape {
+    let mut invocations: Vec<_> = recording.invocations.iter().collect();
+    invocations.sort_by_key(|one| one.begun);
+    let calls = |function: &str, begun: i64, ended: i64| {
+        let of_it = recording
+            .calls
+            .iter()
+            .filter(move |call| call.caller == function && (begun..=ended).contains(&call.at));
+        of_it.map(|call| call.operation.clone()).collect::<Vec<_>>()
+    };
+    invocations
+        .iter()
+        .map(|one| calls(one.function.strip_prefix(prefix).unwrap_or(&one.function), one.begun, one.ended))
+        .collect()
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    tokens: f64,
+    at: f64,
+    throttled: usize,
+}
+
+#[derive(Debug)]
+struct Account {
+    buckets: Vec<Bucket>,
+    calls: usize,
+}
+
+impl Account {
+    fn new() -> Self {
+        let full = |(_, holds, _): &(&[&str], f64, f64)| Bucket { tokens: *holds, at: 0.0, throttled: 0 };
+        Self { buckets: BUCKETS.iter().map(full).collect(), calls: 0 }
+    }
+
+    fn take(&mut self, operation: &str, now: f64) -> bool {
+        self.calls += 1;
+        let Some(index) = BUCKETS.iter().position(|(operations, ..)| operations.contains(&operation)) else {
+            return true;
+        };
+        let (bucket, (_, holds, refill)) = (&mut self.buckets[index], BUCKETS[index]);
+        // Calls of one invocation may be looked at a little out of order.
+        let later = (now - bucket.at).max(0.0);
+        bucket.tokens = (bucket.tokens + later * refill).min(holds);
+        bucket.at = bucket.at.max(now);
+        if bucket.tokens >= 1.0 {
+            bucket.tokens -= 1.0;
+            return true;
+        }
+        bucket.throttled += 1;
+        false
+    }
+}
+
+/// A moment at which a release's invocation begins, in microseconds so that moments can be ordered.
+type Moment = Reverse<(u64, usize)>;
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    invocation: usize,
+    retries: u32,
+    attempts: usize,
+}
+
+/// Lets as many releases of this shape begin within the given seconds, from a seed.
+#[must_use]
+pub fn flood(shape: &Shape, releases: usize, within: f64, seed: u64) -> Flood {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut account = Account::new();
+    let mut all = vec![Progress::default(); releases];
+    let mut moments: BinaryHeap<Moment> =
+        (0..releases).map(|number| Reverse((micros(random.f64() * within), number))).collect();
+    // When each invocation that may run at one time ends.
+    let mut running: BinaryHeap<Reverse<u64>> = BinaryHeap::new();
+    let mut flood = Flood { releases, ..Flood::default() };
+    while let Some(Reverse((at, number))) = moments.pop() {
+        let now = seconds(at);
+        let progress = &mut all[number];
+        let Some(calls) = shape.get(progress.invocation) else {
+            flood.ended += 1;
+            flood.seconds = flood.seconds.max(now);
+            continue;
+        };
+        while running.peek().is_some_and(|Reverse(end)| *end <= at) {
+            running.pop();
+        }
+        let ended =
+            if running.len() < CONCURRENT { invoke(&mut account, calls, now, &mut random) } else { Err(now) };
+        let next = match ended {
+            Ok(ended) => {
+                running.push(Reverse(micros(ended)));
+                *progress = Progress { invocation: progress.invocation + 1, retries: 0, ..*progress };
+                ended + BETWEEN
+            }
+            Err(_) if progress.retries == RETRIES => {
+                flood.failed += 1;
+                continue;
+            }
+            Err(ended) => {
+                running.push(Reverse(micros(ended)));
+                let longest = f64::powi(2.0, progress.retries.min(20).cast_signed()).min(LONGEST_WAIT);
+                progress.retries += 1;
+                progress.attempts += 1;
+                ended + random.f64() * longest
+            }
+        };
+        moments.push(Reverse((micros(next), number)));
+    }
+    #[expect(clippy::cast_precision_loss, reason = "some millions of calls")]
+    let of_each = |count: usize| count as f64 / releases.max(1) as f64;
+    flood.calls = of_each(account.calls);
+    flood.attempts = of_each(all.iter().map(|one| one.attempts).sum());
+    let most = account.buckets.iter().enumerate().max_by_key(|(_, bucket)| bucket.throttled);
+    flood.binds = most
+        .filter(|(_, bucket)| bucket.throttled > 0)
+        .and_then(|(index, bucket)| Some(((*BUCKETS[index].0.first()?).to_owned(), bucket.throttled)));
+    flood
+}
+
+/// Makes an invocation's calls one after the other; when it ends, well or throttled.
+fn invoke(account: &mut Account, calls: &[String], now: f64, random: &mut fastrand::Rng) -> Result<f64, f64> {
+    let mut now = now;
+    for call in calls {
+        let mut tries = 1;
+        while !account.take(call, now) {
+            if tries == TRIES {
+                return Err(now);
+            }
+            now += random.f64() * FIRST_WAIT * f64::powi(2.0, (tries - 1).cast_signed());
+            tries += 1;
+        }
+    }
+    Ok(now + INVOCATION)
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a moment of a simulation, in microseconds"
+)]
+fn micros(seconds: f64) -> u64 {
+    (seconds * 1e6) as u64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a simulation takes days")]
+fn seconds(micros: u64) -> f64 {
+    micros as f64 / 1e6
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one_stage() -> Shape {
+        [
+            &["dynamodb:UpdateItem"][..],
+            &["ecs:RegisterTaskDefinition", "ecs:UpdateService"],
+            &["dynamodb:UpdateItem"],
+        ]
+        .map(|calls| calls.iter().map(ToString::to_string).collect())
+        .to_vec()
+    }
+
+    #[test]
+    fn a_few_releases_are_not_throttled() {
+        let flood = flood(&one_stage(), 20, 0.0, 1);
+
+        assert_eq!((flood.ended, flood.failed, flood.binds), (20, 0, None));
+        assert!((flood.calls - 4.0).abs() < f64::EPSILON && flood.attempts == 0.0, "{}", flood.calls);
+    }
+
+    #[test]
+    fn hundreds_wait_for_the_registrations_and_all_reach_their_end() {
+        let flood = flood(&one_stage(), 300, 0.0, 1);
+
+        assert_eq!((flood.ended, flood.failed), (300, 0));
+        assert_eq!(flood.binds.expect("a quota binds").0, "ecs:RegisterTaskDefinition");
+        // One a second after a burst of twenty.
+        assert!(flood.seconds > 280.0 && flood.seconds < 600.0, "{}", flood.seconds);
+    }
+
+    #[test]
+    fn a_seed_is_a_run() {
+        let seen = |seed| flood(&one_stage(), 100, 60.0, seed).seconds;
+
+        assert!((seen(7) - seen(7)).abs() < f64::EPSILON);
+        assert!((seen(7) - seen(8)).abs() > f64::EPSILON);
+    }
+}
