@@ -8,6 +8,7 @@ second and two seconds to answer, instead of the group's interval and time-out.
 import functools
 import http.client
 import random
+import re
 import socket
 import threading
 import time
@@ -61,8 +62,9 @@ def apply() -> None:
 
 def _know_protocols() -> None:
     """AWS: a group for HTTP or HTTPS has a protocol version, HTTP1 where none is asked for; one for TCP, TLS or UDP is checked by
-    TCP where nothing else is asked for (CreateTargetGroup, Elastic Load Balancing API reference, 2015-12-01). MiniStack forgets
-    the version, and checks every group by HTTP."""
+    TCP where nothing else is asked for; only checks by HTTP and HTTPS have a path and codes, which are of gRPC where the version
+    is (CreateTargetGroup and TargetGroup, Elastic Load Balancing API reference, 2015-12-01). MiniStack forgets the version,
+    checks every group by HTTP, and says a path and a code of every group."""
     create, to_xml = alb._create_tg, alb._tg_xml
 
     @functools.wraps(create)
@@ -73,6 +75,7 @@ def _know_protocols() -> None:
             group = alb._tgs[arn]
             if group["Protocol"] in ("HTTP", "HTTPS"):
                 group["ProtocolVersion"] = alb._p(params, "ProtocolVersion", "HTTP1")
+                group["Matcher"]["GrpcCode"] = alb._p(params, "Matcher.GrpcCode", "12")
             else:
                 group["HealthCheckProtocol"] = alb._p(params, "HealthCheckProtocol", "TCP")
             answer = alb._xml(200, "CreateTargetGroup", f"<TargetGroups>{alb._tg_xml(group)}</TargetGroups>")
@@ -84,7 +87,14 @@ def _know_protocols() -> None:
         text = to_xml({**group, "LoadBalancerArns": _balancers_of(group["TargetGroupArn"])})
         # The last one ends the group itself; the ARNs of its load balancers are members, too.
         fields, end, _ = text.rpartition("</member>")
-        return f"{fields}<ProtocolVersion>{version}</ProtocolVersion>{end}" if version else text
+        if version:
+            fields += f"<ProtocolVersion>{version}</ProtocolVersion>"
+        if group.get("HealthCheckProtocol", "HTTP") not in ("HTTP", "HTTPS"):
+            fields = re.sub("<HealthCheckPath>.*?</HealthCheckPath>|<Matcher>.*?</Matcher>", "", fields)
+        elif version == "GRPC":
+            codes = f"<Matcher><GrpcCode>{group['Matcher'].get('GrpcCode', '12')}</GrpcCode></Matcher>"
+            fields = re.sub("<Matcher>.*?</Matcher>", codes, fields)
+        return fields + end
 
     alb._create_tg, alb._tg_xml = created, described
     alb._ACTION_MAP["CreateTargetGroup"] = created

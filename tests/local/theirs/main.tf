@@ -50,8 +50,6 @@ locals {
     sidecar = { groups = [], containers = ["app", "helper"] }
     # Other services find it by Service Connect.
     mesh = { groups = [], connect = true }
-    # A load balancer asks it by gRPC.
-    remote = { groups = ["remote"] }
   }
 
   groups = {
@@ -61,7 +59,6 @@ locals {
     stream = { protocol = "TCP" }
     first  = {}
     second = {}
-    remote = { version = "GRPC" }
   }
 
   balancers = {
@@ -77,13 +74,12 @@ locals {
     first  = { balancer = "inside", port = 8081 }
     second = { balancer = "inside", port = 8082 }
     stream = { balancer = "network", port = 80 }
-    remote = { balancer = "inside", port = 443 }
   }
 
   # What is made in each stage, by stage/name.
   in_stage = {
     services  = merge([for stage in local.stages : { for name, one in local.services : "${stage}/${name}" => merge({ stage = stage, name = name, spot = false, connect = false, containers = ["app"] }, one) }]...)
-    groups    = merge([for stage in local.stages : { for name, one in local.groups : "${stage}/${name}" => merge({ stage = stage, name = name, protocol = "HTTP", version = "HTTP1", path = "/health" }, one) }]...)
+    groups    = merge([for stage in local.stages : { for name, one in local.groups : "${stage}/${name}" => merge({ stage = stage, name = name, protocol = "HTTP", path = "/health" }, one) }]...)
     balancers = merge([for stage in local.stages : { for name, one in local.balancers : "${stage}/${name}" => merge({ stage = stage, name = name, internal = false, type = "application" }, one) }]...)
     listeners = merge([for stage in local.stages : { for name, one in local.listeners : "${stage}/${name}" => merge({ stage = stage, name = name }, one) }]...)
   }
@@ -131,14 +127,13 @@ resource "aws_lb_target_group" "this" {
   vpc_id               = aws_vpc.this.id
   target_type          = "ip"
   protocol             = each.value.protocol
-  protocol_version     = each.value.protocol == "HTTP" ? each.value.version : null
   port                 = local.port
   deregistration_delay = 5
 
   health_check {
     protocol = each.value.protocol
     path     = each.value.protocol == "HTTP" ? each.value.path : null
-    matcher  = each.value.protocol == "TCP" ? null : each.value.version == "GRPC" ? "0-99" : "200"
+    matcher  = each.value.protocol == "HTTP" ? "200" : null
     interval = 5
     timeout  = 2
   }
@@ -148,19 +143,13 @@ resource "aws_lb_listener" "this" {
   for_each = local.in_stage.listeners
 
   load_balancer_arn = aws_lb.this["${each.value.stage}/${each.value.balancer}"].arn
-  protocol          = each.value.balancer == "network" ? "TCP" : each.value.port == 443 ? "HTTPS" : "HTTP"
-  certificate_arn   = each.value.port == 443 ? aws_acm_certificate.this.arn : null
+  protocol          = each.value.balancer == "network" ? "TCP" : "HTTP"
   port              = each.value.port
 
   default_action {
     type             = "forward"
     target_group_arn = aws_lb_target_group.this["${each.value.stage}/${each.value.name}"].arn
   }
-}
-
-resource "aws_acm_certificate" "this" {
-  domain_name       = "orders.example.com"
-  validation_method = "DNS"
 }
 
 resource "aws_lb_listener_rule" "tenant" {

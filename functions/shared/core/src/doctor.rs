@@ -495,7 +495,7 @@ pub fn dead_letters(queue: &str, messages: u32) -> Look {
         Subject::DeadLetters,
         format!("{few} that could not be handled {lie} in the queue {queue}, for fourteen days"),
         format!(
-            "read what it says (aws sqs receive-message), repair the cause, then hand it over again: infra/tools/replay-dead-letters {queue}"
+            "read what it says (slipway redrive --list), repair the cause, then hand it over again: slipway redrive {queue}"
         ),
     ))
 }
@@ -503,7 +503,7 @@ pub fn dead_letters(queue: &str, messages: u32) -> Look {
 /// Whether the reconciler looks for what was lost, as often as its schedule says.
 #[must_use]
 pub fn reconciler(ended_at: Option<Timestamp>, every_minutes: u32, now: Timestamp) -> Look {
-    let remedy = "look whether its schedule is enabled, then at the log of the function reconcile; reconcile by hand: aws lambda invoke --function-name NAME-reconcile /dev/stdout";
+    let remedy = "look whether its schedule is enabled, then at the log of the function reconcile; slipway reconcile does it now, and says what it found";
     let longest = SignedDuration::from_mins(INTERVALS * i64::from(every_minutes)).max(SHORTEST_SILENCE);
     let Some(ended_at) = ended_at else {
         return Look::Found(Finding::warns(
@@ -835,7 +835,7 @@ mod tests {
         assert_eq!(severities(&[dead_letters("slipway-reconcile-dead-letters", 0)]), [None]);
         let one = found(dead_letters("slipway-reconcile-dead-letters", 1));
         assert!(one.what.starts_with("1 message that could not be handled lies in"), "{}", one.what);
-        assert!(one.remedy.ends_with("infra/tools/replay-dead-letters slipway-reconcile-dead-letters"));
+        assert!(one.remedy.ends_with("slipway redrive slipway-reconcile-dead-letters"));
     }
 
     #[test]

@@ -201,7 +201,7 @@ async fn what_goes_wrong_and_stops_no_release_is_a_warning() {
     let foreign = foreign.rsplit('/').next().expect("a name").to_owned();
     for ((code, output), what, remedy) in [
         (breaker, "! web has no circuit breaker".to_owned(), "deployment_circuit_breaker"),
-        (letter, format!("lies in the queue {QUEUE}"), "infra/tools/replay-dead-letters"),
+        (letter, format!("lies in the queue {QUEUE}"), "slipway redrive "),
         (drift, format!("! web runs {foreign}, and not "), "CloudTrail, UpdateService"),
         (unseen, "! the dead-letter queues could not be looked at".to_owned(), "terraform apply"),
     ] {

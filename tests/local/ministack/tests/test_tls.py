@@ -87,6 +87,8 @@ def test_a_target_group_has_its_protocol_version(tls):
 
     assert [group.get("ProtocolVersion") for group in made] == ["HTTP1", "GRPC", None]
     assert [group["HealthCheckProtocol"] for group in made] == ["HTTP", "HTTP", "TCP"]
+    assert [group.get("HealthCheckPath") for group in made] == ["/", "/", None]
+    assert [group.get("Matcher") for group in made] == [{"HttpCode": "200"}, {"GrpcCode": "12"}, None]
 
 
 def test_a_target_group_of_a_load_balancer_is_described_whole(tls):

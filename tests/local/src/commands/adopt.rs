@@ -41,7 +41,7 @@ pub(super) async fn play(settings: &Settings) -> anyhow::Result<()> {
 
 async fn adopt(empty: &Empty, their_configuration: &Path) -> anyhow::Result<()> {
     let cloud = &empty.cloud;
-    heading("What a team has: nine kinds of services in two stages, and a nightly task");
+    heading("What a team has: eight kinds of services in two stages, and a nightly task");
     let image = their_first_image(cloud).await?;
     let theirs = empty.terraform.of(cloud.state().path().join("theirs"));
     fs::create_dir_all(theirs.root())?;
@@ -175,7 +175,7 @@ async fn revisions(
 }
 
 fn digest_of(release: &Execution) -> anyhow::Result<String> {
-    Ok(text(&release.input["image"]["digest"])?.to_owned())
+    Ok(text(&release.input["release"]["image"]["digest"])?.to_owned())
 }
 
 /// Each service runs the release's image in a family of Slipway's own, and each nightly task would.
