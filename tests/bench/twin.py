@@ -12,6 +12,13 @@ import struct
 import urllib.parse
 
 import boto3
+import botocore.model
+
+# CloudWatch speaks two protocols: the answers are those that the function asked for, in CBOR.
+botocore.model.PRIORITY_ORDERED_SUPPORTED_PROTOCOLS = (
+    "smithy-rpc-v2-cbor",
+    *(name for name in botocore.model.PRIORITY_ORDERED_SUPPORTED_PROTOCOLS if name != "smithy-rpc-v2-cbor"),
+)
 
 # The name of an AWS service in boto3, by the name that IAM has for it.
 NAMES = {

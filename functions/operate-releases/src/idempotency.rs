@@ -11,7 +11,8 @@ use crate::problem::{Failure, key_used};
 pub(crate) struct Answered<T> {
     /// What was asked for, as a hash.
     pub(crate) asked: String,
-    /// What it came to.
+    /// What it came to. A release's answer was called by what it is, its image, before all requests were kept alike.
+    #[serde(alias = "image", alias = "words")]
     pub(crate) answer: T,
 }
 

@@ -241,13 +241,14 @@ impl Run<'_> {
             None => unknown(),
         };
         migration.end = Some(end.clone());
-        self.keep(&migration).await?;
         let words = format!("Migration ({}): {}", migration.kind.as_str(), end.in_words());
         if end.is_good() {
             self.record(words).await?;
         } else {
             self.context.timeline().record_failure(Step::Migrated, "", words).await?;
         }
+        // Once the end is kept, nobody looks at the task again.
+        self.keep(&migration).await?;
         self.verdict(&migration, &end).await
     }
 

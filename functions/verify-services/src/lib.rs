@@ -92,12 +92,14 @@ pub async fn handle(
     }
     let verifications = judged.iter().map(|verified| &verified.verification);
     let bad: Vec<_> =
-        verifications.filter(|one| one.result == Health::Unhealthy).map(|one| one.reason.as_str()).collect();
+        verifications.filter(|one| one.result == Health::Unhealthy).map(|one| one.reason.clone()).collect();
     let reason = bad.join("; ");
     if !bad.is_empty() && !is_final && is_looked_at_again(&table, &input).await? {
         tracing::warn!(release.id = %release.id, %stage, reason, "{stage} is looked at again: {reason}");
         return Ok(StepResult::LookAgain { reason });
     }
+    // Failures last: what happened last to a stage says how it is.
+    judged.sort_by_key(|verified| verified.verification.result == Health::Unhealthy);
     for verified in &judged {
         record(aws, config, &input, verified).await?;
     }

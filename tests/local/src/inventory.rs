@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use aws_config::SdkConfig;
 
-/// Everything of the kinds that Slipway's Terraform makes, by kind and name.
-///
-/// ECS keeps revisions of task definitions, and KMS a deleted key for days: neither is listed.
+/// What there is of these kinds, by kind and name: clusters, tables, load balancers, target groups, functions, state
+/// machines, topics, queues, logs, repositories, rules, parameters and roles. Networks and HTTP APIs are not looked at, nor
+/// what AWS itself keeps for a while: revisions of task definitions, deleted keys.
 ///
 /// # Errors
 ///

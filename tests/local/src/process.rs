@@ -129,10 +129,19 @@ pub async fn run_read(command: &mut Command, mut read: impl FnMut(&str)) -> anyh
     let words = words_of(command);
     let mut group = Group::start(command.stdin(Stdio::null()).stdout(Stdio::piped()))?;
     let mut lines = BufReader::new(group.output().context("its output is piped")?).lines();
-    while let Some(line) = lines.next_line().await? {
+    let status = loop {
+        tokio::select! {
+            line = lines.next_line() => match line? {
+                Some(line) => read(&line),
+                None => break group.wait().await?,
+            },
+            status = group.wait() => break status?,
+        }
+    };
+    // What it had written before it ended; something that it left behind may hold the pipe open.
+    while let Ok(Ok(Some(line))) = tokio::time::timeout(Duration::from_millis(500), lines.next_line()).await {
         read(&line);
     }
-    let status = group.wait().await?;
     if !status.success() {
         bail!("`{words}` failed ({status})");
     }

@@ -58,6 +58,9 @@ fn of_service(service: &ServiceReport, width: Option<usize>) -> Vec<String> {
     let runs_on =
         if service.runs_on.is_empty() { String::new() } else { format!(" on {}", list(&service.runs_on)) };
     lines.extend(labelled("runs", &format!("{}{runs_on}", service.task_definition), width));
+    if let Some(revision) = &service.made_from {
+        lines.extend(labelled("made from", &format!("{revision}, by its releases"), width));
+    }
     for (position, container) in service.containers.iter().enumerate() {
         lines.extend(labelled(
             if position == 0 { "containers" } else { "" },

@@ -187,7 +187,7 @@ fn report(
     let origin =
         origin(document, name, inventory, wished).or_else(|_| origin(running, name, inventory, wished));
     let mut named_containers = Vec::new();
-    let mut own_image = None;
+    let (mut own_image, mut imageless) = (None, None);
     if let Ok(repository) = &origin {
         match definition::own(document, &placeholder(repository), name.as_str(), &[]) {
             Ok(own) => own_image = Some(own.image),
@@ -196,7 +196,11 @@ fn report(
                 let first = containers.iter().find(|(_, image)| is_of(image, repository, inventory));
                 own_image = first.map(|(_, image)| *image);
                 named_containers = first.map(|(name, _)| (*name).to_owned()).into_iter().collect();
-                notes.push(why);
+                match first {
+                    Some(_) => notes.push(why),
+                    // What the service runs has the image, and what its releases would be made from has not.
+                    None => imageless = Some(why),
+                }
             }
         }
     }
@@ -225,7 +229,9 @@ fn report(
             None
         }
         (Some(_), Err(why)) => Some(why.clone()),
-        (Some(_), Ok(_)) => unsupported(name, view, network_mode).map(|obstacle| obstacle.to_string()),
+        (Some(_), Ok(_)) => {
+            imageless.or_else(|| unsupported(name, view, network_mode).map(|obstacle| obstacle.to_string()))
+        }
     };
     let firing =
         inventory.alarms.iter().filter(|alarm| alarm.state == AlarmState::Alarm && watches(alarm, service));
@@ -242,6 +248,7 @@ fn report(
         arn: view.arn.to_string(),
         runs_on: service.runs_on.clone(),
         task_definition: view.task_definition.name().to_owned(),
+        made_from: made_from(service, &template).filter(|name| name != view.task_definition.name()),
         containers,
         repository: origin.ok().cloned(),
         load_balancer: kind,
@@ -396,6 +403,12 @@ fn template_document<'a>(service: &'a ExistingService, template: &Template) -> O
     })
 }
 
+/// The family and revision that a release of a service would be made from.
+fn made_from(service: &ExistingService, template: &Template) -> Option<String> {
+    let newest = service.definition.as_ref()?.newest.as_ref()?;
+    (*template != Template::Running).then(|| newest.arn.name().to_owned())
+}
+
 /// Whether another service runs another revision of the same family: then its newest revision is not everybody's.
 fn is_shared(service: &ExistingService, inventory: &Inventory) -> bool {
     let runs = &service.view.task_definition;
@@ -543,8 +556,11 @@ fn running_image<'a>(
     let service = inventory.services.iter().find(|service| service.view.arn.as_str() == report.arn)?;
     let document = &service.definition.as_ref()?.document;
     let named = &report.named_containers;
-    let own = definition::own(document, &placeholder(repository), service.name.as_str(), named).ok()?;
-    Some(own.image)
+    let own = |named: &[String]| {
+        definition::own(document, &placeholder(repository), service.name.as_str(), named).ok()
+    };
+    // What it runs may have other containers than what its next revision is made from.
+    own(named).or_else(|| own(&[])).map(|own| own.image)
 }
 
 /// The repository of this account and region that an image is of.

@@ -495,7 +495,7 @@ pub fn dead_letters(queue: &str, messages: u32) -> Look {
         Subject::DeadLetters,
         format!("{few} that could not be handled {lie} in the queue {queue}, for fourteen days"),
         format!(
-            "read what it says (slipway redrive --list), repair the cause, then hand it over again: slipway redrive {queue}"
+            "read what it says (aws sqs receive-message), repair the cause, then hand it over again: slipway redrive {queue}"
         ),
     ))
 }
@@ -503,7 +503,7 @@ pub fn dead_letters(queue: &str, messages: u32) -> Look {
 /// Whether the reconciler looks for what was lost, as often as its schedule says.
 #[must_use]
 pub fn reconciler(ended_at: Option<Timestamp>, every_minutes: u32, now: Timestamp) -> Look {
-    let remedy = "look whether its schedule is enabled, then at the log of the function reconcile; slipway reconcile does it now, and says what it found";
+    let remedy = "look whether its schedule is enabled, then at the log of the function reconcile; slipway reconcile has it done now";
     let longest = SignedDuration::from_mins(INTERVALS * i64::from(every_minutes)).max(SHORTEST_SILENCE);
     let Some(ended_at) = ended_at else {
         return Look::Found(Finding::warns(

@@ -274,7 +274,8 @@ fn state(
         return StageState::Done;
     }
     // From a failure on all that happens is the rollback, which verifies the stage once more.
-    if own.iter().any(|event| event.failed || matches!(event.step, Step::RollingBack | Step::Restored)) {
+    let has_failed = own.last().is_some_and(|event| event.failed);
+    if has_failed || own.iter().any(|event| matches!(event.step, Step::RollingBack | Step::Restored)) {
         return StageState::RollingBack;
     }
     match own.last().map(|event| event.step) {
@@ -405,9 +406,9 @@ mod tests {
                 assert_eq!(of_production, (StageState::RollingBack, Some(140)), "{step:?}, {happened}");
             }
         }
-        // One service may be well beside another one that is not.
-        let beside = vec![failed(100, Step::Verified), production(101, Step::Verified)];
-        assert_eq!(states(beside)[2].0, StageState::RollingBack);
+        // A function that was killed over its verdict is tried again, and finds all well.
+        let again = vec![failed(100, Step::Verified), production(101, Step::Verified)];
+        assert_eq!(states(again)[2].0, StageState::Verified);
     }
 
     #[test]

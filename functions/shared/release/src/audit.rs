@@ -63,7 +63,7 @@ pub async fn audit_with(
     document: &(impl Serialize + Sync),
 ) -> Result<bool, StepError> {
     // Each round that fails is one in which the item or another entry was written.
-    loop {
+    for _ in 0..ROUNDS {
         let (key, sealed) = next_entry(table, subject, new).await?;
         let items = [(item, serde_json::to_value(document)), (&key, serde_json::to_value(&sealed))];
         if table.put_all_new(&items).await? {
@@ -74,6 +74,7 @@ pub async fn audit_with(
             return Ok(false);
         }
     }
+    Err(StepError::busy(&item.pk))
 }
 
 /// A log that is kept elsewhere shows when the end of a chain was cut off.

@@ -51,7 +51,8 @@ impl<'a> Timeline<'a> {
         self.write(detail, &TimelineEvent::new(now(), self.stage.cloned(), step, words)).await
     }
 
-    /// Writes down that a step failed, which has the stage rolled back.
+    /// Writes down that a step failed, which has the stage rolled back. It stands beside the step's success: a retry of a
+    /// function that was killed over its verdict may find all well.
     ///
     /// # Errors
     ///
@@ -63,7 +64,8 @@ impl<'a> Timeline<'a> {
         words: impl Into<String>,
     ) -> Result<(), AwsError> {
         let event = TimelineEvent::new(now(), self.stage.cloned(), step, words);
-        self.write(detail, &TimelineEvent { failed: true, ..event }).await
+        let detail = format!("{detail}#FAILED");
+        self.write(&detail, &TimelineEvent { failed: true, ..event }).await
     }
 
     /// Writes down that the release began, and which stages it goes through.

@@ -36,6 +36,14 @@ pub struct Recorded {
     pub answer: Answer,
 }
 
+impl Recorded {
+    /// Whether init made it, to open a connection (`warm_up` in `functions/shared/aws`).
+    fn opens_a_connection(&self) -> bool {
+        let body = self.request.body.as_str().unwrap_or_default();
+        body.contains("\"WARM-UP\"") || body.contains("\"slipway-warm-up\"")
+    }
+}
+
 /// A request as it was recorded.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Request {
@@ -56,18 +64,16 @@ pub struct Answer {
     pub body: Value,
 }
 
-impl Answer {
-    /// Its body, as it was sent.
-    ///
-    /// # Errors
-    ///
-    /// When it is neither text nor hexadecimal.
-    pub fn bytes(&self) -> anyhow::Result<Vec<u8>> {
-        match &self.body {
-            Value::String(text) => Ok(text.clone().into_bytes()),
-            other => hex::decode(other["hex"].as_str().context("a body is text or {\"hex\": …}")?)
-                .context("a body that is not hexadecimal"),
-        }
+/// A body that was recorded, as it was sent.
+///
+/// # Errors
+///
+/// When it is neither text nor hexadecimal.
+pub fn bytes(body: &Value) -> anyhow::Result<Vec<u8>> {
+    match body {
+        Value::String(text) => Ok(text.clone().into_bytes()),
+        other => hex::decode(other["hex"].as_str().context("a body is text or {\"hex\": …}")?)
+            .context("a body that is not hexadecimal"),
     }
 }
 
@@ -101,7 +107,9 @@ impl Recording {
     /// When it cannot be read, or holds nothing.
     pub fn read(folder: &Path) -> anyhow::Result<Self> {
         let invocations: Vec<_> = lines(&folder.join("invocations.jsonl"))?;
-        let calls = lines(&folder.join("calls.jsonl"))?;
+        let mut calls: Vec<Recorded> = lines(&folder.join("calls.jsonl"))?;
+        // What init opens its connections with is no invocation's, though the first one waits for it.
+        calls.retain(|call| !call.opens_a_connection());
         ensure!(!invocations.is_empty(), "nothing was recorded in {}", folder.display());
         Ok(Self { invocations, calls })
     }
@@ -238,6 +246,14 @@ mod tests {
     }
 
     #[test]
+    fn what_opens_a_connection_is_no_call_of_an_invocation() {
+        let bodies = [r#"{"Key":{"pk":{"S":"WARM-UP"}}}"#, r#"{"taskDefinition":"slipway-warm-up"}"#, "{}"];
+
+        let opens = bodies.map(|body| call("dynamodb:GetItem", 0, 1, body).opens_a_connection());
+        assert_eq!(opens, [true, true, false]);
+    }
+
+    #[test]
     fn calls_that_are_made_together_are_one_in_the_row() {
         let calls = [(0, 10), (1, 4), (11, 30), (12, 14), (31, 32)];
         let calls = calls.map(|(at, ended)| call("ecs:A", at, ended, "")).to_vec();
@@ -280,7 +296,7 @@ mod tests {
             })
             .collect();
         assert_eq!(seen, [("bake-stage", 10, vec!["ecs:B", "ecs:D"]), ("roll-back", 6, vec!["ecs:C"])]);
-        assert_eq!(cases[0].calls[0].answer.bytes().expect("bytes"), [0xa0]);
+        assert_eq!(bytes(&cases[0].calls[0].answer.body).expect("bytes"), [0xa0]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use tokio::process::Command;
 
 use super::{
@@ -71,31 +71,38 @@ pub struct Start {
 /// When it does not answer, or asks for something that was not recorded.
 pub async fn start(program: &Program, case: &Case, setting: &Setting) -> anyhow::Result<Start> {
     let endpoint = Endpoint::start(setting.certificate.as_deref()).await?;
+    let balancers = Endpoint::start(None).await?;
     let mut api = RuntimeApi::start().await?;
     let log = tempfile::tempfile()?;
-    let mut command = command(program, case, setting, &endpoint, &api)?;
+    let mut command = command(program, case, setting, (&endpoint, &balancers), &api)?;
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log.try_clone()?);
     let measured = async {
         let begun = Instant::now();
-        let process = Group::start(&mut command)?;
-        let ready = api.ready().await? - begun;
-        endpoint.play(case)?;
-        api.invoke(&case.event)?;
-        let answered = api.answered().await? - begun;
-        let Counted { connections, calls } = endpoint.counted()?;
-        let memory = peak(process.id())?;
-        endpoint.rewind();
-        api.ready().await?;
-        let again = Instant::now();
-        api.invoke(&case.event)?;
-        let warm = api.answered().await? - again;
-        let warm_connections = endpoint.counted()?.connections;
-        anyhow::Ok(Start { ready, answered, warm, memory, calls, connections, warm_connections })
+        let mut process = Group::start(&mut command)?;
+        let id = process.id();
+        let measured = async {
+            let ready = api.ready().await? - begun;
+            endpoint.play(case)?;
+            api.invoke(&case.event)?;
+            let answered = api.answered().await? - begun;
+            let Counted { connections, calls } = endpoint.counted()?;
+            let memory = peak(id)?;
+            endpoint.rewind();
+            api.ready().await?;
+            let again = Instant::now();
+            api.invoke(&case.event)?;
+            let warm = api.answered().await? - again;
+            let warm_connections = endpoint.counted()?.connections;
+            anyhow::Ok(Start { ready, answered, warm, memory, calls, connections, warm_connections })
+        };
+        tokio::select! {
+            measured = measured => measured,
+            status = process.wait() => bail!("it ended ({})", status?),
+        }
     };
-    tokio::time::timeout(PATIENCE, measured)
-        .await
-        .with_context(|| format!("{} took longer than {PATIENCE:?}", program.name))?
-        .with_context(|| format!("{}: {}", program.name, words(log)))
+    let measured = tokio::time::timeout(PATIENCE, measured).await;
+    let measured = measured.unwrap_or_else(|_| bail!("it took longer than {} s", PATIENCE.as_secs()));
+    measured.with_context(|| format!("{}: {}", program.name, words(log)))
 }
 
 /// The last that a process wrote.
@@ -111,7 +118,7 @@ fn command(
     program: &Program,
     case: &Case,
     setting: &Setting,
-    endpoint: &Endpoint,
+    (endpoint, balancers): (&Endpoint, &Endpoint),
     api: &RuntimeApi,
 ) -> anyhow::Result<Command> {
     let (first, arguments) = program.command.split_first().context("a program without a command")?;
@@ -139,11 +146,10 @@ fn command(
         .env("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
         .env("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/bench")
         .env("AWS_LAMBDA_LOG_STREAM_NAME", "bench")
-        .envs(&program.environment);
-    // Probes of load balancers, whose names lead nowhere on this machine.
-    if setting.certificate.is_none() {
-        command.env("HTTP_PROXY", endpoint.url());
-    }
+        .envs(&program.environment)
+        // Probes of load balancers are answered at once, too.
+        .env("HTTP_PROXY", balancers.url())
+        .env("NO_PROXY", "127.0.0.1,localhost");
     if let Some(folder) = &setting.certificate {
         let authorities = folder.join("authorities.pem");
         command.env("SSL_CERT_FILE", &authorities).env("AWS_CA_BUNDLE", &authorities);
@@ -198,6 +204,13 @@ impl ControlGroup {
 
 impl Drop for ControlGroup {
     fn drop(&mut self) {
-        let _ = fs::remove_dir(&self.0);
+        // A process that was killed is in it for a moment more.
+        for _ in 0..20 {
+            if fs::remove_dir(&self.0).is_ok() {
+                return;
+            }
+            #[expect(clippy::disallowed_methods, reason = "a drop cannot wait otherwise")]
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 }

@@ -27,7 +27,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use super::case::{Answer, Case};
+use super::case::{Answer, Case, bytes};
 use crate::wire::operation_of;
 
 /// What an answer is, ready to be sent.
@@ -38,8 +38,27 @@ struct Ready {
     body: Bytes,
 }
 
-/// The answers of one operation in their order, and how many have been given.
-type Answers = (Vec<Ready>, usize);
+/// The answers of one operation, in their order.
+type Answers = Vec<Given>;
+
+/// An answer, with what it answers.
+#[derive(Debug)]
+struct Given {
+    asked: Vec<u8>,
+    answer: Ready,
+    used: bool,
+}
+
+/// The answer to a request: to the same one, where it was made like this; else the next of its operation, as a request may
+/// have a time in it. Calls that are made together may come in another order.
+fn next(answers: &mut Answers, asked: &[u8]) -> Option<Ready> {
+    let same = answers.iter().position(|one| !one.used && one.asked == asked);
+    let place =
+        same.or_else(|| answers.iter().position(|one| !one.used)).or(answers.len().checked_sub(1))?;
+    let given = answers.get_mut(place)?;
+    given.used = true;
+    Some(given.answer.clone())
+}
 
 /// The endpoint. Until it plays a case it answers everything with an empty document: so init may open its connections.
 #[derive(Debug)]
@@ -161,7 +180,11 @@ impl Endpoint {
     pub(super) fn play(&self, case: &Case) -> anyhow::Result<()> {
         let mut answers: HashMap<String, Answers> = HashMap::new();
         for call in &case.calls {
-            answers.entry(call.operation.clone()).or_default().0.push(Ready::of(&call.answer)?);
+            answers.entry(call.operation.clone()).or_default().push(Given {
+                asked: bytes(&call.request.body)?,
+                answer: Ready::of(&call.answer)?,
+                used: false,
+            });
         }
         *lock(&self.shared.answers) = Some(answers);
         self.shared.calls.store(0, Ordering::Relaxed);
@@ -170,7 +193,11 @@ impl Endpoint {
 
     /// Begins from the first answer of each operation again, and counts from 0.
     pub(super) fn rewind(&self) {
-        lock(&self.shared.answers).iter_mut().flatten().for_each(|(_, (_, given))| *given = 0);
+        lock(&self.shared.answers)
+            .iter_mut()
+            .flatten()
+            .flat_map(|(_, answers)| answers)
+            .for_each(|one| one.used = false);
         self.shared.connections.store(0, Ordering::Relaxed);
         self.shared.calls.store(0, Ordering::Relaxed);
     }
@@ -203,7 +230,7 @@ impl Ready {
         Ok(Self {
             status: answer.status,
             headers: answer.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
-            body: answer.bytes()?.into(),
+            body: bytes(&answer.body)?.into(),
         })
     }
 
@@ -229,15 +256,13 @@ async fn answer(State(shared): State<Arc<Shared>>, parts: Parts, body: Bytes) ->
         response.headers_mut().insert("content-type", HeaderValue::from_static("application/x-amz-json-1.0"));
         return response;
     };
-    let Some((ready, given)) = answers.get_mut(&operation) else {
+    let Some(answer) = answers.get_mut(&operation).and_then(|answers| next(answers, &body)) else {
         lock(&shared.unknown).push(operation);
         let mut response = Response::new(Body::empty());
         *response.status_mut() = axum::http::StatusCode::NOT_FOUND;
         return response;
     };
-    let next = ready.get(*given).or(ready.last()).cloned();
-    *given += 1;
-    next.map(|ready| ready.send()).unwrap_or_default()
+    answer.send()
 }
 
 fn is_of_a_load_balancer(uri: &Uri) -> bool {

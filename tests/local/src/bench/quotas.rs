@@ -51,12 +51,14 @@ pub type Shape = Vec<Vec<String>>;
 pub fn shape(recording: &Recording, prefix: &str) -> Shape {
     let mut invocations: Vec<_> = recording.invocations.iter().collect();
     invocations.sort_by_key(|one| one.begun);
-    let calls = |function: &str, begun: i64, ended: i64| {
-        let of_it = recording
-            .calls
-            .iter()
-            .filter(move |call| call.caller == function && (begun..=ended).contains(&call.at));
-        of_it.map(|call| call.operation.clone()).collect::<Vec<_>>()
+    let mut left: Vec<_> = recording.calls.iter().collect();
+    // Of two invocations at one time the first takes the calls: each call is one's.
+    let mut calls = |function: &str, begun: i64, ended: i64| {
+        let of_it =
+            |call: &&super::case::Recorded| call.caller == function && (begun..=ended).contains(&call.at);
+        let (taken, others): (Vec<_>, Vec<_>) = left.drain(..).partition(of_it);
+        left = others;
+        taken.into_iter().map(|call| call.operation.clone()).collect::<Vec<_>>()
     };
     invocations
         .iter()

@@ -335,7 +335,7 @@ impl Report {
         let mut compare = |what: String, now: f64, before: f64, larger_is_worse: bool| {
             let is_worse =
                 if larger_is_worse { now > before * (1.0 + part) } else { now < before * (1.0 - part) };
-            if is_worse && before > 0.0 {
+            if is_worse {
                 worse.push(format!("{what}: {now:.2}, and {before:.2} before"));
             }
         };
@@ -356,23 +356,30 @@ impl Report {
                 }
             }
         }
-        #[expect(clippy::cast_precision_loss, reason = "counts of a release are small")]
-        for (what, now, before) in [
-            ("transitions", self.release.transitions, earlier.release.transitions),
-            (
-                "calls in a row from the push",
-                self.release.push_to_staging_calls.0,
-                earlier.release.push_to_staging_calls.0,
-            ),
-            (
-                "calls from the push",
-                self.release.push_to_staging_calls.1,
-                earlier.release.push_to_staging_calls.1,
-            ),
-            ("invocations", self.release.invocations, earlier.release.invocations),
-        ] {
-            compare(format!("a release's {what}"), now as f64, before as f64, true);
+        // What can be counted is compared exactly.
+        let mut count = |what: &str, now: usize, before: usize| {
+            if now > before {
+                worse.push(format!("{what}: {now}, and {before} before"));
+            }
+        };
+        for (name, now) in &self.functions {
+            let Some(before) = earlier.functions.get(name) else { continue };
+            count(&format!("{name}, calls"), now.calls, before.calls);
+            count(&format!("{name}, connections"), now.connections, before.connections);
+            count(&format!("{name}, connections while warm"), now.warm_connections, before.warm_connections);
         }
+        let (now, before) = (&self.release, &earlier.release);
+        count("a release's transitions", now.transitions, before.transitions);
+        count("a release's invocations", now.invocations, before.invocations);
+        count(
+            "a release's calls in a row from the push",
+            now.push_to_staging_calls.0,
+            before.push_to_staging_calls.0,
+        );
+        count("a release's calls from the push", now.push_to_staging_calls.1, before.push_to_staging_calls.1);
+        count("a release's requests that write", now.requests.0, before.requests.0);
+        count("a release's requests that read", now.requests.1, before.requests.1);
+        count("a release's mails", now.mails, before.mails);
         worse
     }
 }

@@ -62,11 +62,16 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<()> {
     let settings = settings.with_state(settings.shared().join(format!("bench-{}", std::process::id())));
+    ensure!(cfg!(target_os = "linux"), "the memory of a process is read on Linux only: run it there");
     heading("Building what is started");
-    long_step("Functions, in the release profile", build(&settings)).await?;
-    let python = step("The twins' Python", Environment::of_the_bench(&settings)).await?;
-    heading("Starting a cloud");
     let worked = async {
+        let names: Vec<_> = functions::names(&settings)?
+            .into_iter()
+            .filter(|name| arguments.only.as_ref().is_none_or(|only| name.contains(only)))
+            .collect();
+        long_step("Functions, in the release profile", build(&settings, &names)).await?;
+        let python = step("The twins' Python", Environment::of_the_bench(&settings)).await?;
+        heading("Starting a cloud");
         let cloud = bring_up(&settings, process::free_port()?, Pace::Quick, Source::Repository).await?;
         Box::pin(measure(&settings, &cloud, &python, arguments)).await
     };
@@ -91,14 +96,14 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
     Ok(())
 }
 
-/// Builds the functions as they are released, and the one that does nothing.
-async fn build(settings: &Settings) -> anyhow::Result<()> {
-    let mut functions = Command::new("cargo");
-    functions.args(["build", "--release"]).current_dir(&settings.repository);
-    process::run_shown(&mut functions).await?;
-    let mut hello = Command::new("cargo");
-    hello.args(["build", "--release", "--package", "bench-hello"]).current_dir(&settings.repository);
-    process::run_shown(&mut hello).await
+/// Builds functions as they are released, and the one that does nothing.
+async fn build(settings: &Settings, names: &[String]) -> anyhow::Result<()> {
+    let mut cargo = Command::new("cargo");
+    cargo.args(["build", "--release", "--package", "bench-hello"]);
+    for name in names {
+        cargo.args(["--package", name]);
+    }
+    process::run_shown(cargo.current_dir(&settings.repository)).await
 }
 
 async fn measure(
@@ -110,6 +115,8 @@ async fn measure(
     heading("Playing releases, and recording them");
     let Played { recording, release, shape } = Box::pin(play(cloud)).await?;
     let mut cases = case::cases(&recording, "slipway-");
+    // Its command has five minutes from the recording on.
+    cases.sort_by_key(|case| case.function != "verify-services");
     for name in functions::names(settings)? {
         ensure!(cases.iter().any(|case| case.function == name), "{name} was not invoked alone");
     }
@@ -181,6 +188,14 @@ struct Played {
 
 /// Plays releases of both applications: good ones, one that is rolled back, one that an alarm stops; and what operators ask.
 async fn play(cloud: &Cloud) -> anyhow::Result<Played> {
+    // What is played again is not late then.
+    configure(cloud, SHOP, |shop| {
+        let production = &mut shop["stages"][2];
+        production["image_check"]["wait"] = json!("2h");
+        production["snapshot"]["wait"] = json!("2h");
+        production["migration"]["timeout"] = json!("2h");
+    })
+    .await?;
     // The functions start for these, and nobody waits for a cold start afterwards.
     expect(&release(cloud, APPLICATION, &PushOptions::light("v1")).await?, "RELEASED")?;
     let folder = cloud.state().recording();
@@ -215,6 +230,18 @@ async fn play(cloud: &Cloud) -> anyhow::Result<Played> {
     Ok(Played { recording, release, shape })
 }
 
+/// Changes an application's configuration.
+async fn configure(cloud: &Cloud, application: &str, change: impl FnOnce(&mut Value)) -> anyhow::Result<()> {
+    let ssm = aws_sdk_ssm::Client::new(cloud.sdk());
+    let name = format!("/slipway/applications/{application}");
+    let configured = ssm.get_parameter().name(&name).send().await?;
+    let configured = configured.parameter.and_then(|one| one.value).context("it is not configured")?;
+    let mut configured: Value = serde_json::from_str(&configured)?;
+    change(&mut configured);
+    ssm.put_parameter().name(&name).value(configured.to_string()).overwrite(true).send().await?;
+    Ok(())
+}
+
 /// Has staging bake, and its alarm fire meanwhile: the milliseconds from there to the rollback's `UpdateService`.
 async fn stopped_by_an_alarm(cloud: &Cloud) -> anyhow::Result<f64> {
     const ALARM: &str = "bench-staging-5xx";
@@ -228,14 +255,10 @@ async fn stopped_by_an_alarm(cloud: &Cloud) -> anyhow::Result<f64> {
         set.state_reason("the bench says so").send().await
     };
     is(StateValue::Ok).await?;
-    let ssm = aws_sdk_ssm::Client::new(cloud.sdk());
-    let name = format!("/slipway/applications/{APPLICATION}");
-    let configured = ssm.get_parameter().name(&name).send().await?;
-    let configured = configured.parameter.and_then(|one| one.value).context("the sample's configuration")?;
-    let mut application: Value = serde_json::from_str(&configured)?;
-    application["stages"][0]["bake"] = json!({ "for": "2m", "alarms": [ALARM] });
-    ssm.put_parameter().name(&name).value(application.to_string()).overwrite(true).send().await?;
-
+    configure(cloud, APPLICATION, |web| {
+        web["stages"][0]["bake"] = json!({ "for": "2h", "alarms": [ALARM] });
+    })
+    .await?;
     let digest = push(cloud, APPLICATION, &PushOptions::light("v4")).await?;
     let release = cloud.wait_for_release(&digest, Duration::from_secs(20)).await?;
     let bakes = async {
@@ -252,7 +275,6 @@ async fn stopped_by_an_alarm(cloud: &Cloud) -> anyhow::Result<f64> {
     is(StateValue::Alarm).await?;
     let ended = cloud.wait_for_outcome(&digest, Duration::from_secs(60)).await?;
     expect(&ended, "ROLLED_BACK")?;
-    ssm.put_parameter().name(&name).value(configured).overwrite(true).send().await?;
     let recording = Recording::read(&cloud.state().recording())?.between(fired, i64::MAX);
     let update = recording
         .calls

@@ -163,6 +163,10 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
         () = process::interrupted() => Err(anyhow::anyhow!("interrupted")),
     };
     take_both_down(&settings, second.as_ref()).await?;
+    // Where the run was interrupted while one of these had a cloud of its own.
+    for name in ["trial", "adopt"] {
+        take_down(&trial::own(&settings, name)).await?;
+    }
     summarize(&ended?)
 }
 

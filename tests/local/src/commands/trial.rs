@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     take_down,
-    up::{Empty, bring_up_empty},
+    up::{Empty, bring_up_empty, keep_logs},
 };
 use crate::{
     Answer, Cloud, Mail, Pace, PushOptions, Settings,
@@ -18,6 +18,7 @@ use crate::{
     inventory, process,
     progress::{Seconds, heading, note, step},
     releases::Execution,
+    state::StateFolder,
 };
 
 /// How long a release may take.
@@ -54,7 +55,7 @@ pub(super) async fn on_an_empty_cloud(
     pace: Pace,
     work: impl AsyncFnOnce(&Empty) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let settings = settings.with_state(settings.shared().join(format!("{name}-{}", std::process::id())));
+    let settings = own(settings, name);
     heading("Starting a cloud on which nothing is set up");
     let worked = async {
         let empty = bring_up_empty(&settings, process::free_port()?, pace).await?;
@@ -64,8 +65,16 @@ pub(super) async fn on_an_empty_cloud(
         outcome = worked => outcome,
         () = process::interrupted() => Err(anyhow::anyhow!("interrupted")),
     };
+    if outcome.is_err() {
+        keep_logs(&settings, &StateFolder::new(&settings.state));
+    }
     take_down(&settings).await?;
     outcome
+}
+
+/// Where the cloud of such a command is while this program runs.
+pub(super) fn own(settings: &Settings, name: &str) -> Settings {
+    settings.with_state(settings.shared().join(format!("{name}-{}", std::process::id())))
 }
 
 async fn the_trial(empty: &Empty) -> anyhow::Result<()> {

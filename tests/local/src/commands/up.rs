@@ -224,7 +224,7 @@ async fn start(settings: &Settings, port: u16, pace: Pace) -> anyhow::Result<()>
 }
 
 /// Keeps the logs of a cloud that could not be set up, for the person who wants to know why.
-fn keep_logs(settings: &Settings, state: &StateFolder) {
+pub(super) fn keep_logs(settings: &Settings, state: &StateFolder) {
     let kept = settings.shared().join("failed");
     let _ = fs::remove_dir_all(&kept);
     let _ = fs::create_dir_all(&kept);

@@ -46,6 +46,9 @@ pub struct ServiceReport {
     pub runs_on: Vec<String>,
     /// The family and revision that it runs.
     pub task_definition: String,
+    /// The family and revision that a release would be made from, where that is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub made_from: Option<String>,
     /// The containers of the revision that a release would be made from.
     pub containers: Vec<ContainerReport>,
     /// The repository whose images a release would deploy to it; nothing where it runs none.

@@ -308,6 +308,20 @@ fn where_stages_have_revisions_of_one_family_each_is_deployed_from_what_it_runs(
 }
 
 #[test]
+fn a_service_whose_next_revision_would_have_no_image_of_ours_is_no_application() {
+    let newest =
+        ExistingRevision { arn: definition("shop-task", 9), document: document(&[("web", "nginx:1.29")]) };
+    let mut service = internet_facing("main", "web");
+    service.definition.as_mut().expect("it has one").newest = Some(newest);
+
+    let adoption = adopt(&inventory(vec![service]), &only());
+
+    let why = adoption.services[0].unsupported.as_deref().expect("no release could be made");
+    assert!(why.contains("shop"), "{why}");
+    assert_eq!(adoption.applications, []);
+}
+
+#[test]
 fn containers_and_roles_are_those_of_the_revision_that_a_release_is_made_from() {
     let behind = |of: &str| {
         let mut service = internet_facing(of, "web");
@@ -334,6 +348,7 @@ fn containers_and_roles_are_those_of_the_revision_that_a_release_is_made_from() 
     let (containers, roles) = names(report);
     assert_eq!(containers, ["app", "nginx"]);
     assert_eq!(report.named_containers, ["app"]);
+    assert_eq!(report.made_from.as_deref(), Some("shop-task:9"), "it runs shop-task:7");
     assert_eq!(
         roles,
         ["shop-execution", "shop-task", "shop-reports"],
@@ -341,7 +356,7 @@ fn containers_and_roles_are_those_of_the_revision_that_a_release_is_made_from() 
     );
     assert_eq!(of_family.task_role_arns.len(), 3);
     for report in &of_what_runs.services {
-        assert_eq!(report.template, Template::Running);
+        assert_eq!((&report.template, &report.made_from), (&Template::Running, &None));
         let (containers, roles) = names(report);
         assert_eq!(containers, ["web"]);
         assert_eq!(roles, ["shop-execution", "shop-task"]);
