@@ -53,8 +53,7 @@ struct Given {
 /// have a time in it. Calls that are made together may come in another order.
 fn next(answers: &mut Answers, asked: &[u8]) -> Option<Ready> {
     let same = answers.iter().position(|one| !one.used && one.asked == asked);
-    let place =
-        same.or_else(|| answers.iter().position(|one| !one.used)).or(answers.len().checked_sub(1))?;
+    let place = same.or_else(|| answers.iter().position(|one| !one.used)).or(answers.len().checked_sub(1))?;
     let given = answers.get_mut(place)?;
     given.used = true;
     Some(given.answer.clone())
