@@ -76,6 +76,8 @@ def _know_protocols() -> None:
             if group["Protocol"] in ("HTTP", "HTTPS"):
                 group["ProtocolVersion"] = alb._p(params, "ProtocolVersion", "HTTP1")
                 group["Matcher"]["GrpcCode"] = alb._p(params, "Matcher.GrpcCode", "12")
+                if group["ProtocolVersion"] == "GRPC":
+                    group["HealthCheckPath"] = alb._p(params, "HealthCheckPath", "/AWS.ALB/healthcheck")
             else:
                 group["HealthCheckProtocol"] = alb._p(params, "HealthCheckProtocol", "TCP")
             answer = alb._xml(200, "CreateTargetGroup", f"<TargetGroups>{alb._tg_xml(group)}</TargetGroups>")

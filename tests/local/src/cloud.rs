@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use aws_config::SdkConfig;
+use aws_sdk_cloudwatch::types::{ComparisonOperator, StateValue, Statistic};
 use serde_json::{Value, json};
 use slipway_core::{api::Done, name::ReleaseId};
 use url::Url;
@@ -457,6 +458,25 @@ impl Cloud {
         let operators = self.operators()?;
         let done: Done = Box::pin(operators.post(&path, &json!({ "reason": reason }))).await?;
         Ok(done.words)
+    }
+
+    /// Makes an alarm, if it is not there, and sets its state, with a reason that people read.
+    ///
+    /// # Errors
+    ///
+    /// When CloudWatch refuses.
+    pub async fn set_alarm(&self, name: &str, state: StateValue, reason: &str) -> anyhow::Result<()> {
+        let cloudwatch = aws_sdk_cloudwatch::Client::new(&self.sdk);
+        let there = cloudwatch.describe_alarms().alarm_names(name).send().await?;
+        if there.metric_alarms().is_empty() {
+            let alarm = cloudwatch.put_metric_alarm().alarm_name(name).namespace("Local").metric_name("5xx");
+            let alarm = alarm.statistic(Statistic::Sum).period(60).evaluation_periods(1).threshold(1.0);
+            let alarm = alarm.comparison_operator(ComparisonOperator::GreaterThanThreshold);
+            alarm.treat_missing_data("ignore").send().await?;
+        }
+        let set = cloudwatch.set_alarm_state().alarm_name(name).state_value(state);
+        set.state_reason(reason).send().await?;
+        Ok(())
     }
 
     /// What Terraform printed as the cloud's outputs when it was set up.

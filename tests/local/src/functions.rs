@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::Write as _,
+    io::{Seek, Write},
     path::{Path, PathBuf},
 };
 
@@ -61,20 +61,30 @@ pub fn pack(settings: &Settings) -> anyhow::Result<()> {
         fs::create_dir_all(package.parent().context("a package in no folder")?)?;
         // Two clouds of one clone may start at the same time.
         let draft = package.with_extension(format!("{}.draft", std::process::id()));
-        let mut archive = ZipWriter::new(fs::File::create(&draft)?);
-        archive.start_file(
-            "bootstrap",
-            SimpleFileOptions::default()
-                .compression_method(CompressionMethod::Deflated)
-                .compression_level(Some(1))
-                .unix_permissions(0o755)
-                .last_modified_time(zip::DateTime::default()),
-        )?;
-        archive.write_all(&fs::read(&program)?)?;
-        archive.finish()?;
+        write_package(fs::File::create(&draft)?, &program, Some(1))?;
         fs::rename(draft, package)?;
     }
     Ok(())
+}
+
+/// Writes a program's package, as `cargo lambda build` does; without a level it is compressed as usual.
+///
+/// # Errors
+///
+/// When the program cannot be read, or the package not written.
+pub fn write_package<W: Write + Seek>(to: W, program: &Path, level: Option<i64>) -> anyhow::Result<W> {
+    let mut archive = ZipWriter::new(to);
+    archive.start_file(
+        "bootstrap",
+        SimpleFileOptions::default()
+            .compression_method(CompressionMethod::Deflated)
+            .compression_level(level)
+            .unix_permissions(0o755)
+            .last_modified_time(zip::DateTime::default()),
+    )?;
+    archive
+        .write_all(&fs::read(program).with_context(|| format!("{} cannot be read", program.display()))?)?;
+    Ok(archive.finish()?)
 }
 
 /// Where the packages are.

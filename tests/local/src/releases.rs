@@ -8,7 +8,7 @@ use std::{
 use aws_config::SdkConfig;
 use aws_sdk_sfn::{
     Client,
-    types::{ExecutionStatus, HistoryEvent},
+    types::{ExecutionStatus, HistoryEvent, HistoryEventType},
 };
 use serde_json::Value;
 
@@ -194,6 +194,41 @@ fn step(event: &HistoryEvent) -> Option<Step> {
         .find_map(Value::as_str)
         .map(str::to_owned);
     Some(Step { state: exited.name().to_owned(), stage: None, entered: false, is_map, at, result })
+}
+
+/// What AWS bills of an execution: each state that is entered, and each further attempt at one ("Transitions", AWS Step
+/// Functions developer guide).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Transitions {
+    /// The states that were entered, in their order.
+    pub entered: Vec<String>,
+    /// How often one was tried again.
+    pub further_attempts: usize,
+}
+
+impl Transitions {
+    /// How many they are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.entered.len() + self.further_attempts
+    }
+}
+
+/// The transitions of an execution so far.
+///
+/// # Errors
+///
+/// When Step Functions cannot be asked.
+pub async fn transitions(sdk: &SdkConfig, arn: &str) -> anyhow::Result<Transitions> {
+    let history = Client::new(sdk).get_execution_history().execution_arn(arn);
+    let events: Vec<_> = history.into_paginator().items().send().try_collect().await?;
+    let count = |kind: &HistoryEventType| events.iter().filter(|event| event.r#type() == kind).count();
+    let entered = events.iter().filter_map(|event| event.state_entered_event_details());
+    Ok(Transitions {
+        entered: entered.map(|details| details.name().to_owned()).collect(),
+        further_attempts: count(&HistoryEventType::TaskScheduled)
+            - count(&HistoryEventType::TaskStateEntered),
+    })
 }
 
 /// The stage that a state's input names.

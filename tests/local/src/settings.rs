@@ -61,6 +61,12 @@ impl Settings {
         Self { state, ..self.clone() }
     }
 
+    /// The same, for a cloud that lives as long as this program: of this name, beside those of others.
+    #[must_use]
+    pub fn of_this_run(&self, name: &str) -> Self {
+        self.with_state(self.shared().join(format!("{name}-{}", std::process::id())))
+    }
+
     /// A variable of the person's environment, unless it is empty.
     #[must_use]
     pub fn variable(&self, name: &str) -> Option<&OsString> {

@@ -274,11 +274,9 @@ fn state(
         return StageState::Done;
     }
     // From a failure on all that happens is the rollback, which verifies the stage once more.
-    let has_failed = own.last().is_some_and(|event| event.failed);
-    if has_failed || own.iter().any(|event| matches!(event.step, Step::RollingBack | Step::Restored)) {
-        return StageState::RollingBack;
-    }
+    let is_restored = own.iter().any(|event| matches!(event.step, Step::RollingBack | Step::Restored));
     match own.last().map(|event| event.step) {
+        _ if is_restored || own.last().is_some_and(|event| event.failed) => StageState::RollingBack,
         None | Some(Step::Began | Step::AcquiredLock | Step::Ended) => StageState::Later,
         Some(Step::Frozen) => StageState::Frozen,
         Some(Step::Captured | Step::Checked | Step::Decided | Step::Snapshotted | Step::Migrated) => {

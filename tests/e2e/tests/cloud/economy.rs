@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_sfn::types::HistoryEventType;
 use serde_json::json;
-use slipway_local::PushOptions;
 use slipway_local::wire::What;
+use slipway_local::{PushOptions, releases};
 
 use crate::world::World;
 
@@ -33,27 +32,15 @@ async fn a_release_of_two_stages_with_an_approval_and_a_bake_takes_25_transition
     world.configure(|_| {}).await;
     assert_eq!(ended.outcome(), Some("RELEASED"), "{ended:?}");
 
-    let (mut entered, mut tasks, mut scheduled) = (Vec::new(), 0, 0);
-    let mut pages = aws_sdk_sfn::Client::new(world.cloud.sdk())
-        .get_execution_history()
-        .execution_arn(&ended.arn)
-        .into_paginator()
-        .send();
-    while let Some(page) = pages.next().await {
-        for event in page.expect("Step Functions answers").events() {
-            entered.extend(event.state_entered_event_details().map(|details| details.name().to_owned()));
-            tasks += usize::from(*event.r#type() == HistoryEventType::TaskStateEntered);
-            scheduled += usize::from(*event.r#type() == HistoryEventType::TaskScheduled);
-        }
-    }
+    let made = releases::transitions(world.cloud.sdk(), &ended.arn).await.expect("Step Functions answers");
     world.nothing_was_lost().await;
-    let transitions = entered.len() + scheduled - tasks;
-    println!("{transitions} transitions: {} states and {} attempts more", entered.len(), scheduled - tasks);
-    assert!(
-        transitions <= TRANSITIONS,
-        "{transitions} transitions: {entered:?}, and {} attempts more",
-        scheduled - tasks
+    println!(
+        "{} transitions: {} states and {} attempts more",
+        made.count(),
+        made.entered.len(),
+        made.further_attempts
     );
+    assert!(made.count() <= TRANSITIONS, "{} transitions: {made:?}", made.count());
 }
 
 /// What a function opened for its first release, it uses for the next ones: on AWS each connection is a TLS handshake.

@@ -860,28 +860,10 @@ impl World {
 
     /// Makes an alarm, if it is not there, and sets its state.
     pub(crate) async fn alarm(&self, name: &str, state: &str) {
-        let cloudwatch = aws_sdk_cloudwatch::Client::new(self.cloud.sdk());
-        let there = cloudwatch.describe_alarms().alarm_names(name).send().await.expect("CloudWatch answers");
-        if there.metric_alarms().is_empty() {
-            let alarm = cloudwatch
-                .put_metric_alarm()
-                .alarm_name(name)
-                .namespace("E2E")
-                .metric_name("5xx")
-                .statistic(aws_sdk_cloudwatch::types::Statistic::Sum)
-                .period(60)
-                .evaluation_periods(1)
-                .threshold(1.0)
-                .treat_missing_data("ignore")
-                .comparison_operator(aws_sdk_cloudwatch::types::ComparisonOperator::GreaterThanThreshold);
-            alarm.send().await.expect("it is made");
-        }
-        let set = cloudwatch
-            .set_alarm_state()
-            .alarm_name(name)
-            .state_value(StateValue::from(state))
-            .state_reason("a test says so");
-        set.send().await.expect("it is set");
+        self.cloud
+            .set_alarm(name, StateValue::from(state), "a test says so")
+            .await
+            .expect("CloudWatch takes it");
     }
 
     /// Deletes an alarm.

@@ -87,7 +87,7 @@ def test_a_target_group_has_its_protocol_version(tls):
 
     assert [group.get("ProtocolVersion") for group in made] == ["HTTP1", "GRPC", None]
     assert [group["HealthCheckProtocol"] for group in made] == ["HTTP", "HTTP", "TCP"]
-    assert [group.get("HealthCheckPath") for group in made] == ["/", "/", None]
+    assert [group.get("HealthCheckPath") for group in made] == ["/", "/AWS.ALB/healthcheck", None]
     assert [group.get("Matcher") for group in made] == [{"HttpCode": "200"}, {"GrpcCode": "12"}, None]
 
 

@@ -3,17 +3,16 @@
 use std::{
     collections::BTreeMap,
     fs,
-    io::Write as _,
+    io::Cursor,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use anyhow::{Context as _, bail, ensure};
-use aws_sdk_cloudwatch::types::{ComparisonOperator, StateValue, Statistic};
+use aws_sdk_cloudwatch::types::StateValue;
 use clap::Args;
 use serde_json::{Value, json};
 use tokio::process::Command;
-use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
 use super::{
     Source, bring_up, take_down,
@@ -64,7 +63,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<()> {
-    let settings = settings.with_state(settings.shared().join(format!("bench-{}", std::process::id())));
+    let settings = settings.of_this_run("bench");
     ensure!(cfg!(target_os = "linux"), "the memory of a process is read on Linux only: run it there");
     heading("Building what is started");
     let worked = async {
@@ -252,16 +251,8 @@ async fn configure(cloud: &Cloud, application: &str, change: impl FnOnce(&mut Va
 /// Has staging bake, and its alarm fire meanwhile: the milliseconds from there to the rollback's `UpdateService`.
 async fn stopped_by_an_alarm(cloud: &Cloud) -> anyhow::Result<f64> {
     const ALARM: &str = "bench-staging-5xx";
-    let cloudwatch = aws_sdk_cloudwatch::Client::new(cloud.sdk());
-    let alarm = cloudwatch.put_metric_alarm().alarm_name(ALARM).namespace("Bench").metric_name("5xx");
-    let alarm = alarm.statistic(Statistic::Sum).period(60).evaluation_periods(1).threshold(1.0);
-    let alarm = alarm.comparison_operator(ComparisonOperator::GreaterThanThreshold);
-    alarm.treat_missing_data("ignore").send().await?;
-    let is = async |state: StateValue| {
-        let set = cloudwatch.set_alarm_state().alarm_name(ALARM).state_value(state);
-        set.state_reason("the bench says so").send().await
-    };
-    is(StateValue::Ok).await?;
+    const REASON: &str = "the bench says so";
+    cloud.set_alarm(ALARM, StateValue::Ok, REASON).await?;
     configure(cloud, APPLICATION, |web| {
         web["stages"][0]["bake"] = json!({ "for": "2h", "alarms": [ALARM] });
     })
@@ -279,7 +270,7 @@ async fn stopped_by_an_alarm(cloud: &Cloud) -> anyhow::Result<f64> {
     };
     tokio::time::timeout(Duration::from_secs(60), bakes).await.context("it does not bake")??;
     let fired = clock::now().as_microsecond();
-    is(StateValue::Alarm).await?;
+    cloud.set_alarm(ALARM, StateValue::Alarm, REASON).await?;
     let ended = cloud.wait_for_outcome(&digest, Duration::from_secs(60)).await?;
     expect(&ended, "ROLLED_BACK")?;
     let recording = Recording::read(&cloud.state().recording())?.between(fired, i64::MAX);
@@ -319,25 +310,12 @@ async fn figures(cloud: &Cloud, execution: &Execution, pushed: i64, mails: usize
         decision_to_production: took(decision, production),
         decision_to_production_calls: count(decision, production),
         alarm_to_rollback: 0.0,
-        transitions: transitions(cloud, execution).await?,
+        transitions: releases::transitions(cloud.sdk(), &execution.arn).await?.count(),
         invocations: recording.invocations.len(),
         billed: recording.billed(),
         requests: recording.table_requests(),
         mails: cloud.inbox()?.len() - mails,
     })
-}
-
-/// What AWS bills of an execution: each state that is entered, and each further attempt ("Transitions", AWS Step Functions
-/// developer guide).
-async fn transitions(cloud: &Cloud, execution: &Execution) -> anyhow::Result<usize> {
-    use aws_sdk_sfn::types::HistoryEventType::{TaskScheduled, TaskStateEntered};
-    let history = aws_sdk_sfn::Client::new(cloud.sdk()).get_execution_history().execution_arn(&execution.arn);
-    let events: Vec<_> = history.into_paginator().items().send().try_collect().await?;
-    let entered = events.iter().filter(|event| event.state_entered_event_details().is_some()).count();
-    let count = |kind: &aws_sdk_sfn::types::HistoryEventType| {
-        events.iter().filter(|event| event.r#type() == kind).count()
-    };
-    Ok(entered + count(&TaskScheduled) - count(&TaskStateEntered))
 }
 
 /// A function, and what it is compared with.
@@ -444,14 +422,9 @@ fn medians(starts: &[Start]) -> Started {
 /// The size of a program's package, in millions of bytes.
 fn package(program: &Program) -> anyhow::Result<f64> {
     let file = program.command.first().context("a program without a command")?;
-    let mut archive = ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
-    archive.start_file("bootstrap", options.unix_permissions(0o755))?;
-    archive.write_all(
-        &fs::read(file).with_context(|| format!("{} cannot be read", Path::new(file).display()))?,
-    )?;
+    let package = functions::write_package(Cursor::new(Vec::new()), Path::new(file), None)?;
     #[expect(clippy::cast_precision_loss, reason = "a package has some millions of bytes")]
-    let size = archive.finish()?.into_inner().len() as f64;
+    let size = package.into_inner().len() as f64;
     Ok(size / 1e6)
 }
 

@@ -118,8 +118,7 @@ impl Group {
 }
 
 pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<()> {
-    let state = settings.shared().join(format!("test-{}", std::process::id()));
-    let settings = settings.with_state(state);
+    let settings = settings.of_this_run("test");
     if arguments.awkward {
         return on_an_awkward_cloud(&settings).await;
     }
@@ -165,7 +164,7 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
     take_both_down(&settings, second.as_ref()).await?;
     // Where the run was interrupted while one of these had a cloud of its own.
     for name in ["trial", "adopt"] {
-        take_down(&trial::own(&settings, name)).await?;
+        take_down(&settings.of_this_run(name)).await?;
     }
     summarize(&ended?)
 }

@@ -55,7 +55,7 @@ pub(super) async fn on_an_empty_cloud(
     pace: Pace,
     work: impl AsyncFnOnce(&Empty) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let settings = own(settings, name);
+    let settings = settings.of_this_run(name);
     heading("Starting a cloud on which nothing is set up");
     let worked = async {
         let empty = bring_up_empty(&settings, process::free_port()?, pace).await?;
@@ -70,11 +70,6 @@ pub(super) async fn on_an_empty_cloud(
     }
     take_down(&settings).await?;
     outcome
-}
-
-/// Where the cloud of such a command is while this program runs.
-pub(super) fn own(settings: &Settings, name: &str) -> Settings {
-    settings.with_state(settings.shared().join(format!("{name}-{}", std::process::id())))
 }
 
 async fn the_trial(empty: &Empty) -> anyhow::Result<()> {
