@@ -47,7 +47,7 @@ pub use place::Place;
 pub use queues::{Queue, Queues, Received};
 pub use schedules::Schedules;
 pub use snapshots::{Requested, Snapshots};
-pub use table::{Stored, Table, Update};
+pub use table::{Items, Latest, Stored, Table, Update, Write};
 pub use topics::{Mail, Topic};
 
 /// How long one try of a call that looks may take, and the call with all its tries. The shortest time-out of a function

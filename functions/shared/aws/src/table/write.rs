@@ -17,6 +17,31 @@ use crate::{AwsError, Key};
 const REPLACE: &str = "SET #document = :document, #version = :next";
 const UNCHANGED: &str = "#version = :version";
 
+/// One of several writes that are made together.
+#[derive(Debug)]
+pub struct Write {
+    key: Key,
+    document: serde_json::Result<Value>,
+    version: Option<u64>,
+}
+
+impl Write {
+    /// How many writes DynamoDB makes together (`TransactWriteItems`, Amazon DynamoDB API reference).
+    pub const MOST: usize = 100;
+
+    /// Of an item that is not there.
+    #[must_use]
+    pub fn new(key: &Key, document: &impl Serialize) -> Self {
+        Self::over(key, document, None)
+    }
+
+    /// Of an item that is still as it was read: in that version, or not there.
+    #[must_use]
+    pub fn over(key: &Key, document: &impl Serialize, version: Option<u64>) -> Self {
+        Self { key: key.clone(), document: serde_json::to_value(document), version }
+    }
+}
+
 impl Table {
     /// Writes an item if there is none. `false` when there was one, which stays as it is.
     ///
@@ -122,27 +147,7 @@ impl Table {
         beside: &Key,
         entry: &(impl Serialize + Sync),
     ) -> Result<bool, AwsError> {
-        const OPERATION: &str = "dynamodb:UpdateItem";
-        let update = Update::builder()
-            .table_name(&self.name)
-            .set_key(Some(attributes(key)))
-            .update_expression(REPLACE)
-            .condition_expression(UNCHANGED)
-            .set_expression_attribute_names(Some(names()))
-            .set_expression_attribute_values(Some(replacement(OPERATION, document, version)?))
-            .build();
-        let put = Put::builder()
-            .table_name(&self.name)
-            .set_item(Some(item(OPERATION, beside, entry, 1)?))
-            .condition_expression("attribute_not_exists(pk)")
-            .build();
-        let update = update.map_err(|error| AwsError::unusable(OPERATION, error.to_string()))?;
-        let put = put.map_err(|error| AwsError::unusable(OPERATION, error.to_string()))?;
-        let items = vec![
-            TransactWriteItem::builder().update(update).build(),
-            TransactWriteItem::builder().put(put).build(),
-        ];
-        self.transact(OPERATION, items).await
+        self.write_all(&[Write::over(key, document, Some(version)), Write::new(beside, entry)]).await
     }
 
     /// Writes items that are not there, all or none. `false` when one of them was.
@@ -151,20 +156,64 @@ impl Table {
     ///
     /// When DynamoDB cannot be asked, or a document is none.
     pub async fn put_all_new(&self, items: &[(&Key, serde_json::Result<Value>)]) -> Result<bool, AwsError> {
-        const OPERATION: &str = "dynamodb:PutItem";
         let new = |(key, document): &(&Key, serde_json::Result<Value>)| {
-            let document =
-                document.as_ref().map_err(|error| AwsError::unusable(OPERATION, error.to_string()))?;
-            let item = item(OPERATION, key, document, 1)?;
-            let put = Put::builder()
-                .table_name(&self.name)
-                .set_item(Some(item))
-                .condition_expression("attribute_not_exists(pk)")
-                .build();
-            put.map(|put| TransactWriteItem::builder().put(put).build())
-                .map_err(|error| AwsError::unusable(OPERATION, error.to_string()))
+            let document = document
+                .as_ref()
+                .map_err(|error| AwsError::unusable("dynamodb:PutItem", error.to_string()))?;
+            Ok(Write::new(key, document))
         };
-        self.transact(OPERATION, items.iter().map(new).collect::<Result<_, _>>()?).await
+        self.write_all(&items.iter().map(new).collect::<Result<Vec<_>, AwsError>>()?).await
+    }
+
+    /// Makes writes together, all or none. `false` when someone was first with one of them, or writes one now.
+    ///
+    /// # Errors
+    ///
+    /// When DynamoDB cannot be asked, or a document is none.
+    pub async fn write_all(&self, writes: &[Write]) -> Result<bool, AwsError> {
+        let replaces = writes.iter().any(|write| write.version.is_some());
+        let operation = if replaces { "dynamodb:UpdateItem" } else { "dynamodb:PutItem" };
+        let part = |write: &Write| match write.version {
+            Some(version) => self.replacing(operation, write, version),
+            None => self.adding(operation, write),
+        };
+        self.transact(operation, writes.iter().map(part).collect::<Result<_, _>>()?).await
+    }
+
+    fn replacing(
+        &self,
+        operation: &'static str,
+        Write { key, document, .. }: &Write,
+        version: u64,
+    ) -> Result<TransactWriteItem, AwsError> {
+        let update = Update::builder()
+            .table_name(&self.name)
+            .set_key(Some(attributes(key)))
+            .update_expression(REPLACE)
+            .condition_expression(UNCHANGED)
+            .set_expression_attribute_names(Some(names()))
+            .set_expression_attribute_values(Some(replacement(
+                operation,
+                parsed(operation, document)?,
+                version,
+            )?))
+            .build();
+        let update = update.map_err(|error| AwsError::unusable(operation, error.to_string()))?;
+        Ok(TransactWriteItem::builder().update(update).build())
+    }
+
+    fn adding(
+        &self,
+        operation: &'static str,
+        Write { key, document, .. }: &Write,
+    ) -> Result<TransactWriteItem, AwsError> {
+        let put = Put::builder()
+            .table_name(&self.name)
+            .set_item(Some(item(operation, key, parsed(operation, document)?, 1)?))
+            .condition_expression("attribute_not_exists(pk)")
+            .build();
+        let put = put.map_err(|error| AwsError::unusable(operation, error.to_string()))?;
+        Ok(TransactWriteItem::builder().put(put).build())
     }
 
     /// The permissions that a transaction needs are those of its parts; `operation` names one of them.
@@ -247,6 +296,13 @@ fn throttled(error: &TransactWriteItemsError) -> Option<&CancellationReason> {
     reasons(error)
         .iter()
         .find(|reason| matches!(reason.code(), Some("ThrottlingError" | "ProvisionedThroughputExceeded")))
+}
+
+fn parsed<'a>(
+    operation: &'static str,
+    document: &'a serde_json::Result<Value>,
+) -> Result<&'a Value, AwsError> {
+    document.as_ref().map_err(|error| AwsError::unusable(operation, error.to_string()))
 }
 
 fn names() -> HashMap<String, String> {
