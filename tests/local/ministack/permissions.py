@@ -173,9 +173,12 @@ def resources_are_those_of_aws() -> None:
 
 
 def _leading_keys(request) -> list:
-    """The partition keys that a request names: of its key or item, or of all the items of a transaction."""
-    found = []
-    for part in [request] + [part for item in request.get("TransactItems", []) for part in item.values()]:
+    """The partition keys that a request names: of its key or item, or of all the items of a transaction or a batch of reads."""
+    found, parts = [], [request] + [part for item in request.get("TransactItems", []) for part in item.values()]
+    batches = request.get("RequestItems")
+    for table, batch in batches.items() if isinstance(batches, dict) else ():
+        parts += [{"TableName": table, "Key": key} for key in (batch.get("Keys", []) if isinstance(batch, dict) else [])]
+    for part in parts:
         table = dynamodb._tables.get(str(part.get("TableName", "")).rsplit("/", 1)[-1])
         key = (part.get("Key") or part.get("Item") or {}).get(table["pk_name"]) if table else None
         found += list(key.values()) if key else []

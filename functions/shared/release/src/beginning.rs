@@ -1,5 +1,6 @@
 //! How a release begins, by its push, by a person's request, or by the reconciler that found either lost.
 
+use futures::try_join;
 use serde::{Deserialize, Serialize};
 use slipway_aws::{Key, Start, Table};
 use slipway_core::application::Application;
@@ -53,8 +54,24 @@ pub async fn refuse_unopened(
     execution: &str,
 ) -> Result<(), StepError> {
     let open = table.get::<Open>(&Key::open(&release.application, &release.id)).await?;
+    let open = open.map(|stored| stored.document);
+    refuse_other(table, release, application, execution, open.as_ref()).await
+}
+
+/// The same where it was read just now what is open under the release's id.
+///
+/// # Errors
+///
+/// As [`refuse_unopened`].
+pub async fn refuse_other(
+    table: &Table,
+    release: &Release,
+    application: Option<&Application>,
+    execution: &str,
+    open: Option<&Open>,
+) -> Result<(), StepError> {
     let problem = match open {
-        Some(open) => open.document.is_not(release, application, execution),
+        Some(open) => open.is_not(release, application, execution),
         // Its last step may run twice.
         None if execution == release.id.as_str()
             && table.get::<Ended>(&Key::ending(&release.id)).await?.is_some() =>
@@ -112,8 +129,10 @@ pub async fn begin(
             tracing::info!(release.id = %id, application = %release.application, image.digest = %release.image.digest, image.tag = release.image.tag, "the release {id} of {} begins", release.image.tag);
             count("ReleaseStarted", &[("Application", release.application.as_str())]);
             let stages = application.stages.into_iter().map(|stage| stage.name).collect();
-            Timeline::of(table, &id).begun(stages, notification.paragraphs.join(" ")).await?;
-            notifier.notify_once(&id, notification).await?;
+            let timeline = Timeline::of(table, &id);
+            let begun = timeline.begun(stages, notification.paragraphs.join(" "));
+            let begun = async { Ok(begun.await?) };
+            try_join!(begun, notifier.notify_once(&id, notification))?;
             Ok(Begun::Running)
         }
         Start::AlreadyThere => Ok(Begun::Before),
