@@ -1,6 +1,6 @@
 //! The Lambda function `receive-push`.
 
-use receive_push::{Config, handle};
+use receive_push::{Config, KnownRepositories, handle};
 use slipway_aws::Aws;
 use slipway_runtime::Environment;
 
@@ -10,5 +10,6 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let config = Config::read(&Environment::of_process())?;
     let aws = Aws::connect(env!("CARGO_PKG_NAME")).await;
     aws.table(&config.table).warm_up().await;
-    slipway_runtime::serve(|input| handle(&aws, &config, input)).await
+    let known = KnownRepositories::default();
+    slipway_runtime::serve(|input| handle(&aws, &config, &known, input)).await
 }
