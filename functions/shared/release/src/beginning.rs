@@ -132,7 +132,7 @@ pub async fn begin(
             let timeline = Timeline::of(table, &id);
             let begun = timeline.begun(stages, notification.paragraphs.join(" "));
             let begun = async { Ok(begun.await?) };
-            try_join!(begun, notifier.notify_once(&id, notification))?;
+            try_join!(begun, Box::pin(notifier.notify_once(&id, notification)))?;
             Ok(Begun::Running)
         }
         Start::AlreadyThere => Ok(Begun::Before),

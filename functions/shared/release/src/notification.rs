@@ -132,7 +132,7 @@ impl Notifier<'_> {
     ) -> Result<(), StepError> {
         let notified = Key::notified(release, notification.kind, notification.stage.as_ref());
         if self.table.get::<Timestamp>(&notified).await?.is_none() {
-            self.notify(notification).await?;
+            Box::pin(self.notify(notification)).await?;
             self.table.put(&notified, &now()).await?;
         }
         Ok(())

@@ -40,7 +40,7 @@ where
     Output: Serialize,
 {
     let handle = &handle;
-    run(move |event| async move { handle(event).await.map_err(Failure::from) }).await
+    run(move |event| async move { Box::pin(handle(event)).await.map_err(Failure::from) }).await
 }
 
 /// Serves invocations whose failures say what they are of.
