@@ -10,7 +10,7 @@ use slipway_core::protocol::{End, StepResult, WakeKey};
 use slipway_core::release::{Outcome, Release};
 use slipway_core::step::{AcquireLockInput, Acquired};
 use slipway_core::timeline::Step;
-use slipway_release::{First, Open, StepError, Timeline, now, refuse_other};
+use slipway_release::{Open, Preconditions, StepError, Timeline, now, refuse_unless_open};
 use slipway_runtime::{ConfigurationError, Environment};
 
 /// After so long the lock is asked for again, should the news of its change be lost.
@@ -49,19 +49,20 @@ pub async fn handle(
     let AcquireLockInput { release, application, execution } = input;
     let table = aws.table(&config.table);
     let opened = Key::open(&release.application, &release.id);
-    let first = First::read_first(&table, &release, execution.iter().map(|_| opened.clone())).await?;
+    let preconditions =
+        Preconditions::read(&table, &release, execution.is_some().then(|| opened.clone())).await?;
     if let Some(execution) = &execution {
-        let open = first.items.document::<Open>(&opened)?;
-        refuse_other(&table, &release, application.as_ref(), execution, open.as_ref()).await?;
+        let open = preconditions.items.document::<Open>(&opened)?;
+        refuse_unless_open(&table, &release, application.as_ref(), execution, open.as_ref()).await?;
     }
-    if let Some(abort) = first.known_abort()? {
+    if let Some(abort) = preconditions.abort()? {
         return Ok(StepResult::failed(abort.in_words()));
     }
-    if let Some(newer) = first.newest_push().await? {
+    if let Some(newer) = preconditions.newest_push().await? {
         return Ok(StepResult::End(End::unchanged(Outcome::Superseded, newer.supersedes())));
     }
     let claimant = Claimant { aws, config, table: &table, release: &release };
-    claimant.claim(first.known_lock()?).await
+    claimant.claim(preconditions.lock()?).await
 }
 
 /// A release that asks for the lock.

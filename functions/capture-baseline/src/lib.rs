@@ -4,7 +4,7 @@
 //! have the image, a service or its template is missing, an alarm is not quiet.
 
 use futures::future::try_join_all;
-use futures::try_join;
+use futures::{join, try_join};
 use serde_json::Value;
 use slipway_aws::{Aws, Key, Table, TaskDefinition, Write};
 use slipway_core::alarm;
@@ -21,8 +21,8 @@ use slipway_core::release::Release;
 use slipway_core::rollback::{Baseline, ServiceBaseline, TaskBaseline};
 use slipway_core::step::{CaptureBaselineInput, Captured, Limits};
 use slipway_release::{
-    First, StepError, Timeline, brought_by, freeze_keys, frozen_by, image_of, unreachable, usable_task,
-    usable_template, wait_frozen,
+    Preconditions, StepError, Timeline, brought_by, freeze_keys, frozen_by, image_of, unreachable,
+    usable_task, usable_template, wait_frozen,
 };
 use slipway_runtime::Config;
 
@@ -146,9 +146,10 @@ impl Look<'_> {
         let alarms =
             async { if wanted.is_empty() { Ok(Vec::new()) } else { Ok(all_alarms.read(wanted).await?) } };
         let newest = try_join_all(stage.services.iter().map(|service| self.newest(service)));
-        // None of it rests on another.
-        let (known, image, views, alarms, newest) =
-            try_join!(self.known(), image_of(aws, release), views, alarms, newest)?;
+        // None of it rests on another. That the newest revisions cannot be read matters only where they are asked for.
+        let seen = async { try_join!(self.known(), image_of(aws, release), views, alarms) };
+        let (seen, newest) = join!(seen, newest);
+        let (known, image, views, alarms) = seen?;
         let Known { unproved, round, recorded, interrupted, frozen } = known;
         if let Some(reason) = unproved {
             return blocked(reason);
@@ -171,7 +172,7 @@ impl Look<'_> {
         if let Err(gone) = image {
             return Ok(StepResult::End(gone));
         }
-        let services = stage.services.iter().zip(newest);
+        let services = stage.services.iter().zip(newest?);
         let services = services.map(|(service, newest)| self.service(service, newest, &views));
         let services = try_join_all(services).await?.into_iter().collect::<Result<Vec<_>, _>>();
         let services = match services {
@@ -220,8 +221,8 @@ impl Look<'_> {
         let mut keys = vec![round.clone(), first_round.clone()];
         keys.extend(proofs.iter().map(|(key, _)| key.clone()));
         keys.extend(freeze_keys(release, stage));
-        let first = First::read_first(table, release, keys).await?;
-        let items = &first.items;
+        let preconditions = Preconditions::read(table, release, keys).await?;
+        let items = &preconditions.items;
         let round = items.document::<u32>(&round)?.unwrap_or(1);
         let recorded = if round == 1 {
             items.document(&first_round)?
@@ -235,7 +236,7 @@ impl Look<'_> {
                 unproved = Some(words);
             }
         }
-        let interrupted = first.interruption(self.generation).await?;
+        let interrupted = preconditions.interruption(self.generation).await?;
         let frozen = frozen_by(items, release, stage)?;
         Ok(Known { unproved, round, recorded, interrupted, frozen })
     }

@@ -22,8 +22,8 @@ use slipway_core::rollback::{Change, ServiceBaseline};
 use slipway_core::step::{Deployed, DeployedService, StageInput};
 use slipway_core::timeline::{Step, TimelineEvent};
 use slipway_release::{
-    Asked, Context, Definitions, First, NoRevision, Record, Revision, Standing, StepError, abort_of, audit,
-    count, deployed, freeze_keys, frozen_by, now,
+    Asked, Context, Definitions, NoRevision, Preconditions, Record, Revision, Standing, StepError, abort_of,
+    audit, count, deployed, freeze_keys, frozen_by, now,
 };
 use slipway_runtime::Config;
 
@@ -294,18 +294,18 @@ async fn known(context: &Context<'_>, deployment: &Key) -> Result<Known, StepErr
     if stage.approval.is_some() {
         keys.push(approval.clone());
     }
-    let first = First::read_first(table, release, keys).await?;
-    let items = &first.items;
+    let preconditions = Preconditions::read(table, release, keys).await?;
+    let items = &preconditions.items;
     let begun = items.document::<Change>(&change)?.is_some();
     Ok(Known {
         deployed: items.document(deployment)?,
         begun,
         approved: context.covered_by(items.document(&approval)?),
         registered: registered.iter().map(|key| items.document(key)).collect::<Result<_, _>>()?,
-        aborted: first.known_abort()?,
-        interrupted: if begun { None } else { first.interruption(*generation).await? },
+        aborted: preconditions.abort()?,
+        interrupted: if begun { None } else { preconditions.interruption(*generation).await? },
         frozen: if begun { None } else { frozen_by(items, release, stage)? },
-        lock: first.known_lock()?,
+        lock: preconditions.lock()?,
     })
 }
 

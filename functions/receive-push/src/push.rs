@@ -96,15 +96,22 @@ async fn look_up(
     known: &KnownRepositories,
     image: &Image,
 ) -> Result<Result<(Application, Option<Result<Seen, StepError>>), Ignored>, StepError> {
-    if let Some(name) = known.belonged_to(&image.repository) {
-        let application = find_application(aws, &config.applications_path, &name);
-        let (application, seen) = join!(application, Seen::of_image(aws, config, &name, image));
-        if let Some(application) = application?.filter(|found| found.repository == image.repository) {
+    // Of a tag that was not wanted nothing else is asked.
+    if let Some(last) = known.belonged_to(&image.repository)
+        && last.wants(&image.tag)
+    {
+        let application = find_application(aws, &config.applications_path, &last.name);
+        let (application, seen) = join!(application, Seen::of_image(aws, config, &last.name, image));
+        // One that does not fit may have given the repository away.
+        if let Ok(Some(application)) = application
+            && application.repository == image.repository
+        {
+            known.belongs_to(&image.repository, &application);
             return Ok(Ok((application, Some(seen))));
         }
     }
     Ok(application_of(aws, config, image).await?.map(|application| {
-        known.belongs_to(&image.repository, &application.name);
+        known.belongs_to(&image.repository, &application);
         (application, None)
     }))
 }

@@ -1,8 +1,8 @@
 //! How a release begins, by its push, by a person's request, or by the reconciler that found either lost.
 
-use futures::try_join;
+use futures::join;
 use serde::{Deserialize, Serialize};
-use slipway_aws::{Key, Start, Table};
+use slipway_aws::{Key, Start, Table, Write};
 use slipway_core::application::Application;
 use slipway_core::notification::Notification;
 use slipway_core::release::{Ended, Release, Started};
@@ -55,7 +55,7 @@ pub async fn refuse_unopened(
 ) -> Result<(), StepError> {
     let open = table.get::<Open>(&Key::open(&release.application, &release.id)).await?;
     let open = open.map(|stored| stored.document);
-    refuse_other(table, release, application, execution, open.as_ref()).await
+    refuse_unless_open(table, release, application, execution, open.as_ref()).await
 }
 
 /// The same where it was read just now what is open under the release's id.
@@ -63,7 +63,7 @@ pub async fn refuse_unopened(
 /// # Errors
 ///
 /// As [`refuse_unopened`].
-pub async fn refuse_other(
+pub async fn refuse_unless_open(
     table: &Table,
     release: &Release,
     application: Option<&Application>,
@@ -131,8 +131,10 @@ pub async fn begin(
             let stages = application.stages.into_iter().map(|stage| stage.name).collect();
             let timeline = Timeline::of(table, &id);
             let begun = timeline.begun(stages, notification.paragraphs.join(" "));
-            let begun = async { Ok(begun.await?) };
-            try_join!(begun, Box::pin(notifier.notify_once(&id, notification)))?;
+            // Each is finished whatever becomes of the other: a mail that went out is known to have gone out.
+            let (begun, notified) = join!(begun, Box::pin(notifier.notify_once(&id, notification)));
+            begun?;
+            notified?;
             Ok(Begun::Running)
         }
         Start::AlreadyThere => Ok(Begun::Before),
@@ -146,11 +148,11 @@ async fn write_beginning(table: &Table, mut open: Open) -> Result<Option<Open>, 
     let (is_open, release) = (Key::open(&open.application.name, &id), Key::release(&id));
     let history = Key::history(&open.started);
     let items = [
-        (&is_open, serde_json::to_value(&open)),
-        (&release, serde_json::to_value(&open.started)),
-        (&history, serde_json::to_value(&open.started)),
+        Write::new(&is_open, &open),
+        Write::new(&release, &open.started),
+        Write::new(&history, &open.started),
     ];
-    if table.put_all_new(&items).await? {
+    if table.write_all(&items).await? {
         return Ok(Some(open));
     }
     if table.get::<Ended>(&Key::ending(&id)).await?.is_some() {

@@ -431,7 +431,21 @@ impl Context<'_> {
             Write::new(&Key::change(&release.id, &stage.name), &change),
         ];
         writes.extend(records);
-        Ok(table.write_all(&writes).await?)
+        let written = table.write_all(&writes).await.map_err(StepError::from);
+        if written.as_ref().is_err_and(StepError::may_still_be_done) {
+            self.refuse_what_comes_late().await?;
+        }
+        written
+    }
+
+    /// Writes the lock as it is: what was asked of its version before, and may still be done, is refused from then on.
+    async fn refuse_what_comes_late(&self) -> Result<(), StepError> {
+        let key = Key::lock(&self.release.application);
+        let written = self.table.update(&key, |current: Option<Lock>| match current {
+            Some(lock) => Update::Write(lock, ()),
+            None => Update::Leave(()),
+        });
+        Ok(written.await?)
     }
 
     /// Writes into the lock that the function has stopped changing services, whether it did all it wanted or failed.

@@ -29,7 +29,7 @@ pub use applications::{
     Applications, Broken, Configured, application_by_repository, applications, approvers, find_application,
 };
 pub use audit::{audit, audit_with, close_approval, next_entry};
-pub use beginning::{Begun, Open, begin, refuse_other, refuse_unopened};
+pub use beginning::{Begun, Open, begin, refuse_unless_open, refuse_unopened};
 pub use clock::{minute_of, now};
 pub use context::{Asked, Context, NOT_ALONE, change_of, image_of, migration_of};
 pub use deadline::deadline;
@@ -37,7 +37,7 @@ pub use deployment::{Standing, deployed};
 pub use ending::{finish, give_lock_back, newest_baseline, quarantine_of, was_released};
 pub use error::{StepError, parse, parse_at};
 pub use freeze::{ends_frozen, freeze_keys, freezes, frozen_by, frozen_for, stage_frozen, wait_frozen};
-pub use lock::{First, abort_of, interrupted};
+pub use lock::{Preconditions, abort_of, interrupted};
 pub use log_tail::log_tail;
 pub use metric::{count, seconds};
 pub use notification::{Channels, Notifier};

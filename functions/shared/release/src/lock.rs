@@ -15,7 +15,7 @@ use crate::successor::{last_pushes, newest_among};
 /// What every step reads first: an abort, the lock, and the pushes after the release's own. None of it rests on another, so it
 /// is read at once.
 #[derive(Clone, Debug)]
-pub struct First<'a> {
+pub struct Preconditions<'a> {
     table: &'a Table,
     release: &'a Release,
     /// What was read, with what else the step asked for.
@@ -23,13 +23,13 @@ pub struct First<'a> {
     last: Latest<Value>,
 }
 
-impl<'a> First<'a> {
+impl<'a> Preconditions<'a> {
     /// Reads it, and the items of further keys with it.
     ///
     /// # Errors
     ///
     /// When the table cannot be asked.
-    pub async fn read_first(
+    pub async fn read(
         table: &'a Table,
         release: &'a Release,
         further: impl IntoIterator<Item = Key>,
@@ -46,7 +46,7 @@ impl<'a> First<'a> {
     /// # Errors
     ///
     /// When the item is not what it should be.
-    pub fn known_abort(&self) -> Result<Option<Abort>, StepError> {
+    pub fn abort(&self) -> Result<Option<Abort>, StepError> {
         Ok(self.items.document(&Key::abort(&self.release.id))?)
     }
 
@@ -55,7 +55,7 @@ impl<'a> First<'a> {
     /// # Errors
     ///
     /// When the item is not what it should be.
-    pub fn known_lock(&self) -> Result<Option<Stored<Lock>>, StepError> {
+    pub fn lock(&self) -> Result<Option<Stored<Lock>>, StepError> {
         Ok(self.items.of(&Key::lock(&self.release.application))?)
     }
 
@@ -75,7 +75,7 @@ impl<'a> First<'a> {
     ///
     /// When the table cannot be asked.
     pub async fn interruption(&self, generation: u64) -> Result<Option<End>, StepError> {
-        if let Some(abort) = self.known_abort()? {
+        if let Some(abort) = self.abort()? {
             return Ok(Some(End::unchanged(Outcome::Failed, abort.in_words())));
         }
         if let Err(lost) = self.holds_lock(generation)? {
@@ -87,7 +87,7 @@ impl<'a> First<'a> {
 
     /// Whether the release has its lock. It is only looked at.
     fn holds_lock(&self, generation: u64) -> Result<Result<(), Lost>, StepError> {
-        let lock = self.known_lock()?.map(|stored| stored.document).unwrap_or_default();
+        let lock = self.lock()?.map(|stored| stored.document).unwrap_or_default();
         Ok(lock.is_held_by(&self.release.id, generation).map(|_| ()))
     }
 }
@@ -112,5 +112,5 @@ pub async fn interrupted(
     release: &Release,
     generation: u64,
 ) -> Result<Option<End>, StepError> {
-    First::read_first(table, release, []).await?.interruption(generation).await
+    Preconditions::read(table, release, []).await?.interruption(generation).await
 }

@@ -71,7 +71,8 @@ impl Notifier<'_> {
                 .await?;
             let chat = Mail { subject: title, text: notification.chat().to_string(), approver: None };
             let chats = aws.topic(&channels.chats);
-            let (chat, program) = join!(chats.publish(chat), events.put(DETAIL_TYPE, &event));
+            let (chat, program) =
+                join!(Box::pin(chats.publish(chat)), Box::pin(events.put(DETAIL_TYPE, &event)));
             reached("Chat", chat);
             reached("Program", program);
         } else {
@@ -132,7 +133,7 @@ impl Notifier<'_> {
     ) -> Result<(), StepError> {
         let notified = Key::notified(release, notification.kind, notification.stage.as_ref());
         if self.table.get::<Timestamp>(&notified).await?.is_none() {
-            Box::pin(self.notify(notification)).await?;
+            self.notify(notification).await?;
             self.table.put(&notified, &now()).await?;
         }
         Ok(())

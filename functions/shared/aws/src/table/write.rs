@@ -103,15 +103,13 @@ impl Table {
             .condition_expression(UNCHANGED)
             .set_expression_attribute_names(Some(names()))
             .set_expression_attribute_values(Some(replacement(OPERATION, document, version)?));
+        // A transaction that writes the item at this moment is somebody who was first, too.
+        let lost = |error: &UpdateItemError| {
+            error.is_conditional_check_failed_exception() || error.is_transaction_conflict_exception()
+        };
         match Box::pin(request.send()).await {
             Ok(_) => Ok(true),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(false)
-            }
+            Err(error) if error.as_service_error().is_some_and(lost) => Ok(false),
             Err(error) => Err(AwsError::from_sdk(OPERATION, error)),
         }
     }
@@ -131,38 +129,6 @@ impl Table {
             Some(version) => self.replace(key, document, version).await,
             None => self.put_new(key, document).await,
         }
-    }
-
-    /// Replaces an item that is still in the version it was read in and writes a new one beside it, both or neither.
-    /// `false` when someone was first.
-    ///
-    /// # Errors
-    ///
-    /// When DynamoDB cannot be asked.
-    pub async fn replace_and_put_new(
-        &self,
-        key: &Key,
-        document: &(impl Serialize + Sync),
-        version: u64,
-        beside: &Key,
-        entry: &(impl Serialize + Sync),
-    ) -> Result<bool, AwsError> {
-        self.write_all(&[Write::over(key, document, Some(version)), Write::new(beside, entry)]).await
-    }
-
-    /// Writes items that are not there, all or none. `false` when one of them was.
-    ///
-    /// # Errors
-    ///
-    /// When DynamoDB cannot be asked, or a document is none.
-    pub async fn put_all_new(&self, items: &[(&Key, serde_json::Result<Value>)]) -> Result<bool, AwsError> {
-        let new = |(key, document): &(&Key, serde_json::Result<Value>)| {
-            let document = document
-                .as_ref()
-                .map_err(|error| AwsError::unusable("dynamodb:PutItem", error.to_string()))?;
-            Ok(Write::new(key, document))
-        };
-        self.write_all(&items.iter().map(new).collect::<Result<Vec<_>, AwsError>>()?).await
     }
 
     /// Makes writes together, all or none. `false` when someone was first with one of them, or writes one now.
@@ -328,7 +294,9 @@ fn replacement(
 mod tests {
 
     use aws_sdk_dynamodb::operation::put_item::PutItemOutput;
-    use aws_sdk_dynamodb::types::error::{ConditionalCheckFailedException, TransactionCanceledException};
+    use aws_sdk_dynamodb::types::error::{
+        ConditionalCheckFailedException, TransactionCanceledException, TransactionConflictException,
+    };
     use aws_smithy_mocks::mock;
 
     use super::*;
@@ -370,9 +338,21 @@ mod tests {
             .then_error(|| cancelled("ConditionalCheckFailed"));
         let table = Table::new(answering!(aws_sdk_dynamodb, [&lost]), "slipway");
 
-        let won = table.replace_and_put_new(&Key::link("a"), &1, 1, &Key::link("b"), &2).await;
+        let won = table
+            .write_all(&[Write::over(&Key::link("a"), &1, Some(1)), Write::new(&Key::link("b"), &2)])
+            .await;
 
         assert!(!won.expect("an answer"));
+    }
+
+    #[tokio::test]
+    async fn who_meets_a_transaction_was_not_first() {
+        let conflict = mock!(aws_sdk_dynamodb::Client::update_item).then_error(|| {
+            UpdateItemError::TransactionConflictException(TransactionConflictException::builder().build())
+        });
+        let table = Table::new(answering!(aws_sdk_dynamodb, [&conflict]), "slipway");
+
+        assert!(!table.replace(&Key::link("a"), &1, 1).await.expect("an answer"));
     }
 
     #[tokio::test]
@@ -383,7 +363,7 @@ mod tests {
             let table = Table::new(answering!(aws_sdk_dynamodb, [&throttled]), "slipway");
 
             let error = table
-                .put_all_new(&[(&Key::link("a"), Ok(1.into())), (&Key::link("b"), Ok(2.into()))])
+                .write_all(&[Write::new(&Key::link("a"), &1), Write::new(&Key::link("b"), &2)])
                 .await
                 .expect_err("it is throttled");
 
