@@ -52,9 +52,10 @@ def main() -> None:
     import tls
     import topics
     import twice
+    import weights
     import zones
 
-    for correction in (events, pace, permissions, step_functions, load_balancer, deployments, services, mail, network, zones, database, flow_logs, gates, limits, alarms,
+    for correction in (events, pace, permissions, step_functions, load_balancer, weights, deployments, services, mail, network, zones, database, flow_logs, gates, limits, alarms,
                        scaling, registry, runtime_api, streams, targets, throttling, topics, twice, provider, tls, names, lag, answers, replacing, recording):
         correction.apply()
     serve()
