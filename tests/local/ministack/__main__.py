@@ -42,10 +42,15 @@ def main() -> None:
     import recording
     import registry
     import replacing
+    import rolling
     import runtime_api
     import scaling
+    import service_deployments
     import services
+    import shift
+    import sides
     import step_functions
+    import strategies
     import streams
     import targets
     import throttling
@@ -55,7 +60,7 @@ def main() -> None:
     import weights
     import zones
 
-    for correction in (events, pace, permissions, step_functions, load_balancer, weights, deployments, services, mail, network, zones, database, flow_logs, gates, limits, alarms,
+    for correction in (events, pace, permissions, step_functions, load_balancer, weights, deployments, services, sides, strategies, service_deployments, rolling, shift, mail, network, zones, database, flow_logs, gates, limits, alarms,
                        scaling, registry, runtime_api, streams, targets, throttling, topics, twice, provider, tls, names, lag, answers, replacing, recording):
         correction.apply()
     serve()

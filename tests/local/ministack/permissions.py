@@ -75,10 +75,12 @@ def _ecs_resources(action, request, region, account) -> list:
         return [in_cluster("task", name) for name in request.get("tasks", [])]
     if action == "StopTask":
         return [in_cluster("task", request.get("task", ""))]
-    if action in ("StopServiceDeployment", "DescribeServiceDeployments"):
+    if action in ("StopServiceDeployment", "ContinueServiceDeployment", "DescribeServiceDeployments"):
         deployments = request.get("serviceDeploymentArns") or [request.get("serviceDeploymentArn", "")]
         services = ["/".join(deployment.replace(":service-deployment/", ":service/").split("/")[:3]) for deployment in deployments]
         return deployments + services
+    if action == "DescribeServiceRevisions":
+        return ["/".join(one.replace(":service-revision/", ":service/").split("/")[:3]) for one in request.get("serviceRevisionArns", [])]
     if action == "ListServiceDeployments":
         return [in_cluster("service", request.get("service", ""))]
     # The reference names the family; AWS's own minimal policies, and every denial that people report, say `*`.
