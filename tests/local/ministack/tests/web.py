@@ -1,11 +1,18 @@
 """A service behind a load balancer, with two target groups, a production and a test rule, and a role: what ECS shifts traffic with."""
 
+import itertools
 import json
+import pathlib
+import sys
 import urllib.error
 import urllib.request
 
-from conftest import until
 from engine import PORT
+from patience import until
+
+# AWS's models judge the answers here as they judge those of whole runs.
+sys.path.append(str(pathlib.Path(__file__).parents[3] / "opinions"))
+import models  # noqa: E402
 
 CLUSTER = "shifts"
 TRUST = {"Version": "2012-10-17", "Statement": [
@@ -26,12 +33,28 @@ def pause(*stages, **timeout):
     return {"targetType": "PAUSE", "lifecycleStages": list(stages), **({"timeoutConfiguration": timeout} if timeout else {})}
 
 
-class Web:
-    """The service; each has a path of its own on its load balancer."""
+def judged(cloud):
+    """A client of ECS, and what AWS's model of it says against the answers that it got."""
+    client, against = cloud.client("ecs"), []
 
-    def __init__(self, cloud, engine, name, test_rule=True, **create):
-        self.cloud, self.engine, self.name = cloud, engine, name
-        self.ecs, self.elb = cloud.client("ecs"), cloud.client("elbv2")
+    def judge(response_dict, operation_model, **_):
+        value, status = json.loads(response_dict["body"] or b"{}"), response_dict["status_code"]
+        said = models.said_of_output(value, operation_model, "json") if status < 300 else models.of_error(
+            value.pop("__type", None), value, status, operation_model, "json")
+        against.extend(f"{operation_model.name}: {one}" for one in said)
+
+    client.meta.events.register("before-parse.ecs", judge)
+    return client, against
+
+
+class Web:
+    """The service, on a load balancer of its own."""
+
+    numbers = itertools.count(1)
+
+    def __init__(self, cloud, engine, test_rule=True, **create):
+        self.cloud, self.engine, self.name = cloud, engine, f"web-{next(self.numbers)}"
+        (self.ecs, self.against), self.elb, name = judged(cloud), cloud.client("elbv2"), self.name
         self.ecs.create_cluster(clusterName=CLUSTER)
         self.balancer = self.elb.create_load_balancer(Name=name, Subnets=["subnet-1", "subnet-2"])["LoadBalancers"][0]["LoadBalancerArn"]
         listener = self.elb.create_listener(LoadBalancerArn=self.balancer, Protocol="HTTP", Port=80, DefaultActions=[
@@ -136,3 +159,12 @@ class Web:
 
 def production(shown):
     return shown["targetServiceRevision"].get("requestedProductionTrafficWeight")
+
+
+def alarm(cloud, name, state):
+    """Has an alarm in a state, and answers what a deployment says to watch it."""
+    client = cloud.client("cloudwatch")
+    client.put_metric_alarm(AlarmName=name, MetricName="Errors", Namespace="Web", Statistic="Sum", Period=60, EvaluationPeriods=1,
+                            Threshold=1, ComparisonOperator="GreaterThanThreshold")
+    client.set_alarm_state(AlarmName=name, StateValue=state, StateReason="a test")
+    return {"alarmNames": [name], "enable": True, "rollback": True}
