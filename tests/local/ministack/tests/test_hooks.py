@@ -2,9 +2,11 @@
 
 import json
 
+import botocore.exceptions
 import pytest
 from patience import until
-from web import pause, role
+from test_corrections import user_of
+from web import CLUSTER, pause, role
 
 BLUE_GREEN = {"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 0}
 # It answers what its details say for each time that it is asked, and writes down what it was asked.
@@ -91,6 +93,17 @@ def test_ecs_asks_by_the_hooks_role(web, tmp_path):
 
     assert "not authorized to perform lambda:InvokeFunction" in web.until("ROLLBACK_SUCCESSFUL", arn=arn)["rollback"]["reason"]
     assert asked(tmp_path / "asked") == []
+
+
+def test_whoever_gives_a_hook_its_role_must_be_allowed_to_pass_it(web, tmp_path):
+    web.made(**BLUE_GREEN)
+    update = {"Action": "ecs:UpdateService", "Resource": "*"}
+    passes = {"Action": "iam:PassRole", "Resource": web.role, "Condition": {"StringEquals": {"iam:PassedToService": "ecs.amazonaws.com"}}}
+    asked_for = {"cluster": CLUSTER, "service": web.name, "deploymentConfiguration": {**BLUE_GREEN, "lifecycleHooks": [asks(web, tmp_path / "asked", "PRE_SCALE_UP")]}}
+
+    with pytest.raises(botocore.exceptions.ClientError, match="AccessDenied.*iam:PassRole"):
+        user_of(web.cloud, f"updates-{web.name}", update).update_service(**asked_for)
+    user_of(web.cloud, f"passes-{web.name}", update, passes).update_service(**asked_for)
 
 
 def test_all_hooks_of_a_stage_run_and_one_that_fails_is_enough(web, tmp_path):
