@@ -80,6 +80,8 @@ def in_flight(key):
 
 
 def begin(record) -> None:
+    # One that was stopped, or whose rollback failed, has left the service as it is until now.
+    _shifts.pop((*record.place, record.key), None)
     if not record.shifts:
         return
     shift = Shift(record)
@@ -93,8 +95,8 @@ def give_way(record) -> None:
     if shift is not None and shift.record is record:
         del _shifts[(*record.place, record.key)]
         shift.give_up_hooks()
-        shift.put_rules("productionListenerRule", 0)
-        shift.put_rules("testListenerRule", 0)
+        with shift.tasks:
+            shift.put_weights(0, "productionListenerRule", "testListenerRule")
 
 
 class RollBack(Exception):
@@ -155,6 +157,7 @@ class Shift:
         self.stage("POST_PRODUCTION_TRAFFIC_SHIFT")
         self.stage("BAKE_TIME")
         self.rest(self.record.configuration.get("bakeTimeInMinutes", 0))
+        self.record.alarms.complete()
         self.stage("CLEAN_UP", self.clean_up)
         self.succeed()
 
@@ -219,18 +222,17 @@ class Shift:
 
     def reconcile_service(self, others) -> None:
         """One revision alone is to serve before the new one is started: the last that was completed."""
-        self.put_rules("productionListenerRule", 0)
-        self.put_rules("testListenerRule", 0)
+        self.put_rules(0, "productionListenerRule", "testListenerRule")
         for one in others:
             self.stop_tasks(one)
         self.forget(others)
 
     def shift_test(self, percent) -> None:
-        if self.put_rules("testListenerRule", percent):
+        if self.put_rules(percent, "testListenerRule"):
             self.weigh("test", percent)
 
     def shift_production(self, percent) -> None:
-        self.put_rules("productionListenerRule", percent)
+        self.put_rules(percent, "productionListenerRule")
         self.weigh("production", percent)
 
     def weigh(self, traffic, percent) -> None:
@@ -243,12 +245,18 @@ class Shift:
             shares[self.source.revision] = 100 - percent if traffic == "production" or percent else 0
         setattr(self.record, traffic, shares)
 
-    def put_rules(self, field, percent) -> bool:
-        """Gives the new tasks that share by each rule of a kind, and says whether there is one."""
-        found = [(balancer, alb._rules.get(sides.advanced(balancer).get(field))) for balancer in self.balancers]
+    def put_rules(self, percent, *fields) -> bool:
+        """Gives the new tasks that share by each rule of these kinds, and says whether there is one."""
+        with self.tasks:
+            if not self.record.in_flight:
+                raise Stop
+            return self.put_weights(percent, *fields)
+
+    def put_weights(self, percent, *fields) -> bool:
+        found = [(balancer, alb._rules.get(sides.advanced(balancer).get(field))) for balancer in self.balancers for field in fields]
+        side = sides.side_of(self.target)
         for balancer, rule in found:
             if rule is not None:
-                side = sides.side_of(self.target)
                 weights.put_weights(rule, {sides.group_of(balancer, side): percent, sides.group_of(balancer, sides.other(side)): 100 - percent})
         return any(rule is not None for _, rule in found)
 
@@ -374,12 +382,14 @@ class Shift:
             self.service["taskDefinition"] = self.source["taskDefinition"]
 
     def ends(self) -> None:
-        """Leaves the service to MiniStack, which keeps its tasks running from now on."""
-        place = (*self.record.place, self.record.key)
-        if _shifts.get(place) is not self:
+        """Leaves the service to MiniStack, which keeps its tasks running from now on; one that is neither here nor there stays as it is, until a
+        newer deployment takes over."""
+        place, done = (*self.record.place, self.record.key), self.record.status in ("SUCCESSFUL", "ROLLBACK_SUCCESSFUL")
+        active = self.service.get("status") == "ACTIVE"
+        if _shifts.get(place) is not self or (active and not done):
             return
         del _shifts[place]
-        if self.service.get("status") == "ACTIVE" and self.record.status in ("SUCCESSFUL", "ROLLBACK_SUCCESSFUL"):
+        if active:
             ecs._reconcile_service_tasks(self.cluster, self.record.key)
             deployments.look_whether_steady(self.service)
 

@@ -77,6 +77,7 @@ def web(running, engine):
     """A service of its own for each test; whatever ECS answered about it is held to AWS's model."""
     web = Web(running, engine)
     yield web
+    web.remove()
     assert web.against == []
 
 

@@ -89,6 +89,11 @@ class Web:
         self.engine.requests.clear()
         return self
 
+    def remove(self):
+        """Takes the service away, so that nothing checks its tasks any more."""
+        if self.ecs.describe_services(cluster=CLUSTER, services=[self.name])["services"]:
+            self.ecs.delete_service(cluster=CLUSTER, service=self.name, force=True)
+
     def deploy(self, version, environment=None, **configuration):
         """Begins a deployment, and answers its ARN."""
         before = self.newest()["serviceDeploymentArn"]
@@ -111,7 +116,7 @@ class Web:
     def service(self):
         return self.ecs.describe_services(cluster=CLUSTER, services=[self.name])["services"][0]
 
-    def until(self, *statuses, arn=None, patience=30):
+    def until(self, *statuses, arn=None, patience=60):
         return until(lambda: found if (found := self.shown(arn))["status"] in statuses else None, patience)
 
     def until_paused(self, arn=None, other_than=None):
