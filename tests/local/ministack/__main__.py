@@ -25,6 +25,7 @@ def main() -> None:
     sys.path.append(os.path.dirname(os.path.abspath(__file__)))
     import alarms
     import answers
+    import counted
     import database
     import deployments
     import events
@@ -60,7 +61,7 @@ def main() -> None:
     import weights
     import zones
 
-    for correction in (events, pace, permissions, step_functions, load_balancer, weights, deployments, services, sides, strategies, service_deployments, rolling, shift, mail, network, zones, database, flow_logs, gates, limits, alarms,
+    for correction in (events, pace, permissions, step_functions, load_balancer, counted, weights, deployments, services, sides, strategies, service_deployments, rolling, shift, mail, network, zones, database, flow_logs, gates, limits, alarms,
                        scaling, registry, runtime_api, streams, targets, throttling, topics, twice, provider, tls, names, lag, answers, replacing, recording):
         correction.apply()
     serve()

@@ -107,6 +107,8 @@ def test_a_version_that_is_rolled_back_at_its_pause_meets_no_request(web):
         assert web.ask() == "v1"
     assert web.ask() == "v1"
     assert web.engine.requests["v2"] == 0
+    assert (web.counted(web.groups[0]), web.counted(web.groups[1])) == (web.counted(), 0)
+    assert web.counted() >= 2
     assert (web.weights(), web.weights("test"), web.targets()) == ([100, 0], [100, 0], [1, 0])
     assert [one["eventName"] for one in web.cloud.told.of("ECS Hook State Change", hookId=hook["hookId"])][-1] == "HOOK_FAILED"
 

@@ -1,5 +1,6 @@
 """A service behind a load balancer, with two target groups, a production and a test rule, and a role: what ECS shifts traffic with."""
 
+import datetime
 import itertools
 import json
 import pathlib
@@ -157,6 +158,17 @@ class Web:
         return [one["Weight"] for one in action["ForwardConfig"]["TargetGroups"]
                 ] if action["ForwardConfig"]["TargetGroups"][0]["TargetGroupArn"] == self.groups[0] else [
             one["Weight"] for one in reversed(action["ForwardConfig"]["TargetGroups"])]
+
+    def counted(self, group=None):
+        """How many requests the load balancer sent to a target group, or to all of them."""
+        dimensions = [{"Name": "LoadBalancer", "Value": self.balancer.split(":loadbalancer/")[1]}]
+        if group:
+            dimensions.append({"Name": "TargetGroup", "Value": group.rsplit(":", 1)[1]})
+        now = datetime.datetime.now(datetime.timezone.utc)
+        points = self.cloud.client("cloudwatch").get_metric_statistics(
+            Namespace="AWS/ApplicationELB", MetricName="RequestCount", Dimensions=dimensions, Statistics=["Sum"], Period=3600,
+            StartTime=now - datetime.timedelta(hours=1), EndTime=now + datetime.timedelta(minutes=1))["Datapoints"]
+        return sum(point["Sum"] for point in points)
 
     def targets(self):
         return [len(self.elb.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"]) for group in self.groups]
