@@ -36,8 +36,10 @@ class HookRun:
         self.expires_at = time.time() + timeout.get("timeoutInMinutes", TIMEOUT) * (awkward("hook_minute_seconds") or 60)
         self.id = f"ecs-{'pause' if self.kind == 'PAUSE' else 'lambda'}-{secrets.token_urlsafe(32)}"
         self.reason, self.lock = None, threading.Lock()
-        self.status = None
-        self.becomes("AWAITING_ACTION" if self.kind == "PAUSE" else "IN_PROGRESS")
+        self.status = "AWAITING_ACTION" if self.kind == "PAUSE" else "IN_PROGRESS"
+
+    def begin(self) -> None:
+        self.tell()
         if self.kind != "PAUSE":
             threading.Thread(target=self.ask_in_scope, args=(get_account_id(), get_region()), name="slipway-hook", daemon=True).start()
 
@@ -53,18 +55,19 @@ class HookRun:
     def becomes(self, status, reason=None) -> bool:
         """Whether it does: what has ended stays as it is."""
         with self.lock:
-            if self.status is not None and not self.waits:
+            if not self.waits:
                 return False
             self.status, self.reason = status, reason
-        events.happened("aws.ecs", "ECS Hook State Change", [self.record.arn], self.detail())
+        self.tell()
         return True
 
-    def detail(self) -> dict:
+    def tell(self) -> None:
         service = self.record.service
-        return {"eventType": "ERROR" if self.status == "FAILED" else "INFO", "eventName": f"HOOK_{self.status}", "hookId": self.id,
-                "hookType": self.kind, "expiresAt": events.written(self.expires_at), "lifecycleStage": self.stage,
-                "clusterArn": service["clusterArn"], "serviceArn": service["serviceArn"], "serviceDeploymentArn": self.record.arn,
-                "updatedAt": events.written()}
+        events.happened("aws.ecs", "ECS Hook State Change", [self.record.arn], {
+            "eventType": "ERROR" if self.status == "FAILED" else "INFO", "eventName": f"HOOK_{self.status}", "hookId": self.id,
+            "hookType": self.kind, "expiresAt": events.written(self.expires_at), "lifecycleStage": self.stage,
+            "clusterArn": service["clusterArn"], "serviceArn": service["serviceArn"], "serviceDeploymentArn": self.record.arn,
+            "updatedAt": events.written()})
 
     def look(self) -> None:
         """Times out, once it is late."""
@@ -119,7 +122,11 @@ class HookRun:
             "productionTrafficWeights": dict(record.production) if shift else {}}, **({"hookDetails": details} if details else {})}
 
 
-def begun_at(record, stage) -> list:
-    """The hooks of a stage, all of them begun."""
+def begin_at(record, stage) -> list:
+    """Begins the hooks of a stage, and answers them. They are shown before anybody is told of them."""
     configured = record.configuration.get("lifecycleHooks") or []
-    return [HookRun(record, hook, stage) for hook in configured if stage in (hook.get("lifecycleStages") or [])]
+    begun = [HookRun(record, hook, stage) for hook in configured if stage in (hook.get("lifecycleStages") or [])]
+    record.hooks = begun or record.hooks
+    for hook in begun:
+        hook.begin()
+    return begun

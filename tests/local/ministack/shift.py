@@ -194,10 +194,9 @@ class Shift:
             raise Stop
 
     def ask_hooks(self, stage) -> None:
-        begun = hooks.begun_at(self.record, stage)
+        begun = hooks.begin_at(self.record, stage)
         if not begun:
             return
-        self.record.hooks = begun
 
         def ended() -> bool:
             for hook in begun:
@@ -363,7 +362,10 @@ class Shift:
         self.started = False
         self.record.enters("CLEAN_UP")
         self.keep_tasks()
-        self.forget([one for one in self.record.sources + [self.target] if one is not self.source])
+        gone = [one for one in (*self.record.sources, self.target) if one is not self.source]
+        for one in gone:
+            self.stop_tasks(one)
+        self.forget(gone)
         with resource_lock("ecs-service", self.record.key):
             self.source["rolloutState"] = "COMPLETED"
             self.record.ends("ROLLBACK_SUCCESSFUL")

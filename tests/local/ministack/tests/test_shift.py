@@ -113,6 +113,39 @@ def test_a_version_that_is_rolled_back_at_its_pause_meets_no_request(web):
     assert [one["eventName"] for one in web.cloud.told.of("ECS Hook State Change", hookId=hook["hookId"])][-1] == "HOOK_FAILED"
 
 
+@pytest.mark.parametrize("at", [one for one in STAGES if one.startswith(("PRE_", "POST_"))])
+def test_a_deployment_is_stopped_at_whatever_stage_it_is_held(web, at):
+    web.made(**BLUE_GREEN)
+    arn = web.deploy("v2", **BLUE_GREEN, lifecycleHooks=[pause(at)])
+    hook = web.until_paused(arn)
+    web.ecs.stop_service_deployment(serviceDeploymentArn=arn)
+    ended = web.until("ROLLBACK_SUCCESSFUL", arn=arn)
+
+    until(lambda: True if (web.ask(), web.targets(), web.service()["runningCount"]) == ("v1", [1, 0], 1) else None)
+    assert (web.weights(), [one["status"] for one in ended["lifecycleHookDetails"]]) == ([100, 0], ["FAILED"])
+    assert len(web.service()["deployments"]) == 1
+    assert [one["eventName"] for one in web.cloud.told.of("ECS Hook State Change", hookId=hook["hookId"])] == ["HOOK_AWAITING_ACTION", "HOOK_FAILED"]
+    web.until("SUCCESSFUL", arn=web.deploy("v3", **BLUE_GREEN))
+    assert web.ask() == "v3"
+
+
+def test_tasks_that_are_replaced_while_a_deployment_is_held_come_again_on_their_side(web):
+    web.made(**BLUE_GREEN)
+    arn = web.deploy("v2", **BLUE_GREEN, lifecycleHooks=[pause("POST_TEST_TRAFFIC_SHIFT")])
+    hook = web.until_paused(arn)
+    tasks = web.ecs.list_tasks(cluster=CLUSTER, serviceName=web.name)["taskArns"]
+    for task in tasks:
+        web.ecs.stop_task(cluster=CLUSTER, task=task)
+    assert web.targets() == [0, 0]
+    # MiniStack looks at what somebody stopped at the next call alone.
+    web.ecs.update_service(cluster=CLUSTER, service=web.name)
+
+    until(lambda: True if (web.ask(), web.ask("test"), web.targets()) == ("v1", "v2", [1, 1]) else None, 30)
+    assert not set(tasks) & set(web.ecs.list_tasks(cluster=CLUSTER, serviceName=web.name)["taskArns"])
+    web.go_on(hook, arn=arn)
+    web.until("SUCCESSFUL", arn=arn)
+
+
 @pytest.mark.parametrize("action, status, answers", [("CONTINUE", "SUCCESSFUL", "v2"), ("ROLLBACK", "ROLLBACK_SUCCESSFUL", "v1")])
 def test_a_pause_times_out_with_its_action(web, action, status, answers):
     running = web.made(**BLUE_GREEN).cloud
