@@ -61,8 +61,11 @@ def main() -> None:
     import weights
     import zones
 
-    for correction in (events, pace, permissions, step_functions, load_balancer, counted, weights, deployments, services, sides, strategies, service_deployments, rolling, shift, mail, network, zones, database, flow_logs, gates, limits, alarms,
-                       scaling, registry, runtime_api, streams, targets, throttling, topics, twice, provider, tls, names, lag, answers, replacing, recording):
+    for correction in (
+            events, pace, permissions, step_functions, load_balancer, counted, weights, deployments, services,
+            sides, strategies, service_deployments, rolling, shift, mail, network, zones, database, flow_logs,
+            gates, limits, alarms, scaling, registry, runtime_api, streams, targets, throttling, topics, twice,
+            provider, tls, names, lag, answers, replacing, recording):
         correction.apply()
     serve()
 

@@ -127,10 +127,10 @@ def _beside(service, action, request, resource) -> list:
     if service == "ecs" and action in ("CreateService", "UpdateService"):
         # The roles by which ECS asks functions and changes rules: whoever names one passes it ("Granting a user permissions to pass a role to
         # an AWS service", IAM user guide).
-        named = (request.get("deploymentConfiguration") or {}).get("lifecycleHooks", []) + [
-            balancer.get("advancedConfiguration") or {} for balancer in request.get("loadBalancers", [])]
-        return [("iam:PassRole", role, {"iam:PassedToService": "ecs.amazonaws.com"}) for role in dict.fromkeys(
-            one["roleArn"] for one in named if one.get("roleArn"))]
+        named = [*((request.get("deploymentConfiguration") or {}).get("lifecycleHooks") or []),
+                 *(balancer.get("advancedConfiguration") or {} for balancer in request.get("loadBalancers") or [])]
+        roles = dict.fromkeys(one["roleArn"] for one in named if one.get("roleArn"))
+        return [("iam:PassRole", role, {"iam:PassedToService": "ecs.amazonaws.com"}) for role in roles]
     if service == "ecs" and action == "RunTask":
         definition = ecs._task_defs.get(ecs._resolve_td_key(request.get("taskDefinition", ""))) or {}
         passed = [definition[role] for role in ("executionRoleArn", "taskRoleArn") if definition.get(role)]

@@ -23,9 +23,10 @@ PAGE, LONGEST_PAGE = 20, 100
 # DescribeServiceDeployments and DescribeServiceRevisions take as many ARNs.
 AT_ONCE = 20
 
-# By their ARNs, in the order in which they were made.
+# By their ARNs; and those of each service, by its account, region and key, in the order in which they were made.
 records: dict = {}
 revisions: dict = {}
+_of_services: dict = {}
 # Who is told of a service deployment that begins, and of one that another one takes over from: shift.py and rolling.py.
 begins: list = []
 supersedes: list = []
@@ -109,6 +110,7 @@ def note(key, service) -> None:
     deployment.revision = make_revision(key, service, deployment)
     record = deployment.record = ServiceDeployment(key, service, deployment, before)
     records[record.arn] = record
+    _of_services.setdefault((*record.place, key), []).append(record)
     if shifts:
         deployment.quietly(rolloutState="IN_PROGRESS", rolloutStateReason="")
     elif deployment["rolloutState"] == "COMPLETED":
@@ -131,9 +133,9 @@ def supersede(record) -> None:
 
 
 def of_service(key) -> list:
-    """The service deployments of a service, the newest first."""
+    """The service deployments of a service, the newest first; none of an earlier service of its name."""
     service = ecs._services.get(key)
-    return [record for record in reversed(list(records.values())) if record.service is service]
+    return [record for record in reversed(_of_services.get((get_account_id(), get_region(), key), [])) if record.service is service]
 
 
 def make_revision(key, service, deployment) -> str:
