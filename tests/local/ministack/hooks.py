@@ -22,7 +22,6 @@ from told import awkward
 
 # In seconds, and in minutes: both of them AWS's defaults.
 CALL_BACK_DELAY, TIMEOUT = 30, 1440
-INVOKE = ("lambda:InvokeFunction",)
 
 
 class HookRun:
@@ -102,7 +101,7 @@ class HookRun:
                 self.becomes("FAILED", f"the lifecycle hook {self.target} {words}")
 
     def invoke(self, details):
-        if problem := strategies.of_role(self.hook["roleArn"], INVOKE):
+        if problem := strategies.of_role(self.hook["roleArn"], [("lambda:InvokeFunction", self.target)]):
             raise PermissionError(problem)
         function, config, name = lambda_svc._get_func_record_for_ref(self.target)
         if not function or not config:

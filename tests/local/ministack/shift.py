@@ -184,7 +184,7 @@ class Shift:
         """AWS watches the deployment's alarms until its bake has ended."""
         if self.service.get("status") != "ACTIVE" or not self.record.in_flight:
             raise Stop
-        if self.rolled_back_by:
+        if self.rolled_back_by and self.record.rollback is None:
             raise RollBack(self.rolled_back_by)
         if self.record.status == "IN_PROGRESS" and self.record.alarms.look():
             reason = f"Service deployment failed because the alarm {', '.join(self.record.alarms.fired)} is in the ALARM state."
@@ -216,7 +216,7 @@ class Shift:
             wanted = {sides.group_of(balancer, side) for side in (sides.FIRST, sides.ALTERNATE)}
             if rules[0] is None or not wanted <= groups or not all(weights.only_forwards(rule) for rule in rules if rule):
                 raise RollBack(NETWORK)
-            if problem := strategies.of_role(sides.advanced(balancer)["roleArn"], strategies.OF_THE_ROLE):
+            if problem := strategies.of_shifting_role(balancer):
                 raise RollBack(f"Service deployment rolled back because of an unauthorized role. {problem}")
 
     def reconcile_service(self, others) -> None:
@@ -342,7 +342,6 @@ class Shift:
     def go_back(self, reason) -> None:
         """Gives what ran before the traffic again. The hooks of the two stages that shift it are asked as well, and the one that still holds
         the deployment is over ("Lifecycle hooks during rollback")."""
-        self.rolled_back_by = None
         self.give_up_hooks()
         if self.source is None:
             return self.record.ends("ROLLBACK_FAILED", f"{reason} There is no completed service deployment to roll back to.")

@@ -18,9 +18,8 @@ LONGEST_BAKE = 1440
 LONGEST_TIMEOUT, MOST_HOOKS = {"PAUSE": 20160, "AWS_LAMBDA": 1440}, 10
 # "These stages are also invoked during rollback": a pause there would hold that, too.
 NO_PAUSE = ("TEST_TRAFFIC_SHIFT", "PRODUCTION_TRAFFIC_SHIFT")
-# Of AWS's own policy for the role that changes rules: AmazonECSInfrastructureRolePolicyForLoadBalancers.
-OF_THE_ROLE = ("elasticloadbalancing:ModifyRule", "elasticloadbalancing:RegisterTargets", "elasticloadbalancing:DeregisterTargets")
-ITS_POLICY = "policy/AmazonECSInfrastructureRolePolicyForLoadBalancers"
+# AWS's own policy for the role that changes rules; MiniStack does not have it.
+OF_THE_ROLE = ":aws:policy/AmazonECSInfrastructureRolePolicyForLoadBalancers"
 
 
 def apply() -> None:
@@ -145,25 +144,34 @@ def of_balancer(strategy, balancer):
     for field in ("productionListenerRule", "testListenerRule"):
         if given.get(field) and given[field] not in alb._rules:
             return f"The specified {field} {given[field]} does not exist; the local cloud shifts traffic by rules of Application Load Balancers alone"
-    return of_role(given["roleArn"], OF_THE_ROLE)
+    return of_shifting_role(balancer)
 
 
-def of_role(arn, actions):
-    """What keeps ECS from doing something by a role, in words."""
+def of_shifting_role(balancer):
+    """What keeps ECS from shifting traffic by the role of a load balancer."""
+    given = balancer["advancedConfiguration"]
+    rules = [given[field] for field in ("productionListenerRule", "testListenerRule") if given.get(field)]
+    groups = [balancer["targetGroupArn"], given["alternateTargetGroupArn"]]
+    return of_role(given["roleArn"], [("elasticloadbalancing:ModifyRule", rule) for rule in rules] + [
+        (f"elasticloadbalancing:{action}", group) for action in ("RegisterTargets", "DeregisterTargets") for group in groups], OF_THE_ROLE)
+
+
+def of_role(arn, needed, managed="no policy"):
+    """What keeps ECS from doing something by a role, in words; one that has AWS's own policy for it may do it."""
     name, account = arn.rsplit("/", 1)[-1], get_account_id()
     role = iam._roles.get(name)
     trusted = role and "ecs.amazonaws.com" in str(role.get("AssumeRolePolicyDocument"))
     if not trusted:
         return f"Unable to assume role {arn}. Please verify that the role exists and trusts ecs.amazonaws.com"
-    if any(policy.endswith(ITS_POLICY) for policy in role.get("AttachedPolicies", [])) and actions is OF_THE_ROLE:
+    if any(policy.endswith(managed) for policy in role.get("AttachedPolicies", [])):
         return None
     policies = iam_evaluator._gather_role_policies(name, account)
-    for action in actions:
+    for action, resource in needed:
         request = iam_evaluator.EvalContext(
             principal_arn=f"arn:aws:sts::{account}:assumed-role/{name}/ecs", principal_type="AssumedRole", principal_account=account,
-            action=action, resource_arn="*", region=get_region())
+            action=action, resource_arn=resource, region=get_region())
         if iam_evaluator.evaluate(request, policies).decision != "Allow":
-            return f"The role {arn} is not authorized to perform {action}"
+            return f"The role {arn} is not authorized to perform {action} on {resource}"
     return None
 
 

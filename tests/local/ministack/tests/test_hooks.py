@@ -88,7 +88,8 @@ def test_a_function_that_does_not_succeed_rolls_back(web, tmp_path, answer, word
 
 def test_ecs_asks_by_the_hooks_role(web, tmp_path):
     web.made(**BLUE_GREEN)
-    powerless = role(web.cloud, "may-not-ask", policy=None)
+    other = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": f"{web.hook}-other"}]}
+    powerless = role(web.cloud, "may-not-ask", policy=other)
     arn = web.deploy("v2", **BLUE_GREEN, lifecycleHooks=[asks(web, tmp_path / "asked", "PRE_SCALE_UP", role_arn=powerless)])
 
     assert "not authorized to perform lambda:InvokeFunction" in web.until("ROLLBACK_SUCCESSFUL", arn=arn)["rollback"]["reason"]

@@ -5,7 +5,7 @@ import time
 import botocore.exceptions
 import pytest
 from patience import until
-from web import CLUSTER, Web, alarm, pause, production
+from web import CLUSTER, Web, alarm, pause, production, role
 
 STAGES = ["PRE_SCALE_UP", "SCALE_UP", "POST_SCALE_UP", "TEST_TRAFFIC_SHIFT", "POST_TEST_TRAFFIC_SHIFT", "PRE_PRODUCTION_TRAFFIC_SHIFT",
           "PRODUCTION_TRAFFIC_SHIFT", "POST_PRODUCTION_TRAFFIC_SHIFT", "BAKE_TIME", "CLEAN_UP"]
@@ -325,6 +325,26 @@ def test_rules_that_do_not_have_both_target_groups_roll_back_at_once(web):
 
     assert "Both targetGroup and alternateTargetGroup must be associated" in web.until("ROLLBACK_SUCCESSFUL", arn=arn)["rollback"]["reason"]
     assert web.engine.requests["v2"] == 0
+
+
+def test_ecs_shifts_by_a_role_that_it_may_take_and_that_may_change_the_rules(web):
+    web.made()
+    for_this = {"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "elasticloadbalancing:ModifyRule", "Resource": list(web.rules.values())},
+        {"Effect": "Allow", "Action": "elasticloadbalancing:*Targets", "Resource": web.groups}]}
+    for_one = {**for_this, "Statement": [{**for_this["Statement"][0], "Resource": web.rules["test"]}, for_this["Statement"][1]]}
+    nobodys = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
+
+    def shifts_by(arn):
+        balancer = {**web.create["loadBalancers"][0], "advancedConfiguration": {**web.advanced, "roleArn": arn}}
+        web.ecs.update_service(cluster=CLUSTER, service=web.name, deploymentConfiguration=BLUE_GREEN, loadBalancers=[balancer])
+
+    for arn, words in [(role(web.cloud, f"{web.name}-one-rule", for_one), f"ModifyRule on {web.rules['production']}"),
+                       (role(web.cloud, f"{web.name}-nobodys", for_this, nobodys), "Unable to assume role")]:
+        with pytest.raises(botocore.exceptions.ClientError, match=words):
+            shifts_by(arn)
+    shifts_by(role(web.cloud, f"{web.name}-this", for_this))
+    web.until("SUCCESSFUL", arn=web.deploy("v2"))
 
 
 @pytest.fixture(scope="module")
