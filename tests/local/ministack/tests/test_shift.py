@@ -343,7 +343,10 @@ def test_ecs_shifts_by_a_role_that_it_may_take_and_that_may_change_the_rules(web
                        (role(web.cloud, f"{web.name}-nobodys", for_this, nobodys), "Unable to assume role")]:
         with pytest.raises(botocore.exceptions.ClientError, match=words):
             shifts_by(arn)
-    shifts_by(role(web.cloud, f"{web.name}-this", for_this))
+    managed = role(web.cloud, f"{web.name}-managed", None)
+    web.cloud.iam.attach_role_policy(RoleName=f"{web.name}-managed", PolicyArn="arn:aws:iam::aws:policy/AmazonECSInfrastructureRolePolicyForLoadBalancers")
+    for arn in (managed, role(web.cloud, f"{web.name}-this", for_this)):
+        shifts_by(arn)
     web.until("SUCCESSFUL", arn=web.deploy("v2"))
 
 
