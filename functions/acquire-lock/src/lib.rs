@@ -50,19 +50,19 @@ pub async fn handle(
     let table = aws.table(&config.table);
     let opened = Key::open(&release.application, &release.id);
     let preconditions =
-        Preconditions::read(&table, &release, execution.is_some().then(|| opened.clone())).await?;
+        Preconditions::read_first(&table, &release, execution.is_some().then(|| opened.clone())).await?;
     if let Some(execution) = &execution {
         let open = preconditions.items.document::<Open>(&opened)?;
         refuse_unless_open(&table, &release, application.as_ref(), execution, open.as_ref()).await?;
     }
-    if let Some(abort) = preconditions.abort()? {
+    if let Some(abort) = preconditions.known_abort()? {
         return Ok(StepResult::failed(abort.in_words()));
     }
     if let Some(newer) = preconditions.newest_push().await? {
         return Ok(StepResult::End(End::unchanged(Outcome::Superseded, newer.supersedes())));
     }
     let claimant = Claimant { aws, config, table: &table, release: &release };
-    claimant.claim(preconditions.lock()?).await
+    claimant.claim(preconditions.known_lock()?).await
 }
 
 /// A release that asks for the lock.

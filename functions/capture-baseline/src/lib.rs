@@ -221,7 +221,7 @@ impl Look<'_> {
         let mut keys = vec![round.clone(), first_round.clone()];
         keys.extend(proofs.iter().map(|(key, _)| key.clone()));
         keys.extend(freeze_keys(release, stage));
-        let preconditions = Preconditions::read(table, release, keys).await?;
+        let preconditions = Preconditions::read_first(table, release, keys).await?;
         let items = &preconditions.items;
         let round = items.document::<u32>(&round)?.unwrap_or(1);
         let recorded = if round == 1 {

@@ -294,7 +294,7 @@ async fn known(context: &Context<'_>, deployment: &Key) -> Result<Known, StepErr
     if stage.approval.is_some() {
         keys.push(approval.clone());
     }
-    let preconditions = Preconditions::read(table, release, keys).await?;
+    let preconditions = Preconditions::read_first(table, release, keys).await?;
     let items = &preconditions.items;
     let begun = items.document::<Change>(&change)?.is_some();
     Ok(Known {
@@ -302,10 +302,10 @@ async fn known(context: &Context<'_>, deployment: &Key) -> Result<Known, StepErr
         begun,
         approved: context.covered_by(items.document(&approval)?),
         registered: registered.iter().map(|key| items.document(key)).collect::<Result<_, _>>()?,
-        aborted: preconditions.abort()?,
+        aborted: preconditions.known_abort()?,
         interrupted: if begun { None } else { preconditions.interruption(*generation).await? },
         frozen: if begun { None } else { frozen_by(items, release, stage)? },
-        lock: preconditions.lock()?,
+        lock: preconditions.known_lock()?,
     })
 }
 

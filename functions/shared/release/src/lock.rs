@@ -29,7 +29,7 @@ impl<'a> Preconditions<'a> {
     /// # Errors
     ///
     /// When the table cannot be asked.
-    pub async fn read(
+    pub async fn read_first(
         table: &'a Table,
         release: &'a Release,
         further: impl IntoIterator<Item = Key>,
@@ -46,7 +46,7 @@ impl<'a> Preconditions<'a> {
     /// # Errors
     ///
     /// When the item is not what it should be.
-    pub fn abort(&self) -> Result<Option<Abort>, StepError> {
+    pub fn known_abort(&self) -> Result<Option<Abort>, StepError> {
         Ok(self.items.document(&Key::abort(&self.release.id))?)
     }
 
@@ -55,7 +55,7 @@ impl<'a> Preconditions<'a> {
     /// # Errors
     ///
     /// When the item is not what it should be.
-    pub fn lock(&self) -> Result<Option<Stored<Lock>>, StepError> {
+    pub fn known_lock(&self) -> Result<Option<Stored<Lock>>, StepError> {
         Ok(self.items.of(&Key::lock(&self.release.application))?)
     }
 
@@ -75,7 +75,7 @@ impl<'a> Preconditions<'a> {
     ///
     /// When the table cannot be asked.
     pub async fn interruption(&self, generation: u64) -> Result<Option<End>, StepError> {
-        if let Some(abort) = self.abort()? {
+        if let Some(abort) = self.known_abort()? {
             return Ok(Some(End::unchanged(Outcome::Failed, abort.in_words())));
         }
         if let Err(lost) = self.holds_lock(generation)? {
@@ -87,7 +87,7 @@ impl<'a> Preconditions<'a> {
 
     /// Whether the release has its lock. It is only looked at.
     fn holds_lock(&self, generation: u64) -> Result<Result<(), Lost>, StepError> {
-        let lock = self.lock()?.map(|stored| stored.document).unwrap_or_default();
+        let lock = self.known_lock()?.map(|stored| stored.document).unwrap_or_default();
         Ok(lock.is_held_by(&self.release.id, generation).map(|_| ()))
     }
 }
@@ -112,5 +112,5 @@ pub async fn interrupted(
     release: &Release,
     generation: u64,
 ) -> Result<Option<End>, StepError> {
-    Preconditions::read(table, release, []).await?.interruption(generation).await
+    Preconditions::read_first(table, release, []).await?.interruption(generation).await
 }
