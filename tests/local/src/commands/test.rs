@@ -22,8 +22,8 @@ use crate::{
     terraform::Terraform,
 };
 
-/// The file of the tests that need a cloud.
-const TESTS_OF_RELEASES: &str = "cloud";
+/// The tests that need a cloud: those of releases, and the documents' commands.
+const ON_A_CLOUD: [&str; 2] = ["cloud", "readme"];
 /// Each has a memory of its own: 700 MiB, and the tests' load on AWS's interfaces.
 const MOST_CLOUDS: usize = 4;
 
@@ -118,7 +118,7 @@ impl Group {
             Self::Adopt => "adopt",
             Self::Models => "cargo test --workspace, AWS's models",
             Self::Tokens => "cargo test --workspace, no token logged",
-            Self::Releases => "cargo test --workspace --test cloud",
+            Self::Releases => "cargo test --workspace, what needs a cloud",
         }
     }
 }
@@ -398,7 +398,7 @@ async fn run_group(group: Group, settings: &Settings, clouds: &Clouds) -> anyhow
 async fn without_a_cloud(settings: &Settings) -> anyhow::Result<()> {
     let mut tests = cargo_test(settings);
     tests.args(["--workspace", "--lib", "--bins"]);
-    for name in settings.integration_tests()?.iter().filter(|name| *name != TESTS_OF_RELEASES) {
+    for name in settings.integration_tests()?.iter().filter(|name| !ON_A_CLOUD.contains(&name.as_str())) {
         tests.args(["--test", name]);
     }
     let mut examples = cargo_test(settings);
@@ -413,7 +413,8 @@ async fn without_a_cloud(settings: &Settings) -> anyhow::Result<()> {
 
 async fn on_the_clouds(settings: &Settings, clouds: &Clouds) -> anyhow::Result<()> {
     let mut cargo = cargo_test(settings);
-    cargo.args(["--workspace", "--test", TESTS_OF_RELEASES]).env("SLIPWAY_LOCAL", &settings.state);
+    cargo.arg("--workspace").args(ON_A_CLOUD.iter().flat_map(|name| ["--test", name]));
+    cargo.env("SLIPWAY_LOCAL", &settings.state);
     // Else the harness plays as many tests at a time as there are cores.
     cargo.env("RUST_TEST_THREADS", clouds.all().count().to_string());
     if !clouds.others.is_empty() {
