@@ -63,7 +63,10 @@ run "who_may_read_may_not_act" {
   }
 
   assert {
-    condition     = [for statement in data.aws_iam_policy_document.read.statement : statement.resources if contains(statement.actions, "execute-api:Invoke")] == [toset(["arn:aws:execute-api:eu-central-1:111122223333:a1b2c3d4/*/GET/*"])]
-    error_message = "The policy for reading lets its holder send something else than GET."
+    condition = [for statement in data.aws_iam_policy_document.read.statement : statement.resources if contains(statement.actions, "execute-api:Invoke")] == [
+      toset(["arn:aws:execute-api:eu-central-1:111122223333:a1b2c3d4/*/GET/*"]),
+      toset([for route in ["end", "open", "permissions"] : "arn:aws:execute-api:eu-central-1:111122223333:a1b2c3d4/*/POST/console/${route}"]),
+    ]
+    error_message = "The policy for reading lets its holder send something else than GET, and open a session of the console."
   }
 }

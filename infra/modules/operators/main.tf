@@ -13,6 +13,7 @@ locals {
     "GET /applications/{application}/releases/{release}",
     "GET /applications/{application}/releases/{release}/logs",
     "GET /approvals",
+    "GET /board",
     "GET /doctor",
     "GET /dead-letters",
     "GET /openapi.json",
@@ -28,6 +29,12 @@ locals {
     "POST /applications/{application}/releases/{release}/resend",
     "POST /dead-letters/redrive",
     "POST /reconcile",
+    "POST /console/end",
+    "POST /console/enter",
+    "POST /console/leave",
+    "POST /console/open",
+    "POST /console/permissions",
+    "POST /console/request",
   ])
 }
 
@@ -118,6 +125,13 @@ data "aws_iam_policy_document" "read" {
     sid       = "Read"
     actions   = ["execute-api:Invoke"]
     resources = ["${aws_apigatewayv2_api.this.execution_arn}/*/GET/*"]
+  }
+
+  # A session shows what its caller proves, one path after the other: no more than they may see.
+  statement {
+    sid       = "OpenTheConsole"
+    actions   = ["execute-api:Invoke"]
+    resources = [for route in ["end", "open", "permissions"] : "${aws_apigatewayv2_api.this.execution_arn}/*/POST/console/${route}"]
   }
 }
 

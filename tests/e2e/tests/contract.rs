@@ -154,6 +154,15 @@ fn the_routes_of_the_operators_api_are_those_that_its_function_answers() {
 }
 
 #[test]
+fn the_routes_of_the_console_are_those_that_its_function_answers() {
+    let terraform = text_of(&repository("infra/modules/console/main.tf"));
+    let (_, routes) = terraform.split_once("routes = toset([").expect("its routes");
+    let (routes, _) = routes.split_once("])").expect("they end");
+    let routes: BTreeSet<_> = routes.split('"').skip(1).step_by(2).collect();
+    assert_eq!(routes, serve_console::ROUTES.into_iter().collect());
+}
+
+#[test]
 fn the_picture_in_the_readme_is_the_workflow() {
     let (begin, end) =
         ("<!-- made from release.asl.yaml -->\n```mermaid\n", "```\n<!-- end of the picture -->");
