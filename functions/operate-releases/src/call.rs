@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use lambda_http::http::StatusCode;
 use lambda_http::{Request, RequestExt as _};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use slipway_core::api::ProblemCode;
 use slipway_core::name::{ApplicationName, ReleaseId};
 
@@ -53,6 +54,11 @@ impl Call {
             Some((route, names?))
         })?;
         Some(Self { route: route.to_owned(), names, query, ..Self::default() })
+    }
+
+    /// The same with a key and a body.
+    pub(crate) fn with(self, key: Option<String>, body: Option<&Value>) -> Self {
+        Self { key, body: body.map(|body| body.to_string().into_bytes()).unwrap_or_default(), ..self }
     }
 
     /// The method, and the path with its names: what IAM is asked about.

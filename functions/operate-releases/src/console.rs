@@ -266,6 +266,7 @@ pub(crate) async fn request(
         let answer = problem::of_failure(crate::unknown_route(&asked.path));
         return Ok(answered(&answer, &session));
     };
+    let call = call.with(asked.key, asked.document.as_ref());
     let (method, path) = match call.method_and_path() {
         Ok(found) => found,
         Err(failure) => return Ok(answered(&problem::of_failure(failure), &session)),
@@ -274,6 +275,9 @@ pub(crate) async fn request(
         Verdict::Refused => return Ok(ConsoleAnswer::Refused),
         Verdict::Unproven => return Ok(ConsoleAnswer::Unproven),
         Verdict::Allowed | Verdict::AllowedAndRenewed => {}
+    }
+    if asked.asks_only {
+        return Ok(ConsoleAnswer::Allowed { by: session.by.name });
     }
     let Operator { aws, config, .. } = operator;
     let caller = session.by.clone();

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use slipway_aws::{AwsError, OperatorsApi};
 use slipway_core::api::{ConsoleAnswer, ConsoleRequest, Problem, ProblemCode};
 
@@ -41,17 +42,48 @@ pub(crate) enum NoDocument {
 impl Visitor<'_> {
     /// Asks for the document at a path of the operators' API.
     pub(crate) async fn ask<T: DeserializeOwned>(&self, path: &str) -> Result<Shown<T>, NoDocument> {
+        read(self.send(self.request("GET", path)).await?, "GET", path)
+    }
+
+    /// Whether what is at a path may be done; who would do it, in words. Nothing is done.
+    pub(crate) async fn may(&self, path: &str) -> Result<String, NoDocument> {
+        let request = ConsoleRequest { asks_only: true, ..self.request("POST", path) };
+        match self.send(request).await? {
+            ConsoleAnswer::Allowed { by } => Ok(by),
+            answer => read::<Value>(answer, "POST", path).map(|shown| shown.by),
+        }
+    }
+
+    /// Does what is at a path, once for each key.
+    pub(crate) async fn act(
+        &self,
+        path: &str,
+        key: &str,
+        document: Value,
+    ) -> Result<Shown<Value>, NoDocument> {
+        let (key, document) = (Some(key.to_owned()), Some(document));
+        let request = ConsoleRequest { key, document, ..self.request("POST", path) };
+        read(self.send(request).await?, "POST", path)
+    }
+
+    fn request(&self, method: &str, path: &str) -> ConsoleRequest {
+        ConsoleRequest {
+            secret: self.secret.to_owned(),
+            method: method.to_owned(),
+            path: path.to_owned(),
+            query: std::collections::BTreeMap::new(),
+            key: None,
+            document: None,
+            asks_only: false,
+        }
+    }
+
+    async fn send(&self, request: ConsoleRequest) -> Result<ConsoleAnswer, NoDocument> {
         // Without a secret nobody has to be asked whose it is.
         if self.secret.is_empty() {
             return Err(NoDocument::NoSession);
         }
-        let request = ConsoleRequest {
-            secret: self.secret.to_owned(),
-            method: "GET".to_owned(),
-            path: path.to_owned(),
-            query: std::collections::BTreeMap::new(),
-        };
-        read(post(self.api, "console/request", &request).await?, path)
+        post(self.api, "console/request", &request).await
     }
 }
 
@@ -68,7 +100,11 @@ pub(crate) async fn post<T: DeserializeOwned>(
 }
 
 /// What an answer comes to.
-fn read<T: DeserializeOwned>(answer: ConsoleAnswer, path: &str) -> Result<Shown<T>, NoDocument> {
+fn read<T: DeserializeOwned>(
+    answer: ConsoleAnswer,
+    method: &str,
+    path: &str,
+) -> Result<Shown<T>, NoDocument> {
     match answer {
         ConsoleAnswer::Answered { status, document, by } if status < 400 => {
             let document = serde_json::from_value(document);
@@ -80,22 +116,22 @@ fn read<T: DeserializeOwned>(answer: ConsoleAnswer, path: &str) -> Result<Shown<
             Ok(problem) => Err(NoDocument::Problem(Box::new(problem))),
             Err(error) => Err(unusable(&format!("the problem of {path} does not parse: {error}"))),
         },
+        ConsoleAnswer::Allowed { .. } => Err(unusable(&format!("{path} was not to be asked for alone"))),
         ConsoleAnswer::Unproven => Err(NoDocument::Unproven),
-        ConsoleAnswer::Refused => Err(NoDocument::Refused(format!("GET {path}"))),
+        ConsoleAnswer::Refused => Err(NoDocument::Refused(format!("{method} {path}"))),
         ConsoleAnswer::NoSession => Err(NoDocument::NoSession),
         ConsoleAnswer::TooMany => Err(NoDocument::TooMany),
     }
 }
 
-/// That the API and this function do not understand each other: they are of two versions for a moment.
-fn unusable(why: &str) -> NoDocument {
+/// That a page cannot be made now, such as while the API and this function are of two versions.
+pub(crate) fn unusable(why: &str) -> NoDocument {
     tracing::error!("{why}");
     NoDocument::Problem(Box::new(Problem {
         r#type: "about:blank".to_owned(),
         status: 503,
         title: "Service Unavailable".to_owned(),
-        detail: "the operators' API answers something else than this page knows: load it again in a minute"
-            .to_owned(),
+        detail: "this page cannot be shown just now: load it again in a minute".to_owned(),
         code: ProblemCode::Unavailable,
         field: None,
     }))
@@ -109,7 +145,7 @@ mod tests {
     use super::*;
 
     fn answer(document: serde_json::Value) -> Result<Shown<Approvals>, NoDocument> {
-        read(serde_json::from_value(document).expect("it fits"), "/approvals")
+        read(serde_json::from_value(document).expect("it fits"), "GET", "/approvals")
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub(crate) async fn leave(api: &OperatorsApi, request: &Request) -> Response<Str
 
 /// Whether a form comes from a page of this host, as the browser says itself: no page can write this header ("Fetch
 /// Metadata Request Headers", W3C). The header `Origin` does not say it, because these pages send no referrer.
-fn is_own_form(request: &Request) -> bool {
+pub(crate) fn is_own_form(request: &Request) -> bool {
     request.headers().get("sec-fetch-site").is_some_and(|site| site == "same-origin")
 }
 

@@ -1,9 +1,11 @@
-//! The console: pages that show what the operators' API answers to whoever opened the session, and nothing else.
+//! The console: pages that show what the operators' API answers to whoever opened the session, and have it do what they
+//! may, and nothing else.
 //!
 //! Everyone can reach this function, so it holds nothing: no right in the table, and of the operators' API the three routes
 //! that take a browser's secret. `operate-releases` knows the session and says what it may see
 //! (docs/decisions/0028-the-console.md).
 
+mod act;
 mod answer;
 mod ask;
 mod entrance;
@@ -20,19 +22,32 @@ use slipway_core::name::{ApplicationName, ReleaseId};
 use slipway_release::now;
 use slipway_runtime::{ConfigurationError, Environment};
 
+use act::Target;
 use ask::{NoDocument, Visitor};
 
 /// The routes, each with its method, as API Gateway has them. Terraform's are held to these.
-pub const ROUTES: [&str; 11] = [
+pub const ROUTES: [&str; 23] = [
     "GET /",
     "GET /applications/{application}",
     "GET /applications/{application}/audit",
+    "GET /applications/{application}/clear",
+    "GET /applications/{application}/freeze",
+    "GET /applications/{application}/release",
     "GET /applications/{application}/releases/{release}",
+    "GET /applications/{application}/releases/{release}/abort",
+    "GET /applications/{application}/rollback",
+    "GET /applications/{application}/unfreeze",
     "GET /approvals",
     "GET /enter/{token}",
     "GET /health",
     "GET /script.js",
     "GET /style.css",
+    "POST /applications/{application}/clear",
+    "POST /applications/{application}/freeze",
+    "POST /applications/{application}/release",
+    "POST /applications/{application}/releases/{release}/abort",
+    "POST /applications/{application}/rollback",
+    "POST /applications/{application}/unfreeze",
     "POST /enter/{token}",
     "POST /leave",
 ];
@@ -68,12 +83,17 @@ pub async fn handle(api: &OperatorsApi, request: Request) -> Response<String> {
         (&Method::GET, ["enter", token]) => entrance::ask(token),
         (&Method::POST, ["enter", token]) => entrance::enter(api, &request, token).await,
         (&Method::POST, ["leave"]) => entrance::leave(api, &request).await,
-        (&Method::GET, parts) => {
+        (method, parts) => {
             let secret = answer::secret_of(&request).unwrap_or_default();
             let visitor = Visitor { api, secret: &secret };
-            show(&visitor, parts, &request).await.unwrap_or_else(|why| answer::no_document(&why))
+            let answered = match (method, Target::of(parts)) {
+                (&Method::GET, None) => show(&visitor, parts, &request).await,
+                (&Method::GET, Some(target)) => act::ask(&visitor, &target).await,
+                (&Method::POST, Some(target)) => act::act(&visitor, &target, &request).await,
+                _ => Ok(answer::page(StatusCode::METHOD_NOT_ALLOWED, &page::unknown())),
+            };
+            answered.unwrap_or_else(|why| answer::no_document(&why))
         }
-        _ => answer::page(StatusCode::METHOD_NOT_ALLOWED, &page::unknown()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The pages. Everything shown is escaped by the template library; no script and no style stands in a page.
 
+mod acting;
 mod application;
 mod board;
 mod lists;
@@ -15,6 +16,7 @@ use slipway_core::name::ApplicationName;
 use slipway_core::timeline::in_words;
 use slipway_core::words;
 
+pub(crate) use acting::{Asking, asking, done};
 pub(crate) use application::application;
 pub(crate) use board::board;
 pub(crate) use lists::{approvals, audit_page, health};
@@ -48,7 +50,7 @@ impl Frame<'_> {
                     @for (path, name) in PAGES { a href=(path) aria-current=[(path == self.page).then_some("page")] { (name) } " " }
                 }
                 span.by { (words::line(self.by, words::LONGEST)) }
-                form.leave method="post" action="/leave" { button.plain type="submit" { "Leave" } }
+                form.leave method="post" action="/leave" { button.plain type="submit" value="leave" { "Leave" } }
             }
         };
         slipway_pages::layout(title, &head, &header, content)
@@ -137,7 +139,7 @@ pub(crate) fn entrance() -> Markup {
         &html! {
             p { "Whoever ran " code { "slipway console" } " lets one browser in by this address, once." }
             p { "If that was not you, close this page." }
-            form method="post" { div.buttons { button.approve type="submit" { "Open the console" } } }
+            form method="post" { div.buttons { button.approve type="submit" value="enter" { "Open the console" } } }
         },
     )
 }

@@ -9,6 +9,7 @@ use slipway_core::release::Outcome;
 use slipway_core::words;
 use slipway_pages::time;
 
+use super::acting::links;
 use super::{FRESH_AFTER, Frame, image, on_its_way, stage, took};
 
 /// How many releases are shown.
@@ -23,7 +24,7 @@ pub(crate) fn application(one: &Application, releases: &Releases, by: &str, now:
             @for release in status.releases.iter().filter(|release| release.stage.is_none()) {
                 p.notice.busy { (on_its_way(name, release, now)) }
             }
-            ol.stages {
+            ol.stages.cells {
                 @for each in &status.stages {
                     @let open = status.releases.iter().find(|release| release.stage.as_ref() == Some(&each.name));
                     (stage(name, each, open, now))
@@ -41,6 +42,10 @@ pub(crate) fn application(one: &Application, releases: &Releases, by: &str, now:
             (quarantined(&one.quarantined))
             (ignored(&one.ignored))
             p { a href=(format!("/applications/{name}/audit")) { "The audit of " (name) } }
+        }
+        section {
+            h2 { "What you can do" }
+            (links(&format!("/applications/{name}"), false))
         }
     };
     Frame { page: "/applications", by, is_fresh: true }.page(name.as_str(), &content)

@@ -42,7 +42,7 @@ fn row(one: &ApplicationStatus, now: Timestamp) -> Markup {
         li data-name=(one.name) {
             h2 { a href=(format!("/applications/{}", one.name)) { (one.name) } }
             @for release in elsewhere { (on_its_way(&one.name, release, now)) }
-            ol.stages {
+            ol.stages.cells {
                 @for each in &one.stages {
                     (stage(&one.name, each, one.releases.iter().find(|release| is_in(release, &each.name)), now))
                 }

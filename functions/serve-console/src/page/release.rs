@@ -6,6 +6,7 @@ use slipway_core::approval::Verdict;
 use slipway_core::words;
 use slipway_pages::time;
 
+use super::acting::links;
 use super::application::tone;
 use super::{FRESH_AFTER, Frame, took};
 
@@ -53,6 +54,7 @@ pub(crate) fn release(detail: &ReleaseDetail, by: &str) -> Markup {
                 }
             }
         }
+        @if is_fresh { (links(&format!("/applications/{name}/releases/{}", release.id), true)) }
     };
     Frame { page: "/releases", by, is_fresh }.page(&title, &content)
 }

@@ -128,6 +128,16 @@ fn checkup() -> Value {
     ] })
 }
 
+fn asked_for(parts: &[&str]) -> Markup {
+    let target = crate::act::Target::of(parts).expect("it can be done");
+    asking(&Asking { target: &target, key: "k", nonce: "n", by: ANA })
+}
+
+fn frozen_now() -> Markup {
+    let target = crate::act::Target::of(&["applications", "web", "freeze"]).expect("it can be done");
+    done(&target, "web is frozen until somebody lifts it", ANA)
+}
+
 fn pages() -> Vec<(&'static str, Markup)> {
     let web = ApplicationName::new("web").expect("a name");
     let (application_of, releases) = one();
@@ -146,6 +156,9 @@ fn pages() -> Vec<(&'static str, Markup)> {
         ("audit", audit_page(&web, &audit_of("asked for a release"), ANA)),
         ("audit-broken", audit_page(&web, &touched, ANA)),
         ("health", health(&read(checkup()), ANA)),
+        ("rollback", asked_for(&["applications", "web", "rollback"])),
+        ("abort", asked_for(&["applications", "web", "releases", &id("4f5c"), "abort"])),
+        ("freeze-done", frozen_now()),
         ("entrance", entrance()),
         ("no-session", no_session()),
         ("unproven", unproven()),

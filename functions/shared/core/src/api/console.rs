@@ -151,6 +151,15 @@ pub struct ConsoleRequest {
     /// The query's parameters.
     #[serde(default)]
     pub query: BTreeMap<String, String>,
+    /// The idempotency key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The request's body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<Value>,
+    /// Whether it is only asked if it is allowed: nothing is done then.
+    #[serde(default)]
+    pub asks_only: bool,
 }
 
 impl fmt::Debug for ConsoleRequest {
@@ -170,6 +179,11 @@ pub enum ConsoleAnswer {
         status: u16,
         /// Its document: of a status from 400 on, a problem.
         document: Value,
+        /// Who opened the session, in words.
+        by: String,
+    },
+    /// It is allowed; nothing more was asked.
+    Allowed {
         /// Who opened the session, in words.
         by: String,
     },
