@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use slipway_core::api::{
     ConsoleEnd, ConsoleOpening, ConsolePermissions, ConsoleRequests, Done, OpenedConsole,
 };
+use slipway_core::console::ADDRESS;
 
 use super::{now, print, print_done, say_wrapped};
 use crate::show::{duration, width, wrapped};
@@ -61,9 +62,8 @@ pub(crate) async fn run(client: &Client, output: Output, arguments: &Arguments) 
 }
 
 fn words(opened: &OpenedConsole, shown: bool) -> Vec<String> {
-    let left = opened.address_expires_at.duration_since(now());
     let mut lines = if shown {
-        let within = format!("Open this address within {}; it lets one browser in:", duration(left));
+        let within = format!("Open this address within {}; it lets one browser in:", duration(ADDRESS));
         let mut lines = wrapped(&within, 0, width());
         // It is to be copied, so it is never broken.
         lines.push(format!("  {}", opened.address));
