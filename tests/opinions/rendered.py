@@ -26,6 +26,8 @@ STUBS = [
     (r"aws_sns_topic\.(\w+)\.arn", rf'"arn:aws:sns:{REGION}:{ACCOUNT}:{NAME}-\1"'),
     (r"local\.reconcile_minutes", "5"),
     (r"module\.approval\.topic_arn", f'"arn:aws:sns:{REGION}:{ACCOUNT}:{NAME}-approvals"'),
+    (r"module\.(console|operators)\.url", '"https://klmnopqrst.execute-api.eu-central-1.amazonaws.com"'),
+    (r"module\.operators\.execution_arn", f'"arn:aws:execute-api:{REGION}:{ACCOUNT}:klmnopqrst"'),
     (r"module\.approval\.url", '"https://abcdefghij.execute-api.eu-central-1.amazonaws.com"'),
 ]
 
