@@ -281,6 +281,8 @@ pub(crate) async fn request(
     }
     let Operator { aws, config, .. } = operator;
     let caller = session.by.clone();
+    let route = &call.route;
+    tracing::info!(caller = caller.arn, route, "{} asks for {route} in the console", caller.name);
     let operator = Operator { aws, config, table: table.clone(), caller };
     let answer = Box::pin(answer(&operator, &call)).await.unwrap_or_else(problem::of_failure);
     Ok(answered(&answer, &session))
