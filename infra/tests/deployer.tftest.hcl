@@ -276,7 +276,7 @@ run "only_steps_resume_release_and_the_reconciler_see_task_tokens" {
     condition = length(setsubtract(
       [for action in flatten(values(local.rights)[*][*].actions) : action if startswith(action, "dynamodb:")],
       [
-        "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem",
+        "dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem",
         "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams",
       ],
     )) == 0

@@ -42,6 +42,10 @@ COMMON = {
 COMMON["rest-json"] = {**COMMON["json"], "AccessDeniedException": 403}
 COMMON["smithy-rpc-v2-cbor"] = {**COMMON["json"], "AccessDenied": 403, "AccessDeniedException": 403}
 
+# Words that an enumeration leaves out, and the documentation of the member that has it gives a meaning: `lifecycleStage` of
+# DescribeServiceDeployments "is invoked before every traffic shift step" at this one (botocore 1.44.8).
+DOCUMENTED = {"ServiceDeploymentLifecycleStage": ["PRE_PRODUCTION_TRAFFIC_SHIFT"]}
+
 # Python's `re` knows no Unicode categories; these are as near as it comes.
 CATEGORIES = {r"\p{L}": r"\w", r"\p{N}": r"\d", r"\p{Z}": r"\s", r"\p{ASCII}": r"[\x00-\x7f]"}
 TYPES = {"string": str, "character": str, "integer": int, "long": int, "float": (int, float), "double": (int, float), "boolean": bool}
@@ -102,7 +106,7 @@ def differences(value, shape, place, protocol):
     elif not isinstance(value, TYPES[kind]) or isinstance(value, bool) != (kind == "boolean"):
         yield f"{said}, no {kind}"
         return
-    if limits.get("enum") and value not in limits["enum"]:
+    if limits.get("enum") and value not in [*limits["enum"], *DOCUMENTED.get(shape.name, [])]:
         yield f"{said}, none of {shape.name}"
     if limits.get("pattern") and not compiled(limits["pattern"]).fullmatch(value):
         yield f"{said}, not like {shape.name}: {limits['pattern']}"

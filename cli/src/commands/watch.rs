@@ -23,6 +23,8 @@ const PAUSE: Duration = Duration::from_millis(1_500);
 const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
 /// How long a push may take to begin a release. ECR's event is there within seconds.
 const BEGINNING: SignedDuration = SignedDuration::from_secs(10);
+/// The same where the image is named: no other release will do.
+const BEGINNING_OF_THIS: SignedDuration = SignedDuration::from_mins(1);
 /// How many events are shown below the picture.
 const EVENTS: usize = 4;
 
@@ -30,12 +32,17 @@ const EVENTS: usize = 4;
 pub(crate) struct Arguments {
     /// The release's id, or an application, whose newest release is followed [default: the only release that runs].
     release: Option<String>,
+    /// Follow the newest release of this image of the application, as who has pushed it wants: a tag, a digest, or six or more
+    /// of a digest's first digits. It may take a minute to begin.
+    #[arg(long, requires = "release")]
+    image: Option<String>,
 }
 
 pub(crate) async fn run(client: &Client, output: Output, arguments: &Arguments) -> Result<ExitCode, Error> {
-    let id = match arguments.release.as_deref() {
-        Some(name) if release_id(name).is_none() => begun(client, &application(name)?).await?,
-        id => meant(client, id).await?,
+    let id = match (arguments.release.as_deref(), arguments.image.as_deref()) {
+        (Some(name), Some(image)) => begun_with(client, &application(name)?, image).await?,
+        (Some(name), None) if release_id(name).is_none() => begun(client, &application(name)?).await?,
+        (id, _) => meant(client, id).await?,
     };
     follow(client, output, &id).await
 }
@@ -43,23 +50,61 @@ pub(crate) async fn run(client: &Client, output: Output, arguments: &Arguments) 
 /// The release of an application that runs. Who has just pushed is a moment early: where none runs, one is awaited, and
 /// then the newest of those that have ended is shown.
 async fn begun(client: &Client, name: &ApplicationName) -> Result<ReleaseId, Error> {
-    let early = super::now();
+    let wait = Wait::of(BEGINNING, format!("no release of {name} runs"));
     loop {
         let releases = releases(client, name).await?;
         if let Some(release) = running(&releases) {
             return Ok(release.id.clone());
         }
-        let waited = super::now().duration_since(early);
-        if waited > BEGINNING {
+        if !wait.goes_on().await {
             let newest = releases.releases.first().ok_or_else(|| no_release(name))?;
             return Ok(newest.id.clone());
         }
+    }
+}
+
+/// The newest release of an image, running or ended: another one's outcome says nothing about this image.
+async fn begun_with(client: &Client, name: &ApplicationName, image: &str) -> Result<ReleaseId, Error> {
+    let wait = Wait::of(BEGINNING_OF_THIS, format!("no release of {name} with the image {image} began yet"));
+    loop {
+        let releases = releases(client, name).await?;
+        if let Some(release) = releases.releases.iter().find(|release| release.image.is_named(image)) {
+            return Ok(release.id.clone());
+        }
+        if !wait.goes_on().await {
+            return Err(Error::Refused(format!(
+                "no release of {name} with the image {image} began within {}: `slipway status {name}` shows the last pushes \
+                 that started nothing, and why",
+                duration(BEGINNING_OF_THIS)
+            )));
+        }
+    }
+}
+
+/// Waiting for a release to begin, which is said once.
+struct Wait {
+    since: Timestamp,
+    patience: SignedDuration,
+    why: String,
+}
+
+impl Wait {
+    fn of(patience: SignedDuration, why: String) -> Self {
+        Self { since: super::now(), patience, why }
+    }
+
+    /// Waits a moment; false where it has waited for long enough.
+    async fn goes_on(&self) -> bool {
+        let waited = super::now().duration_since(self.since);
+        if waited > self.patience {
+            return false;
+        }
         if waited < SignedDuration::from_secs(1) {
-            let sentence =
-                format!("no release of {name} runs; waiting {} for one to begin", duration(BEGINNING));
+            let sentence = format!("{}; waiting {} for one to begin", self.why, duration(self.patience));
             eprintln!("{}", wrapped(&sentence, 0, width_beside()).join("\n"));
         }
         tokio::time::sleep(PAUSE).await;
+        true
     }
 }
 

@@ -319,6 +319,22 @@ fn who_has_just_pushed_is_shown_the_release_that_the_push_begins() {
 }
 
 #[test]
+fn a_pipeline_that_names_its_image_is_told_of_no_other_release() {
+    let route = format!("GET /applications/checkout/releases/{}", release_id("checkout", 13));
+    let api = Api::answering([
+        ("GET /applications/checkout/releases", vec![documents::ended_history(), documents::history()]),
+        (route.as_str(), vec![documents::went_well()]),
+    ]);
+    let recording = Terminal::wide(140).run(&api, &["watch", "checkout", "--image", "v13"], "");
+    let text = recording.whole().text();
+    assert!(
+        text.contains("no release of checkout with the image v13 began yet; waiting 1 min for one to begin"),
+        "{text}"
+    );
+    assert!(text.contains("RELEASED: every stage runs the image"), "{text}");
+}
+
+#[test]
 fn a_release_that_is_rolled_back_is_followed_to_that_end() {
     let id = release_id("checkout", 12);
     let route = format!("GET /applications/checkout/releases/{id}");

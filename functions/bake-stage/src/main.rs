@@ -1,14 +1,13 @@
 //! The Lambda function `bake-stage`.
 
 use bake_stage::handle;
-use slipway_aws::Aws;
 use slipway_runtime::{Config, Environment};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     slipway_runtime::log();
     let config = Config::read(&Environment::of_process())?;
-    let aws = Aws::connect(env!("CARGO_PKG_NAME")).await;
+    let aws = slipway_runtime::connect(env!("CARGO_PKG_NAME"))?;
     let table = aws.table(&config.table);
     table.clone().warm_up().await;
     slipway_runtime::serve_step(&aws, &table, |input, attempt| handle(&aws, &config, attempt, input)).await

@@ -4,8 +4,9 @@
 //! have the image, a service or its template is missing, an alarm is not quiet.
 
 use futures::future::try_join_all;
-use futures::try_join;
-use slipway_aws::{Aws, Key, Table};
+use futures::{join, try_join};
+use serde_json::Value;
+use slipway_aws::{Aws, Key, Table, TaskDefinition, Write};
 use slipway_core::alarm;
 use slipway_core::application::{Stage, StageService};
 use slipway_core::approval::Verified;
@@ -13,14 +14,15 @@ use slipway_core::definition::own;
 use slipway_core::deployment::{ServiceView, unsupported};
 use slipway_core::freeze::Frozen;
 use slipway_core::image::{Image, digest_of};
+use slipway_core::name::TaskDefinitionArn;
 use slipway_core::obstacle::Obstacle;
 use slipway_core::protocol::{End, StepResult};
 use slipway_core::release::Release;
 use slipway_core::rollback::{Baseline, ServiceBaseline, TaskBaseline};
 use slipway_core::step::{CaptureBaselineInput, Captured, Limits};
 use slipway_release::{
-    StepError, Timeline, brought_by, frozen_for, image_of, interrupted, unreachable, usable_task,
-    usable_template, wait_frozen,
+    Preconditions, StepError, Timeline, brought_by, freeze_keys, frozen_by, image_of, unreachable,
+    usable_task, usable_template, wait_frozen,
 };
 use slipway_runtime::Config;
 
@@ -44,17 +46,22 @@ pub async fn handle(
     let table = aws.table(&config.table);
     let look = Look { aws, table: &table, release: &release, generation, stage, earlier };
     let captured = look.capture().await?;
-    if let StepResult::Done(Seen { baseline, versions }) = &captured {
+    if let StepResult::Done(_) = &captured {
         tracing::info!(release.id = %release.id, %stage.name, "{} may change", stage.name);
-        let round = if baseline.round > 1 { baseline.round.to_string() } else { String::new() };
-        let mut versions = versions.clone();
-        versions.dedup();
-        Timeline::of(&table, &release.id)
-            .in_stage(&stage.name)
-            .captured(&round, Some(versions.join(", ")), found(baseline))
-            .await?;
     }
-    Ok(captured.map(|Seen { baseline, .. }| Captured { baseline, limits: Limits::of(stage) }))
+    Ok(captured.map(|baseline| Captured { baseline, limits: Limits::of(stage) }))
+}
+
+/// What tells the look at a stage from those of other rounds, in the timeline.
+fn round_in_words(baseline: &Baseline) -> String {
+    if baseline.round > 1 { baseline.round.to_string() } else { String::new() }
+}
+
+/// What the services run, in a word each.
+fn in_a_word(versions: impl IntoIterator<Item = String>) -> String {
+    let mut versions: Vec<_> = versions.into_iter().collect();
+    versions.dedup();
+    versions.join(", ")
 }
 
 /// What was found, in words.
@@ -78,11 +85,29 @@ fn found(baseline: &Baseline) -> String {
     format!("{}{quiet}{loud}", runs.collect::<Vec<_>>().join("; "))
 }
 
-/// What was seen of a stage.
+/// What was seen of a service.
 struct Seen {
-    baseline: Baseline,
-    /// What each service runs, in a word.
-    versions: Vec<String>,
+    baseline: ServiceBaseline,
+    /// What it runs, in a word.
+    version: String,
+    /// The whole document of what it runs.
+    definition: Value,
+}
+
+/// What ECS has of a service's families, asked before it is known what the service runs.
+#[derive(Clone, Default)]
+struct Newest {
+    /// The newest revision of the family that Slipway registers in: most services run it.
+    release: Option<TaskDefinition>,
+    /// The template, where a family has it.
+    template: Option<TaskDefinition>,
+}
+
+impl Newest {
+    /// The revision of this ARN, where it is one of these.
+    fn with_arn(&self, arn: &TaskDefinitionArn) -> Option<TaskDefinition> {
+        [&self.release, &self.template].into_iter().flatten().find(|found| found.arn == *arn).cloned()
+    }
 }
 
 /// A stage that is to change, and what it is looked at for.
@@ -112,7 +137,7 @@ struct Known {
 }
 
 impl Look<'_> {
-    async fn capture(&self) -> Result<StepResult<Seen>, StepError> {
+    async fn capture(&self) -> Result<StepResult<Baseline>, StepError> {
         let Self { aws, release, stage, .. } = *self;
         let wanted = stage.bake.as_ref().map(|bake| bake.alarms.as_slice()).unwrap_or_default();
         let (ecs, all_alarms) = (aws.ecs(), aws.alarms());
@@ -120,8 +145,11 @@ impl Look<'_> {
         let views = async { Ok(ecs.services(stage.cluster(), &names).await?) };
         let alarms =
             async { if wanted.is_empty() { Ok(Vec::new()) } else { Ok(all_alarms.read(wanted).await?) } };
-        // At once, and one call to each service of AWS: each further one would open a connection of its own.
-        let (known, image, views, alarms) = try_join!(self.known(), image_of(aws, release), views, alarms)?;
+        let newest = try_join_all(stage.services.iter().map(|service| self.newest(service)));
+        // None of it rests on another. That the newest revisions cannot be read matters only where they are asked for.
+        let seen = async { try_join!(self.known(), image_of(aws, release), views, alarms) };
+        let (seen, newest) = join!(seen, newest);
+        let (known, image, views, alarms) = seen?;
         let Known { unproved, round, recorded, interrupted, frozen } = known;
         if let Some(reason) = unproved {
             return blocked(reason);
@@ -135,8 +163,8 @@ impl Look<'_> {
         }
         // A second run may look at a stage that the first one's successors have changed: what the first one saw counts.
         if let Some(baseline) = recorded {
-            let versions = baseline.services.iter().map(ServiceBaseline::version).collect();
-            return Ok(StepResult::Done(Seen { baseline, versions }));
+            let versions = in_a_word(baseline.services.iter().map(ServiceBaseline::version));
+            return self.captured(baseline, versions).await;
         }
         if let Some(end) = interrupted {
             return Ok(StepResult::End(end));
@@ -144,10 +172,11 @@ impl Look<'_> {
         if let Err(gone) = image {
             return Ok(StepResult::End(gone));
         }
-        let services = stage.services.iter().map(|service| self.service(round, service, &views));
+        let services = stage.services.iter().zip(newest?);
+        let services = services.map(|(service, newest)| self.service(service, newest, &views));
         let services = try_join_all(services).await?.into_iter().collect::<Result<Vec<_>, _>>();
-        let (services, versions) = match services {
-            Ok(services) => services.into_iter().unzip(),
+        let services = match services {
+            Ok(services) => services,
             Err(reason) => return blocked(reason),
         };
         let tasks = match self.tasks().await? {
@@ -162,36 +191,68 @@ impl Look<'_> {
             not_quiet = alarm::unquiet(wanted, &alarms);
             tracing::warn!(release.id = %release.id, %stage.name, "{} changes only where an approver overrides it: {reason}", stage.name);
         }
-        let recorded = self.record(Baseline { services, tasks, alarms, not_quiet, round }).await?;
-        Ok(recorded.map(|baseline| Seen { baseline, versions }))
+        let versions = in_a_word(services.iter().map(|seen| seen.version.clone()));
+        let definitions = services.iter().map(|Seen { baseline, definition, .. }| {
+            (Key::definition(&release.id, &stage.name, &baseline.service, round), definition.clone())
+        });
+        let definitions: Vec<_> = definitions.collect();
+        let services = services.into_iter().map(|seen| seen.baseline).collect();
+        self.record(Baseline { services, tasks, alarms, not_quiet, round }, versions, definitions).await
+    }
+
+    async fn newest(&self, service: &StageService) -> Result<Newest, StepError> {
+        let (ecs, families) = (self.aws.ecs(), self.stage.families(service));
+        let template = async {
+            match &families.template {
+                Some(family) => Ok(ecs.task_definition(family).await?),
+                None => Ok(None),
+            }
+        };
+        let release = async { Ok::<_, StepError>(ecs.task_definition(&families.release).await?) };
+        let (release, template) = try_join!(release, template)?;
+        Ok(Newest { release, template })
     }
 
     async fn known(&self) -> Result<Known, StepError> {
         let Self { table, release, stage, .. } = *self;
-        let unproved = self.unproved().await?;
-        let round = table.get::<u32>(&Key::round(&release.id, &stage.name)).await?;
-        let round = round.map_or(1, |stored| stored.document);
-        let recorded = table.get::<Baseline>(&Key::baseline(&release.id, &stage.name, round)).await?;
-        let recorded = recorded.map(|stored| stored.document);
-        let interrupted = interrupted(table, release, self.generation).await?;
-        let frozen = frozen_for(table, release, stage).await?;
+        let round = Key::round(&release.id, &stage.name);
+        let first_round = Key::baseline(&release.id, &stage.name, 1);
+        let proofs = self.proofs();
+        let mut keys = vec![round.clone(), first_round.clone()];
+        keys.extend(proofs.iter().map(|(key, _)| key.clone()));
+        keys.extend(freeze_keys(release, stage));
+        let preconditions = Preconditions::read_first(table, release, keys).await?;
+        let items = &preconditions.items;
+        let round = items.document::<u32>(&round)?.unwrap_or(1);
+        let recorded = if round == 1 {
+            items.document(&first_round)?
+        } else {
+            let recorded = table.get(&Key::baseline(&release.id, &stage.name, round)).await?;
+            recorded.map(|stored| stored.document)
+        };
+        let mut unproved = None;
+        for (key, words) in proofs {
+            if unproved.is_none() && items.document::<Verified>(&key)?.is_none() {
+                unproved = Some(words);
+            }
+        }
+        let interrupted = preconditions.interruption(self.generation).await?;
+        let frozen = frozen_by(items, release, stage)?;
         Ok(Known { unproved, round, recorded, interrupted, frozen })
     }
 
-    /// Why the stage may not change yet: a service of a stage before was not verified.
-    async fn unproved(&self) -> Result<Option<String>, StepError> {
-        for before in self.earlier {
-            for service in &before.services {
-                let verified = Key::verified(&self.release.id, &before.name, &service.service);
-                if self.table.get::<Verified>(&verified).await?.is_none() {
-                    return Ok(Some(format!(
-                        "{} of the stage {} before was not verified",
-                        service.service, before.name
-                    )));
-                }
-            }
-        }
-        Ok(None)
+    /// What proves that the services of the stages before were verified, and what is said where it is missing.
+    fn proofs(&self) -> Vec<(Key, String)> {
+        let services = self
+            .earlier
+            .iter()
+            .flat_map(|before| before.services.iter().map(move |service| (&before.name, &service.service)));
+        services
+            .map(|(before, service)| {
+                let words = format!("{service} of the stage {before} before was not verified");
+                (Key::verified(&self.release.id, before, service), words)
+            })
+            .collect()
     }
 
     /// What the families of the stage's tasks have, and what is registered in them; else what keeps that from being done.
@@ -204,14 +265,14 @@ impl Look<'_> {
         Ok(try_join_all(tasks).await?.into_iter().collect())
     }
 
-    /// What a service runs, also in a word; else what keeps it from being deployed to.
+    /// What a service runs; else what keeps it from being deployed to.
     async fn service(
         &self,
-        round: u32,
         service: &StageService,
+        newest: Newest,
         views: &[ServiceView],
-    ) -> Result<Result<(ServiceBaseline, String), String>, StepError> {
-        let Self { aws, table, release, stage, .. } = *self;
+    ) -> Result<Result<Seen, String>, StepError> {
+        let Self { aws, release, stage, .. } = *self;
         let name = &service.service;
         let Some(view) = views.iter().find(|view| view.is_of(name)) else {
             return Ok(Err(Obstacle::no_service(name, stage.cluster()).to_string()));
@@ -221,44 +282,34 @@ impl Look<'_> {
             return Ok(Err(obstacle.to_string()));
         }
         let families = stage.families(service);
-        let ecs = aws.ecs();
-        let (template, running) = try_join!(
-            ecs.task_definition(families.template_of(&view.task_definition)),
-            ecs.task_definition(view.task_definition.as_str())
-        )?;
+        let running = match newest.with_arn(&view.task_definition) {
+            Some(running) => Some(running),
+            None => aws.ecs().task_definition(view.task_definition.as_str()).await?,
+        };
+        let template = if families.template.is_some() { newest.template } else { running.clone() };
         let (template, next) = match usable_template(release, service, &families, template) {
             Ok(usable) => usable,
             Err(reason) => return Ok(Err(reason)),
         };
-        let obstacle = match unsupported(name, view, template.document["networkMode"].as_str()) {
-            Some(obstacle) => Some(obstacle),
-            None => unreachable(aws, service, view).await?,
-        };
-        if let Some(obstacle) = obstacle {
+        if let Some(obstacle) = unsupported(name, view, template.document["networkMode"].as_str()) {
             return Ok(Err(obstacle.to_string()));
         }
         let Some(running) = running else {
-            return Ok(Err(Obstacle::nothing_to_restore(name, view, stage.cluster()).to_string()));
-        };
-        // A placeholder of the modules' never runs; somebody's own family of the same name does.
-        let first = families.is_unreleased(&view.task_definition) && view.running_count == 0;
-        if let Some(obstacle) = Obstacle::scaled_to_zero(name, view, &families, stage.cluster()) {
+            let obstacle = unreachable(aws, service, view).await?;
+            let obstacle =
+                obstacle.unwrap_or_else(|| Obstacle::nothing_to_restore(name, view, stage.cluster()));
             return Ok(Err(obstacle.to_string()));
-        }
+        };
         let image = own(&running.document, &release.image, name.as_str(), &service.containers);
         let image = image.map_or_else(|_| String::new(), |own| own.image.to_owned());
-        let repositories = aws.repositories();
-        let image_gone = async {
-            match digest_of(&image) {
-                Some(digest) => {
-                    Ok(repositories.find(&Image { digest, ..release.image.clone() }).await?.is_none())
-                }
-                None => Ok(false),
-            }
-        };
-        // Kept before the baseline that names it: a rollback that finds the revision gone registers it again.
-        let definition = Key::definition(&release.id, &stage.name, name, round);
-        let (image_gone, _) = try_join!(image_gone, table.put_new(&definition, &running.document))?;
+        let (obstacle, image_gone, brought) =
+            try_join!(unreachable(aws, service, view), self.is_gone(&image), async {
+                Ok(brought_by(self.table, &stage.name, name, &running).await?)
+            })?;
+        let obstacle = obstacle.or_else(|| Obstacle::scaled_to_zero(name, view, &families, stage.cluster()));
+        if let Some(obstacle) = obstacle {
+            return Ok(Err(obstacle.to_string()));
+        }
         let baseline = ServiceBaseline {
             service: name.clone(),
             arn: view.arn.clone(),
@@ -266,16 +317,28 @@ impl Look<'_> {
             template: next,
             image,
             desired_count: view.desired_count,
-            first,
+            // A placeholder of the modules' never runs; somebody's own family of the same name does.
+            first: families.is_unreleased(&view.task_definition) && view.running_count == 0,
             image_gone,
         };
-        let brought = brought_by(table, &stage.name, name, &running).await?;
         let version = brought.map_or_else(|| baseline.version(), |release| release.image.tag_in_words());
-        Ok(Ok((baseline, version)))
+        Ok(Ok(Seen { baseline, version, definition: running.document }))
     }
 
-    /// Records the baseline, and what people are to know of it; the first run's counts.
-    async fn record(&self, baseline: Baseline) -> Result<StepResult<Baseline>, StepError> {
+    /// Whether the registry does not have an image any more.
+    async fn is_gone(&self, image: &str) -> Result<bool, StepError> {
+        let Some(digest) = digest_of(image) else { return Ok(false) };
+        let image = Image { digest, ..self.release.image.clone() };
+        Ok(self.aws.repositories().find(&image).await?.is_none())
+    }
+
+    /// Records the baseline with what the services run, and what people are to know of it; the first run's counts.
+    async fn record(
+        &self,
+        baseline: Baseline,
+        versions: String,
+        definitions: Vec<(Key, Value)>,
+    ) -> Result<StepResult<Baseline>, StepError> {
         let Self { table, release, stage, .. } = *self;
         let gone = baseline.services.iter().filter(|service| service.image_gone);
         for (index, why) in gone.filter_map(ServiceBaseline::not_restorable).enumerate() {
@@ -287,15 +350,43 @@ impl Look<'_> {
             table.put(&Key::note(&release.id, &format!("IMAGE_GONE#{}#{index}", stage.name)), &note).await?;
         }
         let key = Key::baseline(&release.id, &stage.name, baseline.round);
-        if table.put_new(&key, &baseline).await? {
+        let timeline = Timeline::of(table, &release.id).in_stage(&stage.name);
+        let mut writes: Vec<_> =
+            definitions.iter().map(|(key, definition)| Write::new(key, definition)).collect();
+        writes.push(Write::new(&key, &baseline));
+        writes.push(timeline.to_capture(
+            &round_in_words(&baseline),
+            Some(versions.clone()),
+            found(&baseline),
+        ));
+        if writes.len() <= Write::MOST && table.write_all(&writes).await? {
             return Ok(StepResult::Done(baseline));
         }
+        // Some of it is there, or is being written. A definition is kept before the baseline that names it: a rollback that
+        // finds the revision gone registers it again.
+        for (key, definition) in &definitions {
+            table.put_new(key, definition).await?;
+        }
+        if table.put_new(&key, &baseline).await? {
+            return self.captured(baseline, versions).await;
+        }
         let first = table.get(&key).await?.map_or(baseline, |recorded| recorded.document);
-        Ok(StepResult::Done(first))
+        self.captured(first, versions).await
+    }
+
+    /// Writes into the timeline what was found, unless it is there.
+    async fn captured(
+        &self,
+        baseline: Baseline,
+        versions: String,
+    ) -> Result<StepResult<Baseline>, StepError> {
+        let timeline = Timeline::of(self.table, &self.release.id).in_stage(&self.stage.name);
+        timeline.captured(&round_in_words(&baseline), Some(versions), found(&baseline)).await?;
+        Ok(StepResult::Done(baseline))
     }
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "it ends a function that may fail")]
-fn blocked(reason: String) -> Result<StepResult<Seen>, StepError> {
+fn blocked(reason: String) -> Result<StepResult<Baseline>, StepError> {
     Ok(StepResult::failed(reason))
 }

@@ -12,7 +12,7 @@ use std::future::Future;
 
 use lambda_http::http::{Method, StatusCode};
 use lambda_http::{Request, Response};
-use slipway_aws::{Aws, Key, Stored, Table};
+use slipway_aws::{Aws, Key, Stored, Table, Write};
 use slipway_core::approval::{Approval, Decision, Link, Refusal, Verdict};
 use slipway_core::audit::{About, NewEntry, What};
 use slipway_core::pusher::Pushers;
@@ -223,10 +223,8 @@ async fn decide(
             words: words(&decided, decision, &person),
         };
         let (entry, sealed) = next_entry(table, &About::from(&decided), &happening).await?;
-        if table
-            .replace_and_put_new(&Key::approval(&decided.id), &decided, found.version, &entry, &sealed)
-            .await?
-        {
+        let decision = Write::over(&Key::approval(&decided.id), &decided, Some(found.version));
+        if table.write_all(&[decision, Write::new(&entry, &sealed)]).await? {
             tracing::info!(release.id = %decided.release.id, stage = %decided.stage, audit.hash = sealed.hash, status = ?decided.status, "a decision about {} in {} was written", decided.release.id, decided.stage);
             count("Decision", &[("Status", page::word(decided.status))]);
             return page_of(table, &decided, &found.link, token, StatusCode::OK).await;

@@ -4,14 +4,16 @@
 //! It looks before it writes, and records what it registered before it updates a service, so that a second run finds
 //! the first one's work and a rollback knows what is its own to undo.
 
+use futures::future::try_join_all;
 use futures::{join, try_join};
 use jiff::SignedDuration;
-use slipway_aws::{Aws, Key, Table};
+use slipway_aws::{Aws, Key, Stored, Table, Write};
 use slipway_core::application::StageService;
 use slipway_core::approval::Approval;
 use slipway_core::audit::{About, NewEntry, What};
 use slipway_core::deployment::{Progress, ServiceView, external_change};
 use slipway_core::freeze::Frozen;
+use slipway_core::lock::Lock;
 use slipway_core::name::{ClusterName, TaskDefinitionArn};
 use slipway_core::protocol::{Attempt, End, StepResult};
 use slipway_core::release::Release;
@@ -20,7 +22,8 @@ use slipway_core::rollback::{Change, ServiceBaseline};
 use slipway_core::step::{Deployed, DeployedService, StageInput};
 use slipway_core::timeline::{Step, TimelineEvent};
 use slipway_release::{
-    Asked, Context, NoRevision, Standing, StepError, abort_of, audit, count, deployed, now,
+    Asked, Context, Definitions, NoRevision, Preconditions, Record, Revision, Standing, StepError, abort_of,
+    audit, count, deployed, freeze_keys, frozen_by, now,
 };
 use slipway_runtime::Config;
 
@@ -70,7 +73,7 @@ pub async fn handle(
     {
         return judge(&context, deployment.document).await;
     }
-    deploy(&context, &begun).await
+    Box::pin(deploy(&context, &begun)).await
 }
 
 /// Looks how far ECS is.
@@ -100,15 +103,15 @@ async fn judge(context: &Context<'_>, deployment: Deployed) -> Result<StepResult
 }
 
 async fn deploy(context: &Context<'_>, deployment: &Key) -> Result<StepResult<Deployed>, StepError> {
-    let Context { aws, table, release, stage, .. } = context;
+    let Context { aws, release, stage, .. } = context;
     let ecs = aws.ecs();
     let names: Vec<_> = stage.services.iter().map(|service| service.service.as_str()).collect();
     let views = ecs.services(stage.cluster(), &names);
-    // At once, and one call to each service of AWS: each further one would open a connection of its own.
-    let (known, alarms, image, views) =
-        join!(known(context, deployment), context.alarms(), context.image(), views);
+    // None of it rests on another.
+    let (known, alarms, image, views, read) =
+        join!(known(context, deployment), context.alarms(), context.image(), views, definitions(context));
     let (known, views): (Known, Vec<ServiceView>) = (known?, views?);
-    let Known { deployed, begun, approved, registered, aborted, interrupted, frozen } = known;
+    let Known { deployed, begun, approved, registered, aborted, interrupted, frozen, lock } = known;
     if let Some(deployed) = deployed {
         return judge(context, deployed).await;
     }
@@ -126,8 +129,10 @@ async fn deploy(context: &Context<'_>, deployment: &Key) -> Result<StepResult<De
     let mut changed = external_changes(&subjects);
     if !changed.is_empty() {
         // What a service runs now may be what another run of this step has registered since the table was read.
-        for (subject, registered) in subjects.iter_mut().zip(registered_of(context).await?) {
-            subject.registered = registered;
+        let keys = deployed_keys(context);
+        let items = context.table.get_all(&keys).await?;
+        for (subject, key) in subjects.iter_mut().zip(&keys) {
+            subject.registered = items.document(key)?;
         }
         changed = external_changes(&subjects);
     }
@@ -154,28 +159,100 @@ async fn deploy(context: &Context<'_>, deployment: &Key) -> Result<StepResult<De
         }
         match image? {
             Err(gone) => return Ok(StepResult::End(gone)),
-            Ok(found) if !found.tags.contains(&release.image.tag) => note_drift(table, release).await?,
+            Ok(found) if !found.tags.contains(&release.image.tag) => {
+                note_drift(context.table, release).await?;
+            }
             Ok(_) => {}
         }
     }
+    match revisions(context, &subjects, begun, read?).await? {
+        Ok(revisions) => {
+            let lock = if begun { None } else { lock };
+            let planned = Planned { approved, subjects, revisions, begun, lock };
+            Box::pin(change_stage(context, deployment, planned)).await
+        }
+        Err(NoRevision::Unusable(reason)) => Ok(stop(reason)),
+        // People agreed to something else, or nobody has looked at it.
+        Err(NoRevision::Changed(reason)) => context.restart(reason).await,
+    }
+}
 
-    // Every revision is there before the first service changes: what can be refused is refused while nothing has
-    // changed.
+/// What ECS has of the families of each service, where this is a first attempt: most others find what was registered.
+async fn definitions(context: &Context<'_>) -> Result<Vec<Option<Definitions>>, StepError> {
+    let services = &context.stage.services;
+    if context.attempt.retry > 0 {
+        return Ok(vec![None; services.len()]);
+    }
+    try_join_all(services.iter().map(|service| context.definitions(service))).await
+}
+
+/// The revision of each service. Every one is there before the first service changes: what can be refused is refused while
+/// nothing has changed. All but the last are recorded.
+async fn revisions(
+    context: &Context<'_>,
+    subjects: &[Subject<'_>],
+    begun: bool,
+    read: Vec<Option<Definitions>>,
+) -> Result<Result<Vec<Revision>, NoRevision>, StepError> {
     let mut revisions = Vec::with_capacity(subjects.len());
-    for subject in &subjects {
-        match context.revision(subject.configured, subject.registered.as_ref(), begun).await? {
-            Ok(revision) => revisions.push(revision),
-            Err(NoRevision::Unusable(reason)) => return Ok(stop(reason)),
-            // People agreed to something else, or nobody has looked at it.
-            Err(NoRevision::Changed(reason)) => return context.restart(reason).await,
+    for (position, (Subject { configured, registered, .. }, read)) in subjects.iter().zip(read).enumerate() {
+        let found = context.unrecorded_revision(configured, registered.as_ref(), begun, read).await?;
+        let revision = match found {
+            Ok(revision) => revision,
+            Err(none) => return Ok(Err(none)),
+        };
+        revisions.push(if position + 1 < subjects.len() {
+            let arn = context.record_revision(configured, revision).await?;
+            Revision { arn, record: Record::Kept }
+        } else {
+            revision
+        });
+    }
+    Ok(Ok(revisions))
+}
+
+/// A stage that is to change.
+struct Planned<'a> {
+    approved: Option<Approval>,
+    subjects: Vec<Subject<'a>>,
+    revisions: Vec<Revision>,
+    /// Whether it has begun to change.
+    begun: bool,
+    /// The lock as it was read, where the stage has not begun to change.
+    lock: Option<Stored<Lock>>,
+}
+
+/// Has the stage change, from where on it counts as changed.
+async fn change_stage(
+    context: &Context<'_>,
+    deployment: &Key,
+    Planned { approved, subjects, revisions, begun, lock }: Planned<'_>,
+) -> Result<StepResult<Deployed>, StepError> {
+    let Context { table, release, stage, .. } = context;
+    let (mut arns, mut new) = (Vec::with_capacity(revisions.len()), None);
+    for (subject, revision) in subjects.iter().zip(revisions) {
+        if revision.record == Record::New {
+            new = Some((subject.configured, revision));
+        } else {
+            arns.push(context.record_revision(subject.configured, revision).await?);
         }
     }
-
-    // From here on the stage changes.
-    if let Err(lost) = context.begin_writing().await? {
-        return Ok(stop(lost.to_string()));
+    // What is registered is recorded, the lock says that a function writes, and the stage counts as begun, before ECS is
+    // asked: at once where nothing of it is there, else one after the other.
+    let records = new.iter().map(|(configured, revision)| {
+        Write::new(&Key::deployed(&release.id, &stage.name, &configured.service), &revision.arn)
+    });
+    let at_once = context.begin_change_at_once(lock, records.collect()).await?;
+    if let Some((configured, revision)) = new {
+        // It is the last one's: the others were recorded as they were registered.
+        arns.push(if at_once { revision.arn } else { context.record_revision(configured, revision).await? });
     }
-    let services = start_change(context, approved.as_ref(), subjects, revisions).await;
+    if !at_once && let Err(lost) = context.begin_writing().await? {
+        let reason = lost.to_string();
+        return Ok(if begun { StepResult::roll_back(reason) } else { StepResult::failed(reason) });
+    }
+    let asked = at_once.then_some(Asked::First);
+    let services = start_change(context, asked, approved.as_ref(), subjects, arns).await;
     context.stop_writing(&services).await?;
     let deployed = Deployed { services: services? };
     table.put_new(deployment, &deployed).await?;
@@ -203,29 +280,40 @@ struct Known {
     interrupted: Option<End>,
     /// That the stage is frozen; nothing once it has begun to change.
     frozen: Option<Frozen>,
+    /// The lock.
+    lock: Option<Stored<Lock>>,
 }
 
 async fn known(context: &Context<'_>, deployment: &Key) -> Result<Known, StepError> {
-    let Context { table, release, .. } = context;
-    let deployed = table.get::<Deployed>(deployment).await?.map(|stored| stored.document);
-    let begun = context.change().await?.is_some();
-    let approved = context.approved().await?;
-    let registered = registered_of(context).await?;
-    let aborted = if begun { abort_of(table, &release.id).await? } else { None };
-    let interrupted = if begun { None } else { context.interrupted().await? };
-    let frozen = if begun { None } else { context.frozen_now().await? };
-    Ok(Known { deployed, begun, approved, registered, aborted, interrupted, frozen })
+    let Context { table, release, stage, generation, .. } = context;
+    let (change, approval) = (Key::change(&release.id, &stage.name), context.approval_key());
+    let registered = deployed_keys(context);
+    let mut keys = vec![deployment.clone(), change.clone()];
+    keys.extend(registered.iter().cloned());
+    keys.extend(freeze_keys(release, stage));
+    if stage.approval.is_some() {
+        keys.push(approval.clone());
+    }
+    let preconditions = Preconditions::read_first(table, release, keys).await?;
+    let items = &preconditions.items;
+    let begun = items.document::<Change>(&change)?.is_some();
+    Ok(Known {
+        deployed: items.document(deployment)?,
+        begun,
+        approved: context.covered_by(items.document(&approval)?),
+        registered: registered.iter().map(|key| items.document(key)).collect::<Result<_, _>>()?,
+        aborted: preconditions.known_abort()?,
+        interrupted: if begun { None } else { preconditions.interruption(*generation).await? },
+        frozen: if begun { None } else { frozen_by(items, release, stage)? },
+        lock: preconditions.known_lock()?,
+    })
 }
 
-/// What was registered for each service.
-async fn registered_of(context: &Context<'_>) -> Result<Vec<Option<TaskDefinitionArn>>, StepError> {
-    let Context { table, release, stage, .. } = context;
-    let mut registered = Vec::with_capacity(stage.services.len());
-    for configured in &stage.services {
-        let key = Key::deployed(&release.id, &stage.name, &configured.service);
-        registered.push(table.get(&key).await?.map(|stored| stored.document));
-    }
-    Ok(registered)
+/// Where it is recorded what was registered for each service.
+fn deployed_keys(context: &Context<'_>) -> Vec<Key> {
+    let Context { release, stage, .. } = context;
+    let services = stage.services.iter();
+    services.map(|configured| Key::deployed(&release.id, &stage.name, &configured.service)).collect()
 }
 
 fn external_changes(subjects: &[Subject<'_>]) -> Vec<String> {
@@ -250,14 +338,19 @@ fn subjects<'a>(
     stage.services.iter().zip(registered).map(subject).collect()
 }
 
-/// Has the stage change: that it does is written down first, and with which approval, where it needs one.
+/// Has ECS change the services: that the stage changes is written down first, where it is not yet (`asked`), and with which
+/// approval, where it needs one.
 async fn start_change(
     context: &Context<'_>,
+    asked: Option<Asked>,
     approval: Option<&Approval>,
     subjects: Vec<Subject<'_>>,
     revisions: Vec<TaskDefinitionArn>,
 ) -> Result<Vec<DeployedService>, StepError> {
-    let asked = context.ask_for_change().await?;
+    let asked = match asked {
+        Some(asked) => asked,
+        None => context.ask_for_change().await?,
+    };
     if let Some(approval) = approval {
         use_up(context, approval, &revisions).await?;
     }

@@ -4,14 +4,13 @@ use std::convert::Infallible;
 
 use lambda_http::service_fn;
 use operate_releases::{Config, handle};
-use slipway_aws::Aws;
 use slipway_runtime::Environment;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     slipway_runtime::log();
     let config = Config::read(&Environment::of_process())?;
-    let aws = Aws::connect(env!("CARGO_PKG_NAME")).await;
+    let aws = slipway_runtime::connect(env!("CARGO_PKG_NAME"))?;
     aws.table(&config.table).warm_up().await;
     let (aws, config) = (&aws, &config);
     lambda_http::run(service_fn(

@@ -2,7 +2,7 @@
 //! asks people: it alone makes links and sends mails. Nothing here sees a link, or could answer with one.
 
 use lambda_http::http::StatusCode;
-use slipway_aws::{Key, Stored};
+use slipway_aws::{Key, Stored, Write};
 use slipway_core::api::{Done, ProblemCode, ResendRequest};
 use slipway_core::approval::{Approval, ApprovalId};
 use slipway_core::audit::{About, NewEntry, What};
@@ -60,12 +60,8 @@ pub(crate) async fn resend(
         };
         let (entry, sealed) = next_entry(table, &About::from(&approval), &entry).await?;
         let wish = Key::resend(&approval.id, &id);
-        let all = [
-            (&received, serde_json::to_value(&new)),
-            (&wish, serde_json::to_value(&resend)),
-            (&entry, serde_json::to_value(&sealed)),
-        ];
-        if table.put_all_new(&all).await? {
+        let all = [Write::new(&received, &new), Write::new(&wish, &resend), Write::new(&entry, &sealed)];
+        if table.write_all(&all).await? {
             tracing::info!(release.id = %release, stage = %approval.stage, caller = caller.arn, people = people.len(), "mails of {release} for {} are to go out again", approval.stage);
             count("ResendRequested", &[("Application", application.as_str())]);
             return Ok(new.answer);

@@ -7,6 +7,7 @@
 //!
 //! CloudTrail's record of ECR's `PutImage` says who pushed an image. It comes later than the push, if at all.
 
+mod known;
 mod push;
 
 use aws_lambda_events::eventbridge::EventBridgeEvent;
@@ -22,6 +23,8 @@ use slipway_core::pusher::{Pushers, PutImage};
 use slipway_core::release::{Release, Started};
 use slipway_release::{Begun, Channels, Notifier, StepError, begin, count, now, parse, parse_at};
 use slipway_runtime::{ConfigurationError, Environment};
+
+pub use known::KnownRepositories;
 
 /// The source of ECR's events, and of CloudTrail's about ECR.
 const ECR: &str = "aws.ecr";
@@ -107,9 +110,14 @@ enum Event {
 /// # Errors
 ///
 /// When the event does not parse, an application's configuration does not fit, or AWS cannot be asked.
-pub async fn handle(aws: &Aws, config: &Config, input: Value) -> Result<Received, StepError> {
+pub async fn handle(
+    aws: &Aws,
+    config: &Config,
+    known: &KnownRepositories,
+    input: Value,
+) -> Result<Received, StepError> {
     match read(config, input)? {
-        Event::Push { action, at } => push::handle(aws, config, &action, at).await,
+        Event::Push { action, at } => Box::pin(push::handle(aws, config, known, &action, at)).await,
         Event::Elsewhere => Ok(ignore(&Ignored::Elsewhere)),
         Event::Record(record) => note_pusher(aws, config, &record).await,
     }

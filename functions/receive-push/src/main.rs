@@ -1,14 +1,14 @@
 //! The Lambda function `receive-push`.
 
-use receive_push::{Config, handle};
-use slipway_aws::Aws;
+use receive_push::{Config, KnownRepositories, handle};
 use slipway_runtime::Environment;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     slipway_runtime::log();
     let config = Config::read(&Environment::of_process())?;
-    let aws = Aws::connect(env!("CARGO_PKG_NAME")).await;
+    let aws = slipway_runtime::connect(env!("CARGO_PKG_NAME"))?;
     aws.table(&config.table).warm_up().await;
-    slipway_runtime::serve(|input| handle(&aws, &config, input)).await
+    let known = KnownRepositories::default();
+    slipway_runtime::serve(|input| handle(&aws, &config, &known, input)).await
 }

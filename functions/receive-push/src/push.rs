@@ -1,24 +1,25 @@
 //! What a push of an image starts.
 
-use futures::try_join;
+use futures::{join, try_join};
 use jiff::Timestamp;
-use slipway_aws::{Aws, Key, Table};
+use slipway_aws::{Aws, Key, Table, Tagged};
 use slipway_core::api::IgnoredPush;
 use slipway_core::application::Application;
 use slipway_core::image::Image;
-use slipway_core::name::ReleaseId;
+use slipway_core::name::{ApplicationName, ReleaseId};
 use slipway_core::notification::Notification;
 use slipway_core::push::{self, Ignored, ImageAction};
 use slipway_core::quarantine::Quarantine;
 use slipway_core::release::{Release, Started};
-use slipway_release::{Notifier, Open, StepError, now, quarantine_of, would_change};
+use slipway_release::{Notifier, Open, StepError, find_application, now, would_change};
 
-use crate::{Config, Received, duplicate, ignore, start};
+use crate::{Config, KnownRepositories, Received, duplicate, ignore, start};
 
 /// Starts the release that the application of a pushed image waits for.
 pub(crate) async fn handle(
     aws: &Aws,
     config: &Config,
+    known: &KnownRepositories,
     action: &ImageAction,
     at: Timestamp,
 ) -> Result<Received, StepError> {
@@ -33,11 +34,11 @@ pub(crate) async fn handle(
             return Ok(ignore(&ignored));
         }
     };
-    let application = match application_of(aws, config, &image).await? {
-        Ok(application) => application,
+    let (application, seen) = match look_up(aws, config, known, &image).await? {
+        Ok(found) => found,
         Err(ignored) => return Ok(ignore(&ignored)),
     };
-    match release(aws, config, image.clone(), &application, at).await? {
+    match release(aws, config, image.clone(), &application, seen, at).await? {
         Ok(Next::Start(started)) => start(aws, config, started, application).await,
         Ok(Next::Duplicate(release)) => Ok(duplicate(release)),
         Err(ignored) => {
@@ -56,6 +57,63 @@ enum Next {
     Start(Started),
     /// It is this one's push, or this one runs with its image.
     Duplicate(ReleaseId),
+}
+
+/// What the registry and the table have of an image.
+struct Seen {
+    found: Option<Tagged>,
+    /// The first release of the image.
+    first: Option<Started>,
+    /// That it is quarantined.
+    quarantined: Option<Ignored>,
+}
+
+impl Seen {
+    async fn of_image(
+        aws: &Aws,
+        config: &Config,
+        application: &ApplicationName,
+        image: &Image,
+    ) -> Result<Self, StepError> {
+        let (table, repositories) = (aws.table(&config.table), aws.repositories());
+        let own = Key::release(&push::release_id(application, &image.digest));
+        let quarantine = Key::quarantine(application, &image.digest);
+        let keys = [own.clone(), quarantine.clone()];
+        let (found, items) = try_join!(repositories.find(image), table.get_all(&keys))?;
+        let quarantine = items.document::<Quarantine>(&quarantine)?.filter(Quarantine::holds);
+        let quarantined = quarantine.map(|Quarantine { release, outcome, reason, .. }| {
+            Ignored::Quarantined { release, outcome, reason }
+        });
+        Ok(Self { found, first: items.document(&own)?, quarantined })
+    }
+}
+
+/// The application of an image, and where it is the one of the repository's last push, what is known of the image: it is asked
+/// at the same time, and belongs to the release that would begin.
+async fn look_up(
+    aws: &Aws,
+    config: &Config,
+    known: &KnownRepositories,
+    image: &Image,
+) -> Result<Result<(Application, Option<Result<Seen, StepError>>), Ignored>, StepError> {
+    // Of a tag that was not wanted nothing else is asked.
+    if let Some(last) = known.belonged_to(&image.repository)
+        && last.wants(&image.tag)
+    {
+        let application = find_application(aws, &config.applications_path, &last.name);
+        let (application, seen) = join!(application, Seen::of_image(aws, config, &last.name, image));
+        // One that does not fit may have given the repository away.
+        if let Ok(Some(application)) = application
+            && application.repository == image.repository
+        {
+            known.belongs_to(&image.repository, &application);
+            return Ok(Ok((application, Some(seen))));
+        }
+    }
+    Ok(application_of(aws, config, image).await?.map(|application| {
+        known.belongs_to(&image.repository, &application);
+        (application, None)
+    }))
 }
 
 async fn application_of(
@@ -79,6 +137,7 @@ async fn release(
     config: &Config,
     image: Image,
     application: &Application,
+    seen: Option<Result<Seen, StepError>>,
     at: Timestamp,
 ) -> Result<Result<Next, Ignored>, StepError> {
     let release = match push::release_of(image, application) {
@@ -86,10 +145,11 @@ async fn release(
         Err(ignored) => return Ok(Err(ignored)),
     };
     let table = aws.table(&config.table);
-    let repositories = aws.repositories();
-    let found = async { Ok(repositories.find(&release.image).await?) };
-    let first = async { Ok(table.get::<Started>(&Key::release(&release.id)).await?) };
-    let (found, first, quarantined) = try_join!(found, first, quarantined(&table, &release))?;
+    let seen = match seen {
+        Some(seen) => seen,
+        None => Seen::of_image(aws, config, &release.application, &release.image).await,
+    };
+    let Seen { found, first, quarantined } = seen?;
     if let Some(Err(ignored)) = found.as_ref().map(|found| push::is_an_image(&found.media_type)) {
         return Ok(Err(ignored));
     }
@@ -97,7 +157,7 @@ async fn release(
     let pushed_at =
         found.map_or(at, |found| push::pushed_at(found.pushed_at, found.tags.len(), first.is_some(), at));
     let started = |release| Started { release, at: now(), pushed_at, asked: None };
-    let Some(first) = first.map(|stored| stored.document) else {
+    let Some(first) = first else {
         return Ok(quarantined.map_or_else(|| Ok(Next::Start(started(release))), Err));
     };
     let again = push::release_again(&release);
@@ -131,16 +191,6 @@ async fn open_of(table: &Table, release: &Release) -> Result<Option<ReleaseId>, 
     let open = table.list::<Open>(&partition, &prefix).await?;
     let mut releases = open.into_iter().map(|(_, stored)| stored.document.started.release);
     Ok(releases.find(|open| open.image.digest == release.image.digest).map(|open| open.id))
-}
-
-/// That the release's image is quarantined, where it is.
-async fn quarantined(table: &Table, release: &Release) -> Result<Option<Ignored>, StepError> {
-    let quarantine = quarantine_of(table, &release.application, &release.image.digest).await?;
-    Ok(quarantine.map(|Quarantine { release, outcome, reason, .. }| Ignored::Quarantined {
-        release,
-        outcome,
-        reason,
-    }))
 }
 
 /// Keeps in the application's history why a push started nothing.

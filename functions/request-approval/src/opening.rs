@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use slipway_aws::{Aws, Key, Table};
+use slipway_aws::{Aws, Key, Table, Write};
 use slipway_core::application::{ApprovalPolicy, Stage};
 use slipway_core::approval::{Approval, ApprovalId, Evidence, NEW_SUBSCRIPTION, Running, Verdict, Verified};
 use slipway_core::audit::{About, NewEntry, What};
@@ -275,8 +275,7 @@ impl Opening<'_> {
                 return Ok(open.document);
             }
             let (entry, sealed) = next_entry(self.table, &About::from(&opened), &entry).await?;
-            let both = [(&key, serde_json::to_value(&opened)), (&entry, serde_json::to_value(&sealed))];
-            if self.table.put_all_new(&both).await? {
+            if self.table.write_all(&[Write::new(&key, &opened), Write::new(&entry, &sealed)]).await? {
                 tracing::info!(release.id = %opened.release.id, stage = %opened.stage, approvers = opened.approvers.len(), quorum = opened.quorum, "people are asked to approve {} for {}", opened.release.id, opened.stage);
                 count("ApprovalRequested", &[("Application", opened.release.application.as_str())]);
                 return Ok(opened);

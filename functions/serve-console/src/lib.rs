@@ -3,7 +3,7 @@
 //!
 //! Everyone can reach this function, so it holds nothing: no right in the table, and of the operators' API the three routes
 //! that take a browser's secret. `operate-releases` knows the session and says what it may see
-//! (docs/decisions/0028-the-console.md).
+//! (docs/decisions/0030-the-console.md).
 
 mod act;
 mod answer;

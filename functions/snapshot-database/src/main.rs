@@ -1,6 +1,5 @@
 //! The Lambda function `snapshot-database`.
 
-use slipway_aws::Aws;
 use slipway_runtime::{Config, Environment};
 use snapshot_database::handle;
 
@@ -8,7 +7,7 @@ use snapshot_database::handle;
 async fn main() -> Result<(), lambda_runtime::Error> {
     slipway_runtime::log();
     let config = Config::read(&Environment::of_process())?;
-    let aws = Aws::connect(env!("CARGO_PKG_NAME")).await;
+    let aws = slipway_runtime::connect(env!("CARGO_PKG_NAME"))?;
     let table = aws.table(&config.table);
     table.clone().warm_up().await;
     slipway_runtime::serve_step(&aws, &table, |input, _| handle(&aws, &config, input)).await

@@ -1,6 +1,5 @@
 //! The Lambda function `verify-services`.
 
-use slipway_aws::Aws;
 use slipway_runtime::{Config, Environment};
 use verify_services::{Prober, handle};
 
@@ -8,7 +7,7 @@ use verify_services::{Prober, handle};
 async fn main() -> Result<(), lambda_runtime::Error> {
     slipway_runtime::log();
     let config = Config::read(&Environment::of_process())?;
-    let aws = Aws::connect(env!("CARGO_PKG_NAME")).await;
+    let aws = slipway_runtime::connect(env!("CARGO_PKG_NAME"))?;
     let table = aws.table(&config.table);
     let prober = Prober::new()?;
     tokio::join!(aws.ecs().warm_up(), table.clone().warm_up());

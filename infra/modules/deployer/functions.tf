@@ -329,7 +329,7 @@ locals {
   # What every function may do in the table, and a step besides. A task token has no resource of its own.
   table_statements = {
     for name, function in local.functions : name => [
-      { sid = "ReadItems", actions = concat(["dynamodb:GetItem"], lookup(function, "lists", true) ? ["dynamodb:Query"] : []), resources = length(function.partitions) == 0 ? [] : [aws_dynamodb_table.this.arn], conditions = local.in_partitions[name] },
+      { sid = "ReadItems", actions = concat(["dynamodb:GetItem"], lookup(function, "batches", false) ? ["dynamodb:BatchGetItem"] : [], lookup(function, "lists", true) ? ["dynamodb:Query"] : []), resources = length(function.partitions) == 0 ? [] : [aws_dynamodb_table.this.arn], conditions = local.in_partitions[name] },
       { sid = "WriteItems", actions = ["dynamodb:PutItem", "dynamodb:UpdateItem"], resources = length(local.written[name]) == 0 ? [] : [aws_dynamodb_table.this.arn], conditions = local.in_written[name] },
       { sid = "RemoveItems", actions = ["dynamodb:DeleteItem"], resources = length(local.removed[name]) == 0 ? [] : [aws_dynamodb_table.this.arn], conditions = local.in_removed[name] },
       { sid = "EndTasks", actions = ["states:SendTaskFailure", "states:SendTaskSuccess"], resources = contains(local.steps, name) ? ["*"] : [], conditions = [] },

@@ -9,6 +9,11 @@ locals {
   # Each takes the traffic when the other one has had it.
   target_groups = { first = "${var.name}-${var.cluster}", second = "${substr("${var.name}-${var.cluster}", 0, 28)}-alt" }
 
+  tested        = toset(var.test == null ? [] : ["this"])
+  test_rule_arn = var.test == null ? var.test_listener_rule_arn : aws_lb_listener_rule.test["this"].arn
+  test_header   = try(var.test.header, null) == null ? [] : [var.test.header]
+  pauses        = var.pause == null ? [] : [var.pause]
+
   canary = var.strategy.type == "CANARY" ? [var.strategy] : []
   linear = var.strategy.type == "LINEAR" ? [var.strategy] : []
 }
@@ -53,6 +58,63 @@ resource "aws_lb_listener_rule" "production" {
     content {
       host_header {
         values = condition.value
+      }
+    }
+  }
+
+  action {
+    type = "forward"
+
+    forward {
+      target_group {
+        arn    = aws_lb_target_group.this["first"].arn
+        weight = 100
+      }
+
+      target_group {
+        arn    = aws_lb_target_group.this["second"].arn
+        weight = 0
+      }
+    }
+  }
+
+  lifecycle {
+    # ECS changes the weights.
+    ignore_changes = [action]
+  }
+}
+
+# Only the new tasks are behind it, from the test traffic shift on; before that, and once the deployment is over, those that serve.
+
+resource "aws_lb_listener_rule" "test" {
+  for_each = local.tested
+
+  listener_arn = coalesce(var.test.listener_arn, var.listener_arn)
+  priority     = var.test.priority
+
+  condition {
+    path_pattern {
+      values = var.paths
+    }
+  }
+
+  dynamic "condition" {
+    for_each = length(var.hosts) > 0 ? [var.hosts] : []
+
+    content {
+      host_header {
+        values = condition.value
+      }
+    }
+  }
+
+  dynamic "condition" {
+    for_each = local.test_header
+
+    content {
+      http_header {
+        http_header_name = condition.value.name
+        values           = [condition.value.value]
       }
     }
   }
@@ -148,6 +210,20 @@ resource "aws_ecs_service" "this" {
         lifecycle_stages = lifecycle_hook.value.stages
       }
     }
+
+    dynamic "lifecycle_hook" {
+      for_each = local.pauses
+
+      content {
+        target_type      = "PAUSE"
+        lifecycle_stages = lifecycle_hook.value.stages
+
+        timeout_configuration {
+          timeout_in_minutes = lifecycle_hook.value.timeout_minutes
+          action             = "ROLLBACK"
+        }
+      }
+    }
   }
 
   # ECS watches these itself while it deploys and bakes, and rolls back when one fires; Slipway notices that it did.
@@ -175,7 +251,7 @@ resource "aws_ecs_service" "this" {
     advanced_configuration {
       alternate_target_group_arn = aws_lb_target_group.this["second"].arn
       production_listener_rule   = aws_lb_listener_rule.production.arn
-      test_listener_rule         = var.test_listener_rule_arn
+      test_listener_rule         = local.test_rule_arn
       role_arn                   = aws_iam_role.infrastructure.arn
     }
   }

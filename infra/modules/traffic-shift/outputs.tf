@@ -12,3 +12,8 @@ output "listener_rule_arn" {
   description = "The rule whose weights ECS changes"
   value       = aws_lb_listener_rule.production.arn
 }
+
+output "test_listener_rule_arn" {
+  description = "The rule that leads to the new tasks before the traffic is shifted; null without one"
+  value       = local.test_rule_arn
+}

@@ -73,6 +73,31 @@ variable "test_listener_rule_arn" {
   default     = null
 }
 
+variable "test" {
+  description = "Makes that rule: on a listener of its own (listener_arn), or on the one of the traffic for requests that have a header with a value; paths and hosts are those of the traffic. Its priority must come before the traffic's on the same listener"
+  type = object({
+    listener_arn = optional(string)
+    priority     = number
+    header       = optional(object({ name = string, value = string }))
+  })
+  default = null
+
+  validation {
+    condition     = var.test == null || try(var.test.listener_arn != null || var.test.header != null, false)
+    error_message = "Write listener_arn, or a header: without both the rule would take the traffic itself."
+  }
+
+  validation {
+    condition     = var.test == null || var.test_listener_rule_arn == null
+    error_message = "Write test or test_listener_rule_arn: a service has one test rule."
+  }
+
+  validation {
+    condition     = var.test == null || try(var.test.listener_arn != null || var.test.priority < var.priority, false)
+    error_message = "Write a priority of test that is below the one of the traffic: the listener takes the first rule that matches."
+  }
+}
+
 variable "container_name" {
   description = "The container that answers; the service's name when it is not given"
   type        = string
@@ -147,6 +172,32 @@ variable "hooks" {
   description = "Lambda functions that ECS asks while it shifts traffic, by a name of your own: the function, the role with which ECS may invoke it, and at which of ECS's stages, such as POST_TEST_TRAFFIC_SHIFT"
   type        = map(object({ function_arn = string, role_arn = string, stages = list(string) }))
   default     = {}
+}
+
+variable "pause" {
+  description = "Where ECS waits until the new tasks are verified and somebody continues the deployment, and for how long at most; then it rolls back. The time must be longer than the stage's deploy_timeout and what its people may take to approve"
+  type = object({
+    stages          = optional(list(string), ["POST_TEST_TRAFFIC_SHIFT"])
+    timeout_minutes = number
+  })
+  default = null
+
+  validation {
+    condition = var.pause == null || try(length(var.pause.stages) > 0 && alltrue([for stage in var.pause.stages : contains([
+      "RECONCILE_SERVICE", "PRE_SCALE_UP", "POST_SCALE_UP", "POST_TEST_TRAFFIC_SHIFT", "PRE_PRODUCTION_TRAFFIC_SHIFT", "POST_PRODUCTION_TRAFFIC_SHIFT",
+    ], stage)]), false)
+    error_message = "Write stages at which ECS can pause, such as POST_TEST_TRAFFIC_SHIFT: it cannot while it shifts."
+  }
+
+  validation {
+    condition     = var.pause == null || try(var.pause.timeout_minutes >= 1 && var.pause.timeout_minutes <= 20160 && floor(var.pause.timeout_minutes) == var.pause.timeout_minutes, false)
+    error_message = "Write whole minutes, 1 to 20160 (14 days)."
+  }
+
+  validation {
+    condition     = var.pause == null || try(!contains(var.pause.stages, "POST_TEST_TRAFFIC_SHIFT") || var.test != null || var.test_listener_rule_arn != null, false)
+    error_message = "Write test as well: without a test rule nobody reaches the new tasks at POST_TEST_TRAFFIC_SHIFT."
+  }
 }
 
 variable "deployment_alarms" {

@@ -25,6 +25,7 @@ def main() -> None:
     sys.path.append(os.path.dirname(os.path.abspath(__file__)))
     import alarms
     import answers
+    import counted
     import database
     import deployments
     import events
@@ -42,20 +43,29 @@ def main() -> None:
     import recording
     import registry
     import replacing
+    import rolling
     import runtime_api
     import scaling
+    import service_deployments
     import services
+    import shift
+    import sides
     import step_functions
+    import strategies
     import streams
     import targets
     import throttling
     import tls
     import topics
     import twice
+    import weights
     import zones
 
-    for correction in (events, pace, permissions, step_functions, load_balancer, deployments, services, mail, network, zones, database, flow_logs, gates, limits, alarms,
-                       scaling, registry, runtime_api, streams, targets, throttling, topics, twice, provider, tls, names, lag, answers, replacing, recording):
+    for correction in (
+            events, pace, permissions, step_functions, load_balancer, counted, weights, deployments, services,
+            sides, strategies, service_deployments, rolling, shift, mail, network, zones, database, flow_logs,
+            gates, limits, alarms, scaling, registry, runtime_api, streams, targets, throttling, topics, twice,
+            provider, tls, names, lag, answers, replacing, recording):
         correction.apply()
     serve()
 

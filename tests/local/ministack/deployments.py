@@ -18,6 +18,9 @@ NAMES = {"IN_PROGRESS": "SERVICE_DEPLOYMENT_IN_PROGRESS", "COMPLETED": "SERVICE_
 # How long a deployment that was made may be without a service, in seconds.
 PATIENCE = 2
 
+# Whom a change of a deployment is told as well, with the field and its value, under the lock of its service.
+followers: list = []
+
 # The services that were steady when they were last looked at, by their ARN.
 _steady: set = set()
 
@@ -80,19 +83,28 @@ class Deployment(dict):
 
     # Its service and that one's key: it is soon not among its service's any more.
     place = None
+    # What service_deployments.py and sides.py know of it: its service deployment, its revision, and the side of its target groups.
+    record = revision = side = None
 
     def __deepcopy__(self, memo):
         """What is shown of it tells nothing."""
         return copy.deepcopy(dict(self), memo)
 
     def __setitem__(self, field, value):
-        changed = field == "rolloutState" and value != self.get(field)
+        changed = field in ("rolloutState", "status") and value != self.get(field)
         # AWS: what the circuit breaker rolls back to is a deployment of its own. MiniStack takes the old one again.
         if field == "status" and value == "PRIMARY" and self.get(field) == "ACTIVE":
             super().__setitem__("createdAt", ecs._iso())
         super().__setitem__(field, value)
-        if changed:
+        if changed and field == "rolloutState":
             _changed(self, value)
+        if changed:
+            for follow in followers:
+                follow(self, field, value)
+
+    def quietly(self, **fields) -> None:
+        """Changes fields of which nobody is told."""
+        super().update(fields)
 
 
 def _placed(answer) -> list:

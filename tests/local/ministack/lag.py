@@ -32,6 +32,7 @@ def seconds() -> float:
 
 def apply() -> None:
     services_lag()
+    service_deployments_lag()
     new_things_are_unseen()
 
 
@@ -93,6 +94,26 @@ def _as_it_lags(service) -> dict:
         else:
             _completed.pop(deployment["id"], None)
     return _kept(_services, service["serviceArn"]) or service
+
+
+def service_deployments_lag() -> None:
+    """The list of a service's deployments has a new one later, and what is described is not told to be over yet."""
+    list_deployments, describe = ecs._ACTION_MAP["ListServiceDeployments"], ecs._ACTION_MAP["DescribeServiceDeployments"]
+
+    def lagging(answer):
+        late = seconds()
+        if answer[0] >= 300 or not late or not permissions.called_by_a_role():
+            return answer
+        document, then = json.loads(answer[2]), time.time() - late
+        document["serviceDeployments"] = [one for one in document["serviceDeployments"] if one["createdAt"] <= then]
+        for one in document["serviceDeployments"]:
+            if one.get("finishedAt", 0) > then:
+                one["status"] = "IN_PROGRESS"
+                one.pop("finishedAt"), one.pop("stoppedAt", None)
+        return json_response(document)
+
+    ecs._ACTION_MAP["ListServiceDeployments"] = functools.wraps(list_deployments)(lambda data: lagging(list_deployments(data)))
+    ecs._ACTION_MAP["DescribeServiceDeployments"] = functools.wraps(describe)(lambda data: lagging(describe(data)))
 
 
 def new_things_are_unseen() -> None:

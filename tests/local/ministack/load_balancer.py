@@ -86,7 +86,7 @@ def _know_protocols() -> None:
     @functools.wraps(to_xml)
     def described(group):
         version = group.get("ProtocolVersion")
-        text = to_xml({**group, "LoadBalancerArns": _balancers_of(group["TargetGroupArn"])})
+        text = to_xml({**group, "LoadBalancerArns": balancers_of(group["TargetGroupArn"])})
         # The last one ends the group itself; the ARNs of its load balancers are members, too.
         fields, end, _ = text.rpartition("</member>")
         if version:
@@ -102,7 +102,7 @@ def _know_protocols() -> None:
     alb._ACTION_MAP["CreateTargetGroup"] = created
 
 
-def _balancers_of(group) -> list:
+def balancers_of(group) -> list:
     """AWS: a load balancer is one of a group's where any rule of it forwards there, not its listeners' default actions alone."""
     def forwards(action):
         weighted = (action.get("ForwardConfig") or {}).get("TargetGroups") or []

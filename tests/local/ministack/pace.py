@@ -13,6 +13,10 @@ def of(normal: float, quick: float) -> float:
     return quick if QUICK else normal
 
 
+# A minute of a deployment's steps and bakes, in seconds; time-outs keep their minutes.
+MINUTE = float(os.environ.get("SLIPWAY_MINUTE") or of(3, 1))
+
+
 def apply() -> None:
     ecs._ECS_DEPLOYMENT_STEADY_DELAY = of(ecs._ECS_DEPLOYMENT_STEADY_DELAY, 0.1)
     what_the_workflow_waits_for_takes_its_time()

@@ -75,10 +75,12 @@ def _ecs_resources(action, request, region, account) -> list:
         return [in_cluster("task", name) for name in request.get("tasks", [])]
     if action == "StopTask":
         return [in_cluster("task", request.get("task", ""))]
-    if action in ("StopServiceDeployment", "DescribeServiceDeployments"):
+    if action in ("StopServiceDeployment", "ContinueServiceDeployment", "DescribeServiceDeployments"):
         deployments = request.get("serviceDeploymentArns") or [request.get("serviceDeploymentArn", "")]
         services = ["/".join(deployment.replace(":service-deployment/", ":service/").split("/")[:3]) for deployment in deployments]
         return deployments + services
+    if action == "DescribeServiceRevisions":
+        return ["/".join(one.replace(":service-revision/", ":service/").split("/")[:3]) for one in request.get("serviceRevisionArns", [])]
     if action == "ListServiceDeployments":
         return [in_cluster("service", request.get("service", ""))]
     # The reference names the family; AWS's own minimal policies, and every denial that people report, say `*`.
@@ -122,6 +124,13 @@ def _beside(service, action, request, resource) -> list:
             family = _arn(get_region(), get_account_id(), "task-definition", f"{request.get('family', '')}:*")
             needed.append(("ecs:TagResource", family, {"ecs:CreateAction": "RegisterTaskDefinition"}))
         return needed
+    if service == "ecs" and action in ("CreateService", "UpdateService"):
+        # The roles by which ECS asks functions and changes rules: whoever names one passes it ("Granting a user permissions to pass a role to
+        # an AWS service", IAM user guide).
+        named = [*((request.get("deploymentConfiguration") or {}).get("lifecycleHooks") or []),
+                 *(balancer.get("advancedConfiguration") or {} for balancer in request.get("loadBalancers") or [])]
+        roles = dict.fromkeys(one["roleArn"] for one in named if one.get("roleArn"))
+        return [("iam:PassRole", role, {"iam:PassedToService": "ecs.amazonaws.com"}) for role in roles]
     if service == "ecs" and action == "RunTask":
         definition = ecs._task_defs.get(ecs._resolve_td_key(request.get("taskDefinition", ""))) or {}
         passed = [definition[role] for role in ("executionRoleArn", "taskRoleArn") if definition.get(role)]
@@ -173,9 +182,12 @@ def resources_are_those_of_aws() -> None:
 
 
 def _leading_keys(request) -> list:
-    """The partition keys that a request names: of its key or item, or of all the items of a transaction."""
-    found = []
-    for part in [request] + [part for item in request.get("TransactItems", []) for part in item.values()]:
+    """The partition keys that a request names: of its key or item, or of all the items of a transaction or a batch of reads."""
+    found, parts = [], [request] + [part for item in request.get("TransactItems", []) for part in item.values()]
+    batches = request.get("RequestItems")
+    for table, batch in batches.items() if isinstance(batches, dict) else ():
+        parts += [{"TableName": table, "Key": key} for key in (batch.get("Keys", []) if isinstance(batch, dict) else [])]
+    for part in parts:
         table = dynamodb._tables.get(str(part.get("TableName", "")).rsplit("/", 1)[-1])
         key = (part.get("Key") or part.get("Item") or {}).get(table["pk_name"]) if table else None
         found += list(key.values()) if key else []

@@ -9,6 +9,7 @@ import time
 import deployments
 import load_balancer
 import pace
+import sides
 from ministack.core.concurrency import resource_lock
 from ministack.core.responses import error_response_json, request_scope
 from ministack.services import ecs
@@ -128,7 +129,7 @@ def _refuse_inactive_task_definitions() -> None:
 def _state(service, task) -> str:
     """The worst health among the targets of a task; without a load balancer a running task is healthy."""
     address = ecs._task_ip(task)
-    states = {load_balancer.health_of(balancer["targetGroupArn"], address, balancer.get("containerPort", 80)).state
+    states = {load_balancer.health_of(sides.group_of_task(balancer, service, task), address, balancer.get("containerPort", 80)).state
               for balancer in service.get("loadBalancers") or [] if balancer.get("targetGroupArn")}
     for state in (load_balancer.UNHEALTHY, load_balancer.INITIAL):
         if state in states:
@@ -152,7 +153,7 @@ def _replace_unhealthy(service_key, service) -> None:
                 or task.get("lastStatus") != "RUNNING" or not ecs._task_ip(task)
                 or _state(service, task) != load_balancer.UNHEALTHY):
             continue
-        group = service["loadBalancers"][0].get("targetGroupArn")
+        group = sides.group_of_task(service["loadBalancers"][0], service, task)
         reason = f"Task failed ELB health checks in (target-group {group})"
         port = service["loadBalancers"][0].get("containerPort", 80)
         health = load_balancer.health_of(group, ecs._task_ip(task), port)

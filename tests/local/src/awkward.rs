@@ -17,6 +17,8 @@ pub struct Awkward {
     /// Whether the functions are throttled at AWS's own rates, and an address that gets more than ten mails a second is
     /// suspended.
     pub rates: bool,
+    /// How many seconds a minute of a lifecycle hook's time-out has; 60 for 0.
+    pub hook_minute_seconds: f64,
     /// In a test: nothing of what the whole run asks for, because it counts what happens.
     pub calm: bool,
 }
@@ -25,7 +27,7 @@ impl Awkward {
     /// All of it, as much as AWS is known to do without being broken.
     #[must_use]
     pub const fn whole() -> Self {
-        Self { lag_seconds: 1.0, replaces_seconds: 45.0, rates: true, calm: false }
+        Self { lag_seconds: 1.0, replaces_seconds: 45.0, rates: true, hook_minute_seconds: 0.0, calm: false }
     }
 }
 

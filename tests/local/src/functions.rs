@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{Seek, Write},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 use anyhow::{Context as _, bail};
@@ -60,11 +61,34 @@ pub fn pack(settings: &Settings) -> anyhow::Result<()> {
         }
         fs::create_dir_all(package.parent().context("a package in no folder")?)?;
         // Two clouds of one clone may start at the same time.
-        let draft = package.with_extension(format!("{}.draft", std::process::id()));
-        write_package(fs::File::create(&draft)?, &program, Some(1))?;
+        let draft = package.with_extension(format!("{}.draft", draft_number()));
+        let stripped = draft.with_extension("stripped");
+        let stripped = strip(settings, &program, &stripped)?;
+        write_package(fs::File::create(&draft)?, stripped.as_deref().unwrap_or(&program), Some(1))?;
+        if let Some(stripped) = stripped {
+            fs::remove_file(stripped)?;
+        }
         fs::rename(draft, package)?;
     }
     Ok(())
+}
+
+/// One of this process's own.
+fn draft_number() -> String {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    format!("{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Writes the program without its symbols, as a release has it: half of what Terraform sends and the local cloud keeps.
+/// None where there is no `strip`, which comes with what links programs.
+fn strip(settings: &Settings, program: &Path, to: &Path) -> anyhow::Result<Option<PathBuf>> {
+    let Some(strip) = settings.program("strip") else { return Ok(None) };
+    let status =
+        std::process::Command::new(&strip).arg("--strip-all").arg("-o").args([to, program]).status()?;
+    if !status.success() {
+        bail!("`{} --strip-all {}` failed ({status})", strip.display(), program.display());
+    }
+    Ok(Some(to.to_owned()))
 }
 
 /// Writes a program's package, as `cargo lambda build` does; without a level it is compressed as usual.

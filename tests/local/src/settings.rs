@@ -1,7 +1,7 @@
 //! Where things are: read from the environment once, when the program starts.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     env,
     ffi::OsString,
     path::{Path, PathBuf},
@@ -81,6 +81,20 @@ impl Settings {
             .find(|file| is_executable(file))
     }
 
+    /// The names of the workspace's integration tests, each once.
+    ///
+    /// # Errors
+    ///
+    /// When Cargo does not answer.
+    pub fn integration_tests(&self) -> anyhow::Result<BTreeSet<String>> {
+        let targets =
+            Metadata::read(&self.repository)?.packages.into_iter().flat_map(|package| package.targets);
+        Ok(targets
+            .filter(|target| target.kind.iter().any(|kind| kind == "test"))
+            .map(|target| target.name)
+            .collect())
+    }
+
     /// What is shared by all clouds of this clone: the Python environment, a downloaded Terraform.
     #[must_use]
     pub fn shared(&self) -> PathBuf {
@@ -94,20 +108,37 @@ fn is_executable(file: &Path) -> bool {
 }
 
 fn target_of(repository: &Path) -> anyhow::Result<PathBuf> {
-    #[derive(Deserialize)]
-    struct Metadata {
-        target_directory: PathBuf,
-    }
+    Ok(Metadata::read(repository)?.target_directory)
+}
 
-    let answer = Command::new("cargo")
-        .args(["metadata", "--no-deps", "--format-version=1"])
-        .current_dir(repository)
-        .output()
-        .context("`cargo` is not on the PATH: install Rust from https://rustup.rs")?;
-    if !answer.status.success() {
-        bail!("`cargo metadata` failed: {}", String::from_utf8_lossy(&answer.stderr).trim());
+/// What Cargo says of the workspace.
+#[derive(Deserialize)]
+struct Metadata {
+    target_directory: PathBuf,
+    packages: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    targets: Vec<Target>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
+}
+
+impl Metadata {
+    fn read(repository: &Path) -> anyhow::Result<Self> {
+        let answer = Command::new("cargo")
+            .args(["metadata", "--no-deps", "--format-version=1"])
+            .current_dir(repository)
+            .output()
+            .context("`cargo` is not on the PATH: install Rust from https://rustup.rs")?;
+        if !answer.status.success() {
+            bail!("`cargo metadata` failed: {}", String::from_utf8_lossy(&answer.stderr).trim());
+        }
+        serde_json::from_slice(&answer.stdout).context("`cargo metadata` answered something unexpected")
     }
-    let metadata: Metadata =
-        serde_json::from_slice(&answer.stdout).context("`cargo metadata` answered something unexpected")?;
-    Ok(metadata.target_directory)
 }

@@ -197,6 +197,24 @@ impl Terraform {
         Ok(outputs.into_iter().map(|(name, output)| (name, output["value"].clone())).collect())
     }
 
+    /// What the root's state holds, with its attributes.
+    ///
+    /// # Errors
+    ///
+    /// When `terraform show` fails.
+    pub async fn resources(&self) -> anyhow::Result<Vec<Value>> {
+        let answer = self.command(["show", "-json", "-no-color"]).output().await?;
+        let state: Value = serde_json::from_slice(&answer.stdout)
+            .context("`terraform show` answered something unexpected")?;
+        let mut modules = vec![&state["values"]["root_module"]];
+        let mut resources = Vec::new();
+        while let Some(module) = modules.pop() {
+            modules.extend(module["child_modules"].as_array().into_iter().flatten());
+            resources.extend(module["resources"].as_array().into_iter().flatten().cloned());
+        }
+        Ok(resources)
+    }
+
     /// Runs Terraform on the copy of the root; its output goes to the cloud's log.
     ///
     /// # Errors

@@ -357,8 +357,10 @@ impl Ecs {
         let answer = Box::pin(request.send())
             .await
             .map_err(|error| AwsError::from_sdk("ecs:ListServiceDeployments", error))?;
-        let newest =
-            answer.service_deployments().iter().max_by_key(|one| one.created_at().map_or(0, |at| at.secs()));
+        let newest = answer
+            .service_deployments()
+            .iter()
+            .max_by_key(|one| one.created_at().map_or((0, 0), |at| (at.secs(), at.subsec_nanos())));
         let Some(newest) = newest else { return Ok(None) };
         let target = match newest.target_service_revision_arn() {
             Some(revision) if newest.status() == Some(&types::ServiceDeploymentStatus::Successful) => {

@@ -1,18 +1,31 @@
 //! The one HTTP client that all SDK clients share, and with it one pool of connections.
 
 use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use aws_smithy_http_client::{Builder, ConnectorBuilder};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+
+/// The certificates of Amazon Trust Services.
+const AMAZON: &str = include_str!("roots.pem");
+
+/// Whose certificates are trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trust {
+    /// Those that the system trusts. All of them are read, some 140, before the first connection.
+    System,
+    /// Amazon's own, which are all that AWS's endpoints have.
+    Amazon,
+}
 
 /// Makes the client as the SDK makes its default one (`default_https_client` of aws-smithy-runtime 1.16), of which
 /// each SDK client would get its own: HTTPS by rustls and aws-lc, through the proxy that the environment names.
 ///
 /// It keeps a pool for each set of time-outs. All SDK clients have the same, so they have the same pool.
-pub(crate) fn client() -> SharedHttpClient {
-    Builder::new().build_with_connector_fn(|settings, components| {
+pub(crate) fn client(trust: Trust) -> SharedHttpClient {
+    Builder::new().build_with_connector_fn(move |settings, components| {
         let mut connector = ConnectorBuilder::default()
             .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+            .tls_context(context(trust))
             .proxy_config(ProxyConfig::from_env());
         connector.set_connector_settings(settings.cloned());
         connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
@@ -20,17 +33,25 @@ pub(crate) fn client() -> SharedHttpClient {
     })
 }
 
+fn context(trust: Trust) -> TlsContext {
+    let store = match trust {
+        Trust::System => TrustStore::default(),
+        Trust::Amazon => TrustStore::empty().with_pem_certificate(AMAZON),
+    };
+    TlsContext::builder().with_trust_store(store).build().expect("certificates alone make a context")
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use aws_config::Region;
-    use aws_sdk_ecs::config::Credentials;
+    use aws_sdk_ecs::config::{Credentials, SharedCredentialsProvider};
     use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
     use tokio::net::{TcpListener, TcpStream};
 
-    use crate::{Aws, Key};
+    use super::*;
+    use crate::{Aws, Key, Settings, configured};
 
     /// A server that answers every request with an empty JSON object and keeps the connection open.
     #[derive(Clone, Default)]
@@ -85,6 +106,23 @@ mod tests {
         }
     }
 
+    fn connected(url: String) -> Aws {
+        let settings =
+            Settings { region: "eu-central-1".into(), endpoint_url: Some(url), ..Settings::default() };
+        let credentials = Credentials::new("id", "secret", None, None, "test");
+        Aws::of(configured("test", &settings, SharedCredentialsProvider::new(credentials)))
+    }
+
+    #[test]
+    fn amazons_five_certificates_are_read_by_the_tls_client() {
+        assert_eq!(AMAZON.matches("BEGIN CERTIFICATE").count(), 5);
+        // One that does not parse panics when the connector is made.
+        let _connector = ConnectorBuilder::default()
+            .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+            .tls_context(context(Trust::Amazon))
+            .build();
+    }
+
     async fn invocation(aws: &Aws) {
         let table = aws.table("slipway");
         assert!(table.get::<u8>(&Key::link("hash")).await.expect("an answer").is_none());
@@ -100,10 +138,7 @@ mod tests {
     async fn what_init_opened_serves_every_client_and_every_invocation() {
         let server = Server::default();
         let url = server.start().await;
-        let loader = crate::loader("test").endpoint_url(url).region(Region::new("eu-central-1"));
-        let aws =
-            Aws::load(loader.credentials_provider(Credentials::new("id", "secret", None, None, "test")))
-                .await;
+        let aws = connected(url);
 
         tokio::join!(aws.table("slipway").warm_up(), aws.ecs().warm_up());
         let opened = server.connections();
@@ -118,10 +153,7 @@ mod tests {
     #[tokio::test]
     async fn a_call_that_changes_something_is_waited_for() {
         let server = Server { delay: 5_000, ..Server::default() };
-        let loader = crate::loader("test").endpoint_url(server.start().await);
-        let credentials = Credentials::new("id", "secret", None, None, "test");
-        let aws =
-            Aws::load(loader.region(Region::new("eu-central-1")).credentials_provider(credentials)).await;
+        let aws = connected(server.start().await);
         let service = slipway_core::name::ServiceName::new("web").expect("a name");
         let revision = "arn:aws:ecs:eu-central-1:111122223333:task-definition/staging-web:2";
         let revision = slipway_core::name::TaskDefinitionArn::new(revision).expect("an ARN");

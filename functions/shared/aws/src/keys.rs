@@ -21,7 +21,7 @@ use slipway_core::timeline::Step;
 pub use item::Item;
 
 /// Where an item is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
     /// The partition key.
     pub pk: String,

@@ -22,6 +22,7 @@ mod parameters;
 mod place;
 mod queues;
 mod schedules;
+mod settings;
 mod snapshots;
 mod table;
 mod topics;
@@ -29,9 +30,9 @@ mod topics;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use aws_config::{
-    AppName, BehaviorVersion, ConfigLoader, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig,
-};
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
+use aws_config::{AppName, BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_sdk_dynamodb::config::SharedCredentialsProvider;
 
 pub use alarms::Alarms;
 pub use ecr::{Repositories, Tagged};
@@ -48,8 +49,9 @@ pub use parameters::{Parameter, Parameters};
 pub use place::Place;
 pub use queues::{Queue, Queues, Received};
 pub use schedules::Schedules;
+pub use settings::Settings;
 pub use snapshots::{Requested, Snapshots};
-pub use table::{Stored, Table, Update};
+pub use table::{Items, Latest, Stored, Table, Update, Write};
 pub use topics::{Mail, Topic};
 
 /// How long one try of a call that looks may take, and the call with all its tries. The shortest time-out of a function
@@ -98,14 +100,17 @@ struct Clients {
 }
 
 impl Aws {
-    /// Connects with the credentials, the region and the endpoint that the environment gives.
+    /// Connects a function with the credentials that Lambda has put into its environment.
     ///
-    /// The SDK has no time-outs of its own for reading, attempts and operations: they are set here, once, below
-    /// the functions' own, so that a function ends by its own words and not by being killed.
+    /// Nothing else is asked for credentials, and no profile for settings: a function has none, and each other source makes
+    /// its package larger and its start longer. The SDK has no time-outs of its own for reading, attempts and operations: they
+    /// are set here, once, below the functions' own, so that a function ends by its own words and not by being killed.
     ///
     /// The function's name goes along with every call, and is in the account's trail of API calls.
-    pub async fn connect(function: &str) -> Self {
-        Self::load(loader(function)).await
+    #[must_use]
+    pub fn connect(function: &str, settings: &Settings) -> Self {
+        let credentials = SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new());
+        Self::of(configured(function, settings, credentials))
     }
 
     /// Connects with the credentials, the region and the endpoint of a configuration that was loaded elsewhere: of a person's
@@ -114,15 +119,15 @@ impl Aws {
     pub fn with(config: &SdkConfig) -> Self {
         let config = config
             .to_builder()
-            .http_client(http::client())
+            .http_client(http::client(http::Trust::System))
             .timeout_config(timeouts(LOOKING))
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
             .build();
-        Self { shared: Arc::new(Shared { config, clients: Clients::default() }) }
+        Self::of(config)
     }
 
-    async fn load(loader: ConfigLoader) -> Self {
-        Self { shared: Arc::new(Shared { config: loader.load().await, clients: Clients::default() }) }
+    fn of(config: SdkConfig) -> Self {
+        Self { shared: Arc::new(Shared { config, clients: Clients::default() }) }
     }
 
     /// The connection to another place.
@@ -312,14 +317,19 @@ macro_rules! patiently {
 }
 pub(crate) use patiently;
 
-/// How all clients are set up.
-fn loader(function: &str) -> ConfigLoader {
-    let loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http::client())
+/// How all clients of a function are set up.
+fn configured(function: &str, settings: &Settings, credentials: SharedCredentialsProvider) -> SdkConfig {
+    let trust = if settings.trusts_amazon_alone() { http::Trust::Amazon } else { http::Trust::System };
+    let mut config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(settings.region.clone()))
+        .use_fips(settings.use_fips)
+        .use_dual_stack(settings.use_dual_stack)
+        .credentials_provider(credentials)
+        .http_client(http::client(trust))
         .timeout_config(timeouts(LOOKING))
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS));
-    match AppName::new(format!("slipway-{function}")) {
-        Ok(name) => loader.app_name(name),
-        Err(_) => loader,
-    }
+    config.set_endpoint_url(settings.endpoint_url.clone());
+    config.set_app_name(AppName::new(format!("slipway-{function}")).ok());
+    config.build()
 }

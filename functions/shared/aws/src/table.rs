@@ -6,6 +6,7 @@
 //! consistent, every write that may meet another one is conditional. The requests' futures are boxed: several are
 //! awaited at once.
 
+mod together;
 mod update;
 mod write;
 
@@ -20,7 +21,9 @@ use serde::de::DeserializeOwned;
 use crate::keys::partition;
 use crate::{AwsError, Key};
 
+pub use together::Items;
 pub use update::Update;
+pub use write::Write;
 
 /// The attribute that the table's time to live names, in seconds since 1970.
 const REMOVE_AFTER: &str = "remove_after";
@@ -39,6 +42,15 @@ pub struct Stored<T> {
     pub document: T,
     /// The version, to be given back when it is replaced.
     pub version: u64,
+}
+
+/// The last items of a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Latest<T> {
+    /// The items, the last one first.
+    pub items: Vec<(Key, Stored<T>)>,
+    /// Whether there may be others before them.
+    pub more: bool,
 }
 
 impl Table {
@@ -138,6 +150,15 @@ impl Table {
     ///
     /// When DynamoDB cannot be asked, or the item is not what it should be.
     pub async fn last<T: DeserializeOwned>(&self, pk: &str) -> Result<Option<(Key, Stored<T>)>, AwsError> {
+        Ok(self.latest(pk, 1).await?.items.pop())
+    }
+
+    /// The last items of a partition, the last one first, in one call.
+    ///
+    /// # Errors
+    ///
+    /// When DynamoDB cannot be asked, or an item is not what it should be.
+    pub async fn latest<T: DeserializeOwned>(&self, pk: &str, most: u8) -> Result<Latest<T>, AwsError> {
         const OPERATION: &str = "dynamodb:Query";
         let request = self
             .client
@@ -147,10 +168,14 @@ impl Table {
             .expression_attribute_values(":pk", text(pk))
             .consistent_read(true)
             .scan_index_forward(false)
-            .limit(1);
+            .limit(most.into());
         let answer = Box::pin(request.send()).await.map_err(|error| AwsError::from_sdk(OPERATION, error))?;
-        let Some(item) = answer.items().first() else { return Ok(None) };
-        Ok(Some((key_of(OPERATION, pk, item)?, stored(OPERATION, item)?)))
+        let kept = answer.items().iter().filter(|item| !is_expired(item));
+        let items = kept.map(|item| Ok((key_of(OPERATION, pk, item)?, stored(OPERATION, item)?)));
+        Ok(Latest {
+            items: items.collect::<Result<_, AwsError>>()?,
+            more: answer.last_evaluated_key().is_some_and(|key| !key.is_empty()),
+        })
     }
 }
 

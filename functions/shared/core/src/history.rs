@@ -10,8 +10,6 @@ use serde::{Deserialize, Serialize};
 use crate::image::{Digest, Image};
 use crate::release::{Ended, Outcome, Started};
 
-/// How many digits of a digest name an image at the least.
-const FEWEST_DIGITS: usize = 6;
 /// How many things an error names.
 const NAMED: usize = 10;
 /// Over how many days the figures look back.
@@ -70,12 +68,8 @@ impl History {
     ///
     /// When no release had it, or several images fit.
     pub fn image(&self, name: &str) -> Result<Image, ImageError> {
-        let digits = name.strip_prefix("sha256:").unwrap_or(name);
-        let fits = |image: &&Image| {
-            image.tag == name || (digits.len() >= FEWEST_DIGITS && image.digest.hex().starts_with(digits))
-        };
         let mut found: Vec<&Image> = Vec::new();
-        for image in self.images().filter(fits) {
+        for image in self.images().filter(|image| image.is_named(name)) {
             if !found.iter().any(|other| other.digest == image.digest) {
                 found.push(image);
             }

@@ -10,6 +10,8 @@ use crate::words;
 
 /// The longest tag, in characters.
 const LONGEST_TAG: usize = 128;
+/// How many digits of a digest name an image at the least.
+const FEWEST_DIGITS: usize = 6;
 
 /// The digest of an image's manifest or index: `sha256:` and 64 hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -106,6 +108,13 @@ fn tag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
 }
 
 impl Image {
+    /// Whether a person means this image: by its tag, its digest, or six or more of the digest's first digits.
+    #[must_use]
+    pub fn is_named(&self, name: &str) -> bool {
+        let digits = name.strip_prefix("sha256:").unwrap_or(name);
+        self.tag == name || (digits.len() >= FEWEST_DIGITS && self.digest.hex().starts_with(digits))
+    }
+
     /// The tag as people read it: one that looks like an address is not followed.
     #[must_use]
     pub fn tag_in_words(&self) -> String {
@@ -193,6 +202,19 @@ mod tests {
             image().in_place_of("localhost:4566/web"),
             Some(format!("localhost:4566/web@{}", image().digest))
         );
+    }
+
+    #[test]
+    fn an_image_is_named_by_its_tag_its_digest_or_the_digests_first_digits() {
+        let image = image();
+        let hex = image.digest.hex().to_owned();
+
+        for name in [&image.tag, image.digest.as_str(), &hex, &hex[..6], &format!("sha256:{}", &hex[..12])] {
+            assert!(image.is_named(name), "{name}");
+        }
+        for name in ["", "sha256:", &hex[..5], "another", &format!("{hex}0")] {
+            assert!(!image.is_named(name), "{name}");
+        }
     }
 
     #[test]

@@ -319,6 +319,20 @@ pub fn gives_up(failing_since: Timestamp, budget_seconds: u32, now: Timestamp) -
     now.duration_since(failing_since).as_secs() >= i64::from(budget_seconds)
 }
 
+/// How many attempts of a state go on in a second, of all releases together, of those that AWS could not answer before and whose
+/// stage has not begun to change. The others are tried again later, and ask AWS for nothing: they would take the account's
+/// rates from the releases that are changing a stage.
+///
+/// ECS registers one task definition a second after a burst, and describes 20 services and 20 task definitions ("Request
+/// throttling for the Amazon ECS API", Amazon ECS API reference).
+#[must_use]
+pub fn further_attempts_a_second(state: &str) -> u64 {
+    match state {
+        "RunMigration" | "DeployServices" => 1,
+        _ => 5,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

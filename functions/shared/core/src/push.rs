@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::application::Application;
 use crate::image::{Digest, Image};
-use crate::name::{ReleaseId, RepositoryName};
+use crate::name::{ApplicationName, ReleaseId, RepositoryName};
 use crate::release::{Outcome, Release, Started};
 
 /// How long after a push was received its event may come once more, with a time of its own: EventBridge delivers an event
@@ -265,7 +265,11 @@ pub fn release_of(image: Image, application: &Application) -> Result<Release, Ig
     if !application.wants(&image.tag) {
         return Err(Ignored::TagNotWanted { application: application.name.to_string(), tag: image.tag });
     }
-    Ok(Release { id: release_id(application, &image.digest), application: application.name.clone(), image })
+    Ok(Release {
+        id: release_id(&application.name, &image.digest),
+        application: application.name.clone(),
+        image,
+    })
 }
 
 /// The release of an image that was received before and has come under a further tag. The same tag makes the same id,
@@ -284,8 +288,9 @@ pub(crate) fn further_id(first: &ReleaseId, digits: &str) -> ReleaseId {
 
 /// The same digest always makes the same id: however often its event comes, and under however many tags at one time,
 /// Step Functions starts one execution of this name. 32 of 64 digits leave no chance of two digests meeting.
-pub(crate) fn release_id(application: &Application, digest: &Digest) -> ReleaseId {
-    let id = format!("{}-{}", application.name, &digest.hex()[..32]);
+#[must_use]
+pub fn release_id(application: &ApplicationName, digest: &Digest) -> ReleaseId {
+    let id = format!("{application}-{}", &digest.hex()[..32]);
     ReleaseId::new(id).expect("a name of 32 characters at the most, a hyphen and 32 digits make an id")
 }
 

@@ -15,7 +15,7 @@ use crate::release::Release;
 pub fn requested(application: &Application, image: Image, request: &str) -> Release {
     let request = hex::encode(Sha256::digest(request.as_bytes()));
     Release {
-        id: further_id(&release_id(application, &image.digest), &request),
+        id: further_id(&release_id(&application.name, &image.digest), &request),
         application: application.name.clone(),
         image,
     }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use slipway_aws::{Item, Key, Stored, Table};
+use slipway_aws::{Item, Key, Stored, Table, Write};
 use slipway_core::approval::{Approval, ApprovalId, Status};
 use slipway_core::audit::{About, NewEntry, Sealed, What};
 
@@ -65,8 +65,7 @@ pub async fn audit_with(
     // Each round that fails is one in which the item or another entry was written.
     for _ in 0..ROUNDS {
         let (key, sealed) = next_entry(table, subject, new).await?;
-        let items = [(item, serde_json::to_value(document)), (&key, serde_json::to_value(&sealed))];
-        if table.put_all_new(&items).await? {
+        if table.write_all(&[Write::new(item, document), Write::new(&key, &sealed)]).await? {
             log_entry(subject, &key, &sealed);
             return Ok(true);
         }
@@ -120,7 +119,8 @@ pub async fn close_approval(
             &NewEntry { at: now(), what, person: None, caller: None, words },
         )
         .await?;
-        if table.replace_and_put_new(&key, &closed, version, &entry, &sealed).await? {
+        let both = [Write::over(&key, &closed, Some(version)), Write::new(&entry, &sealed)];
+        if table.write_all(&both).await? {
             return Ok(Some(closed));
         }
     }

@@ -1,7 +1,8 @@
 //! How a release begins, by its push, by a person's request, or by the reconciler that found either lost.
 
+use futures::join;
 use serde::{Deserialize, Serialize};
-use slipway_aws::{Key, Start, Table};
+use slipway_aws::{Key, Start, Table, Write};
 use slipway_core::application::Application;
 use slipway_core::notification::Notification;
 use slipway_core::release::{Ended, Release, Started};
@@ -53,8 +54,24 @@ pub async fn refuse_unopened(
     execution: &str,
 ) -> Result<(), StepError> {
     let open = table.get::<Open>(&Key::open(&release.application, &release.id)).await?;
+    let open = open.map(|stored| stored.document);
+    refuse_unless_open(table, release, application, execution, open.as_ref()).await
+}
+
+/// The same where it was read just now what is open under the release's id.
+///
+/// # Errors
+///
+/// As [`refuse_unopened`].
+pub async fn refuse_unless_open(
+    table: &Table,
+    release: &Release,
+    application: Option<&Application>,
+    execution: &str,
+    open: Option<&Open>,
+) -> Result<(), StepError> {
     let problem = match open {
-        Some(open) => open.document.is_not(release, application, execution),
+        Some(open) => open.is_not(release, application, execution),
         // Its last step may run twice.
         None if execution == release.id.as_str()
             && table.get::<Ended>(&Key::ending(&release.id)).await?.is_some() =>
@@ -112,8 +129,12 @@ pub async fn begin(
             tracing::info!(release.id = %id, application = %release.application, image.digest = %release.image.digest, image.tag = release.image.tag, "the release {id} of {} begins", release.image.tag);
             count("ReleaseStarted", &[("Application", release.application.as_str())]);
             let stages = application.stages.into_iter().map(|stage| stage.name).collect();
-            Timeline::of(table, &id).begun(stages, notification.paragraphs.join(" ")).await?;
-            notifier.notify_once(&id, notification).await?;
+            let timeline = Timeline::of(table, &id);
+            let begun = timeline.begun(stages, notification.paragraphs.join(" "));
+            // Each is finished whatever becomes of the other: a mail that went out is known to have gone out.
+            let (begun, notified) = join!(begun, Box::pin(notifier.notify_once(&id, notification)));
+            begun?;
+            notified?;
             Ok(Begun::Running)
         }
         Start::AlreadyThere => Ok(Begun::Before),
@@ -127,11 +148,11 @@ async fn write_beginning(table: &Table, mut open: Open) -> Result<Option<Open>, 
     let (is_open, release) = (Key::open(&open.application.name, &id), Key::release(&id));
     let history = Key::history(&open.started);
     let items = [
-        (&is_open, serde_json::to_value(&open)),
-        (&release, serde_json::to_value(&open.started)),
-        (&history, serde_json::to_value(&open.started)),
+        Write::new(&is_open, &open),
+        Write::new(&release, &open.started),
+        Write::new(&history, &open.started),
     ];
-    if table.put_all_new(&items).await? {
+    if table.write_all(&items).await? {
         return Ok(Some(open));
     }
     if table.get::<Ended>(&Key::ending(&id)).await?.is_some() {

@@ -1,7 +1,7 @@
 //! One attempt at a step of a stage, and what it asks before it changes something.
 
 use sha2::{Digest as _, Sha256};
-use slipway_aws::{Aws, AwsError, Key, Table, Tagged, Update};
+use slipway_aws::{Aws, AwsError, Key, Stored, Table, Tagged, Update, Write};
 use slipway_core::alarm::{disquiet, unquiet};
 use slipway_core::api::{Running, RunningService};
 use slipway_core::application::Stage;
@@ -73,17 +73,33 @@ impl Context<'_> {
     ///
     /// When the table cannot be asked.
     pub async fn approved(&self) -> Result<Result<Option<Approval>, String>, StepError> {
-        let Self { table, release, stage, baseline, .. } = self;
-        if stage.approval.is_none() {
+        if self.stage.approval.is_none() {
             return Ok(Ok(None));
         }
-        let approval = table
-            .get::<Approval>(&Key::approval(&ApprovalId::of(release, &stage.name, baseline.round)))
-            .await?;
-        let Some(stored) = approval else {
-            return Ok(Err("nobody was asked for an approval".to_owned()));
+        let approval = self.table.get::<Approval>(&self.approval_key()).await?;
+        Ok(self.covered_by(approval.map(|stored| stored.document)))
+    }
+
+    /// Where the approval of the stage is.
+    #[must_use]
+    pub fn approval_key(&self) -> Key {
+        Key::approval(&ApprovalId::of(self.release, &self.stage.name, self.baseline.round))
+    }
+
+    /// The same as [`Self::approved`], by the approval that the table has.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none that covers the change, in words.
+    pub fn covered_by(&self, approval: Option<Approval>) -> Result<Option<Approval>, String> {
+        let Self { release, stage, baseline, .. } = self;
+        if stage.approval.is_none() {
+            return Ok(None);
+        }
+        let Some(approval) = approval else {
+            return Err("nobody was asked for an approval".to_owned());
         };
-        Ok(stored.document.covers(release, &stage.name, baseline).map(|()| Some(stored.document)))
+        approval.covers(release, &stage.name, baseline).map(|()| Some(approval))
     }
 
     /// Why the release ends here, before the stage's first change, if it does: an abort, a lost lock or a newer push.
@@ -389,6 +405,47 @@ impl Context<'_> {
             }
         });
         Ok(begun.await?)
+    }
+
+    /// Writes into the lock that a function begins to change services, and with it that ECS is asked to change the stage now,
+    /// and what else is recorded before that: all of it or nothing. `lock` is the lock as it was read. `false` where nothing
+    /// is written: the lock is lost or was written since, or something of it was written down before.
+    ///
+    /// # Errors
+    ///
+    /// When the table cannot be asked.
+    pub async fn begin_change_at_once(
+        &self,
+        lock: Option<Stored<Lock>>,
+        records: Vec<Write>,
+    ) -> Result<bool, StepError> {
+        let Self { table, release, stage, generation, attempt, .. } = self;
+        let Some(Stored { document: lock, version }) = lock else { return Ok(false) };
+        let at = now();
+        let Ok(writing) = lock.begin_writing(&release.id, *generation, *attempt, at) else {
+            return Ok(false);
+        };
+        let change = Change { stage: stage.name.clone(), at, asked_at: Some(at) };
+        let mut writes = vec![
+            Write::over(&Key::lock(&release.application), &writing, Some(version)),
+            Write::new(&Key::change(&release.id, &stage.name), &change),
+        ];
+        writes.extend(records);
+        let written = table.write_all(&writes).await.map_err(StepError::from);
+        if written.as_ref().is_err_and(StepError::may_still_be_done) {
+            self.refuse_what_comes_late().await?;
+        }
+        written
+    }
+
+    /// Writes the lock as it is: what was asked of its version before, and may still be done, is refused from then on.
+    async fn refuse_what_comes_late(&self) -> Result<(), StepError> {
+        let key = Key::lock(&self.release.application);
+        let written = self.table.update(&key, |current: Option<Lock>| match current {
+            Some(lock) => Update::Write(lock, ()),
+            None => Update::Leave(()),
+        });
+        Ok(written.await?)
     }
 
     /// Writes into the lock that the function has stopped changing services, whether it did all it wanted or failed.

@@ -65,6 +65,14 @@ impl StepError {
         Self::Transient(AwsError::Transient { operation: "dynamodb:UpdateItem", source })
     }
 
+    /// Others are tried again in this second.
+    #[must_use]
+    pub fn out_of_turn(state: &str) -> Self {
+        let source =
+            format!("AWS throttles, and other releases are tried again at {state} in this second").into();
+        Self::Throttled(AwsError::Throttled { operation: "a further attempt", source })
+    }
+
     /// Whether another try may find out.
     #[must_use]
     pub const fn may_be_tried_again(&self) -> bool {

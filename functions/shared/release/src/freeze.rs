@@ -1,9 +1,9 @@
 //! Whether a stage is frozen for a release.
 
-use slipway_aws::{Key, Table};
+use slipway_aws::{Items, Key, Table};
 use slipway_core::application::Stage;
 use slipway_core::freeze::{Freeze, Frozen, Override, WhenFrozen, frozen};
-use slipway_core::name::ApplicationName;
+use slipway_core::name::{ApplicationName, StageName};
 use slipway_core::protocol::{StepResult, WakeKey};
 use slipway_core::release::Release;
 use slipway_core::timeline::Step;
@@ -30,6 +30,44 @@ pub fn stage_frozen(freezes: &[Freeze], application: &ApplicationName, stage: &S
     frozen(&stage.freeze, freezes, (application, &stage.name), None, now())
 }
 
+/// The keys of what may freeze a stage for a release, and let it through: a freeze is of all, of an application, of a stage, or
+/// of a stage of an application.
+#[must_use]
+pub fn freeze_keys(release: &Release, stage: &Stage) -> Vec<Key> {
+    if stage.when_frozen() == WhenFrozen::Ignore {
+        return Vec::new();
+    }
+    let mut keys: Vec<_> = freezes_of(&release.application, &stage.name).into_iter().collect();
+    keys.push(Key::freeze_override(&release.id));
+    keys
+}
+
+fn freezes_of(application: &ApplicationName, stage: &StageName) -> [Key; 4] {
+    [
+        Key::freeze(None, None),
+        Key::freeze(Some(application), None),
+        Key::freeze(None, Some(stage)),
+        Key::freeze(Some(application), Some(stage)),
+    ]
+}
+
+/// That a stage is frozen for a release, which nobody has let through, by what the table has of [`freeze_keys`].
+///
+/// # Errors
+///
+/// When an item is not what it should be: nobody may pass a freeze that cannot be read.
+pub fn frozen_by(items: &Items, release: &Release, stage: &Stage) -> Result<Option<Frozen>, StepError> {
+    if stage.when_frozen() == WhenFrozen::Ignore {
+        return Ok(None);
+    }
+    let mut freezes = Vec::new();
+    for key in freezes_of(&release.application, &stage.name) {
+        freezes.extend(items.document::<Freeze>(&key)?);
+    }
+    let given = items.document::<Override>(&Key::freeze_override(&release.id))?;
+    Ok(frozen(&stage.freeze, &freezes, (&release.application, &stage.name), given.as_ref(), now()))
+}
+
 /// That a stage is frozen for a release, which nobody has let through.
 ///
 /// # Errors
@@ -40,19 +78,11 @@ pub async fn frozen_for(
     release: &Release,
     stage: &Stage,
 ) -> Result<Option<Frozen>, StepError> {
-    if stage.when_frozen() == WhenFrozen::Ignore {
+    let keys = freeze_keys(release, stage);
+    if keys.is_empty() {
         return Ok(None);
     }
-    let freezes = freezes(table).await?;
-    let found = stage_frozen(&freezes, &release.application, stage);
-    if found.is_none() {
-        return Ok(None);
-    }
-    let Some(given) = table.get::<Override>(&Key::freeze_override(&release.id)).await? else {
-        return Ok(found);
-    };
-    let of = (&release.application, &stage.name);
-    Ok(frozen(&stage.freeze, &freezes, of, Some(&given.document), now()))
+    frozen_by(&table.get_all(&keys).await?, release, stage)
 }
 
 /// That the release ends at a frozen stage, where the stage has it so.

@@ -1,5 +1,6 @@
 //! Notifies people, wherever they read it: mails, chats, and their own programs.
 
+use futures::join;
 use jiff::Timestamp;
 use slipway_aws::{Aws, AwsError, Key, Mail, Table};
 use slipway_core::name::ReleaseId;
@@ -60,7 +61,7 @@ impl Notifier<'_> {
             }
             None => notification,
         };
-        let title = notification.title.clone();
+        let (title, events, event) = (notification.title.clone(), aws.events(), notification.event());
         // What asks people to act is never held.
         let pace = self.pace();
         let alone = pace.is_one_of_few().await? && pace.has_room().await?;
@@ -69,11 +70,15 @@ impl Notifier<'_> {
                 .publish(Mail { subject: title.clone(), text: notification.text(), approver: None })
                 .await?;
             let chat = Mail { subject: title, text: notification.chat().to_string(), approver: None };
-            reached("Chat", aws.topic(&channels.chats).publish(chat).await);
+            let chats = aws.topic(&channels.chats);
+            let (chat, program) =
+                join!(Box::pin(chats.publish(chat)), Box::pin(events.put(DETAIL_TYPE, &event)));
+            reached("Chat", chat);
+            reached("Program", program);
         } else {
             self.hold(&notification).await?;
+            reached("Program", events.put(DETAIL_TYPE, &event).await);
         }
-        reached("Program", aws.events().put(DETAIL_TYPE, &notification.event()).await);
         Ok(())
     }
 

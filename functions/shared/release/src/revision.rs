@@ -20,6 +20,35 @@ pub enum NoRevision {
     Changed(String),
 }
 
+/// A revision of a service to deploy, and whether that is recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revision {
+    /// The revision.
+    pub arn: TaskDefinitionArn,
+    /// How it is to be recorded.
+    pub record: Record,
+}
+
+/// How a revision is to be recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// It is recorded.
+    Kept,
+    /// No revision is recorded yet.
+    New,
+    /// In the place of one that was registered before the stage's baseline was captured anew.
+    Replaces,
+}
+
+/// What ECS has of a service's families, read ahead of the decision that rests on it.
+#[derive(Clone, Debug)]
+pub struct Definitions {
+    /// The newest revision of the family that Slipway registers in.
+    newest: Option<TaskDefinition>,
+    /// The template.
+    template: Option<TaskDefinition>,
+}
+
 impl Context<'_> {
     /// The revision that a release runs for a service: what the stage's baseline says is registered, and nothing else. It is
     /// the one that an earlier run registered, or a new one, which is recorded. Of two runs at the same moment the first to
@@ -37,25 +66,77 @@ impl Context<'_> {
         recorded: Option<&TaskDefinitionArn>,
         begun: bool,
     ) -> Result<Result<TaskDefinitionArn, NoRevision>, StepError> {
-        let Self { aws, table, release, stage, .. } = self;
-        let key = Key::deployed(&release.id, &stage.name, &service.service);
+        Ok(match self.unrecorded_revision(service, recorded, begun, None).await? {
+            Ok(revision) => Ok(self.record_revision(service, revision).await?),
+            Err(none) => Err(none),
+        })
+    }
+
+    /// The same, and a new one is not recorded yet: that is the caller's, before ECS is asked to run it. `read` is what ECS had
+    /// a moment ago.
+    ///
+    /// # Errors
+    ///
+    /// When AWS cannot be asked.
+    pub async fn unrecorded_revision(
+        &self,
+        service: &StageService,
+        recorded: Option<&TaskDefinitionArn>,
+        begun: bool,
+        read: Option<Definitions>,
+    ) -> Result<Result<Revision, NoRevision>, StepError> {
         if let Some(recorded) = recorded {
             // What was registered before the baseline was captured anew may be another one.
-            let found = if begun { None } else { aws.ecs().task_definition(recorded.as_str()).await? };
+            let found = if begun { None } else { self.aws.ecs().task_definition(recorded.as_str()).await? };
             if begun || found.is_some_and(|found| self.is_planned(service, &found)) {
-                return Ok(Ok(recorded.clone()));
+                return Ok(Ok(Revision { arn: recorded.clone(), record: Record::Kept }));
             }
         }
-        let registered = match self.registered(service, begun).await? {
-            Ok(registered) => registered,
-            Err(none) => return Ok(Err(none)),
-        };
-        if recorded.is_some() {
-            table.put(&key, &registered).await?;
-            return Ok(Ok(registered));
+        let record = if recorded.is_some() { Record::Replaces } else { Record::New };
+        let registered = self.registered(service, begun, read).await?;
+        Ok(registered.map(|arn| Revision { arn, record }))
+    }
+
+    /// Records a revision; the one that is recorded then.
+    ///
+    /// # Errors
+    ///
+    /// When the table cannot be asked.
+    pub async fn record_revision(
+        &self,
+        service: &StageService,
+        Revision { arn, record }: Revision,
+    ) -> Result<TaskDefinitionArn, StepError> {
+        let Self { table, release, stage, .. } = self;
+        let key = Key::deployed(&release.id, &stage.name, &service.service);
+        match record {
+            Record::Kept => Ok(arn),
+            Record::Replaces => {
+                table.put(&key, &arn).await?;
+                Ok(arn)
+            }
+            Record::New => {
+                let first = if table.put_new(&key, &arn).await? { None } else { table.get(&key).await? };
+                Ok(first.map_or(arn, |recorded| recorded.document))
+            }
         }
-        let first = if table.put_new(&key, &registered).await? { None } else { table.get(&key).await? };
-        Ok(Ok(first.map_or(registered, |recorded| recorded.document)))
+    }
+
+    /// What ECS has of a service's families; nothing where the stage's baseline has no such service.
+    ///
+    /// # Errors
+    ///
+    /// When ECS cannot be asked.
+    pub async fn definitions(&self, service: &StageService) -> Result<Option<Definitions>, StepError> {
+        let Some(shown) = self.template(service) else { return Ok(None) };
+        let families = self.stage.families(service);
+        let ecs = self.aws.ecs();
+        // Where the template is what the service runs, that is what it ran when it was looked at.
+        let (newest, template) = try_join!(
+            ecs.task_definition(&families.release),
+            ecs.task_definition(families.template_of(&shown.arn))
+        )?;
+        Ok(Some(Definitions { newest, template }))
     }
 
     /// The template that the stage's baseline has for a service.
@@ -75,19 +156,18 @@ impl Context<'_> {
         &self,
         service: &StageService,
         begun: bool,
+        read: Option<Definitions>,
     ) -> Result<Result<TaskDefinitionArn, NoRevision>, StepError> {
         let Self { aws, release, stage, .. } = self;
         let unusable = |reason: String| Ok(Err(NoRevision::Unusable(reason)));
-        let Some(shown) = self.template(service) else {
+        let read = match read {
+            Some(read) => Some(read),
+            None => self.definitions(service).await?,
+        };
+        let (Some(shown), Some(Definitions { newest, template })) = (self.template(service), read) else {
             return unusable(format!("{} has no recorded baseline", service.service));
         };
         let families = stage.families(service);
-        let ecs = aws.ecs();
-        // Where the template is what the service runs, that is what it ran when it was looked at.
-        let (newest, template) = try_join!(
-            ecs.task_definition(&families.release),
-            ecs.task_definition(families.template_of(&shown.arn))
-        )?;
         // Its tag says whose it is, and anybody may write a tag.
         if let Some(newest) = newest
             && newest.release() == Some(release.id.as_str())
@@ -109,7 +189,7 @@ impl Context<'_> {
                         service.service, shown.arn
                     ))));
                 }
-                ecs.task_definition(shown.arn.as_str()).await?
+                aws.ecs().task_definition(shown.arn.as_str()).await?
             }
         };
         let (template, _) = match usable_template(release, service, &families, template) {

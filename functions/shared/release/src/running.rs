@@ -17,10 +17,10 @@ pub async fn brought_by(
     revision: &TaskDefinition,
 ) -> Result<Option<Release>, AwsError> {
     let Some(id) = revision.release().and_then(|id| ReleaseId::new(id).ok()) else { return Ok(None) };
-    let registered = table.get::<TaskDefinitionArn>(&Key::deployed(&id, stage, service)).await?;
-    if registered.is_none_or(|registered| registered.document != revision.arn) {
+    let (deployed, own) = (Key::deployed(&id, stage, service), Key::release(&id));
+    let items = table.get_all(&[deployed.clone(), own.clone()]).await?;
+    if items.document::<TaskDefinitionArn>(&deployed)?.is_none_or(|registered| registered != revision.arn) {
         return Ok(None);
     }
-    let started = table.get::<Started>(&Key::release(&id)).await?;
-    Ok(started.map(|started| started.document.release))
+    Ok(items.document::<Started>(&own)?.map(|started| started.release))
 }

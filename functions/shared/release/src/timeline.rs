@@ -1,6 +1,6 @@
 //! Keeps the timeline of a release.
 
-use slipway_aws::{AwsError, Key, Table};
+use slipway_aws::{AwsError, Key, Table, Write};
 use slipway_core::name::{ReleaseId, StageName};
 use slipway_core::release::Ending;
 use slipway_core::timeline::{Step, TimelineEvent, in_order};
@@ -51,6 +51,13 @@ impl<'a> Timeline<'a> {
         self.write(detail, &TimelineEvent::new(now(), self.stage.cloned(), step, words)).await
     }
 
+    /// What writes down that something happened, to be written together with what makes it so.
+    #[must_use]
+    pub fn to_record(&self, step: Step, words: impl Into<String>) -> Write {
+        let event = TimelineEvent::new(now(), self.stage.cloned(), step, words);
+        Write::new(&self.key_of("", &event), &event)
+    }
+
     /// Writes down that a step failed, which has the stage rolled back. It stands beside the step's success: a retry of a
     /// function that was killed over its verdict may find all well.
     ///
@@ -89,8 +96,19 @@ impl<'a> Timeline<'a> {
         runs: Option<String>,
         words: impl Into<String>,
     ) -> Result<(), AwsError> {
+        self.write(detail, &self.capture(runs, words)).await
+    }
+
+    /// What writes down what was found of the stage, to be written together with it.
+    #[must_use]
+    pub fn to_capture(&self, detail: &str, runs: Option<String>, words: impl Into<String>) -> Write {
+        let event = self.capture(runs, words);
+        Write::new(&self.key_of(detail, &event), &event)
+    }
+
+    fn capture(&self, runs: Option<String>, words: impl Into<String>) -> TimelineEvent {
         let event = TimelineEvent::new(now(), self.stage.cloned(), Step::Captured, words);
-        self.write(detail, &TimelineEvent { runs, ..event }).await
+        TimelineEvent { runs, ..event }
     }
 
     /// Writes down how the release ended.
@@ -106,9 +124,12 @@ impl<'a> Timeline<'a> {
     }
 
     async fn write(&self, detail: &str, event: &TimelineEvent) -> Result<(), AwsError> {
-        let key = Key::timeline_event(self.release, self.stage, event.step, detail);
-        self.table.put_new(&key, event).await?;
+        self.table.put_new(&self.key_of(detail, event), event).await?;
         Ok(())
+    }
+
+    fn key_of(&self, detail: &str, event: &TimelineEvent) -> Key {
+        Key::timeline_event(self.release, self.stage, event.step, detail)
     }
 
     /// Everything that happened to the release, in order.

@@ -1,5 +1,6 @@
 //! The environment, read once in `main` into a function's own typed configuration.
 
+use slipway_aws::Settings;
 use slipway_release::Channels;
 
 /// A lookup of environment variables, given in so that a configuration can be tested without a process.
@@ -44,6 +45,34 @@ impl<'a> Environment<'a> {
         (self.lookup)(variable)
             .filter(|value| !value.is_empty())
             .ok_or(ConfigurationError { variable, expected })
+    }
+
+    /// What is to be logged, as `RUST_LOG` says it; nothing where it is not set.
+    #[must_use]
+    pub fn logged(&self) -> Option<String> {
+        (self.lookup)("RUST_LOG")
+    }
+
+    /// Where AWS is called. The variables are the SDK's own ("AWS SDKs and tools settings reference"), and those of the
+    /// certificates OpenSSL's.
+    ///
+    /// # Errors
+    ///
+    /// When there is no region.
+    pub fn settings(&self) -> Result<Settings, ConfigurationError> {
+        let set = |variable: &str| (self.lookup)(variable).filter(|value| !value.is_empty());
+        let is_true = |variable: &str| set(variable).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        let region = set("AWS_REGION").or_else(|| set("AWS_DEFAULT_REGION"));
+        Ok(Settings {
+            region: region.ok_or(ConfigurationError {
+                variable: "AWS_REGION",
+                expected: "the region, such as eu-central-1",
+            })?,
+            endpoint_url: set("AWS_ENDPOINT_URL"),
+            use_fips: is_true("AWS_USE_FIPS_ENDPOINT"),
+            use_dual_stack: is_true("AWS_USE_DUALSTACK_ENDPOINT"),
+            names_certificates: set("SSL_CERT_FILE").or_else(|| set("SSL_CERT_DIR")).is_some(),
+        })
     }
 
     /// The table that every function remembers in.
@@ -192,6 +221,42 @@ mod tests {
                 "the environment variable SLIPWAY_TABLE is not set; it should hold the name of Slipway's DynamoDB table"
             );
         }
+    }
+
+    fn settings_of(set: &[(&str, &str)]) -> Result<Settings, ConfigurationError> {
+        let lookup = |variable: &str| {
+            set.iter().find(|(name, _)| *name == variable).map(|(_, value)| (*value).to_owned())
+        };
+        Environment::new(&lookup).settings()
+    }
+
+    #[test]
+    fn where_aws_is_called_is_what_the_sdks_variables_say() {
+        let region = Settings { region: "eu-central-1".to_owned(), ..Settings::default() };
+        assert_eq!(settings_of(&[("AWS_REGION", "eu-central-1"), ("SSL_CERT_FILE", "")]), Ok(region.clone()));
+        assert_eq!(settings_of(&[("AWS_DEFAULT_REGION", "eu-central-1")]), Ok(region.clone()));
+
+        let all = [
+            ("AWS_REGION", "eu-central-1"),
+            ("AWS_ENDPOINT_URL", "http://127.0.0.1:4566"),
+            ("AWS_USE_FIPS_ENDPOINT", "True"),
+            ("AWS_USE_DUALSTACK_ENDPOINT", "true"),
+            ("SSL_CERT_DIR", "/etc/ssl/certs"),
+        ];
+        let expected = Settings {
+            endpoint_url: Some("http://127.0.0.1:4566".to_owned()),
+            use_fips: true,
+            use_dual_stack: true,
+            names_certificates: true,
+            ..region
+        };
+        assert_eq!(settings_of(&all), Ok(expected));
+
+        let error = settings_of(&[]).expect_err("there is no region");
+        assert_eq!(
+            error.to_string(),
+            "the environment variable AWS_REGION is not set; it should hold the region, such as eu-central-1"
+        );
     }
 
     #[test]

@@ -11,11 +11,21 @@ use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde_json::Value;
 
+use slipway_aws::Aws;
 use slipway_release::StepError;
 
 pub use configuration::{Config, ConfigurationError, Environment};
 pub use logging::log;
 pub use step::serve_step;
+
+/// Connects a function to AWS, where its environment says.
+///
+/// # Errors
+///
+/// When the environment names no region.
+pub fn connect(function: &str) -> Result<Aws, ConfigurationError> {
+    Ok(Aws::connect(function, &Environment::of_process().settings()?))
+}
 
 /// Serves invocations until Lambda ends the process. A failure is logged once, by `lambda_runtime`, with its whole
 /// chain of causes.
@@ -30,7 +40,7 @@ where
     Output: Serialize,
 {
     let handle = &handle;
-    run(move |event| async move { handle(event).await.map_err(Failure::from) }).await
+    run(move |event| async move { Box::pin(handle(event)).await.map_err(Failure::from) }).await
 }
 
 /// Serves invocations whose failures say what they are of.

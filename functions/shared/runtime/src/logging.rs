@@ -7,11 +7,12 @@
 
 use tracing::level_filters::LevelFilter;
 use tracing::{Metadata, Subscriber};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{Targets, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::Environment;
 
 /// The functions' crates, as the targets of their events begin.
 const FUNCTIONS: [&str; 18] = [
@@ -38,10 +39,25 @@ const FUNCTIONS: [&str; 18] = [
 /// Writes logs as JSON to standard output, at the level that `RUST_LOG` gives.
 pub fn log() {
     // Setting it twice is the only failure, and then logs are written already.
-    let _set = subscriber(EnvFilter::from_default_env(), std::io::stdout).try_init();
+    let asked = Environment::of_process().logged();
+    let _set = subscriber(asked_for(asked.as_deref().unwrap_or_default()), std::io::stdout).try_init();
 }
 
-fn subscriber<W>(asked: EnvFilter, writer: W) -> impl Subscriber + Send + Sync
+/// What is asked for: a level for all, or for the targets that begin with a name, as in `warn,reconcile=debug`. What does not
+/// parse is left out; failures are logged in any case where nothing else is asked for.
+fn asked_for(words: &str) -> Targets {
+    let words = words.split(',').map(str::trim).filter(|word| !word.is_empty());
+    let parsed: Vec<Targets> = words.filter_map(|word| word.parse().ok()).collect();
+    if parsed.is_empty() {
+        return Targets::new().with_default(LevelFilter::ERROR);
+    }
+    parsed.into_iter().fold(Targets::new(), |all, one| {
+        let all = one.default_level().map_or(all.clone(), |level| all.with_default(level));
+        all.with_targets(one)
+    })
+}
+
+fn subscriber<W>(asked: Targets, writer: W) -> impl Subscriber + Send + Sync
 where
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
 {
@@ -97,7 +113,7 @@ mod tests {
     fn logged(asked: &str, events: impl FnOnce()) -> Vec<Value> {
         let written = Written::default();
         let writer = written.clone();
-        let subscriber = subscriber(EnvFilter::new(asked), move || writer.clone());
+        let subscriber = subscriber(asked_for(asked), move || writer.clone());
         tracing::subscriber::with_default(subscriber, events);
         let text = written.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let lines = String::from_utf8(text).expect("text");
@@ -145,6 +161,20 @@ mod tests {
         assert_eq!(few[0]["stage"], "staging");
         assert_eq!(few[0]["spans"][0]["requestId"], "r-1");
         assert_eq!(fewest[0]["message"], "there is no region");
+    }
+
+    #[test]
+    fn what_does_not_parse_is_left_out_and_failures_are_logged_in_any_case() {
+        let events = || {
+            tracing::error!(target: "reconcile", "it failed");
+            tracing::info!(target: "reconcile", "it goes on");
+            tracing::info!(target: "roll_back::look", "it looks");
+        };
+        for (asked, lines) in
+            [("", 1), ("roll_back=info=debug", 1), ("error,roll_back=info", 2), ("a=b=c,info", 3)]
+        {
+            assert_eq!(logged(asked, events).len(), lines, "asked for {asked:?}");
+        }
     }
 
     #[test]

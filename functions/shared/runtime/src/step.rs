@@ -6,13 +6,14 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use slipway_aws::{Aws, Delivery, Key, Table, Update};
+use slipway_aws::{Aws, Delivery, Key, Stored, Table, Update};
 use slipway_core::name::StageName;
 use slipway_core::protocol::{
-    Attempt, Callback, StepResult, StepTask, TaskError, Waiting, WakeKey, cannot_look, forget, gives_up, park,
+    Attempt, Callback, StepResult, StepTask, TaskError, Waiting, WakeKey, cannot_look, forget,
+    further_attempts_a_second, gives_up, park,
 };
 use slipway_core::step::StepInput;
-use slipway_release::{StepError, now, parse};
+use slipway_release::{StepError, change_of, now, parse};
 
 use crate::{Failure, run};
 
@@ -58,10 +59,12 @@ impl<I: StepInput + Clone> Run<'_, I> {
         F: Fn(I, Attempt) -> Fut,
         Fut: Future<Output = Result<StepResult<O>, StepError>>,
     {
-        let Attempt { retry, .. } = self.task.attempt;
+        let mut known = self.known_callback().await?;
+        self.go_on(known.as_ref().map(|stored| &stored.document)).await?;
         let mut parked: Option<Vec<WakeKey>> = None;
         for _ in 0..LOOKS {
-            match step(self.task.input.clone(), self.task.attempt).await?.unless_near(now()) {
+            let looked = Box::pin(step(self.task.input.clone(), self.task.attempt)).await?;
+            match looked.unless_near(now()) {
                 StepResult::Wait { mut on, deadline } => {
                     on.sort();
                     on.dedup();
@@ -76,9 +79,10 @@ impl<I: StepInput + Clone> Run<'_, I> {
                     parked = Some(on);
                 }
                 result => {
-                    if parked.is_some() || retry > 0 {
-                        self.forget().await?;
+                    if parked.is_some() {
+                        known = self.table.get(&self.key()).await?;
                     }
+                    self.forget(known).await?;
                     return Ok(Some(result));
                 }
             }
@@ -145,14 +149,50 @@ impl<I: StepInput + Clone> Run<'_, I> {
         Ok(true)
     }
 
-    /// Nobody waits with the token of this attempt or an earlier one any more.
-    async fn forget(&self) -> Result<(), StepError> {
+    /// The callback of an earlier attempt. A first attempt has none.
+    async fn known_callback(&self) -> Result<Option<Stored<Callback>>, StepError> {
+        if self.task.attempt.retry == 0 {
+            return Ok(None);
+        }
+        Ok(self.table.get(&self.key()).await?)
+    }
+
+    /// Lets an attempt go on. Where AWS could not answer the one before and the stage has not begun to change, that is some in a
+    /// second.
+    async fn go_on(&self, known: Option<&Callback>) -> Result<(), StepError> {
+        let StepTask { state, attempt, .. } = self.task;
+        let is_failing = known.is_some_and(|known| {
+            known.failing_since.is_some() && known.attempt.entered_at == attempt.entered_at
+        });
+        if !is_failing || !self.waits_its_turn().await? {
+            return Ok(());
+        }
+        let second = now().strftime("%Y-%m-%dT%H:%M:%S").to_string();
+        let counted = self.table.count(&Key::pace(&format!("STATE#{state}"), &second)).await?;
+        if counted <= further_attempts_a_second(state) { Ok(()) } else { Err(StepError::out_of_turn(state)) }
+    }
+
+    /// Whether the step may be throttled for as long as it takes: it gives up else, and its stage has not begun to change.
+    async fn waits_its_turn(&self) -> Result<bool, StepError> {
+        let input = &self.task.input;
+        let Some(stage) = input.stage().filter(|_| input.patience_seconds().is_some()) else {
+            return Ok(false);
+        };
+        Ok(change_of(self.table, &input.release().id, stage).await?.is_none())
+    }
+
+    /// Nobody waits with the token of this attempt or an earlier one any more. `known` is the callback as it was read.
+    async fn forget(&self, known: Option<Stored<Callback>>) -> Result<(), StepError> {
+        if known.is_none() {
+            return Ok(());
+        }
         let key = self.key();
-        let forgotten =
-            self.table.update(&key, |before: Option<Callback>| match forget(before, self.task.attempt) {
+        let forgotten = self.table.update_read(&key, known, |before: Option<Callback>| {
+            match forget(before, self.task.attempt) {
                 Some(forgotten) => Update::Write(forgotten, ()),
                 None => Update::Leave(()),
-            });
+            }
+        });
         Ok(forgotten.await?)
     }
 
@@ -199,6 +239,12 @@ impl<I: StepInput + Clone> Run<'_, I> {
         });
         match since.await {
             Ok(Some(since)) if gives_up(since, patience, now()) => {
+                let is_throttled = matches!(error, StepError::Throttled(_));
+                // Where nothing has begun, that others are served first is no reason to end the release: the workflow's own
+                // retries do, after hours.
+                if is_throttled && self.waits_its_turn().await.unwrap_or(false) {
+                    return error;
+                }
                 StepError::Unavailable { minutes: patience.div_ceil(60), source: Box::new(error) }
             }
             _ => error,

@@ -1,5 +1,5 @@
-//! Whole releases on the local cloud that `SLIPWAY_LOCAL` names, and on a second one where `SLIPWAY_LOCAL_SECOND` names it
-//! (`cargo local test` starts both).
+//! Whole releases on the local cloud that `SLIPWAY_LOCAL` names, and on others where `SLIPWAY_LOCAL_OTHERS` names them, as a
+//! PATH does (`cargo local test` starts all).
 //!
 //! IAM is enforced in all of them. They share one application, so on each cloud they take turns.
 

@@ -40,7 +40,10 @@ async fn after_a_call_that_failed_before_or_after_its_effect_everything_holds() 
     play(
         &world,
         vec![
-            breaking("acquire-lock dynamodb:UpdateItem 1 LOCK#web LOCK", Fault::KillAfter),
+            breaking(
+                "acquire-lock dynamodb:TransactWriteItems 1 LOCK#web LOCK, TIMELINE#* -#ACQUIRED_LOCK",
+                Fault::KillAfter,
+            ),
             breaking("deploy-services ecs:RegisterTaskDefinition 1 production-web", Fault::LoseAnswer),
             breaking("deploy-services ecs:UpdateService 1 production/web production-web:*", Fault::KillAfter),
             breaking("request-approval states:SendTaskSuccess 1 approval", Fault::LoseAnswer),

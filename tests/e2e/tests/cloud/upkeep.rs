@@ -334,7 +334,7 @@ async fn the_log_of_a_release_is_in_order_of_that_release_alone_and_has_no_token
     );
     assert!(token.contains("it is no token of an answer"), "{token}");
     assert!(
-        followed.status.success() && text(&followed.stdout).contains("FinishRelease"),
+        followed.status.success() && text(&followed.stdout).contains("gives the lock of web back"),
         "{}",
         words(&followed)
     );

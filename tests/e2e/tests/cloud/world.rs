@@ -27,14 +27,20 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 /// The clouds that the tests share, by the folders of their states; each is one test's at a time.
 static CLOUDS: LazyLock<Clouds> = LazyLock::new(|| {
     let first = Settings::discover(None).expect("the tests run inside of the repository").state;
-    let second = std::env::var_os("SLIPWAY_LOCAL_SECOND").map(PathBuf::from);
-    let states: Vec<_> = second.into_iter().chain([first]).collect();
+    let states: Vec<_> = other_clouds().into_iter().chain([first]).collect();
     Clouds { free: Semaphore::new(states.len()), states: std::sync::Mutex::new(states) }
 });
 static VERSION: AtomicU32 = AtomicU32::new(0);
 /// The file that says, in the cloud's folder, that the test before has failed, in this run or in one before: it may have
 /// left a release running, which has the lock, or another configuration.
 const LEFT_BEHIND: &str = "left-behind";
+
+/// Where the clouds beside the first one are. The first of them was applied from a bundle.
+fn other_clouds() -> Vec<PathBuf> {
+    std::env::var_os("SLIPWAY_LOCAL_OTHERS")
+        .map(|states| std::env::split_paths(&states).collect())
+        .unwrap_or_default()
+}
 
 /// The cloud, to one test at a time.
 pub(crate) struct World {
@@ -158,13 +164,16 @@ impl World {
 
     /// The world that was applied from a bundle; none where there is one cloud alone.
     pub(crate) async fn enter_the_one_from_a_bundle() -> Option<Self> {
-        let second = PathBuf::from(std::env::var_os("SLIPWAY_LOCAL_SECOND")?);
-        let world = Self::enter().await;
-        if world.cloud.state().path() == second {
-            return Some(world);
+        let from_a_bundle = other_clouds().into_iter().next()?;
+        // Who has another one waits for this one. One test does that: two would wait for each other.
+        let mut others = Vec::new();
+        loop {
+            let world = Self::enter().await;
+            if world.cloud.state().path() == from_a_bundle {
+                return Some(world);
+            }
+            others.push(world);
         }
-        // Who has the other one waits for this one. One test does that: two would wait for each other.
-        Some(Self::enter().await)
     }
 
     /// How long something may take: longer where services lose tasks and calls are throttled all the time.

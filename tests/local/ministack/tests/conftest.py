@@ -19,6 +19,9 @@ import pytest
 # The modules beside this folder; MiniStack itself loads them by starting the folder.
 CORRECTIONS = pathlib.Path(__file__).parents[1]
 sys.path.append(str(CORRECTIONS))
+from engine import Engine  # noqa: E402
+from patience import until  # noqa: E402
+from web import Web  # noqa: E402
 
 FUNCTION = """
 import json, time
@@ -54,6 +57,28 @@ def cloud(tmp_path_factory):
 def quick_cloud(tmp_path_factory):
     """A cloud whose retries pause a hundredth of their time."""
     yield from started(tmp_path_factory.mktemp("quick"), SFN_WAIT_SCALE="0.01")
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory):
+    engine = Engine(tmp_path_factory.mktemp("engine"))
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory, engine):
+    """A cloud that runs tasks, at the quick pace: a minute of a bake is a second."""
+    yield from started(tmp_path_factory.mktemp("running"), SLIPWAY_QUICK="true", DOCKER_HOST=f"unix://{engine.path}")
+
+
+@pytest.fixture
+def web(running, engine):
+    """A service of its own for each test; whatever ECS answered about it is held to AWS's model."""
+    web = Web(running, engine)
+    yield web
+    web.remove()
+    assert web.against == []
 
 
 def started(folder, **more):
@@ -159,12 +184,3 @@ class Cloud:
 
     def events(self, execution):
         return self.sfn.get_execution_history(executionArn=execution, maxResults=1000)["events"]
-
-
-def until(look, patience=10):
-    deadline = time.monotonic() + patience
-    while time.monotonic() < deadline:
-        if (found := look()) is not None:
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"nothing within {patience} s")

@@ -187,6 +187,22 @@ def user_of(cloud, name, *statements, service="ecs"):
         aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"])
 
 
+def test_a_batch_of_reads_is_for_whoever_may_read_each_of_its_partitions(cloud):
+    everything = user_of(cloud, "makes-a-table", {"Action": "dynamodb:*", "Resource": "*"}, service="dynamodb")
+    everything.create_table(
+        TableName="batch", BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")])
+    own = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["LOCK#*", "RELEASE#*"]}}
+    reads = user_of(cloud, "reads-batches", {"Action": "dynamodb:BatchGetItem", "Resource": "*", "Condition": own}, service="dynamodb")
+    batch = lambda *partitions: reads.batch_get_item(  # noqa: E731
+        RequestItems={"batch": {"Keys": [{"pk": {"S": pk}, "sk": {"S": "A"}} for pk in partitions], "ConsistentRead": True}})
+
+    assert batch("LOCK#web", "RELEASE#web-1")["Responses"] == {"batch": []}
+    with pytest.raises(botocore.exceptions.ClientError, match="AccessDenied.*dynamodb:BatchGetItem"):
+        batch("LOCK#web", "AUDIT#web")
+
+
 def test_a_revision_is_registered_by_whoever_tags_it_as_its_permission_asks(cloud):
     tagged = {"Action": "ecs:RegisterTaskDefinition", "Resource": "*",
               "Condition": {"StringLike": {"aws:RequestTag/slipway:release": "*"}}}

@@ -4,8 +4,10 @@ import json
 import time
 
 import botocore.session
+from patience import until
+from web import CLUSTER
 
-MAY_LOOK = ["ecs:DescribeServices", "ecs:ListTasks", "ecs:DescribeTasks", "ecs:UpdateService", "states:DescribeExecution"]
+MAY_LOOK = ["ecs:DescribeServices", "ecs:ListServiceDeployments", "ecs:DescribeServiceDeployments", "ecs:ListTasks", "ecs:DescribeTasks", "ecs:UpdateService", "states:DescribeExecution"]
 
 
 def as_a_function(cloud, service):
@@ -38,6 +40,24 @@ def test_a_service_is_as_before_its_update_for_a_while(cloud):
         (cloud.folder / "awkward.json").unlink()
     ecs.update_service(cluster="lag", service="web", taskDefinition="lag:1")
     assert runs(function) == "1", "and never unasked"
+
+
+def test_a_service_deployment_is_listed_later_and_ends_later(running, web):
+    function = as_a_function(running, "ecs")
+    web.made()
+    newest = lambda client: client.list_service_deployments(cluster=CLUSTER, service=web.name)["serviceDeployments"][0]  # noqa: E731
+    first = newest(web.ecs)["serviceDeploymentArn"]
+    time.sleep(1.6)
+    (running.folder / "awkward.json").write_text(json.dumps({"now": {"lag_seconds": 1.5}}))
+    try:
+        second = web.deploy("v2")
+        assert (newest(function)["serviceDeploymentArn"], newest(web.ecs)["serviceDeploymentArn"]) == (first, second)
+        web.until("SUCCESSFUL", arn=second)
+        until(lambda: True if newest(function)["serviceDeploymentArn"] == second else None)
+        assert "finishedAt" not in newest(function) or newest(function)["status"] == "SUCCESSFUL"
+        until(lambda: True if newest(function)["status"] == "SUCCESSFUL" else None)
+    finally:
+        (running.folder / "awkward.json").unlink()
 
 
 def test_an_execution_is_unknown_for_a_while(cloud):

@@ -88,6 +88,31 @@ pub struct Invocation {
     pub ended: i64,
 }
 
+impl Invocation {
+    /// Whether it made a call: it is the function's, and came while the invocation ran.
+    fn made(&self, call: &Recorded) -> bool {
+        let is_of_it = self
+            .function
+            .strip_suffix(&call.caller)
+            .is_some_and(|prefix| prefix.is_empty() || prefix.ends_with('-'));
+        is_of_it && (self.begun..=self.ended).contains(&call.at)
+    }
+
+    /// Whether a call before it may have caused it: the start of an execution and the end of a task a step, a write of the table
+    /// what its stream invokes.
+    fn is_caused_by(&self, call: &Recorded) -> bool {
+        let is_of_the_stream = self.function.ends_with("resume-release");
+        let causes = match call.operation.as_str() {
+            "states:StartExecution" | "states:SendTaskSuccess" | "states:SendTaskFailure" => {
+                !is_of_the_stream
+            }
+            "dynamodb:PutItem" | "dynamodb:UpdateItem" | "dynamodb:TransactWriteItems" => is_of_the_stream,
+            _ => false,
+        };
+        causes && call.at < self.begun
+    }
+}
+
 /// What a folder of recordings holds.
 #[derive(Clone, Debug)]
 pub struct Recording {
@@ -122,19 +147,29 @@ impl Recording {
         }
     }
 
-    /// The longest row of calls of which each began after the one before had been answered.
+    /// The longest row of calls of which each waits for the one before. Of one invocation a call waits for those that were
+    /// answered before it began; an invocation waits for the call that caused it.
     #[must_use]
     pub fn in_a_row(&self) -> usize {
-        let mut calls: Vec<_> = self.calls.iter().map(|call| (call.ended, call.at)).collect();
-        calls.sort_unstable();
-        let (mut row, mut free_from) = (0, i64::MIN);
-        for (ended, at) in calls {
-            if at >= free_from {
-                row += 1;
-                free_from = ended;
+        let mut left: Vec<_> = self.calls.iter().collect();
+        left.sort_by_key(|call| call.at);
+        let mut invocations: Vec<_> = self.invocations.iter().collect();
+        invocations.sort_by_key(|one| one.begun);
+        // The calls that were looked at, each with the length of the row that ends with it.
+        let mut rows: Vec<(&Recorded, usize)> = Vec::new();
+        for invocation in invocations {
+            let (calls, others): (Vec<_>, Vec<_>) = left.into_iter().partition(|call| invocation.made(call));
+            left = others;
+            let causes = rows.iter().filter(|(call, _)| invocation.is_caused_by(call));
+            let caused = causes.map(|(_, row)| *row).max().unwrap_or(0);
+            let first = rows.len();
+            for call in calls {
+                let before = rows[first..].iter().filter(|(other, _)| other.ended <= call.at);
+                let before = before.map(|(_, row)| *row).max().unwrap_or(caused);
+                rows.push((call, before + 1));
             }
         }
-        row
+        rows.into_iter().map(|(_, row)| row).max().unwrap_or(0)
     }
 
     /// The requests that write to DynamoDB, and those that read. An item of a transaction is two ("Amazon DynamoDB
@@ -155,6 +190,7 @@ impl Recording {
                     requests.0 += 2 * body["TransactItems"].as_array().map_or(1, Vec::len);
                 }
                 "dynamodb:GetItem" | "dynamodb:Query" => requests.1 += 1,
+                "dynamodb:BatchGetItem" => requests.1 += keys_of(call),
                 _ => {}
             }
         }
@@ -169,6 +205,17 @@ impl Recording {
             .map(|one| u64::try_from(one.ended - one.begun).unwrap_or(0).div_ceil(1_000))
             .sum()
     }
+}
+
+/// How many items a batch of reads asks for: each is a request ("Amazon DynamoDB pricing for on-demand capacity").
+fn keys_of(call: &Recorded) -> usize {
+    let body = call.request.body.as_str().and_then(|body| serde_json::from_str::<Value>(body).ok());
+    let tables = body.as_ref().and_then(|body| body["RequestItems"].as_object());
+    tables
+        .into_iter()
+        .flat_map(serde_json::Map::values)
+        .map(|batch| batch["Keys"].as_array().map_or(0, Vec::len))
+        .sum()
 }
 
 /// Of each function the invocation that made the most calls, of those whose calls are told apart from another invocation's
@@ -250,24 +297,56 @@ mod tests {
         assert_eq!(opens, [true, true, false]);
     }
 
+    fn invoked(function: &str, begun: i64, ended: i64) -> Invocation {
+        Invocation { function: format!("slipway-{function}"), event: Value::Null, begun, ended }
+    }
+
     #[test]
     fn calls_that_are_made_together_are_one_in_the_row() {
         let calls = [(0, 10), (1, 4), (11, 30), (12, 14), (31, 32)];
         let calls = calls.map(|(at, ended)| call("ecs:A", at, ended, "")).to_vec();
+        let invocations = vec![invoked("deploy-services", 0, 40)];
 
-        assert_eq!(Recording { invocations: vec![], calls }.in_a_row(), 3);
+        assert_eq!(Recording { invocations, calls }.in_a_row(), 3);
     }
 
     #[test]
-    fn a_transaction_is_two_requests_for_each_item() {
+    fn a_row_goes_from_a_step_to_the_next_by_the_end_of_its_task() {
+        let by = |caller: &str, operation: &str, at: i64| Recorded {
+            caller: caller.to_owned(),
+            ..call(operation, at, at + 1, "")
+        };
+        let calls = vec![
+            by("receive-push", "states:StartExecution", 1),
+            // Nobody waits for these.
+            by("receive-push", "sns:Publish", 4),
+            by("receive-push", "sns:Publish", 12),
+            by("acquire-lock", "dynamodb:UpdateItem", 10),
+            by("resume-release", "dynamodb:Query", 15),
+            by("acquire-lock", "states:SendTaskSuccess", 14),
+            by("deploy-services", "ecs:UpdateService", 20),
+        ];
+        let invocations = vec![
+            invoked("receive-push", 0, 14),
+            invoked("acquire-lock", 9, 17),
+            invoked("resume-release", 13, 18),
+            invoked("deploy-services", 19, 22),
+        ];
+
+        assert_eq!(Recording { invocations, calls }.in_a_row(), 4);
+    }
+
+    #[test]
+    fn a_transaction_is_two_requests_for_each_item_and_a_batch_one() {
         let calls = vec![
             call("dynamodb:TransactWriteItems", 0, 1, r#"{"TransactItems":[{},{},{}]}"#),
             call("dynamodb:UpdateItem", 2, 3, "{}"),
             call("dynamodb:Query", 2, 3, "{}"),
+            call("dynamodb:BatchGetItem", 2, 3, r#"{"RequestItems":{"slipway":{"Keys":[{},{},{}]}}}"#),
             call("ecs:UpdateService", 2, 3, "{}"),
         ];
 
-        assert_eq!(Recording { invocations: vec![], calls }.table_requests(), (7, 1));
+        assert_eq!(Recording { invocations: vec![], calls }.table_requests(), (7, 4));
     }
 
     #[test]

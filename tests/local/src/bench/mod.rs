@@ -7,6 +7,7 @@
 pub mod case;
 pub mod cold;
 mod endpoint;
+pub mod growth;
 mod lambda;
 pub mod quotas;
 pub mod report;

@@ -3,18 +3,23 @@
 //!
 //! A release is what was recorded of one: its invocations in their order, each with its calls. A call that its bucket has no
 //! token for is tried three times by the SDK, and then the step fails as throttled and Step Functions tries it again, as the
-//! workflow says. Nothing else takes from the buckets.
+//! workflow says. Of the further attempts at a stage that has not begun to change some go on in a second, and the others ask AWS
+//! for nothing (`further_attempts_a_second` of `slipway_core::protocol`). A step of a stage that has begun gives up once AWS has
+//! not answered for its patience. Nothing else takes from the buckets.
 
-use std::{cmp::Reverse, collections::BinaryHeap};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
 
 use serde::{Deserialize, Serialize};
+use slipway_core::protocol::further_attempts_a_second;
+use slipway_core::step::{PATIENCE_SECONDS, TASKS};
 
 use super::case::Recording;
 use crate::wire::BUCKETS;
 
 /// The workflow's retry of what is throttled (`statemachine/release.asl.yaml`): how often, and the longest wait in seconds.
 const RETRIES: u32 = 500;
-const LONGEST_WAIT: f64 = 60.0;
+const LONGEST_WAIT: f64 = 120.0;
 /// The tries of a call, as `Aws::connect` sets them, and the SDK's first wait in seconds.
 const TRIES: u32 = 3;
 const FIRST_WAIT: f64 = 1.0;
@@ -43,8 +48,44 @@ pub struct Flood {
     pub binds: Option<(String, usize)>,
 }
 
-/// A release's invocations, each with its calls.
-pub type Shape = Vec<Vec<String>>;
+/// A release's invocations, in their order.
+pub type Shape = Vec<Invoked>;
+
+/// An invocation of a release.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invoked {
+    /// The function.
+    pub function: String,
+    /// Its calls.
+    pub calls: Vec<String>,
+}
+
+/// What becomes of an invocation that is throttled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// It is of a stage that has not begun to change: further attempts at its state wait their turn.
+    Waits(&'static str),
+    /// It is of a stage that has begun to change: the step gives up after a while.
+    Hurries,
+    /// It never gives up, and is no step of a stage.
+    Stays,
+}
+
+impl Invoked {
+    fn standing(&self) -> Standing {
+        let states = TASKS.iter().filter(|(_, function)| *function == self.function);
+        let Some((state, _)) = states.min_by_key(|(state, _)| state.len()) else { return Standing::Stays };
+        match *state {
+            "AcquireLock" | "FinishRelease" => Standing::Stays,
+            "VerifyServices" | "VerifyBaseline" | "BakeStage" | "RollBack" => Standing::Hurries,
+            // Once ECS was asked, it looks how far ECS is.
+            "DeployServices" if !self.calls.iter().any(|call| call == "ecs:RegisterTaskDefinition") => {
+                Standing::Hurries
+            }
+            state => Standing::Waits(state),
+        }
+    }
+}
 
 /// The shape of the release that a recording holds.
 #[must_use]
@@ -62,7 +103,10 @@ pub fn shape(recording: &Recording, prefix: &str) -> Shape {
     };
     invocations
         .iter()
-        .map(|one| calls(one.function.strip_prefix(prefix).unwrap_or(&one.function), one.begun, one.ended))
+        .map(|one| {
+            let function = one.function.strip_prefix(prefix).unwrap_or(&one.function);
+            Invoked { function: function.to_owned(), calls: calls(function, one.begun, one.ended) }
+        })
         .collect()
 }
 
@@ -77,12 +121,25 @@ struct Bucket {
 struct Account {
     buckets: Vec<Bucket>,
     calls: usize,
+    /// The further attempts at each state in a second.
+    further: BTreeMap<(&'static str, u64), u64>,
 }
 
 impl Account {
     fn new() -> Self {
         let full = |(_, holds, _): &(&[&str], f64, f64)| Bucket { tokens: *holds, at: 0.0, throttled: 0 };
-        Self { buckets: BUCKETS.iter().map(full).collect(), calls: 0 }
+        Self { buckets: BUCKETS.iter().map(full).collect(), calls: 0, further: BTreeMap::new() }
+    }
+
+    /// Whether a further attempt at a state goes on.
+    fn lets_go_on(&mut self, state: &'static str, at: u64) -> bool {
+        let second = at / 1_000_000;
+        // Nobody asks for a second that is over.
+        self.further.retain(|(_, of), _| of + 1 >= second);
+        let counted = self.further.entry((state, second)).or_default();
+        *counted += 1;
+        self.calls += 1;
+        *counted <= further_attempts_a_second(state)
     }
 
     fn take(&mut self, operation: &str, now: f64) -> bool {
@@ -112,6 +169,8 @@ struct Progress {
     invocation: usize,
     retries: u32,
     attempts: usize,
+    /// Since when the invocation is throttled, in seconds.
+    since: Option<f64>,
 }
 
 /// Lets as many releases of this shape begin within the given seconds, from a seed.
@@ -128,7 +187,7 @@ pub fn flood(shape: &Shape, releases: usize, within: f64, seed: u64) -> Flood {
     while let Some(Reverse((at, number))) = moments.pop() {
         let now = seconds(at);
         let progress = &mut all[number];
-        let Some(calls) = shape.get(progress.invocation) else {
+        let Some(invoked) = shape.get(progress.invocation) else {
             flood.ended += 1;
             flood.seconds = flood.seconds.max(now);
             continue;
@@ -136,20 +195,32 @@ pub fn flood(shape: &Shape, releases: usize, within: f64, seed: u64) -> Flood {
         while running.peek().is_some_and(|Reverse(end)| *end <= at) {
             running.pop();
         }
-        let ended =
-            if running.len() < CONCURRENT { invoke(&mut account, calls, now, &mut random) } else { Err(now) };
+        let standing = invoked.standing();
+        let ended = if running.len() >= CONCURRENT {
+            Err(now)
+        } else if let (Standing::Waits(state), true) = (standing, progress.retries > 0)
+            && !account.lets_go_on(state, at)
+        {
+            Err(now + INVOCATION)
+        } else {
+            invoke(&mut account, &invoked.calls, now, &mut random)
+        };
+        let is_over =
+            |since: f64| standing == Standing::Hurries && now - since >= f64::from(PATIENCE_SECONDS);
         let next = match ended {
             Ok(ended) => {
                 running.push(Reverse(micros(ended)));
-                *progress = Progress { invocation: progress.invocation + 1, retries: 0, ..*progress };
+                let invocation = progress.invocation + 1;
+                *progress = Progress { invocation, retries: 0, since: None, ..*progress };
                 ended + BETWEEN
             }
-            Err(_) if progress.retries == RETRIES => {
+            Err(_) if progress.retries == RETRIES || progress.since.is_some_and(is_over) => {
                 flood.failed += 1;
                 continue;
             }
             Err(ended) => {
                 running.push(Reverse(micros(ended)));
+                progress.since.get_or_insert(now);
                 let longest = f64::powi(2.0, progress.retries.min(20).cast_signed()).min(LONGEST_WAIT);
                 progress.retries += 1;
                 progress.attempts += 1;
@@ -203,14 +274,29 @@ fn seconds(micros: u64) -> f64 {
 mod tests {
     use super::*;
 
-    fn one_stage() -> Shape {
-        [
-            &["dynamodb:UpdateItem"][..],
-            &["ecs:RegisterTaskDefinition", "ecs:UpdateService"],
-            &["dynamodb:UpdateItem"],
+    fn invoked(function: &str, calls: &[&str]) -> Invoked {
+        Invoked { function: function.to_owned(), calls: calls.iter().map(ToString::to_string).collect() }
+    }
+
+    /// What one stage asks ECS for.
+    fn stage() -> Shape {
+        vec![
+            invoked("capture-baseline", &["ecs:DescribeServices", "ecs:DescribeTaskDefinition"]),
+            invoked(
+                "deploy-services",
+                &["ecs:DescribeServices", "ecs:RegisterTaskDefinition", "ecs:UpdateService"],
+            ),
+            invoked("deploy-services", &["ecs:DescribeServices"]),
+            invoked("verify-services", &["ecs:DescribeTasks"]),
         ]
-        .map(|calls| calls.iter().map(ToString::to_string).collect())
-        .to_vec()
+    }
+
+    fn one_stage() -> Shape {
+        vec![
+            invoked("acquire-lock", &["dynamodb:UpdateItem"]),
+            invoked("deploy-services", &["ecs:RegisterTaskDefinition", "ecs:UpdateService"]),
+            invoked("finish-release", &["dynamodb:UpdateItem"]),
+        ]
     }
 
     #[test]
@@ -229,6 +315,29 @@ mod tests {
         assert_eq!(flood.binds.expect("a quota binds").0, "ecs:RegisterTaskDefinition");
         // One a second after a burst of twenty.
         assert!(flood.seconds > 280.0 && flood.seconds < 600.0, "{}", flood.seconds);
+    }
+
+    #[test]
+    fn of_ten_thousand_releases_of_two_stages_none_is_lost() {
+        let mut shape = vec![invoked("acquire-lock", &["dynamodb:UpdateItem"])];
+        shape.extend(stage());
+        shape.extend(stage());
+
+        let flood = flood(&shape, 10_000, 60.0, 1);
+
+        assert_eq!((flood.ended, flood.failed), (10_000, 0), "{flood:?}");
+        // Two registrations each, one a second.
+        assert!(flood.seconds > 19_000.0, "{}", flood.seconds);
+    }
+
+    #[test]
+    fn a_step_whose_stage_has_begun_gives_up_and_one_that_waits_its_turn_does_not() {
+        let standings: Vec<_> = stage().iter().map(Invoked::standing).collect();
+
+        let (capture, deploy) = (Standing::Waits("CaptureBaseline"), Standing::Waits("DeployServices"));
+        assert_eq!(standings, [capture, deploy, Standing::Hurries, Standing::Hurries]);
+        assert_eq!(invoked("receive-push", &[]).standing(), Standing::Stays);
+        assert_eq!(invoked("finish-release", &[]).standing(), Standing::Stays);
     }
 
     #[test]

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::quotas::Flood;
+use super::{
+    growth::{Growth, LIMITED},
+    quotas::Flood,
+};
 
 /// What a run of the benchmarks measured.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -26,6 +29,9 @@ pub struct Report {
     /// Many releases at one moment, by a simulation of the account's quotas.
     #[serde(default)]
     pub floods: Vec<Flood>,
+    /// What Terraform has for more and more applications.
+    #[serde(default)]
+    pub growth: Vec<Growth>,
 }
 
 /// The medians of a program's starts, in milliseconds, and its most memory.
@@ -256,7 +262,34 @@ impl Report {
                 flood.releases, flood.ended, flood.failed, flood.seconds, flood.calls, flood.attempts
             );
         }
+        self.write_growth(&mut text);
         text
+    }
+
+    fn write_growth(&self, text: &mut String) {
+        text.push_str(
+            "\n## More applications\n\nSlipway alone, applied on the local cloud; the services stand elsewhere. The largest of each \
+             kind that AWS limits, in characters.\n\n| applications | resources | `terraform plan` |",
+        );
+        for (name, _, _, limit) in LIMITED {
+            let _ = write!(text, " {name} (at most {limit}) |");
+        }
+        let _ = writeln!(text, "\n| --- | --- | --- |{}", " --- |".repeat(LIMITED.len()));
+        for growth in &self.growth {
+            let _ = write!(text, "| {} | {} | {:.1} s |", growth.applications, growth.resources, growth.plan);
+            for largest in &growth.largest {
+                let _ = write!(text, " {largest} |");
+            }
+            text.push('\n');
+        }
+        let Some(last) = self.growth.last() else { return };
+        let _ = writeln!(text, "\nWhat is longer for {} applications than for one:\n", last.applications);
+        for (attribute, size) in &last.grown {
+            let _ = writeln!(text, "* `{attribute}`: {size} characters");
+        }
+        if last.grown.is_empty() {
+            text.push_str("* nothing\n");
+        }
     }
 
     fn bars(&self) -> Vec<Bar> {
@@ -305,6 +338,19 @@ impl Report {
             seen: format!("{all:.1} MB"),
             met: all <= 42.0,
         });
+        if let Some(last) = self.growth.last() {
+            let grown: Vec<_> =
+                last.grown.keys().filter(|attribute| is_limited(attribute)).cloned().collect();
+            bars.push(Bar {
+                what: format!(
+                    "growth of a policy, pattern or variable from 1 to {} applications",
+                    last.applications
+                ),
+                limit: "none".to_owned(),
+                met: grown.is_empty(),
+                seen: if grown.is_empty() { "none".to_owned() } else { grown.join(", ") },
+            });
+        }
         let release = &self.release;
         bars.push(Bar {
             what: "push → staging's UpdateService, warm".to_owned(),
@@ -384,6 +430,13 @@ impl Report {
     }
 }
 
+/// Whether an attribute is a policy, a pattern, a variable or the workflow, so that AWS limits it: what else grows, such as a
+/// dashboard, stops nothing.
+fn is_limited(attribute: &str) -> bool {
+    const KINDS: [&str; 5] = ["policy", "event_pattern", "environment", "definition", "filter_policy"];
+    attribute.rsplit('.').next().is_some_and(|last| KINDS.contains(&last))
+}
+
 /// A setting with the share of a processor of a 256 MiB function.
 pub const SHARE: &str = "tls, 256 MiB";
 /// The settings, in the report's order.
@@ -440,6 +493,27 @@ mod tests {
         assert!(
             text.contains("| package of a function | ≤ 2.5 MB | 2.00 MB (`roll-back`) | yes |"),
             "{text}"
+        );
+    }
+
+    #[test]
+    fn a_policy_that_grows_with_the_applications_misses_its_bar_and_a_dashboard_does_not() {
+        let growth = |attribute: &str| {
+            let grown = BTreeMap::from([(attribute.to_owned(), 9_000)]);
+            let growth = Growth { applications: 300, grown, ..Growth::default() };
+            Report { growth: vec![growth], ..Report::default() }.markdown()
+        };
+
+        let bar = "| growth of a policy, pattern or variable from 1 to 300 applications | none |";
+        assert!(
+            growth("aws_iam_role_policy.this.policy")
+                .contains(&format!("{bar} aws_iam_role_policy.this.policy | **no** |"))
+        );
+        let dashboard = growth("aws_cloudwatch_dashboard.this.dashboard_body");
+        assert!(dashboard.contains(&format!("{bar} none | yes |")), "{dashboard}");
+        assert!(
+            dashboard.contains("* `aws_cloudwatch_dashboard.this.dashboard_body`: 9000 characters"),
+            "{dashboard}"
         );
     }
 

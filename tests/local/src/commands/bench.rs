@@ -23,7 +23,7 @@ use crate::{
     bench::{
         Case, Recording, case,
         cold::{self, ControlGroup, Program, Setting, Start},
-        quotas,
+        growth, quotas,
         report::{Function, Pair, Release, Report, SETTINGS, SHARE, Started, median, millis},
     },
     clock,
@@ -175,6 +175,10 @@ async fn measure(
         report.functions.insert(case.function.clone(), function);
     }
     report.hello = medians(&hellos);
+    if arguments.only.is_none() {
+        heading("Applying Slipway for more and more applications");
+        report.growth = growth::measure(settings, cloud.endpoint()).await?;
+    }
     Ok(report)
 }
 

@@ -1,12 +1,15 @@
 //! `cargo local test`: every test of the project, on a cloud of its own.
 
 use std::{
+    env,
     path::Path,
+    process::Stdio,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use futures::future::try_join_all;
 use tokio::process::Command;
 
 use super::{Source, adopt, bring_up, demo, take_down, tokens, trial};
@@ -18,6 +21,11 @@ use crate::{
     progress::{Seconds, heading},
     terraform::Terraform,
 };
+
+/// The file of the tests that need a cloud.
+const TESTS_OF_RELEASES: &str = "cloud";
+/// Each has a memory of its own: 700 MiB, and the tests' load on AWS's interfaces.
+const MOST_CLOUDS: usize = 4;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -45,6 +53,7 @@ enum Quiet {
     Build,
     Application,
     Corrections,
+    Workspace,
 }
 
 impl Quiet {
@@ -52,8 +61,6 @@ impl Quiet {
     const BUILDING: [Self; 3] = [Self::Format, Self::Lint, Self::Build];
     /// These go beside them.
     const BESIDE: [Self; 2] = [Self::Opinions, Self::Application];
-    /// These mostly wait, and are not for a machine that builds: they come once it has built.
-    const AFTER: [Self; 1] = [Self::Corrections];
 
     const fn name(self) -> &'static str {
         match self {
@@ -63,6 +70,7 @@ impl Quiet {
             Self::Build => "cargo test --no-run",
             Self::Application => "pytest tests/app",
             Self::Corrections => "pytest tests/local",
+            Self::Workspace => "cargo test --workspace, what needs no cloud",
         }
     }
 }
@@ -76,23 +84,22 @@ enum Group {
     TerraformRules,
     Demo,
     Unchanged,
-    Workspace,
+    /// Of the workspace those that need a cloud.
+    Releases,
     Api,
     Trial,
     Adopt,
     Models,
     Tokens,
-    /// Of the workspace those that need a cloud.
-    Releases,
 }
 
 impl Group {
     const TERRAFORM: [Self; 4] =
         [Self::TerraformFormat, Self::TerraformValidate, Self::TerraformTest, Self::TerraformRules];
-    /// The cloud is first seen to work as a person would; last every call that was made on it is judged, and every log
-    /// that it left.
-    const ON_THE_CLOUD: [Self; 5] =
-        [Self::Demo, Self::Unchanged, Self::Workspace, Self::Models, Self::Tokens];
+    /// The cloud is first seen to work as a person would. These mostly wait.
+    const FIRST_ON_THE_CLOUD: [Self; 2] = [Self::Demo, Self::Unchanged];
+    /// Last every call that was made on the clouds is judged, and every log that they left.
+    const ON_THE_CLOUDS: [Self; 3] = [Self::Releases, Self::Models, Self::Tokens];
 
     /// Played where `--only` names it: what the one asks depends on what the cloud has, and freezes all of it; the others
     /// start a cloud of their own.
@@ -106,7 +113,6 @@ impl Group {
             Self::TerraformRules => "pytest infra/tests",
             Self::Demo => "demo",
             Self::Unchanged => "terraform plan, no changes",
-            Self::Workspace => "cargo test --workspace",
             Self::Api => "tests/api/run",
             Self::Trial => "trial",
             Self::Adopt => "adopt",
@@ -124,14 +130,14 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
     }
     heading("Starting a cloud for the tests; meanwhile, what needs none runs");
     let wanted = |name: &str| arguments.only.as_ref().is_none_or(|only| name.contains(only));
-    let second = second(&settings);
+    let others = others(&settings);
     let clouds = Box::pin(async {
         // Of a hundred releases most of the time would be pauses between tries.
         let cloud = bring_up(&settings, process::free_port()?, Pace::Quick, Source::Repository).await?;
-        let beside = Box::pin(bring_up_second(second.as_ref()));
-        let mut clouds = Clouds { first: cloud, second: None };
-        let (second, ended) = tokio::join!(beside, openly(&Group::TERRAFORM, &settings, &clouds, wanted));
-        clouds.second = second?;
+        let beside = Box::pin(bring_up_others(&others));
+        let mut clouds = Clouds { first: cloud, others: Vec::new() };
+        let (others, ended) = tokio::join!(beside, openly(&Group::TERRAFORM, &settings, &clouds, wanted));
+        clouds.others = others?;
         Ok((clouds, ended))
     });
     let beside = Box::pin(async {
@@ -143,7 +149,7 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
     let ((clouds, terraform), mut ended) = match tokio::try_join!(clouds, beside) {
         Ok(both) => both,
         Err(error) => {
-            take_both_down(&settings, second.as_ref()).await?;
+            take_all_down(&settings, &others).await?;
             return Err(error);
         }
     };
@@ -151,7 +157,15 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
     ended.extend(terraform);
 
     let tests = async {
-        ended.extend(openly(&Group::ON_THE_CLOUD, &settings, &clouds, wanted).await);
+        let (first, units, corrections) = tokio::join!(
+            openly(&Group::FIRST_ON_THE_CLOUD, &settings, &clouds, wanted),
+            quietly(&[Quiet::Workspace], &settings, wanted),
+            quietly(&[Quiet::Corrections], &settings, wanted),
+        );
+        show(&units);
+        show(&corrections);
+        ended.extend(first.into_iter().chain(units).chain(corrections));
+        ended.extend(openly(&Group::ON_THE_CLOUDS, &settings, &clouds, wanted).await);
         if arguments.only.is_some() {
             ended.extend(openly(&Group::BY_NAME, &settings, &clouds, wanted).await);
         }
@@ -161,7 +175,7 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
         ended = tests => Ok(ended),
         () = process::interrupted() => Err(anyhow::anyhow!("interrupted")),
     };
-    take_both_down(&settings, second.as_ref()).await?;
+    take_all_down(&settings, &others).await?;
     // Where the run was interrupted while one of these had a cloud of its own.
     for name in ["trial", "adopt"] {
         take_down(&settings.of_this_run(name)).await?;
@@ -172,37 +186,43 @@ pub(super) async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::R
 /// The clouds that the tests of releases share; each is one test's at a time.
 struct Clouds {
     first: Cloud,
-    /// A test waits most of its time, so a machine with two cores plays two.
-    second: Option<Cloud>,
+    /// A test waits most of its time, so a machine plays one cloud more than it has cores.
+    others: Vec<Cloud>,
 }
 
 impl Clouds {
     fn all(&self) -> impl Iterator<Item = &Cloud> {
-        [Some(&self.first), self.second.as_ref()].into_iter().flatten()
+        std::iter::once(&self.first).chain(&self.others)
     }
 }
 
-/// Where the second cloud is; none on a machine with one core.
-fn second(settings: &Settings) -> Option<Settings> {
+/// Where the other clouds are; none on a machine with one core.
+fn others(settings: &Settings) -> Vec<Settings> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut state = settings.state.clone().into_os_string();
-    state.push("-second");
-    (cores > 1).then(|| settings.with_state(state.into()))
+    let count = if cores > 1 { cores.min(MOST_CLOUDS - 1) } else { 0 };
+    (1..=count)
+        .map(|number| {
+            let mut state = settings.state.clone().into_os_string();
+            state.push(format!("-{}", number + 1));
+            settings.with_state(state.into())
+        })
+        .collect()
 }
 
-/// The second one is applied from a bundle, so all that is tested on it holds for who has a bundle alone.
-async fn bring_up_second(settings: Option<&Settings>) -> anyhow::Result<Option<Cloud>> {
-    match settings {
-        Some(settings) => {
-            Ok(Some(bring_up(settings, process::free_port()?, Pace::Quick, Source::Bundle).await?))
-        }
-        None => Ok(None),
-    }
+/// The first of them is applied from a bundle, so all that is tested on it holds for who has a bundle alone.
+async fn bring_up_others(others: &[Settings]) -> anyhow::Result<Vec<Cloud>> {
+    let sources = std::iter::once(Source::Bundle).chain(std::iter::repeat(Source::Repository));
+    try_join_all(
+        others.iter().zip(sources).map(async |(settings, source)| {
+            bring_up(settings, process::free_port()?, Pace::Quick, source).await
+        }),
+    )
+    .await
 }
 
-async fn take_both_down(settings: &Settings, second: Option<&Settings>) -> anyhow::Result<()> {
-    if let Some(second) = second {
-        take_down(second).await?;
+async fn take_all_down(settings: &Settings, others: &[Settings]) -> anyhow::Result<()> {
+    for other in others {
+        take_down(other).await?;
     }
     take_down(settings).await
 }
@@ -214,7 +234,7 @@ async fn on_an_awkward_cloud(settings: &Settings) -> anyhow::Result<()> {
     let cloud = bring_up(settings, process::free_port()?, Pace::Quick, Source::Repository).await?;
     cloud.is_always(Awkward::whole())?;
     // What it says about times holds for a machine that plays one.
-    let clouds = Clouds { first: cloud, second: None };
+    let clouds = Clouds { first: cloud, others: Vec::new() };
     let tests = openly(&[Group::Releases], settings, &clouds, |_| true);
     let ended = tokio::select! {
         ended = tests => Ok(ended),
@@ -259,7 +279,6 @@ async fn all_quietly(settings: &Settings, wanted: impl Fn(&str) -> bool + Copy) 
     let (mut ended, beside) =
         tokio::join!(quietly(&Quiet::BUILDING, settings, wanted), quietly(&Quiet::BESIDE, settings, wanted));
     ended.extend(beside);
-    ended.extend(quietly(&Quiet::AFTER, settings, wanted).await);
     ended
 }
 
@@ -282,6 +301,7 @@ async fn quietly(groups: &[Quiet], settings: &Settings, wanted: impl Fn(&str) ->
             Quiet::Build => logged(settings, &log, "cargo", &["test", "--workspace", "--no-run"]).await,
             Quiet::Application => pytest(settings, "tests/app", &log).await,
             Quiet::Corrections => pytest(settings, "tests/local/ministack/tests", &log).await,
+            Quiet::Workspace => without_a_cloud(settings).await,
         };
         if outcome.is_ok() {
             let _ = std::fs::remove_file(&log);
@@ -320,7 +340,7 @@ async fn run_group(group: Group, settings: &Settings, clouds: &Clouds) -> anyhow
             let terraform = Terraform::prepare(settings, cloud.endpoint()).await?;
             let mut command = Command::new(terraform.program());
             command
-                .args(["fmt", "-check", "-diff", "-recursive", "infra", "tests/local/theirs"])
+                .args(["fmt", "-check", "-diff", "-recursive", "infra", "tests/local/theirs", "tests/bench"])
                 .env_remove("TF_CLI_CONFIG_FILE")
                 .current_dir(&settings.repository);
             process::run_shown(&mut command).await
@@ -370,25 +390,51 @@ async fn run_group(group: Group, settings: &Settings, clouds: &Clouds) -> anyhow
             let clouds: Vec<_> = clouds.all().collect();
             tokens::look(settings, &clouds).await
         }
-        Group::Workspace => cargo_test(settings, clouds, &["--workspace"]).await,
-        Group::Releases => cargo_test(settings, clouds, &["--workspace", "--test", "cloud"]).await,
+        Group::Releases => on_the_clouds(settings, clouds).await,
     }
 }
 
-async fn cargo_test(settings: &Settings, clouds: &Clouds, which: &[&str]) -> anyhow::Result<()> {
-    let mut cargo = Command::new("cargo");
-    cargo.arg("test").args(which).env("SLIPWAY_LOCAL", &settings.state).current_dir(&settings.repository);
-    if let Some(second) = &clouds.second {
-        cargo.env("SLIPWAY_LOCAL_SECOND", second.state().path());
+/// The tests of the workspace but those of releases, and the examples in its documentation.
+async fn without_a_cloud(settings: &Settings) -> anyhow::Result<()> {
+    let mut tests = cargo_test(settings);
+    tests.args(["--workspace", "--lib", "--bins"]);
+    for name in settings.integration_tests()?.iter().filter(|name| *name != TESTS_OF_RELEASES) {
+        tests.args(["--test", name]);
     }
-    // A test says with its message what is wrong; the backtraces are the harness's.
-    cargo.env("RUST_BACKTRACE", "0");
+    let mut examples = cargo_test(settings);
+    examples.args(["--workspace", "--doc"]);
+    for mut command in [tests, examples] {
+        let mut failures = Failures::default();
+        let ended = process::run_read(command.stderr(Stdio::null()), |line| failures.take(line)).await;
+        ended.map_err(|error| anyhow::anyhow!("{error:#}{failures}"))?;
+    }
+    Ok(())
+}
+
+async fn on_the_clouds(settings: &Settings, clouds: &Clouds) -> anyhow::Result<()> {
+    let mut cargo = cargo_test(settings);
+    cargo.args(["--workspace", "--test", TESTS_OF_RELEASES]).env("SLIPWAY_LOCAL", &settings.state);
+    // Else the harness plays as many tests at a time as there are cores.
+    cargo.env("RUST_TEST_THREADS", clouds.all().count().to_string());
+    if !clouds.others.is_empty() {
+        cargo.env(
+            "SLIPWAY_LOCAL_OTHERS",
+            env::join_paths(clouds.others.iter().map(|cloud| cloud.state().path()))?,
+        );
+    }
     let mut failures = Failures::default();
     let ended = process::run_read(&mut cargo, |line| {
         println!("{line}");
         failures.take(line);
     });
     ended.await.map_err(|error| anyhow::anyhow!("{error:#}{failures}"))
+}
+
+fn cargo_test(settings: &Settings) -> Command {
+    let mut cargo = Command::new("cargo");
+    // A test says with its message what is wrong; the backtraces are the harness's.
+    cargo.arg("test").env("RUST_BACKTRACE", "0").current_dir(&settings.repository);
+    cargo
 }
 
 fn pytest_command(settings: &Settings, folder: &str) -> Command {

@@ -17,6 +17,31 @@ use crate::{AwsError, Key};
 const REPLACE: &str = "SET #document = :document, #version = :next";
 const UNCHANGED: &str = "#version = :version";
 
+/// One of several writes that are made together.
+#[derive(Debug)]
+pub struct Write {
+    key: Key,
+    document: serde_json::Result<Value>,
+    version: Option<u64>,
+}
+
+impl Write {
+    /// How many writes DynamoDB makes together (`TransactWriteItems`, Amazon DynamoDB API reference).
+    pub const MOST: usize = 100;
+
+    /// Of an item that is not there.
+    #[must_use]
+    pub fn new(key: &Key, document: &impl Serialize) -> Self {
+        Self::over(key, document, None)
+    }
+
+    /// Of an item that is still as it was read: in that version, or not there.
+    #[must_use]
+    pub fn over(key: &Key, document: &impl Serialize, version: Option<u64>) -> Self {
+        Self { key: key.clone(), document: serde_json::to_value(document), version }
+    }
+}
+
 impl Table {
     /// Writes an item if there is none. `false` when there was one, which stays as it is.
     ///
@@ -78,15 +103,13 @@ impl Table {
             .condition_expression(UNCHANGED)
             .set_expression_attribute_names(Some(names()))
             .set_expression_attribute_values(Some(replacement(OPERATION, document, version)?));
+        // A transaction that writes the item at this moment is somebody who was first, too.
+        let lost = |error: &UpdateItemError| {
+            error.is_conditional_check_failed_exception() || error.is_transaction_conflict_exception()
+        };
         match Box::pin(request.send()).await {
             Ok(_) => Ok(true),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(false)
-            }
+            Err(error) if error.as_service_error().is_some_and(lost) => Ok(false),
             Err(error) => Err(AwsError::from_sdk(OPERATION, error)),
         }
     }
@@ -108,63 +131,55 @@ impl Table {
         }
     }
 
-    /// Replaces an item that is still in the version it was read in and writes a new one beside it, both or neither.
-    /// `false` when someone was first.
+    /// Makes writes together, all or none. `false` when someone was first with one of them, or writes one now.
     ///
     /// # Errors
     ///
-    /// When DynamoDB cannot be asked.
-    pub async fn replace_and_put_new(
+    /// When DynamoDB cannot be asked, or a document is none.
+    pub async fn write_all(&self, writes: &[Write]) -> Result<bool, AwsError> {
+        let replaces = writes.iter().any(|write| write.version.is_some());
+        let operation = if replaces { "dynamodb:UpdateItem" } else { "dynamodb:PutItem" };
+        let part = |write: &Write| match write.version {
+            Some(version) => self.replacing(operation, write, version),
+            None => self.adding(operation, write),
+        };
+        self.transact(operation, writes.iter().map(part).collect::<Result<_, _>>()?).await
+    }
+
+    fn replacing(
         &self,
-        key: &Key,
-        document: &(impl Serialize + Sync),
+        operation: &'static str,
+        Write { key, document, .. }: &Write,
         version: u64,
-        beside: &Key,
-        entry: &(impl Serialize + Sync),
-    ) -> Result<bool, AwsError> {
-        const OPERATION: &str = "dynamodb:UpdateItem";
+    ) -> Result<TransactWriteItem, AwsError> {
         let update = Update::builder()
             .table_name(&self.name)
             .set_key(Some(attributes(key)))
             .update_expression(REPLACE)
             .condition_expression(UNCHANGED)
             .set_expression_attribute_names(Some(names()))
-            .set_expression_attribute_values(Some(replacement(OPERATION, document, version)?))
+            .set_expression_attribute_values(Some(replacement(
+                operation,
+                parsed(operation, document)?,
+                version,
+            )?))
             .build();
-        let put = Put::builder()
-            .table_name(&self.name)
-            .set_item(Some(item(OPERATION, beside, entry, 1)?))
-            .condition_expression("attribute_not_exists(pk)")
-            .build();
-        let update = update.map_err(|error| AwsError::unusable(OPERATION, error.to_string()))?;
-        let put = put.map_err(|error| AwsError::unusable(OPERATION, error.to_string()))?;
-        let items = vec![
-            TransactWriteItem::builder().update(update).build(),
-            TransactWriteItem::builder().put(put).build(),
-        ];
-        self.transact(OPERATION, items).await
+        let update = update.map_err(|error| AwsError::unusable(operation, error.to_string()))?;
+        Ok(TransactWriteItem::builder().update(update).build())
     }
 
-    /// Writes items that are not there, all or none. `false` when one of them was.
-    ///
-    /// # Errors
-    ///
-    /// When DynamoDB cannot be asked, or a document is none.
-    pub async fn put_all_new(&self, items: &[(&Key, serde_json::Result<Value>)]) -> Result<bool, AwsError> {
-        const OPERATION: &str = "dynamodb:PutItem";
-        let new = |(key, document): &(&Key, serde_json::Result<Value>)| {
-            let document =
-                document.as_ref().map_err(|error| AwsError::unusable(OPERATION, error.to_string()))?;
-            let item = item(OPERATION, key, document, 1)?;
-            let put = Put::builder()
-                .table_name(&self.name)
-                .set_item(Some(item))
-                .condition_expression("attribute_not_exists(pk)")
-                .build();
-            put.map(|put| TransactWriteItem::builder().put(put).build())
-                .map_err(|error| AwsError::unusable(OPERATION, error.to_string()))
-        };
-        self.transact(OPERATION, items.iter().map(new).collect::<Result<_, _>>()?).await
+    fn adding(
+        &self,
+        operation: &'static str,
+        Write { key, document, .. }: &Write,
+    ) -> Result<TransactWriteItem, AwsError> {
+        let put = Put::builder()
+            .table_name(&self.name)
+            .set_item(Some(item(operation, key, parsed(operation, document)?, 1)?))
+            .condition_expression("attribute_not_exists(pk)")
+            .build();
+        let put = put.map_err(|error| AwsError::unusable(operation, error.to_string()))?;
+        Ok(TransactWriteItem::builder().put(put).build())
     }
 
     /// The permissions that a transaction needs are those of its parts; `operation` names one of them.
@@ -249,6 +264,13 @@ fn throttled(error: &TransactWriteItemsError) -> Option<&CancellationReason> {
         .find(|reason| matches!(reason.code(), Some("ThrottlingError" | "ProvisionedThroughputExceeded")))
 }
 
+fn parsed<'a>(
+    operation: &'static str,
+    document: &'a serde_json::Result<Value>,
+) -> Result<&'a Value, AwsError> {
+    document.as_ref().map_err(|error| AwsError::unusable(operation, error.to_string()))
+}
+
 fn names() -> HashMap<String, String> {
     HashMap::from([
         ("#document".to_owned(), "document".to_owned()),
@@ -272,7 +294,9 @@ fn replacement(
 mod tests {
 
     use aws_sdk_dynamodb::operation::put_item::PutItemOutput;
-    use aws_sdk_dynamodb::types::error::{ConditionalCheckFailedException, TransactionCanceledException};
+    use aws_sdk_dynamodb::types::error::{
+        ConditionalCheckFailedException, TransactionCanceledException, TransactionConflictException,
+    };
     use aws_smithy_mocks::mock;
 
     use super::*;
@@ -314,9 +338,21 @@ mod tests {
             .then_error(|| cancelled("ConditionalCheckFailed"));
         let table = Table::new(answering!(aws_sdk_dynamodb, [&lost]), "slipway");
 
-        let won = table.replace_and_put_new(&Key::link("a"), &1, 1, &Key::link("b"), &2).await;
+        let won = table
+            .write_all(&[Write::over(&Key::link("a"), &1, Some(1)), Write::new(&Key::link("b"), &2)])
+            .await;
 
         assert!(!won.expect("an answer"));
+    }
+
+    #[tokio::test]
+    async fn who_meets_a_transaction_was_not_first() {
+        let conflict = mock!(aws_sdk_dynamodb::Client::update_item).then_error(|| {
+            UpdateItemError::TransactionConflictException(TransactionConflictException::builder().build())
+        });
+        let table = Table::new(answering!(aws_sdk_dynamodb, [&conflict]), "slipway");
+
+        assert!(!table.replace(&Key::link("a"), &1, 1).await.expect("an answer"));
     }
 
     #[tokio::test]
@@ -327,7 +363,7 @@ mod tests {
             let table = Table::new(answering!(aws_sdk_dynamodb, [&throttled]), "slipway");
 
             let error = table
-                .put_all_new(&[(&Key::link("a"), Ok(1.into())), (&Key::link("b"), Ok(2.into()))])
+                .write_all(&[Write::new(&Key::link("a"), &1), Write::new(&Key::link("b"), &2)])
                 .await
                 .expect_err("it is throttled");
 

@@ -6,7 +6,7 @@ use slipway_core::lock::Fenced;
 use slipway_core::protocol::{StepResult, WakeKey};
 use slipway_core::rollback::{Change, ROUNDS};
 
-use super::lock::{begin_writing, fence_off, stop_writing};
+use super::lock::{begin_change_at_once, begin_writing, fence_off, stop_writing};
 use crate::aws::{Aws, Unknown};
 use crate::rules::Rule;
 use crate::world::service::{Revision, service_arn, task_definition};
@@ -24,6 +24,10 @@ pub(super) async fn look(aws: &Aws, task: &Task) -> Result<StepResult<Output>, U
     if !aws.keeps(Rule::NoRestartOnceBegun) {
         begun = false;
     }
+    // What begins at once rests on the lock as it was read ahead of everything else.
+    let at_once = !begun && aws.keeps(Rule::Generations);
+    let lock =
+        if at_once { Some(aws.call("reads the lock", |world| world.table.lock.read()).await?) } else { None };
     if !aws.call("reads the approval", |world| approved(world, task)).await? {
         return Ok(stop("not approved", begun));
     }
@@ -44,10 +48,16 @@ pub(super) async fn look(aws: &Aws, task: &Task) -> Result<StepResult<Output>, U
         return Ok(StepResult::roll_back("aborted"));
     }
     aws.ask("registers a revision", |world| world.table.records[release].registered = true).await?;
-    if !begin_writing(aws, task).await? {
-        return Ok(stop("the lock is lost", begun));
+    let at_once = match lock {
+        Some(lock) => begin_change_at_once(aws, task, lock).await?,
+        None => false,
+    };
+    if !at_once {
+        if !begin_writing(aws, task).await? {
+            return Ok(stop("the lock is lost", begun));
+        }
+        begin_change(aws, task).await?;
     }
-    begin_change(aws, task).await?;
     let told = if was_told { Ok(()) } else { tell_ecs(aws, task).await };
     stop_writing(aws, task).await?;
     told?;

@@ -2,13 +2,14 @@
 
 use slipway_core::lock::{Fenced, Lock, Lost};
 use slipway_core::protocol::WakeKey;
+use slipway_core::rollback::Change;
 
 use crate::aws::{Aws, Unknown, Update};
 use crate::rules::Rule;
-use crate::world::State;
 use crate::world::names::{application, id};
-use crate::world::table::About;
+use crate::world::table::{About, Version};
 use crate::world::workflow::Task;
+use crate::world::{State, World, names};
 
 /// That the lock was given back, which wakes who waits for it.
 fn given_back() -> About {
@@ -37,6 +38,33 @@ pub(super) async fn begin_writing(aws: &Aws, task: &Task) -> Result<bool, Unknow
         }
     });
     Ok(begins)
+}
+
+/// Begins to write and to change the stage in one write, on the lock as it was read. `false` where nothing is written: the
+/// lock is lost or was written since, or the stage has begun to change.
+pub(super) async fn begin_change_at_once(
+    aws: &Aws,
+    task: &Task,
+    (lock, version): (Option<Lock>, Version),
+) -> Result<bool, Unknown> {
+    let release = task.place.release;
+    let writing =
+        lock.unwrap_or_default().begin_writing(&id(release), task.generation, task.attempt, aws.now());
+    let Ok(writing) = writing else { return Ok(false) };
+    let change = Change { stage: names::stage(), at: aws.now(), asked_at: None };
+    let write = |world: &mut World| {
+        if world.table.records[release].change.is_some() {
+            return false;
+        }
+        let written = world.table.lock.write(writing, version);
+        let begins = world.written(written, None);
+        if begins {
+            world.table.records[release].change = Some(change);
+            world.truth.begun[release].get_or_insert(world.now);
+        }
+        begins
+    };
+    aws.call("begins to write and to change at once", write).await
 }
 
 /// Writes into the lock that the function has stopped changing the service.

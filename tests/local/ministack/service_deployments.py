@@ -1,0 +1,304 @@
+"""Service deployments and service revisions, of which MiniStack has none: AWS makes one of each for every deployment of a service, whatever
+its strategy, and keeps them for 90 days ("View service history using Amazon ECS service deployments", Amazon ECS developer guide).
+
+Here are the records, what a rolling update does to them, and the calls that read them; `shift.py` has the deployments that shift traffic.
+Shapes: `ServiceDeployment`, `ServiceDeploymentBrief` and `ServiceRevision`, Amazon ECS API reference, as botocore 1.43.106 has them.
+"""
+
+import copy
+import functools
+import secrets
+import time
+
+import deployments
+import sides
+import strategies
+from asked import held_to_the_model, refused
+from ministack.core.responses import get_account_id, get_region, json_response
+from ministack.services import ecs
+
+IN_FLIGHT = ("PENDING", "IN_PROGRESS", "STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS")
+# ListServiceDeployments, Amazon ECS API reference.
+PAGE, LONGEST_PAGE = 20, 100
+# DescribeServiceDeployments and DescribeServiceRevisions take as many ARNs.
+AT_ONCE = 20
+
+# By their ARNs; and those of each service, by its account, region and key, in the order in which they were made.
+records: dict = {}
+revisions: dict = {}
+_of_services: dict = {}
+# Who is told of a service deployment that begins, and of one that another one takes over from: shift.py and rolling.py.
+begins: list = []
+supersedes: list = []
+
+
+def apply() -> None:
+    describe = ecs._sanitize
+
+    @functools.wraps(describe)
+    def describing(shown):
+        answer = describe(shown)
+        return as_shown(answer) if isinstance(answer, dict) and "serviceName" in answer and "deployments" in answer else answer
+
+    ecs._sanitize = describing
+    deployments.followers.append(follow)
+    ecs._ACTION_MAP |= {"ListServiceDeployments": list_service_deployments, "DescribeServiceDeployments": describe_service_deployments,
+                        "DescribeServiceRevisions": describe_service_revisions}
+
+
+class ServiceDeployment:
+    """What AWS keeps of one deployment of a service."""
+
+    def __init__(self, key, service, deployment, sources):
+        self.key, self.service, self.deployment, self.sources = key, service, deployment, sources
+        self.arn = arn_of(key, "service-deployment", secrets.token_urlsafe(15)[:20])
+        self.place = get_account_id(), get_region()
+        self.configuration = copy.deepcopy(service.get("deploymentConfiguration") or {})
+        self.shifts = strategies.shifts_traffic(self.configuration)
+        self.status, self.reason, self.stage = "IN_PROGRESS", None, None
+        self.times = {"createdAt": now(), "startedAt": now()}
+        self.hooks, self.rollback, self.restores = [], None, None
+        self.alarms = strategies.Alarms(self.configuration)
+        # Percentages by revision, where traffic is shifted.
+        self.production, self.test = {}, {}
+        # How many tasks each deployment is to have, by its id, where it is not what the deployment says.
+        self.requested = {}
+
+    @property
+    def in_flight(self) -> bool:
+        return self.status in IN_FLIGHT
+
+    def enters(self, stage) -> None:
+        self.stage, self.times["updatedAt"] = stage, now()
+
+    def becomes(self, status, reason=None) -> None:
+        self.status, self.reason = status, reason or self.reason
+        self.times["updatedAt"] = now()
+
+    def ends(self, status, reason=None) -> None:
+        self.becomes(status, reason)
+        self.times["finishedAt"] = now()
+        if status == "STOPPED":
+            self.times["stoppedAt"] = now()
+        self.alarms.complete()
+
+    def rolls_back(self, reason, revision) -> None:
+        self.rollback = {"reason": reason, "startedAt": now(), "serviceRevisionArn": revision}
+        self.becomes("ROLLBACK_IN_PROGRESS", reason)
+
+
+def now() -> float:
+    return round(time.time(), 3)
+
+
+def arn_of(key, kind, name) -> str:
+    return f"arn:aws:ecs:{get_region()}:{get_account_id()}:{kind}/{key}/{name}"
+
+
+def note(key, service) -> None:
+    """Makes the service deployment of what was just deployed, before its tasks are started."""
+    deployment = ecs._primary_deployment(service)
+    if service.get("status") != "ACTIVE" or deployment is None or getattr(deployment, "record", True):
+        return
+    before = [one for one in service["deployments"] if one is not deployment]
+    serves = last_completed(before)
+    shifts = strategies.shifts_traffic(service.get("deploymentConfiguration") or {})
+    deployment.side = (sides.other(sides.side_of(serves)) if shifts else sides.side_of(serves)) if serves else sides.FIRST
+    for earlier in of_service(key):
+        if earlier.in_flight:
+            supersede(earlier)
+    deployment.revision = make_revision(key, service, deployment)
+    record = deployment.record = ServiceDeployment(key, service, deployment, before)
+    records[record.arn] = record
+    _of_services.setdefault((*record.place, key), []).append(record)
+    if shifts:
+        deployment.quietly(rolloutState="IN_PROGRESS", rolloutStateReason="")
+    elif deployment["rolloutState"] == "COMPLETED":
+        record.ends("SUCCESSFUL")
+    for begin in begins:
+        begin(record)
+
+
+def last_completed(found):
+    """What a rollback leads to: "the last deployment that completed successfully" (`DeploymentCircuitBreaker`, Amazon ECS API reference). One
+    that is being restored is not complete again yet, and was."""
+    return next((one for one in found if one.get("rolloutState") == "COMPLETED"
+                 or getattr(one.record, "status", None) == "SUCCESSFUL"), None)
+
+
+def supersede(record) -> None:
+    record.ends("STOPPED", "The service deployment was stopped because a new service deployment was started.")
+    for told in supersedes:
+        told(record)
+
+
+def of_service(key) -> list:
+    """The service deployments of a service, the newest first; none of an earlier service of its name."""
+    service = ecs._services.get(key)
+    return [record for record in reversed(_of_services.get((get_account_id(), get_region(), key), [])) if record.service is service]
+
+
+def make_revision(key, service, deployment) -> str:
+    arn = arn_of(key, "service-revision", str(secrets.randbelow(9 * 10**18) + 10**18))
+    definition = ecs._task_defs.get(ecs._resolve_td_key(deployment["taskDefinition"])) or {}
+    revisions[arn] = {"deployment": deployment, "shown": {
+        "serviceRevisionArn": arn, "serviceArn": service["serviceArn"], "clusterArn": service["clusterArn"],
+        "taskDefinition": deployment["taskDefinition"], "createdAt": now(),
+        **{field: copy.deepcopy(service[field]) for field in ("launchType", "capacityProviderStrategy", "platformVersion", "platformFamily",
+                                                              "networkConfiguration", "loadBalancers", "serviceRegistries") if service.get(field)},
+        "containerImages": [image_of(one) for one in definition.get("containerDefinitions", [])],
+        "resolvedConfiguration": {"loadBalancers": [resolved(balancer, deployment) for balancer in service.get("loadBalancers") or []]}}}
+    return arn
+
+
+def image_of(container) -> dict:
+    digest = {"imageDigest": container["image"].split("@", 1)[1]} if "@" in container["image"] else {}
+    return {"containerName": container["name"], "image": container["image"], **digest}
+
+
+def resolved(balancer, deployment) -> dict:
+    rule = sides.advanced(balancer).get("productionListenerRule")
+    return {"targetGroupArn": sides.group_of(balancer, sides.side_of(deployment)), **({"productionListenerRule": rule} if rule else {})}
+
+
+def follow(deployment, field, value) -> None:
+    """What a change of a deployment means for the service deployment of a rolling update."""
+    record = deployment.record
+    if field != "rolloutState" or record is None:
+        return
+    if value == "COMPLETED":
+        restored = next((one for one in of_service(record.key) if one.restores is deployment and one.in_flight and not one.shifts), None)
+        if restored:
+            restored.ends("ROLLBACK_SUCCESSFUL")
+        elif record.in_flight and not record.shifts:
+            record.ends("SUCCESSFUL")
+    elif value == "FAILED" and record.in_flight and not record.shifts:
+        failed(record)
+
+
+def failed(record) -> None:
+    requested = record.status == "ROLLBACK_REQUESTED"
+    breaker, alarms = (record.configuration.get(one) or {} for one in ("deploymentCircuitBreaker", "alarms"))
+    wanted = requested or (alarms if record.alarms.fired else breaker).get("rollback")
+    record.restores = last_completed([one for one in record.service["deployments"] if one is not record.deployment])
+    if not wanted:
+        record.ends("STOPPED")
+    elif record.restores is None:
+        record.ends("ROLLBACK_FAILED", "There is no completed service deployment to roll back to.")
+    else:
+        record.rolls_back(record.reason or "Service deployment rolled back because the circuit breaker threshold was exceeded.",
+                          record.restores.revision)
+
+
+def counts(deployment, requested) -> dict:
+    states = [task.get("lastStatus") for task in list(ecs._tasks.values()) if task.get("_deployment_id") == deployment["id"]]
+    return {"requestedTaskCount": requested, "runningTaskCount": states.count("RUNNING"),
+            "pendingTaskCount": sum(state in ("PROVISIONING", "PENDING", "ACTIVATING") for state in states)}
+
+
+def summary(record, deployment) -> dict:
+    """A revision as a service deployment shows it; without traffic that is shifted it has no weights."""
+    requested = record.requested.get(deployment["id"], deployment.get("desiredCount", 0))
+    weights = {"requestedProductionTrafficWeight": float(record.production.get(deployment.revision, 0)),
+               "requestedTestTrafficWeight": float(record.test.get(deployment.revision, 0))} if record.production else {}
+    return {"arn": deployment.revision, **counts(deployment, requested), **weights}
+
+
+def described(record) -> dict:
+    deployment, breaker = record.deployment, record.configuration.get("deploymentCircuitBreaker") or {}
+    shown = {
+        "serviceDeploymentArn": record.arn, "serviceArn": record.service["serviceArn"], "clusterArn": record.service["clusterArn"],
+        "status": record.status, "statusReason": reason_of(record), "lifecycleStage": record.stage, **record.times,
+        "sourceServiceRevisions": [summary(record, one) for one in record.sources if one.revision],
+        "targetServiceRevision": summary(record, deployment), "deploymentConfiguration": record.configuration,
+        "lifecycleHookDetails": [hook.shown() for hook in record.hooks], "rollback": record.rollback,
+        "alarms": record.alarms.shown(), "deploymentCircuitBreaker": breaker_of(record) if breaker.get("enable") else {"status": "DISABLED"}}
+    return {name: value for name, value in shown.items() if value is not None}
+
+
+def reason_of(record):
+    return record.reason or (record.deployment.get("rolloutStateReason") if not record.shifts else None) or None
+
+
+def breaker_of(record) -> dict:
+    status = ("MONITORING" if record.status == "IN_PROGRESS" else
+              "MONITORING_COMPLETE" if record.status == "SUCCESSFUL" or record.alarms.fired else "TRIGGERED")
+    return {"status": status, "failureCount": record.deployment.get("failedTasks", 0),
+            "threshold": ecs._circuit_breaker_threshold({**record.service, "deploymentConfiguration": record.configuration})}
+
+
+def brief(record) -> dict:
+    times = {name: record.times[name] for name in ("createdAt", "startedAt", "finishedAt") if name in record.times}
+    reason = {"statusReason": reason_of(record)} if reason_of(record) else {}
+    return {"serviceDeploymentArn": record.arn, "serviceArn": record.service["serviceArn"], "clusterArn": record.service["clusterArn"],
+            "targetServiceRevisionArn": record.deployment.revision, "status": record.status, **times, **reason}
+
+
+def as_shown(service) -> dict:
+    """A service with its service deployments. AWS: `rolloutState` "is only returned for services that use the rolling update (ECS) deployment
+    type" (`Deployment`, Amazon ECS API reference)."""
+    key = f"{service['clusterArn'].rsplit('/', 1)[-1]}/{service['serviceName']}"
+    if strategies.shifts_traffic(service.get("deploymentConfiguration") or {}):
+        service["deployments"] = [{name: value for name, value in one.items() if not name.startswith("rolloutState")}
+                                  for one in service["deployments"]]
+    if service.get("status") != "ACTIVE":
+        return service
+    if flying := next((record for record in of_service(key) if record.in_flight), None):
+        service["currentServiceDeployment"] = flying.arn
+    live = (ecs._services.get(key) or {}).get("deployments") or []
+    service["currentServiceRevisions"] = [{"arn": one.revision, **counts(one, one.get("desiredCount", 0))}
+                                          for one in live if getattr(one, "revision", None)]
+    return service
+
+
+@held_to_the_model("ListServiceDeployments")
+def list_service_deployments(request):
+    cluster, reference = ecs._resolve_cluster_name(request.get("cluster", "default")), ecs._resolve_service_ref(request["service"])
+    if cluster not in ecs._clusters:
+        return refused("Cluster not found.", "ClusterNotFoundException")
+    if reference is None or reference[1] not in (None, cluster) or f"{cluster}/{reference[0]}" not in ecs._services:
+        return refused("Service not found.", "ServiceNotFoundException")
+    size, start = request.get("maxResults", PAGE), request.get("nextToken", "0")
+    if not 1 <= size <= LONGEST_PAGE:
+        return refused(f"maxResults is {size}: write 1 to {LONGEST_PAGE}")
+    if not start.isdecimal():
+        return refused("nextToken is none that was given")
+    wanted, made = request.get("status") or [], request.get("createdAt") or {}
+    found = [record for record in of_service(f"{cluster}/{reference[0]}") if (not wanted or record.status in wanted)
+             and made.get("after", 0) <= record.times["createdAt"] <= made.get("before", now())]
+    end = int(start) + size
+    more = {"nextToken": str(end)} if end < len(found) else {}
+    return json_response({"serviceDeployments": [brief(record) for record in found[int(start):end]], **more})
+
+
+def sorted_out(arns, known):
+    """What is known by its ARN, and the failures of the rest; or what is wrong with the list."""
+    if not 1 <= len(arns) <= AT_ONCE:
+        return None, refused(f"1 to {AT_ONCE} ARNs can be described at once, and there are {len(arns)}")
+    return ([known[arn] for arn in arns if arn in known], [{"arn": arn, "reason": "MISSING"} for arn in arns if arn not in known]), None
+
+
+@held_to_the_model("DescribeServiceDeployments")
+def describe_service_deployments(request):
+    sorted_arns, problem = sorted_out(request["serviceDeploymentArns"], records)
+    if problem:
+        return problem
+    return json_response({"serviceDeployments": [described(record) for record in sorted_arns[0]], "failures": sorted_arns[1]})
+
+
+@held_to_the_model("DescribeServiceRevisions")
+def describe_service_revisions(request):
+    sorted_arns, problem = sorted_out(request["serviceRevisionArns"], revisions)
+    if problem:
+        return problem
+    shown = [with_digests(copy.deepcopy(one["shown"]), one["deployment"]) for one in sorted_arns[0]]
+    return json_response({"serviceRevisions": shown, "failures": sorted_arns[1]})
+
+
+def with_digests(shown, deployment) -> dict:
+    """ECS resolves the tags of a revision's images once its first task starts."""
+    for image in shown["containerImages"]:
+        digest = (deployment.get("_image_digests") or {}).get(image["containerName"])
+        if digest:
+            image["imageDigest"] = digest
+    return shown
