@@ -20,6 +20,20 @@ variables {
   log_retention_days       = 30
 }
 
+run "what_is_let_through_is_taken_by_the_operators_api" {
+  command = plan
+
+  module {
+    source = "./modules/console"
+  }
+
+  # infra/tests/operators.tftest.hcl has the other end.
+  assert {
+    condition     = aws_apigatewayv2_stage.this.default_route_settings[0].throttling_rate_limit == 200 && aws_apigatewayv2_stage.this.default_route_settings[0].throttling_burst_limit == 400
+    error_message = "The three routes of the operators' API take twice as much as this."
+  }
+}
+
 run "a_one_time_address_is_in_no_log" {
   command = plan
 

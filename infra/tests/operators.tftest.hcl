@@ -55,6 +55,25 @@ run "every_route_asks_iam" {
   }
 }
 
+run "browsers_take_no_requests_from_commands" {
+  command = plan
+
+  module {
+    source = "./modules/operators"
+  }
+
+  assert {
+    condition     = toset([for settings in aws_apigatewayv2_stage.this.route_settings : settings.route_key]) == toset(["POST /console/enter", "POST /console/leave", "POST /console/request"])
+    error_message = "What everyone can have asked has limits of its own."
+  }
+
+  # The console's API lets 200 requests a second through, and a page asks twice.
+  assert {
+    condition     = alltrue([for settings in aws_apigatewayv2_stage.this.route_settings : settings.throttling_rate_limit >= 2 * 200 && settings.throttling_burst_limit >= 2 * 400])
+    error_message = "A page that the console's API lets through is not refused behind it."
+  }
+}
+
 run "who_may_read_may_not_act" {
   command = apply
 

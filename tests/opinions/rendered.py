@@ -40,7 +40,7 @@ def locals_of(file):
     for pattern, replacement in STUBS:
         joined = re.sub(pattern, replacement, joined)
     joined = joined.replace("path.module", json.dumps(str(file.parent)))
-    joined = joined.replace("var.name", f'"{NAME}"').replace("var.approval_concurrency", "50").replace("var.mails_per_minute", "30").replace("var.session_roles", '["AWSReservedSSO_*"]')
+    joined = joined.replace("var.name", f'"{NAME}"').replace("var.approval_concurrency", "50").replace("var.console_concurrency", "50").replace("var.mails_per_minute", "30").replace("var.session_roles", '["AWSReservedSSO_*"]')
     return joined.replace("var.task_role_arns", "local.task_role_arns_given")
 
 

@@ -167,9 +167,9 @@ locals {
     })
   }
 
-  # Everyone can call the page: a flood of it must not take the executions of the other functions, nor they those of the
-  # page.
-  reserved_concurrency = { decide-approval = var.approval_concurrency }
+  # Everyone can call the pages: a flood of them must not take the executions of the other functions, nor they those of the
+  # pages. A page of the console takes one execution of operate-releases besides, and no more.
+  reserved_concurrency = { decide-approval = var.approval_concurrency, serve-console = var.console_concurrency }
 
   # Where the functions that notify people publish.
   channels = {

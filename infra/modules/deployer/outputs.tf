@@ -23,6 +23,11 @@ output "approval_api_id" {
   value       = module.approval.api_id
 }
 
+output "console_api_id" {
+  description = "The console's HTTP API, as CloudWatch's metrics name it"
+  value       = module.console.api_id
+}
+
 output "approval_topic_arn" {
   description = "The topic that asks approvers"
   value       = module.approval.topic_arn
