@@ -139,12 +139,28 @@ impl Client {
         let method = Method::from_bytes(method.as_bytes())
             .map_err(|error| Error::Refused(format!("{method} is no method: {error}")))?;
         let path = path.trim_start_matches('/');
+        let mut tries = PAUSES.iter();
+        loop {
+            match (self.prove_once(found, &method, path, session).await, tries.next()) {
+                (Err(error), Some(pause)) if error.may_be_asked_again() => tokio::time::sleep(*pause).await,
+                (proven, _) => return proven,
+            }
+        }
+    }
+
+    async fn prove_once(
+        &self,
+        found: &Found,
+        method: &Method,
+        path: &str,
+        session: &str,
+    ) -> Result<bool, Error> {
         let (status, body) =
-            self.exchange(found, &method, path, None, Some(("slipway-console", session))).await?;
+            self.exchange(found, method, path, None, Some(("slipway-console", session))).await?;
         match status {
             StatusCode::NO_CONTENT => Ok(true),
             StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => Ok(false),
-            _ => Err(refusal(&method, path, status, &body)),
+            _ => Err(refusal(method, path, status, &body)),
         }
     }
 

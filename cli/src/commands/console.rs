@@ -22,6 +22,10 @@ const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
 /// What the pages of the console's header ask for: proven before the browser opens, so that they are there at once.
 const FIRST: [(&str, &str); 3] = [("GET", "/board"), ("GET", "/approvals"), ("GET", "/doctor")];
 
+/// What a second Ctrl-C says.
+const NOT_ENDED: &str =
+    "the session may go on, and sees nothing any more after five minutes; `slipway console --end` ends it";
+
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// End the sessions that you have opened, and open none.
@@ -42,17 +46,25 @@ pub(crate) async fn run(client: &Client, output: Output, arguments: &Arguments) 
     let session = &opened.session;
     let mut session = Open { client, output, session, proven: HashMap::new(), entered: false };
     for (method, path) in FIRST {
-        client.prove(method, path, &opened.session).await?;
+        // What is not proven now is proven once a page asks for it.
+        match client.prove(method, path, &opened.session).await {
+            Err(error) if !error.may_be_asked_again() => return Err(error),
+            _ => {}
+        }
     }
-    let shown = arguments.no_browser || !open_browser(&opened.address);
-    print(output, &opened, || words(&opened, shown));
+    let opens = !arguments.no_browser && open_browser(&opened.address);
+    print(output, &opened, || words(&opened, opens));
     let until_it_ends = session.renew();
     tokio::select! {
         ended = until_it_ends => ended?,
         stopped = tokio::signal::ctrl_c() => {
             stopped.map_err(|error| Error::Refused(format!("Ctrl-C cannot be awaited: {error}")))?;
             let end = ConsoleEnd { session: Some(opened.session.clone()) };
-            let _done: Done = client.post("console/end", &end).await?;
+            let ending = client.post::<Done>("console/end", &end);
+            tokio::select! {
+                done = ending => drop(done?),
+                _ = tokio::signal::ctrl_c() => return Err(Error::Refused(NOT_ENDED.to_owned())),
+            }
         }
     }
     if output == Output::Text {
@@ -61,16 +73,13 @@ pub(crate) async fn run(client: &Client, output: Output, arguments: &Arguments) 
     Ok(ExitCode::SUCCESS)
 }
 
-fn words(opened: &OpenedConsole, shown: bool) -> Vec<String> {
-    let mut lines = if shown {
-        let within = format!("Open this address within {}; it lets one browser in:", duration(ADDRESS));
-        let mut lines = wrapped(&within, 0, width());
-        // It is to be copied, so it is never broken.
-        lines.push(format!("  {}", opened.address));
-        lines
-    } else {
-        wrapped("The console opens in your browser.", 0, width())
-    };
+fn words(opened: &OpenedConsole, opens: bool) -> Vec<String> {
+    // A browser that was started may show nothing, such as on a server without a display.
+    let first = if opens { "The console opens in your browser. If it does not, open" } else { "Open" };
+    let within = format!("{first} this address within {}; it lets one browser in:", duration(ADDRESS));
+    let mut lines = wrapped(&within, 0, width());
+    // It is to be copied, so it is never broken.
+    lines.push(format!("  {}", opened.address));
     let until = format!(
         "It sees what IAM lets you see, as long as this command runs, and until {:.0} at the most. Ctrl-C ends it.",
         opened.expires_at
