@@ -1,5 +1,6 @@
 //! What a caller asks for: a route with its names, parameters and body, whether a signed request brought it or a page.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use lambda_http::http::StatusCode;
@@ -121,6 +122,11 @@ impl Call {
             "the header Idempotency-Key is missing or does not fit: send 1 to 64 visible characters, new for each request and the same when it is sent again",
         )
         .at("Idempotency-Key"))
+    }
+
+    /// The request's body as it came.
+    pub(crate) fn body_text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.body)
     }
 
     /// The request's body; an empty one is an empty object.

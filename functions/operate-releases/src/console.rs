@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 
+use futures::future::try_join_all;
 use futures::try_join;
 use jiff::Timestamp;
 use lambda_http::http::StatusCode;
@@ -21,9 +22,11 @@ use slipway_core::api::{
 use slipway_core::console::{ADDRESS, PathRequest, Permission, REQUESTS_A_MINUTE, Session, Verdict, judge};
 use slipway_release::{count, minute_of, new_token, now, token_hash};
 
+use crate::act::hash;
 use crate::call::Call;
+use crate::idempotency::{Answered, answer_before};
 use crate::problem::{self, Failure, problem};
-use crate::{Operator, answer};
+use crate::{Operator, answer, json};
 
 /// The header of a request that proves a path and does nothing else, with the session's name.
 const PROVES: &str = "slipway-console";
@@ -117,8 +120,7 @@ pub(crate) async fn prove(
     }
     let permission = Key::console_permission(name, method, &asked);
     operator.table.put(&permission, &session.permission(at)).await?;
-    remember(&operator.table, name, method, &asked, |request| PathRequest { refused_at: None, ..request })
-        .await?;
+    operator.table.delete(&Key::console_request(name, method, &asked)).await?;
     Ok(Response::builder()
         .status(StatusCode::NO_CONTENT)
         .header("cache-control", "no-store")
@@ -158,12 +160,28 @@ pub(crate) async fn permissions(
         }
         remember(table, &name, method, path, |request| PathRequest { refused_at: Some(at), ..request })
             .await?;
+        // What was proven before counts no more, also once the refusal is not shown any more.
+        let permission = Key::console_permission(&name, method, path);
+        let ended = table.update(&permission, |current: Option<Permission>| {
+            current
+                .and_then(|permission| permission.end(at))
+                .map_or(Update::Leave(()), |ended| Update::Write(ended, ()))
+        });
+        ended.await?;
     }
     let (pk, prefix) = Key::console_requests(&name);
-    let requests =
-        table.list::<PathRequest>(&pk, &prefix).await?.into_iter().map(|(_, stored)| stored.document);
+    let (mut waiting, mut over) = (Vec::new(), Vec::new());
+    for (key, Stored { document: request, .. }) in table.list::<PathRequest>(&pk, &prefix).await? {
+        if request.is_over(at) {
+            over.push(key);
+        } else if request.is_waiting(at) {
+            waiting.push(request);
+        }
+    }
+    // The command asks each second, and reads what is there.
+    try_join_all(over.iter().map(|key| table.delete(key))).await?;
     Ok(ConsoleRequests {
-        requests: requests.filter(|request| request.is_waiting(at)).collect(),
+        requests: waiting,
         entered: session.secret_hash.is_some(),
         ended: !session.is_open(at),
     })
@@ -185,6 +203,14 @@ pub(crate) async fn end(operator: &Operator<'_>, asked: ConsoleEnd) -> Result<Do
     let mut ended: usize = 0;
     for name in &names {
         ended += usize::from(close(table, name).await?);
+    }
+    if ended == 0 {
+        let arn = &operator.caller.arn;
+        return Ok(Done {
+            words: format!(
+                "{arn} has no open session of the console; a role's session of another name is another caller, whose sessions end with their command, in the browser, or after eight hours"
+            ),
+        });
     }
     Ok(Done { words: in_words(ended) })
 }
@@ -234,7 +260,8 @@ pub(crate) async fn enter(operator: &Operator<'_>, entry: ConsoleEntry) -> Resul
         let Some(session) = current else { return Update::Leave(ConsoleEntrance::Unknown) };
         // The answer to the write was lost: it is this very request that has spent the address.
         let left = session.expires_at().duration_since(at).as_secs();
-        let entered = || ConsoleEntrance::Entered { secret: secret.clone(), seconds: left };
+        let by = session.by.name.clone();
+        let entered = || ConsoleEntrance::Entered { secret: secret.clone(), seconds: left, by: by.clone() };
         if session.knows(&hash, at) {
             return Update::Leave(entered());
         }
@@ -284,8 +311,33 @@ pub(crate) async fn request(
     let route = &call.route;
     tracing::info!(caller = caller.arn, route, "{} asks for {route} in the console", caller.name);
     let operator = Operator { aws, config, table: table.clone(), caller };
-    let answer = Box::pin(answer(&operator, &call)).await.unwrap_or_else(problem::of_failure);
+    let answer =
+        Box::pin(answer_once(&operator, name, &call, &path)).await.unwrap_or_else(problem::of_failure);
     Ok(answered(&answer, &session))
+}
+
+/// Answers a page. The same form again has the answer of the first time, whatever was done since: a freeze that somebody has
+/// lifted does not come back when its page is sent again.
+async fn answer_once(
+    operator: &Operator<'_>,
+    session: &str,
+    call: &Call,
+    path: &str,
+) -> Result<Response<String>, Failure> {
+    if call.route.starts_with("GET ") {
+        return answer(operator, call).await;
+    }
+    let form = Key::console_form(session, call.idempotency_key()?);
+    let asked = hash(&[path, &call.body_text()]);
+    if let Some(before) =
+        answer_before::<Value>(&operator.table, &form, &asked, "a form of the console").await?
+    {
+        return Ok(json(&before));
+    }
+    let answer = answer(operator, call).await?;
+    let document: Value = serde_json::from_str(answer.body()).unwrap_or_default();
+    operator.table.put(&form, &Answered { asked, answer: document }).await?;
+    Ok(answer)
 }
 
 fn answered(answer: &Response<String>, session: &Session) -> ConsoleAnswer {

@@ -163,14 +163,16 @@ async fn route(aws: &Aws, config: &Config, request: &Request) -> Result<Response
         ));
     };
     let caller = Caller::of(&arn, &config.session_roles);
+    let operator = Operator { aws, config, table: aws.table(&config.table), caller };
+    let (call, caller) = (Call::of(request, route), &operator.caller);
+    let route = &call.route;
+    if let Some(session) = console::to_prove(request) {
+        tracing::info!(caller = caller.arn, route, "{} proves {route} for the console", caller.name);
+        return console::prove(&operator, &call, request.uri().path(), session?).await;
+    }
     // The one is asked each second while a session lasts, the other is logged by whose session it is.
     if !["POST /console/permissions", "POST /console/request"].contains(&route.as_str()) {
         tracing::info!(caller = caller.arn, route, "{} asks for {route}", caller.name);
-    }
-    let operator = Operator { aws, config, table: aws.table(&config.table), caller };
-    let call = Call::of(request, route);
-    if let Some(session) = console::to_prove(request) {
-        return console::prove(&operator, &call, request.uri().path(), session?).await;
     }
     refuse_unknown_parameters(&call)?;
     match call.route.as_str() {

@@ -4,9 +4,12 @@
 //! Nothing is done by GET. A form has a key of its own, by which the same form that is sent twice is one request, and a
 //! nonce that is of this browser, this page and this key.
 
+use std::time::Duration;
+
 use lambda_http::http::StatusCode;
-use lambda_http::http::header::{CONTENT_TYPE, HeaderValue, LOCATION};
-use lambda_http::{Request, Response};
+use lambda_http::http::header::CONTENT_TYPE;
+use lambda_http::{Request, RequestExt as _, Response};
+use serde::Deserialize as _;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use slipway_core::api::{Done, ReleaseBegun};
@@ -15,12 +18,18 @@ use slipway_release::new_token;
 use subtle::ConstantTimeEq as _;
 
 use crate::answer;
-use crate::ask::{NoDocument, Visitor, unusable};
+use crate::ask::{NoDocument, Shown, Visitor, unusable};
 use crate::entrance::is_own_form;
 use crate::page::{self, Asking};
 
 /// A form can be no longer.
 const LONGEST_BODY: usize = 8 * 1024;
+/// Of what was done a page says no more characters: they are in its address, which API Gateway takes up to 10 KB of ("Quotas
+/// for HTTP APIs", API Gateway developer guide).
+const LONGEST_WORDS: usize = 600;
+/// How often a form is sent again while IAM is asked, and how long each time waits: `slipway console` looks each second.
+const ROUNDS: usize = 3;
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Something that can be done from a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,12 +159,20 @@ impl Target {
     }
 }
 
-/// Shows what will happen, once IAM lets this caller do it.
-pub(crate) async fn ask(visitor: &Visitor<'_>, target: &Target) -> Result<Response<String>, NoDocument> {
+/// Shows what will happen, once IAM lets this caller do it; or what was done, where a form has led here.
+pub(crate) async fn ask(
+    visitor: &Visitor<'_>,
+    target: &Target,
+    request: &Request,
+) -> Result<Response<String>, NoDocument> {
     let by = visitor.may(&target.path()).await?;
+    if let Some(words) = words_of(request, visitor.secret, target) {
+        return Ok(answer::page(StatusCode::OK, &page::done(target, &words, &by)));
+    }
     let key = new_token().map_err(|error| unusable(&error.to_string()))?;
     let nonce = nonce(visitor.secret, &target.path(), &key);
-    Ok(answer::page(StatusCode::OK, &page::asking(&Asking { target, key: &key, nonce: &nonce, by: &by })))
+    let asking = Asking { target, key: &key, nonce: &nonce, by: &by, typed: &Map::new(), notice: None };
+    Ok(answer::page(StatusCode::OK, &page::asking(&asking)))
 }
 
 /// Does what a form asks for, once.
@@ -164,26 +181,84 @@ pub(crate) async fn act(
     target: &Target,
     request: &Request,
 ) -> Result<Response<String>, NoDocument> {
-    let Some(Form { key, document }) = Form::read(request, visitor.secret, target) else {
+    let Some(form) = Form::read(request, visitor.secret, target) else {
         return Ok(answer::page(StatusCode::FORBIDDEN, &page::foreign_form()));
     };
-    let done = visitor.act(&target.path(), &key, document).await?;
-    if let Ok(begun) = serde_json::from_value::<ReleaseBegun>(done.document.clone()) {
-        let mut answer = answer::page(StatusCode::SEE_OTHER, &page::moved());
-        let page = format!("{}/releases/{}", target.back, begun.release);
-        let page = HeaderValue::from_str(&page).map_err(|_| NoDocument::UnknownPage)?;
-        answer.headers_mut().insert(LOCATION, page);
-        return Ok(answer);
+    match send_form(visitor, target, &form).await {
+        Ok(done) => Ok(answer::moved_to(&page_after(visitor.secret, target, &done.document))),
+        Err(why) => same_form(target, &form, why),
     }
-    let words = serde_json::from_value::<Done>(done.document).map(|done| done.words).unwrap_or_default();
-    Ok(answer::page(StatusCode::OK, &page::done(target, &words, &done.by)))
+}
+
+/// Sends a form; for some seconds again, while IAM is asked whether its path is still allowed.
+async fn send_form(visitor: &Visitor<'_>, target: &Target, form: &Form) -> Result<Shown<Value>, NoDocument> {
+    for _ in 0..ROUNDS {
+        let document = Value::Object(form.document.clone());
+        match visitor.act(&target.path(), &form.key, document).await {
+            Err(NoDocument::Unproven) => tokio::time::sleep(PAUSE).await,
+            answered => return answered,
+        }
+    }
+    visitor.act(&target.path(), &form.key, Value::Object(form.document.clone())).await
+}
+
+/// The page that a form leads to once it is done. It is fetched by GET, so loading it again sends nothing.
+fn page_after(secret: &str, target: &Target, document: &Value) -> String {
+    if let Ok(begun) = ReleaseBegun::deserialize(document) {
+        return format!("{}/releases/{}", target.back, begun.release);
+    }
+    let words: String = Done::deserialize(document)
+        .map(|done| done.words)
+        .unwrap_or_default()
+        .chars()
+        .take(LONGEST_WORDS)
+        .collect();
+    let seal = seal(secret, &target.path(), &words);
+    let query = serde_urlencoded::to_string([("said", words.as_str()), ("seal", &seal)]);
+    format!("{}?{}", target.path(), query.expect("two strings make a query"))
+}
+
+/// What was done, as the page says that a form has led to; nothing where somebody else has made the address up.
+fn words_of(request: &Request, secret: &str, target: &Target) -> Option<String> {
+    let query = request.query_string_parameters();
+    let (words, given) = (query.first("said")?, query.first("seal")?);
+    let expected = seal(secret, &target.path(), words);
+    bool::from(given.as_bytes().ct_eq(expected.as_bytes())).then(|| words.to_owned())
+}
+
+/// The same form with its key and what was typed, where it may be sent again: then it is done once, whether it has been done
+/// or not. A new form has another key, and would do it twice.
+fn same_form(target: &Target, form: &Form, why: NoDocument) -> Result<Response<String>, NoDocument> {
+    const MAYBE: &str =
+        "It may have been done: the operators' API did not say. Press the button again, and it is done once.";
+    let (status, notice) = match &why {
+        NoDocument::Unproven => (
+            StatusCode::ACCEPTED,
+            "Nothing was done yet: IAM has still to be asked, by the command slipway console. Press the button again.",
+        ),
+        NoDocument::TooMany => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "Nothing was done: this session asked for too much in this minute. Press the button again in the next one.",
+        ),
+        NoDocument::Problem(problem) if problem.status >= 500 => (StatusCode::SERVICE_UNAVAILABLE, MAYBE),
+        NoDocument::Unanswered(error) => {
+            answer::log_unanswered(error);
+            (StatusCode::SERVICE_UNAVAILABLE, MAYBE)
+        }
+        _ => return Err(why),
+    };
+    let Form { key, nonce, document } = form;
+    let by = "whoever opened this session";
+    let asking = Asking { target, key, nonce, by, typed: document, notice: Some(notice) };
+    Ok(answer::page(status, &page::asking(&asking)))
 }
 
 /// What a form asks for.
 #[derive(Debug, PartialEq, Eq)]
 struct Form {
     key: String,
-    document: Value,
+    nonce: String,
+    document: Map<String, Value>,
 }
 
 impl Form {
@@ -215,13 +290,18 @@ impl Form {
         let (key, given) = (key?, given?);
         let expected = nonce(secret, &target.path(), &key);
         let is_own = bool::from(given.as_bytes().ct_eq(expected.as_bytes()));
-        is_own.then_some(Self { key, document: Value::Object(document) })
+        is_own.then_some(Self { key, nonce: given, document })
     }
 }
 
 /// What a form carries: who does not have the browser's secret makes none.
 fn nonce(secret: &str, path: &str, key: &str) -> String {
     hex::encode(Sha256::digest(format!("form of {secret}\n{path}\n{key}").as_bytes()))
+}
+
+/// What an address carries that says what was done.
+fn seal(secret: &str, path: &str, words: &str) -> String {
+    hex::encode(Sha256::digest(format!("answer to {secret}\n{path}\n{words}").as_bytes()))
 }
 
 #[cfg(test)]
@@ -258,7 +338,7 @@ mod tests {
         );
         let form = form.expect("it is read");
         assert_eq!(
-            (form.key.as_str(), form.document),
+            (form.key.as_str(), Value::Object(form.document)),
             ("k", json!({ "stage": "production", "reason": "it is slow" }))
         );
     }
@@ -290,6 +370,68 @@ mod tests {
                 &body[..body.len().min(90)]
             );
         }
+    }
+
+    fn form() -> Form {
+        let document = json!({ "reason": "it is \"slow\"" }).as_object().expect("an object").clone();
+        Form { key: "the-key".into(), nonce: "the-nonce".into(), document }
+    }
+
+    fn problem(status: u16) -> NoDocument {
+        let document = json!({ "type": "about:blank", "status": status, "title": "x", "detail": "x", "code": "Unavailable" });
+        NoDocument::Problem(serde_json::from_value(document).expect("a problem"))
+    }
+
+    #[test]
+    fn a_form_without_an_answer_is_shown_again_with_its_key() {
+        let unanswered = slipway_aws::AwsError::Unanswered {
+            operation: "execute-api:Invoke",
+            source: "the connection was closed".into(),
+        };
+        for (why, status, words) in [
+            (NoDocument::Unproven, 202, "Nothing was done yet"),
+            (NoDocument::TooMany, 429, "Nothing was done:"),
+            (problem(503), 503, "it is done once"),
+            (NoDocument::Unanswered(unanswered), 503, "it is done once"),
+        ] {
+            let shown = same_form(&target(), &form(), why).expect("the form again");
+            assert_eq!(shown.status().as_u16(), status, "{words}");
+            for part in
+                [words, r#"value="the-key""#, r#"value="the-nonce""#, r#"value="it is &quot;slow&quot;""#]
+            {
+                assert!(shown.body().contains(part), "{part}: {}", shown.body());
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_refused_is_not_offered_again() {
+        for why in [problem(409), NoDocument::NoSession, NoDocument::Refused("POST /x".into())] {
+            let expected = format!("{why:?}");
+            let refused = same_form(&target(), &form(), why).expect_err("no form");
+            assert_eq!(format!("{refused:?}"), expected);
+        }
+    }
+
+    fn words_at(address: &str, secret: &str) -> Option<String> {
+        let query = address.split_once('?').expect("a query").1;
+        let query: std::collections::HashMap<String, String> =
+            serde_urlencoded::from_str(query).expect("a query");
+        let request = lambda_http::http::Request::builder().body(Body::Empty).expect("a request");
+        words_of(&request.with_query_string_parameters(query), secret, &target())
+    }
+
+    #[test]
+    fn a_form_leads_to_a_page_that_says_what_was_done_to_this_browser_alone() {
+        let done = page_after("secret", &target(), &json!({ "words": "web & shop: \"done\"" }));
+
+        assert!(done.starts_with("/applications/web/rollback?said="), "{done}");
+        assert_eq!(words_at(&done, "secret").as_deref(), Some("web & shop: \"done\""));
+        assert_eq!(words_at(&done, "of-another"), None);
+        assert_eq!(words_at(&done.replace("said=web", "said=all"), "secret"), None);
+        assert_eq!(words_at("?said=done", "secret"), None);
+        let of_a_form = nonce("secret", "/applications/web/rollback", "done");
+        assert_eq!(words_at(&format!("?said=done&seal={of_a_form}"), "secret"), None);
     }
 
     #[test]

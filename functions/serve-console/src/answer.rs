@@ -1,12 +1,14 @@
 //! Answers to browsers, and the cookie that holds a session's secret.
 
-use lambda_http::http::StatusCode;
 use lambda_http::http::header::{COOKIE, HeaderValue, LOCATION, REFRESH, SET_COOKIE};
-use lambda_http::{Request, Response};
+use lambda_http::http::{Method, StatusCode};
+use lambda_http::{Request, RequestExt as _, Response};
 use maud::Markup;
+use slipway_aws::AwsError;
 use slipway_pages::{Answers, STYLE};
 
 use crate::ask::NoDocument;
+use crate::entrance::is_token;
 use crate::page;
 
 /// Styles, scripts and what the script fetches come from here alone; nothing may stand in a page itself.
@@ -18,8 +20,14 @@ const ANSWERS: Answers = Answers::new(
 /// State Management Mechanism", draft-ietf-httpbis-rfc6265bis, 4.1.3.2).
 const NAME: &str = "__Host-slipway";
 
-/// How soon a page is loaded again while IAM is asked, in seconds.
-const SOON: u16 = 1;
+/// How long a page waits before it is loaded again, in seconds: while IAM is asked, while the API does not answer, and while
+/// the session asks too often. It waits twice as long each time.
+const SOON: u32 = 1;
+const LATER: u32 = 15;
+const NEXT_MINUTE: u32 = 30;
+const LONGEST: u32 = 60;
+/// The query's parameter that says how often a page was loaded again.
+const WAITED: &str = "waited";
 
 pub(crate) fn page(status: StatusCode, page: &Markup) -> Response<String> {
     ANSWERS.page(status, page)
@@ -37,11 +45,7 @@ pub(crate) fn script() -> Response<String> {
 pub(crate) fn no_document(why: &NoDocument) -> Response<String> {
     match why {
         NoDocument::NoSession => page(StatusCode::UNAUTHORIZED, &page::no_session()),
-        NoDocument::Unproven => {
-            let mut answer = page(StatusCode::ACCEPTED, &page::unproven());
-            answer.headers_mut().insert(REFRESH, SOON.into());
-            answer
-        }
+        NoDocument::Unproven => page(StatusCode::ACCEPTED, &page::unproven()),
         NoDocument::Refused(path) => page(StatusCode::FORBIDDEN, &page::refused(path)),
         NoDocument::TooMany => page(StatusCode::TOO_MANY_REQUESTS, &page::too_many()),
         NoDocument::UnknownPage => page(StatusCode::NOT_FOUND, &page::unknown()),
@@ -50,32 +54,66 @@ pub(crate) fn no_document(why: &NoDocument) -> Response<String> {
             page(status, &page::problem(problem))
         }
         NoDocument::Unanswered(error) => {
-            tracing::error!(
-                "a page of the console could not be answered: {error}: {:?}",
-                std::error::Error::source(error)
-            );
+            log_unanswered(error);
             page(StatusCode::SERVICE_UNAVAILABLE, &page::try_again())
         }
     }
 }
 
-/// Sends a browser on to the board with a new secret, or without one.
-pub(crate) fn to_the_board(secret: &str, seconds: i64) -> Response<String> {
-    let mut answer = page(StatusCode::SEE_OTHER, &page::moved());
-    let cookie = format!("{NAME}={secret}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=Strict");
-    let cookie = HeaderValue::from_str(&cookie).expect("a secret of base64url and digits make a header");
-    answer.headers_mut().insert(SET_COOKIE, cookie);
-    answer.headers_mut().insert(LOCATION, HeaderValue::from_static("/"));
+pub(crate) fn log_unanswered(error: &AwsError) {
+    let source = std::error::Error::source(error);
+    tracing::error!("a page of the console could not be answered: {error}: {source:?}");
+}
+
+/// Has the browser load a page again that will be another one soon. Forms are not loaded: that would send nothing again, and
+/// show another form.
+pub(crate) fn again(mut answer: Response<String>, request: &Request) -> Response<String> {
+    let least = match answer.status() {
+        StatusCode::ACCEPTED => SOON,
+        StatusCode::SERVICE_UNAVAILABLE => LATER,
+        StatusCode::TOO_MANY_REQUESTS => NEXT_MINUTE,
+        _ => return answer,
+    };
+    if request.method() != Method::GET {
+        return answer;
+    }
+    let query = request.query_string_parameters();
+    let waited: u32 = query.first(WAITED).and_then(|waited| waited.parse().ok()).unwrap_or_default();
+    let pause = least.saturating_mul(1 << waited.min(6)).min(LONGEST);
+    let mut parameters: Vec<_> = query.iter().filter(|(name, _)| *name != WAITED).collect();
+    let times = waited.saturating_add(1).to_string();
+    parameters.push((WAITED, &times));
+    // An address of a query alone is the page's own path with it (RFC 3986, 5.2.2).
+    let refresh = serde_urlencoded::to_string(&parameters).ok();
+    let refresh = refresh.and_then(|query| HeaderValue::from_str(&format!("{pause}; url=?{query}")).ok());
+    answer.headers_mut().insert(REFRESH, refresh.unwrap_or_else(|| pause.into()));
     answer
 }
 
-/// The secret that a browser sends; nothing where it sends none, or two.
+/// Sends a browser on to another page of the console.
+pub(crate) fn moved_to(address: &str) -> Response<String> {
+    let mut answer = page(StatusCode::SEE_OTHER, &page::moved());
+    let address = HeaderValue::from_str(address).expect("names and a query of URL characters make a header");
+    answer.headers_mut().insert(LOCATION, address);
+    answer
+}
+
+/// Has a browser keep a new secret.
+pub(crate) fn with_secret(mut answer: Response<String>, secret: &str, seconds: i64) -> Response<String> {
+    let cookie = format!("{NAME}={secret}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=Strict");
+    let cookie = HeaderValue::from_str(&cookie).expect("a secret of base64url and digits make a header");
+    answer.headers_mut().insert(SET_COOKIE, cookie);
+    answer
+}
+
+/// The secret that a browser sends; nothing where it sends none, two, or what has not the shape of one: nobody is asked whose
+/// that is.
 pub(crate) fn secret_of(request: &Request) -> Option<String> {
     let cookies = request.headers().get_all(COOKIE).iter().filter_map(|cookies| cookies.to_str().ok());
     let mut secrets = cookies
         .flat_map(|cookies| cookies.split(';'))
         .filter_map(|cookie| cookie.trim().strip_prefix(NAME)?.strip_prefix('='));
-    let secret = secrets.next().filter(|secret| !secret.is_empty())?.to_owned();
+    let secret = secrets.next().filter(|secret| is_token(secret))?.to_owned();
     secrets.next().is_none().then_some(secret)
 }
 
@@ -95,21 +133,72 @@ mod tests {
 
     #[test]
     fn the_secret_is_in_one_cookie_of_its_own() {
-        assert_eq!(with(&["a=1; __Host-slipway=b.c; d=2"]).as_deref(), Some("b.c"));
-        assert_eq!(with(&["a=1", "__Host-slipway=b.c"]).as_deref(), Some("b.c"));
-        for none in [&[][..], &["slipway=b.c"], &["__Host-slipway="], &["__Host-slipwayx=b"]] {
-            assert_eq!(with(none), None, "{none:?}");
+        let secret = format!("{}.{}", "b".repeat(43), "c".repeat(43));
+        let cookie = format!("__Host-slipway={secret}");
+        assert_eq!(with(&[&format!("a=1; {cookie}; d=2")]).as_deref(), Some(secret.as_str()));
+        assert_eq!(with(&["a=1", &cookie]).as_deref(), Some(secret.as_str()));
+        for none in [&cookie["__Host-".len()..], "__Host-slipway=", &cookie.replacen('=', "x=", 1)] {
+            assert_eq!(with(&[none]), None, "{none}");
         }
-        assert_eq!(
-            with(&["__Host-slipway=a; __Host-slipway=b"]),
-            None,
-            "nobody knows whose the second one is"
-        );
+        assert_eq!(with(&[]), None);
+        assert_eq!(with(&[&cookie, &cookie]), None, "nobody knows whose the second one is");
+    }
+
+    #[test]
+    fn what_has_not_the_shape_of_a_secret_is_asked_of_nobody() {
+        let part = "b".repeat(43);
+        for guess in [
+            "x".to_owned(),
+            part.clone(),
+            format!("{part}."),
+            format!("{part}.{part}x"),
+            format!("{part}.{}!", &part[1..]),
+            format!("{part}.{part}.{part}"),
+        ] {
+            assert_eq!(with(&[&format!("__Host-slipway={guess}")]), None, "{guess}");
+        }
+    }
+
+    fn refreshed(method: Method, query: &str, status: StatusCode) -> Option<String> {
+        let request = lambda_http::http::Request::builder().method(method).body(Body::Empty);
+        let parameters: std::collections::HashMap<String, String> =
+            serde_urlencoded::from_str(query).expect("a query");
+        let request = request.expect("a request").with_query_string_parameters(parameters);
+        let answer = again(page(status, &page::unproven()), &request);
+        answer.headers().get(REFRESH).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned)
+    }
+
+    #[test]
+    fn a_page_that_waits_is_loaded_again_less_often_the_longer_it_waits() {
+        for (query, status, expected) in [
+            ("", StatusCode::ACCEPTED, "1; url=?waited=1"),
+            ("waited=1", StatusCode::ACCEPTED, "2; url=?waited=2"),
+            ("waited=4", StatusCode::ACCEPTED, "16; url=?waited=5"),
+            ("waited=4000000000", StatusCode::ACCEPTED, "60; url=?waited=4000000001"),
+            ("waited=x", StatusCode::ACCEPTED, "1; url=?waited=1"),
+            ("", StatusCode::SERVICE_UNAVAILABLE, "15; url=?waited=1"),
+            ("", StatusCode::TOO_MANY_REQUESTS, "30; url=?waited=1"),
+        ] {
+            assert_eq!(refreshed(Method::GET, query, status).as_deref(), Some(expected), "{query} {status}");
+        }
+        let kept = refreshed(Method::GET, "filter=a%26b+c", StatusCode::ACCEPTED);
+        assert_eq!(kept.as_deref(), Some("1; url=?filter=a%26b+c&waited=1"));
+    }
+
+    #[test]
+    fn what_is_there_and_what_a_form_came_to_is_not_loaded_again() {
+        for status in [StatusCode::OK, StatusCode::FORBIDDEN, StatusCode::UNAUTHORIZED, StatusCode::NOT_FOUND]
+        {
+            assert_eq!(refreshed(Method::GET, "", status), None, "{status}");
+        }
+        for status in [StatusCode::ACCEPTED, StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS] {
+            assert_eq!(refreshed(Method::POST, "", status), None, "{status}");
+        }
     }
 
     #[test]
     fn the_cookie_reaches_no_script_no_other_host_and_no_request_from_elsewhere() {
-        let answer = to_the_board("name.secret", 28_800);
+        let answer = with_secret(moved_to("/"), "name.secret", 28_800);
         assert_eq!(
             answer.headers()[SET_COOKIE],
             "__Host-slipway=name.secret; Path=/; Max-Age=28800; Secure; HttpOnly; SameSite=Strict"
@@ -125,7 +214,7 @@ mod tests {
         for answer in [
             page(StatusCode::OK, &page::no_session()),
             no_document(&NoDocument::Unproven),
-            to_the_board("a.b", 1),
+            with_secret(moved_to("/"), "a.b", 1),
             stylesheet(),
             script(),
         ] {

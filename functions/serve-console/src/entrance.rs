@@ -8,9 +8,12 @@ use lambda_http::{Request, Response};
 use slipway_aws::OperatorsApi;
 use slipway_core::api::{ConsoleEntrance, ConsoleEntry, ConsoleExit, Done};
 
-use crate::answer::{self, no_document, to_the_board};
+use crate::answer::{self, moved_to, no_document, secret_of, with_secret};
 use crate::ask::{NoDocument, post};
 use crate::page;
+
+/// What the form sends that enters a session in the place of another one.
+const INSTEAD: &[u8] = b"instead=yes";
 
 /// Shows the button. Whether the address is good is not looked up.
 pub(crate) fn ask(token: &str) -> Response<String> {
@@ -29,10 +32,15 @@ pub(crate) async fn enter(api: &OperatorsApi, request: &Request, token: &str) ->
     if !is_token(token) {
         return answer::page(StatusCode::NOT_FOUND, &page::not_entered(&ConsoleEntrance::Unknown));
     }
+    // Whoever sends somebody an address of their own has them act in another session than they believe.
+    let body: &[u8] = request.body().as_ref();
+    if secret_of(request).is_some() && body != INSTEAD {
+        return answer::page(StatusCode::CONFLICT, &page::entered_before());
+    }
     let entry = ConsoleEntry { token: token.to_owned() };
     match post::<ConsoleEntrance>(api, "console/enter", &entry).await {
-        Ok(ConsoleEntrance::Entered { secret, seconds }) if is_token(&secret) => {
-            to_the_board(&secret, seconds)
+        Ok(ConsoleEntrance::Entered { secret, seconds, by }) if is_token(&secret) => {
+            with_secret(answer::page(StatusCode::OK, &page::entered(&by)), &secret, seconds)
         }
         Ok(entrance) => answer::page(StatusCode::GONE, &page::not_entered(&entrance)),
         Err(why) => no_document(&why),
@@ -44,11 +52,11 @@ pub(crate) async fn leave(api: &OperatorsApi, request: &Request) -> Response<Str
     if !is_own_form(request) {
         return answer::page(StatusCode::FORBIDDEN, &page::foreign_form());
     }
-    let Some(secret) = answer::secret_of(request) else { return to_the_board("", 0) };
+    let Some(secret) = secret_of(request) else { return with_secret(moved_to("/"), "", 0) };
     match post::<Done>(api, "console/leave", &ConsoleExit { secret }).await {
         // The session goes on there, so the browser is told so.
         Err(why @ NoDocument::Unanswered(_)) => no_document(&why),
-        Ok(_) | Err(_) => to_the_board("", 0),
+        Ok(_) | Err(_) => with_secret(moved_to("/"), "", 0),
     }
 }
 
@@ -58,8 +66,8 @@ pub(crate) fn is_own_form(request: &Request) -> bool {
     request.headers().get("sec-fetch-site").is_some_and(|site| site == "same-origin")
 }
 
-/// Two tokens of 32 bytes as 43 characters, with a point between them.
-fn is_token(token: &str) -> bool {
+/// Whether it has the shape of a secret or a one-time address's token: two tokens of 32 bytes as 43 characters, with a point between them.
+pub(crate) fn is_token(token: &str) -> bool {
     let is_part = |part: &str| {
         part.len() == 43
             && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')

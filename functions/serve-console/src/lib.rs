@@ -88,11 +88,11 @@ pub async fn handle(api: &OperatorsApi, request: Request) -> Response<String> {
             let visitor = Visitor { api, secret: &secret };
             let answered = match (method, Target::of(parts)) {
                 (&Method::GET, None) => show(&visitor, parts, &request).await,
-                (&Method::GET, Some(target)) => act::ask(&visitor, &target).await,
+                (&Method::GET, Some(target)) => act::ask(&visitor, &target, &request).await,
                 (&Method::POST, Some(target)) => act::act(&visitor, &target, &request).await,
                 _ => Ok(answer::page(StatusCode::METHOD_NOT_ALLOWED, &page::unknown())),
             };
-            answered.unwrap_or_else(|why| answer::no_document(&why))
+            answered.unwrap_or_else(|why| answer::again(answer::no_document(&why), &request))
         }
     }
 }
@@ -135,8 +135,26 @@ async fn application(visitor: &Visitor<'_>, name: &str) -> Result<Markup, NoDocu
     let (path, of_releases) = (format!("/applications/{name}"), format!("/applications/{name}/releases"));
     // Both are asked for before one of them says what is missing: then both permissions are on their way.
     let (asked, releases) = join!(visitor.ask::<Application>(&path), visitor.ask::<Releases>(&of_releases));
-    let asked = asked?;
-    Ok(page::application(&asked.document, &releases?.document, &asked.by, now()))
+    let (asked, releases) = (allowed(asked)?, allowed(releases)?);
+    let by = match (&asked, &releases) {
+        (Ok(shown), _) => &shown.by,
+        (_, Ok(shown)) => &shown.by,
+        (Err(path), Err(_)) => return Err(NoDocument::Refused(path.clone())),
+    };
+    let one = page::Parts {
+        status: asked.as_ref().map(|shown| &shown.document),
+        releases: releases.as_ref().map(|shown| &shown.document),
+    };
+    Ok(page::application(&name, &one, by, now()))
+}
+
+/// What a page has of a document: it, or the path that IAM refuses. Everything else is for the whole page.
+fn allowed<T>(asked: Result<T, NoDocument>) -> Result<Result<T, String>, NoDocument> {
+    match asked {
+        Ok(shown) => Ok(Ok(shown)),
+        Err(NoDocument::Refused(path)) => Ok(Err(path)),
+        Err(other) => Err(other),
+    }
 }
 
 async fn release(visitor: &Visitor<'_>, name: &str, id: &str) -> Result<Markup, NoDocument> {

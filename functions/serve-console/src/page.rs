@@ -17,7 +17,7 @@ use slipway_core::timeline::in_words;
 use slipway_core::words;
 
 pub(crate) use acting::{Asking, asking, done};
-pub(crate) use application::application;
+pub(crate) use application::{Parts, application};
 pub(crate) use board::board;
 pub(crate) use lists::{approvals, audit_page, health};
 pub(crate) use release::release;
@@ -53,7 +53,13 @@ impl Frame<'_> {
                 form.leave method="post" action="/leave" { button.plain type="submit" value="leave" { "Leave" } }
             }
         };
-        slipway_pages::layout(title, &head, &header, content)
+        let content = html! {
+            @if self.is_fresh {
+                p.small data-stale hidden role="status" { "The operators' API does not answer just now: this is what it said last." }
+            }
+            (content)
+        };
+        slipway_pages::layout(title, &head, &header, &content)
     }
 }
 
@@ -85,12 +91,19 @@ pub(crate) fn unproven() -> Markup {
     )
 }
 
+/// What somebody needs who does not see this.
+fn needed(path: &str) -> Markup {
+    html! {
+        p { "You would need " code { "execute-api:Invoke" } " on this path of the operators' API:" }
+        p { code { (words::exact(path)) } }
+    }
+}
+
 pub(crate) fn refused(path: &str) -> Markup {
     message(
         "IAM does not allow this",
         &html! {
-            p { "You would need " code { "execute-api:Invoke" } " on this path of the operators' API:" }
-            p { code { (words::exact(path)) } }
+            (needed(path))
             p { a href="/" { "To the board" } }
         },
     )
@@ -140,6 +153,32 @@ pub(crate) fn entrance() -> Markup {
             p { "Whoever ran " code { "slipway console" } " lets one browser in by this address, once." }
             p { "If that was not you, close this page." }
             form method="post" { div.buttons { button.approve type="submit" value="enter" { "Open the console" } } }
+        },
+    )
+}
+
+/// The page of a one-time address in a browser that has been let in before.
+pub(crate) fn entered_before() -> Markup {
+    message(
+        "This browser has a session already",
+        &html! {
+            p { "The address is of a session that may be somebody else's: what you do in it is done in the name of whoever opened it." }
+            p { "If you did not run " code { "slipway console" } " just now, close this page." }
+            form method="post" { div.buttons { button.approve type="submit" name="instead" value="yes" { "Enter the other session" } } }
+            p { a href="/" { "Stay, and go to the board" } }
+        },
+    )
+}
+
+/// The page of a browser that was let in: whose session it is.
+pub(crate) fn entered(by: &str) -> Markup {
+    message(
+        "This browser is in a session",
+        &html! {
+            p { "It was opened by " strong { (words::line(by, words::LONGEST)) } ", in whose name everything here is done." }
+            p { "If that is not you, leave." }
+            form action="/" { div.buttons { button.approve type="submit" value="board" { "To the board" } } }
+            form.leave method="post" action="/leave" { button.plain type="submit" value="leave" { "Leave" } }
         },
     )
 }

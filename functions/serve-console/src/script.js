@@ -16,14 +16,23 @@ function narrow() {
   if (none) none.hidden = shown > 0;
 }
 
+function stale(is) {
+  const note = document.querySelector('[data-stale]');
+  if (note) note.hidden = !is;
+}
+
 async function renew() {
   if (document.hidden) return;
   const address = new URL(location.href);
   // All rows are fetched: the filter in the page is the one that counts.
   address.searchParams.delete('filter');
-  const answer = await fetch(address, { redirect: 'error', cache: 'no-store' });
-  // A session that is over, or a path that IAM has yet to allow, has a page of its own.
-  if (answer.status !== 200) return location.reload();
+  address.searchParams.delete('waited');
+  const answer = await fetch(address, { redirect: 'error', cache: 'no-store' }).catch(() => undefined);
+  // A session that is over, and a path that IAM has yet to allow or does not allow, have pages of their own.
+  if ([202, 401, 403].includes(answer?.status)) return location.reload();
+  // Whatever else it is, the page stays as it was, says so, and asks again.
+  if (answer?.status !== 200) return stale(true);
+  stale(false);
   const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
   const [mine, theirs] = [document, page].map((one) => one.querySelector('[data-fresh]'));
   if (!theirs) return location.reload();

@@ -177,6 +177,7 @@ fn every_test_that_the_page_on_security_names_is_there() {
         "functions/shared/core/src/console.rs",
         "functions/shared/release/src/token.rs",
         "infra/tests/deployer.tftest.hcl",
+        "infra/tests/operators.tftest.hcl",
         "tests/e2e/tests/cloud/browser.rs",
         "tests/e2e/tests/cloud/console.rs",
     ];

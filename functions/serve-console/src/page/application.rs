@@ -10,37 +10,30 @@ use slipway_core::words;
 use slipway_pages::time;
 
 use super::acting::links;
-use super::{FRESH_AFTER, Frame, image, on_its_way, stage, took};
+use super::{FRESH_AFTER, Frame, image, needed, on_its_way, stage, took};
 
 /// How many releases are shown.
 const RELEASES: usize = 30;
 
-pub(crate) fn application(one: &Application, releases: &Releases, by: &str, now: Timestamp) -> Markup {
-    let status = &one.status;
-    let name = &status.name;
+/// What an application's page is made of; in the place of a part, the path that IAM refuses.
+pub(crate) struct Parts<'a> {
+    pub(crate) status: Result<&'a Application, &'a String>,
+    pub(crate) releases: Result<&'a Releases, &'a String>,
+}
+
+pub(crate) fn application(name: &ApplicationName, parts: &Parts<'_>, by: &str, now: Timestamp) -> Markup {
     let content = html! {
         h1 { (name) }
         div data-fresh=(FRESH_AFTER) {
-            @for release in status.releases.iter().filter(|release| release.stage.is_none()) {
-                p.notice.busy { (on_its_way(name, release, now)) }
+            @match parts.status {
+                Ok(one) => (stages(name, one, now)),
+                Err(path) => section { h2 { "Stages" } (needed(path)) },
             }
-            ol.stages.cells {
-                @for each in &status.stages {
-                    @let open = status.releases.iter().find(|release| release.stage.as_ref() == Some(&each.name));
-                    (stage(name, each, open, now))
-                }
+            @match parts.releases {
+                Ok(releases) => (history(name, releases)),
+                Err(path) => section { h2 { "Releases" } (needed(path)) },
             }
-            @if let Some(lock) = one.lock.as_ref().filter(|_| status.releases.len() > 1) {
-                p.small { (lock) " has the lock." }
-            }
-            section { h2 { "Figures of the last " (releases.figures.days) " days" } (figures(&releases.figures)) }
-            section {
-                h2 { "Releases" }
-                @if releases.releases.is_empty() { p { "There was none yet: push an image." } }
-                ol.timeline { @for release in releases.releases.iter().take(RELEASES) { (past(name, release)) } }
-            }
-            (quarantined(&one.quarantined))
-            (ignored(&one.ignored))
+            @if let Ok(one) = parts.status { (quarantined(&one.quarantined)) (ignored(&one.ignored)) }
             p { a href=(format!("/applications/{name}/audit")) { "The audit of " (name) } }
         }
         section {
@@ -49,6 +42,35 @@ pub(crate) fn application(one: &Application, releases: &Releases, by: &str, now:
         }
     };
     Frame { page: "/applications", by, is_fresh: true }.page(name.as_str(), &content)
+}
+
+fn stages(name: &ApplicationName, one: &Application, now: Timestamp) -> Markup {
+    let status = &one.status;
+    html! {
+        @for release in status.releases.iter().filter(|release| release.stage.is_none()) {
+            p.notice.busy { (on_its_way(name, release, now)) }
+        }
+        ol.stages.cells {
+            @for each in &status.stages {
+                @let open = status.releases.iter().find(|release| release.stage.as_ref() == Some(&each.name));
+                (stage(name, each, open, now))
+            }
+        }
+        @if let Some(lock) = one.lock.as_ref().filter(|_| status.releases.len() > 1) {
+            p.small { (lock) " has the lock." }
+        }
+    }
+}
+
+fn history(name: &ApplicationName, releases: &Releases) -> Markup {
+    html! {
+        section { h2 { "Figures of the last " (releases.figures.days) " days" } (figures(&releases.figures)) }
+        section {
+            h2 { "Releases" }
+            @if releases.releases.is_empty() { p { "There was none yet: push an image." } }
+            ol.timeline { @for release in releases.releases.iter().take(RELEASES) { (past(name, release)) } }
+        }
+    }
 }
 
 /// DORA's four.

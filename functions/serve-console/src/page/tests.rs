@@ -130,7 +130,16 @@ fn checkup() -> Value {
 
 fn asked_for(parts: &[&str]) -> Markup {
     let target = crate::act::Target::of(parts).expect("it can be done");
-    asking(&Asking { target: &target, key: "k", nonce: "n", by: ANA })
+    let typed = serde_json::Map::new();
+    asking(&Asking { target: &target, key: "k", nonce: "n", by: ANA, typed: &typed, notice: None })
+}
+
+fn freeze_again() -> Markup {
+    let target = crate::act::Target::of(&["applications", "web", "freeze"]).expect("it can be done");
+    let typed = json!({ "stage": "production", "reason": "the sale" });
+    let typed = typed.as_object().expect("an object");
+    let notice = Some("It may have been done.");
+    asking(&Asking { target: &target, key: "k", nonce: "n", by: ANA, typed, notice })
 }
 
 fn frozen_now() -> Markup {
@@ -141,6 +150,9 @@ fn frozen_now() -> Markup {
 fn pages() -> Vec<(&'static str, Markup)> {
     let web = ApplicationName::new("web").expect("a name");
     let (application_of, releases) = one();
+    let whole = Parts { status: Ok(&application_of), releases: Ok(&releases) };
+    let refused_path = "GET /applications/web/releases".to_owned();
+    let without = Parts { status: Ok(&application_of), releases: Err(&refused_path) };
     let released = json!({ "outcome": "RELEASED", "stage": null, "reason": "every stage runs it", "at": "2026-11-20T09:10:00Z" });
     let open = read::<slipway_core::api::ReleaseDetail>(detail(None));
     let open_approvals = slipway_core::api::Approvals { approvals: open.approvals.clone() };
@@ -149,7 +161,8 @@ fn pages() -> Vec<(&'static str, Markup)> {
     vec![
         ("board", board(&read(all()), "", ANA, now())),
         ("board-filtered", board(&read(all()), "sho", ANA, now())),
-        ("application", application(&application_of, &releases, ANA, now())),
+        ("application", application(&web, &whole, ANA, now())),
+        ("application-without-releases", application(&web, &without, ANA, now())),
         ("release-waits", release(&open, ANA)),
         ("release-released", release(&read(detail(Some(&released))), ANA)),
         ("approvals", approvals(&open_approvals, ANA, now())),
@@ -158,8 +171,11 @@ fn pages() -> Vec<(&'static str, Markup)> {
         ("health", health(&read(checkup()), ANA)),
         ("rollback", asked_for(&["applications", "web", "rollback"])),
         ("abort", asked_for(&["applications", "web", "releases", &id("4f5c"), "abort"])),
+        ("freeze-again", freeze_again()),
         ("freeze-done", frozen_now()),
         ("entrance", entrance()),
+        ("entered", entered(ANA)),
+        ("entered-before", entered_before()),
         ("no-session", no_session()),
         ("unproven", unproven()),
         ("refused", refused("GET /applications/web")),
@@ -188,6 +204,23 @@ fn no_page_has_a_script_or_a_style_in_itself() {
 }
 
 #[test]
+fn a_part_that_iam_refuses_hides_no_other() {
+    let web = ApplicationName::new("web").expect("a name");
+    let (status, releases) = one();
+    let (of_status, of_releases) =
+        ("GET /applications/web".to_owned(), "GET /applications/web/releases".to_owned());
+
+    let parts = Parts { status: Ok(&status), releases: Err(&of_releases) };
+    let without_releases = application(&web, &parts, ANA, now()).0;
+    let parts = Parts { status: Err(&of_status), releases: Ok(&releases) };
+    let without_stages = application(&web, &parts, ANA, now()).0;
+
+    assert!(without_releases.contains("production") && without_releases.contains(&of_releases));
+    assert!(without_stages.contains("ROLLED_BACK") && without_stages.contains(&of_status));
+    assert!(!without_stages.contains("quarantined, until"), "{without_stages}");
+}
+
+#[test]
 fn a_page_shows_the_filter_that_was_asked_for() {
     let shown = board(&read(all()), "SHO", ANA, now()).0;
     assert!(shown.contains(r#"data-name="shop""#) && !shown.contains(r#"data-name="web""#), "{shown}");
@@ -208,6 +241,7 @@ fn words_of_others_add_nothing_but_words_to_a_page() {
         release(&read(of_release), hostile),
         audit_page(&ApplicationName::new("web").expect("a name"), &audit_of(hostile), hostile),
         refused(hostile),
+        entered(hostile),
     ];
     for page in shown {
         assert!(!page.0.contains("<img") && !page.0.contains("<script>"), "{}", page.0);

@@ -467,6 +467,12 @@ impl Key {
         (Self::consoles(session), "REQUEST#".to_owned())
     }
 
+    /// What a form of a session's pages came to, by its key.
+    #[must_use]
+    pub fn console_form(session: &str, key: &str) -> Self {
+        Self::of(Self::consoles(session), format!("FORM#{key}"))
+    }
+
     /// That a caller opened a session; the caller by the hash of their ARN.
     #[must_use]
     pub fn console_opened(caller_hash: &str, session: &str) -> Self {

@@ -134,6 +134,15 @@ pub struct Permission {
     pub until: Timestamp,
 }
 
+impl Permission {
+    /// The permission after IAM has refused its path: it counts no more, however long the refusal is shown. Nothing where it
+    /// does not count already.
+    #[must_use]
+    pub fn end(self, at: Timestamp) -> Option<Self> {
+        (at < self.until).then_some(Self { until: at })
+    }
+}
+
 /// What a page asked for that has yet to be proven, or proven again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PathRequest {
@@ -154,7 +163,13 @@ impl PathRequest {
     /// Whether IAM is to be asked: a page asked for it a short while ago, and it was not refused since.
     #[must_use]
     pub fn is_waiting(&self, now: Timestamp) -> bool {
-        now < self.at + PERMISSION && self.refused_at.is_none_or(|at| at < self.at)
+        !self.is_over(now) && self.refused_at.is_none_or(|at| at < self.at)
+    }
+
+    /// Whether no page has asked for it for as long as a permission lasts.
+    #[must_use]
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        now >= self.at + PERMISSION
     }
 
     /// Whether IAM refused it a short while ago.
@@ -279,6 +294,30 @@ mod tests {
             assert_eq!(judge(Some(&permission), None, proven + after), verdict, "{after:?}");
         }
         assert_eq!(judge(None, None, proven), Verdict::Unproven);
+    }
+
+    #[test]
+    fn iam_is_asked_about_what_a_page_still_wants_and_was_not_refused() {
+        let now = at("09:00:00");
+        let (method, path) = ("GET".to_owned(), "/applications".to_owned());
+        let wanted = PathRequest { method, path, at: now, refused_at: None };
+        let refused = PathRequest { refused_at: Some(now + SECOND), ..wanted.clone() };
+
+        assert!(wanted.is_waiting(now) && wanted.is_waiting(now + PERMISSION - SECOND));
+        assert!(!refused.is_waiting(now + SECOND) && !refused.is_over(now + SECOND));
+        assert!(wanted.is_over(now + PERMISSION) && !wanted.is_waiting(now + PERMISSION));
+    }
+
+    #[test]
+    fn a_refusal_ends_the_permission_that_was_given_before() {
+        let now = at("09:00:00");
+        let permission = entered().permission(now).end(now + SECOND).expect("it counted");
+        let (method, path) = ("GET".to_owned(), "/applications".to_owned());
+        let refused = PathRequest { method, path, at: now, refused_at: Some(now + SECOND) };
+
+        assert_eq!(judge(Some(&permission), Some(&refused), now + SECOND), Verdict::Refused);
+        assert_eq!(judge(Some(&permission), Some(&refused), now + SECOND + REFUSAL), Verdict::Unproven);
+        assert_eq!(permission.end(now + SECOND), None);
     }
 
     #[test]

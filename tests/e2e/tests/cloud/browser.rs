@@ -137,6 +137,8 @@ async fn the_console_is_entered_and_read_with_and_without_scripts() {
         let steps = [
             Step::Look { name: "console-entrance" },
             Step::Click { button: "enter" },
+            Step::Look { name: "console-entered" },
+            Step::Click { button: "board" },
             Step::Look { name: "console-board" },
             Step::Tab { to: "filter" },
             Step::Type { text: "web" },
@@ -148,8 +150,11 @@ async fn the_console_is_entered_and_read_with_and_without_scripts() {
         let seen = browser.visit(&visit).await.unwrap_or_else(|error| panic!("{error:#}"));
         judge(&opened.address, &seen);
 
-        let [entrance, board, filtered, left] = seen.looks.as_slice() else { panic!("{:?}", seen.looks) };
+        let [entrance, entered, board, filtered, left] = seen.looks.as_slice() else {
+            panic!("{:?}", seen.looks)
+        };
         assert!(entrance.words.contains("lets one browser in"), "{}", entrance.words);
+        assert!(entered.words.contains("the IAM user ana-browser"), "{}", entered.words);
         for words in ["production", "the IAM user ana-browser"] {
             assert!(board.words.contains(words) || board.tree.contains(words), "{words}: {}", board.tree);
         }

@@ -3,10 +3,10 @@
 use jiff::SignedDuration;
 use reqwest::header::HeaderMap;
 use serde_json::json;
-use slipway_core::api::{ConsoleAnswer, ConsoleRequests, Done, OpenedConsole};
+use slipway_core::api::{Applications, ConsoleAnswer, ConsoleRequests, Done, OpenedConsole};
 
-use crate::operators::Operator;
-use crate::world::World;
+use crate::operators::{Operator, until_asked};
+use crate::world::{PushOptions, World};
 
 /// The paths of the operators' API that let their holder open a session.
 const OPENING: [&str; 3] = ["POST/console/open", "POST/console/permissions", "POST/console/end"];
@@ -75,7 +75,7 @@ impl World {
     async fn enters(&self, operator: &Operator) -> (String, String) {
         let opened = open(operator).await;
         let entered = self.console("POST", &path_of(&opened.address), &[OWN_FORM]).await;
-        assert_eq!(entered.status, 303, "{}", entered.html);
+        assert_eq!(entered.status, 200, "{}", entered.html);
         (opened.session.clone(), entered.cookie())
     }
 }
@@ -108,7 +108,8 @@ async fn an_address_lets_one_browser_in_once_and_looking_at_it_spends_nothing() 
     let entered = world.console("POST", &path, &[OWN_FORM]).await;
     let again = world.console("POST", &path, &[OWN_FORM]).await;
 
-    assert_eq!(entered.status, 303);
+    assert_eq!(entered.status, 200);
+    assert!(entered.html.contains("the IAM user ana-console"), "{}", entered.html);
     for part in ["__Host-slipway=", "Path=/", "Secure", "HttpOnly", "SameSite=Strict", "Max-Age="] {
         assert!(entered.header("set-cookie").contains(part), "{part}: {}", entered.header("set-cookie"));
     }
@@ -148,7 +149,7 @@ async fn a_page_shows_what_iam_lets_its_caller_see_and_nothing_else() {
     let _asked: ConsoleRequests = ana.client.post("console/permissions", &refused).await.expect("it answers");
     let shop_refused = world.page("/applications/shop", &cookie).await;
 
-    assert_eq!((unproven.status, unproven.header("refresh")), (202, "1"));
+    assert_eq!((unproven.status, unproven.header("refresh")), (202, "1; url=?waited=1"));
     assert!(proven);
     assert_eq!(board.status, 200, "{}", board.html);
     assert!(board.html.contains(r#"data-name="web""#) && board.html.contains("the IAM user ana-console"));
@@ -177,6 +178,48 @@ async fn what_is_taken_away_is_gone_once_its_proof_is_five_minutes_old() {
 
     assert!(!proven, "IAM allows it no more");
     assert_eq!(later.status, 202, "{}", later.html);
+}
+
+#[tokio::test]
+async fn what_iam_has_refused_is_gone_at_once_and_for_longer_than_that_is_shown() {
+    let world = World::enter().await;
+    let ana = world.visitor("ana-console", &["GET/board"]).await;
+    let (session, cookie) = world.enters(&ana).await;
+    assert!(ana.client.prove("GET", "/board", &session).await.expect("it answers"));
+    assert_eq!(world.page("/", &cookie).await.status, 200);
+    let pk = format!("CONSOLE#{session}");
+    // The page has its permission asked for again, and the command finds it refused.
+    world.move_back(&pk, "PERMISSION#GET /board", "until", SignedDuration::from_secs(200)).await;
+    assert_eq!(world.page("/", &cookie).await.status, 200);
+    let refused = json!({ "session": session, "refused": ["GET /board"] });
+    let _asked: ConsoleRequests = ana.client.post("console/permissions", &refused).await.expect("it answers");
+
+    let at_once = world.page("/", &cookie).await;
+    world.move_back(&pk, "REQUEST#GET /board", "refused_at", SignedDuration::from_secs(31)).await;
+    let later = world.page("/", &cookie).await;
+
+    assert_eq!(at_once.status, 403, "{}", at_once.html);
+    assert_eq!(later.status, 202, "the permission of before counts no more: {}", later.html);
+}
+
+#[tokio::test]
+async fn a_browser_that_is_in_a_session_is_asked_before_it_enters_another_one() {
+    let world = World::enter().await;
+    let ana = world.visitor("ana-console", &[]).await;
+    let eve = world.visitor("eve-console", &[]).await;
+    let (_, cookie) = world.enters(&ana).await;
+    let path = path_of(&open(&eve).await.address);
+    let headers = [("cookie", cookie.as_str()), OWN_FORM];
+
+    let asked = world.console("POST", &path, &headers).await;
+    let still = world.page("/", &cookie).await;
+    let instead = world.sends(&path, &headers, "instead=yes").await;
+
+    assert_eq!((asked.status, asked.header("set-cookie")), (409, ""), "{}", asked.html);
+    assert_eq!(still.status, 202, "the session goes on");
+    assert_eq!(instead.status, 200);
+    assert!(instead.html.contains("the IAM user eve-console"), "{}", instead.html);
+    assert_ne!(instead.cookie(), cookie);
 }
 
 #[tokio::test]
@@ -213,25 +256,97 @@ async fn a_session_is_of_no_use_to_others() {
     }
 }
 
+/// A whole request of a caller's, as API Gateway hands it on: what it would do, it does where it has no further header.
+fn request_of(
+    world: &World,
+    caller: &str,
+    route: &str,
+    path: &str,
+    body: &serde_json::Value,
+) -> serde_json::Value {
+    let mut event = world.event("operator-rollback.json");
+    event["routeKey"] = json!(route);
+    event["rawPath"] = json!(path);
+    event["requestContext"]["routeKey"] = json!(route);
+    event["requestContext"]["http"]["path"] = json!(path);
+    event["requestContext"]["authorizer"]["iam"]["userArn"] =
+        json!(format!("arn:aws:iam::000000000000:user/{caller}"));
+    event["headers"]["idempotency-key"] = json!(format!("proof-{}", world.version()));
+    event["body"] = json!(body.to_string());
+    let parts: Vec<_> = path.split('/').collect();
+    let mut names = json!({});
+    for (name, at) in [("application", 2), ("release", 4)] {
+        if route.contains(&format!("{{{name}}}")) {
+            names[name] = json!(parts[at]);
+        }
+    }
+    event["pathParameters"] = names;
+    event
+}
+
 #[tokio::test]
 async fn a_request_that_proves_a_path_does_nothing_there() {
     let world = World::enter().await;
     world.has_a_good_release().await;
-    let ana = world.visitor("ana-console", &["POST/applications/web/rollback", "POST/freeze"]).await;
+    let ana = world.visitor("ana-console", &["POST/applications/*", "POST/freeze"]).await;
     let (session, _) = world.enters(&ana).await;
+    let release = world.push(&PushOptions::light(&world.version())).await;
+    let _link = until_asked(&world, &release).await;
+    let id = world.id_of(&release).await;
     let entry = world.cloud.wire().last().await.expect("the wire answers");
+    let (of_application, of_release) =
+        ("/applications/web", format!("/applications/web/releases/{id}/abort"));
+    let digest = world.digest_in("production").await;
+    let requests = [
+        (
+            "POST /applications/{application}/rollback",
+            format!("{of_application}/rollback"),
+            json!({ "to": digest, "stage": "staging" }),
+        ),
+        (
+            "POST /applications/{application}/freeze",
+            format!("{of_application}/freeze"),
+            json!({ "stage": "staging", "reason": "the sale" }),
+        ),
+        ("POST /freeze", "/freeze".to_owned(), json!({ "stage": "staging", "reason": "the sale" })),
+        ("POST /applications/{application}/releases/{release}/abort", of_release.clone(), json!({})),
+    ];
 
-    for path in ["/applications/web/rollback", "/freeze"] {
-        assert!(ana.client.prove("POST", path, &session).await.expect("it answers"), "{path}");
+    for (route, path, body) in &requests {
+        let mut event = request_of(&world, "ana-console", route, path, body);
+        event["headers"]["slipway-console"] = json!(session);
+        let proven = world.invoke("operate-releases", &event).await.expect("it answers");
+        assert_eq!(proven["statusCode"], 204, "{path}: {proven}");
+        event["headers"]["slipway-console"] = json!("x");
+        let of_none = world.invoke("operate-releases", &event).await.expect("it answers");
+        assert_eq!(of_none["statusCode"], 404, "{path}: {of_none}");
     }
+    let route = "POST /applications/{application}/rollback";
+    let mut event = request_of(&world, "ana-console", route, "/applications/%77eb/rollback", &json!({}));
+    event["pathParameters"]["application"] = json!("web");
+    event["headers"]["slipway-console"] = json!(session);
+    let encoded = world.invoke("operate-releases", &event).await.expect("it answers");
+    assert!(ana.client.prove("POST", "/applications/web/rollback", &session).await.expect("it answers"));
     for other in ["/console/open", "/applications/%77eb/rollback"] {
         assert!(!ana.client.prove("POST", other, &session).await.expect("it answers"), "{other}");
     }
-
     world.quiet().await;
-    assert_eq!(world.calls_since(entry, "operate-releases", "states:StartExecution").await, 0);
-    let board: slipway_core::api::Applications = world.operators().get("board").await.expect("it answers");
+    let begun = world.calls_since(entry, "operate-releases", "states:StartExecution").await;
+    let board: Applications = world.operators().get("board").await.expect("it answers");
+    let (route, path, body) = &requests[3];
+    let aborted = world
+        .invoke("operate-releases", &request_of(&world, "ana-console", route, path, body))
+        .await
+        .expect("it answers");
+
+    assert_eq!(encoded["statusCode"], 404, "IAM was asked about another path: {encoded}");
+    assert_eq!(begun, 0, "nothing was released");
     assert!(board.freezes.is_empty(), "{:?}", board.freezes);
+    let goes_on =
+        board.applications.iter().flat_map(|one| &one.releases).any(|open| open.id.to_string() == id);
+    assert!(goes_on, "the release was not aborted");
+    assert_eq!(aborted["statusCode"], 200, "the same request without the header does it: {aborted}");
+    assert_ne!(world.ended(&release).await.outcome(), Some("RELEASED"));
 }
 
 #[tokio::test]
@@ -271,7 +386,7 @@ async fn a_person_freezes_from_a_page_once_and_the_audit_has_who_iam_proved() {
     let unproven = world.page(path, &cookie).await;
     assert!(ana.client.prove("POST", path, &session).await.expect("it answers"));
     let asking = world.page(path, &cookie).await;
-    let looked: slipway_core::api::Applications = world.operators().get("board").await.expect("it answers");
+    let looked: Applications = world.operators().get("board").await.expect("it answers");
     let form = format!("{}&stage=production&reason=the+sale", hidden(&asking.html));
     let headers = [("cookie", cookie.as_str()), ("content-type", "application/x-www-form-urlencoded")];
     let foreign = world.sends(path, &headers, &form).await;
@@ -280,18 +395,25 @@ async fn a_person_freezes_from_a_page_once_and_the_audit_has_who_iam_proved() {
     let altered = world.sends(path, &own, &form.replace("nonce=", "nonce=0")).await;
     let done = world.sends(path, &own, &form).await;
     let again = world.sends(path, &own, &form).await;
-    let board: slipway_core::api::Applications = world.operators().get("board").await.expect("it answers");
+    let board: Applications = world.operators().get("board").await.expect("it answers");
     let audit: slipway_core::api::Audit =
         world.operators().get("applications/web/audit").await.expect("it answers");
     let lift = json!({ "stage": "production", "reason": "the test is over" });
     let _lifted: Done =
         world.operators().post("applications/web/unfreeze", &lift).await.expect("it is lifted");
+    let once_more = world.sends(path, &own, &form).await;
+    let other_words = world.sends(path, &own, &form.replace("the+sale", "another")).await;
+    let after: Applications = world.operators().get("board").await.expect("it answers");
+    let said = world.page(done.header("location"), &cookie).await;
 
     assert_eq!(unproven.status, 202);
     assert!(asking.html.contains("the IAM user ana-console"), "{}", asking.html);
     assert!(looked.freezes.is_empty(), "a look does nothing: {:?}", looked.freezes);
     assert_eq!((foreign.status, other.status, altered.status), (403, 403, 403));
-    assert_eq!((done.status, again.status), (200, 200), "{} {}", done.html, again.html);
+    assert_eq!((done.status, again.status), (303, 303), "{} {}", done.html, again.html);
+    assert_eq!((said.status, once_more.status, other_words.status), (200, 303, 422), "{}", said.html);
+    assert!(said.html.contains("is frozen until somebody lifts it"), "{}", said.html);
+    assert!(after.freezes.is_empty(), "the same form again freezes nothing: {:?}", after.freezes);
     assert_eq!(board.freezes.len(), 1, "{:?}", board.freezes);
     assert_eq!(board.freezes[0].by, "the IAM user ana-console");
     let entries = slipway_core::audit::read(&audit.entries).expect("the chain holds");

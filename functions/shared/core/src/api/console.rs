@@ -94,6 +94,8 @@ pub enum ConsoleEntrance {
         secret: String,
         /// How long it is good for, in seconds.
         seconds: i64,
+        /// Who opened the session, in words.
+        by: String,
     },
     /// It is not known, or was used before.
     Unknown,
