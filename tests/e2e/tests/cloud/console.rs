@@ -4,9 +4,10 @@ use jiff::SignedDuration;
 use reqwest::header::HeaderMap;
 use serde_json::json;
 use slipway_core::api::{Applications, ConsoleAnswer, ConsoleRequests, Done, OpenedConsole};
+use slipway_local::PushOptions;
 
 use crate::operators::{Operator, until_asked};
-use crate::world::{PushOptions, World};
+use crate::world::World;
 
 /// The paths of the operators' API that let their holder open a session.
 const OPENING: [&str; 3] = ["POST/console/open", "POST/console/permissions", "POST/console/end"];
