@@ -481,11 +481,11 @@ run "nobody_removes_approvals_or_the_audit" {
     condition = alltrue(flatten([
       for statements in values(local.rights) : [
         for statement in statements : length(statement.conditions) > 0 && alltrue([
-          for value in flatten(statement.conditions[*].values) : contains(["CALLBACK#*", "CONSOLE#*", "OPEN", "PACE#*", "RUNNING", "WAKE#*"], value)
+          for value in flatten(statement.conditions[*].values) : contains(["CALLBACK#*", "OPEN", "PACE#*", "RUNNING", "WAKE#*"], value)
         ]) if contains(statement.actions, "dynamodb:DeleteItem")
       ]
     ]))
-    error_message = "Only callbacks, what points to them, what pages have asked for, mails that wait, what a stage runs, and the list of open releases are removed."
+    error_message = "Only callbacks, what points to them, mails that wait, what a stage runs, and the list of open releases are removed."
   }
 
   assert {

@@ -8,7 +8,6 @@
 
 use std::collections::BTreeMap;
 
-use futures::future::try_join_all;
 use futures::try_join;
 use jiff::Timestamp;
 use lambda_http::http::StatusCode;
@@ -120,7 +119,8 @@ pub(crate) async fn prove(
     }
     let permission = Key::console_permission(name, method, &asked);
     operator.table.put(&permission, &session.permission(at)).await?;
-    operator.table.delete(&Key::console_request(name, method, &asked)).await?;
+    remember(&operator.table, name, method, &asked, |request| PathRequest { refused_at: None, ..request })
+        .await?;
     Ok(Response::builder()
         .status(StatusCode::NO_CONTENT)
         .header("cache-control", "no-store")
@@ -170,18 +170,10 @@ pub(crate) async fn permissions(
         ended.await?;
     }
     let (pk, prefix) = Key::console_requests(&name);
-    let (mut waiting, mut over) = (Vec::new(), Vec::new());
-    for (key, Stored { document: request, .. }) in table.list::<PathRequest>(&pk, &prefix).await? {
-        if request.is_over(at) {
-            over.push(key);
-        } else if request.is_waiting(at) {
-            waiting.push(request);
-        }
-    }
-    // The command asks each second, and reads what is there.
-    try_join_all(over.iter().map(|key| table.delete(key))).await?;
+    let requests =
+        table.list::<PathRequest>(&pk, &prefix).await?.into_iter().map(|(_, stored)| stored.document);
     Ok(ConsoleRequests {
-        requests: waiting,
+        requests: requests.filter(|request| request.is_waiting(at)).collect(),
         entered: session.secret_hash.is_some(),
         ended: !session.is_open(at),
     })

@@ -163,13 +163,7 @@ impl PathRequest {
     /// Whether IAM is to be asked: a page asked for it a short while ago, and it was not refused since.
     #[must_use]
     pub fn is_waiting(&self, now: Timestamp) -> bool {
-        !self.is_over(now) && self.refused_at.is_none_or(|at| at < self.at)
-    }
-
-    /// Whether no page has asked for it for as long as a permission lasts.
-    #[must_use]
-    pub fn is_over(&self, now: Timestamp) -> bool {
-        now >= self.at + PERMISSION
+        now < self.at + PERMISSION && self.refused_at.is_none_or(|at| at < self.at)
     }
 
     /// Whether IAM refused it a short while ago.
@@ -304,8 +298,8 @@ mod tests {
         let refused = PathRequest { refused_at: Some(now + SECOND), ..wanted.clone() };
 
         assert!(wanted.is_waiting(now) && wanted.is_waiting(now + PERMISSION - SECOND));
-        assert!(!refused.is_waiting(now + SECOND) && !refused.is_over(now + SECOND));
-        assert!(wanted.is_over(now + PERMISSION) && !wanted.is_waiting(now + PERMISSION));
+        assert!(!refused.is_waiting(now + SECOND));
+        assert!(!wanted.is_waiting(now + PERMISSION));
     }
 
     #[test]
