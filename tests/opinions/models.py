@@ -45,6 +45,9 @@ COMMON["smithy-rpc-v2-cbor"] = {**COMMON["json"], "AccessDenied": 403, "AccessDe
 # Words that an enumeration leaves out, and the documentation of the member that has it gives a meaning: `lifecycleStage` of
 # DescribeServiceDeployments "is invoked before every traffic shift step" at this one (botocore 1.44.8).
 DOCUMENTED = {"ServiceDeploymentLifecycleStage": ["PRE_PRODUCTION_TRAFFIC_SHIFT"]}
+# What an answer has though it is smaller than its shape may be: "If there are no unprocessed keys remaining, the response contains
+# an empty UnprocessedKeys map" (BatchGetItem, Amazon DynamoDB API reference).
+EMPTY = {"BatchGetRequestMap"}
 
 # Python's `re` knows no Unicode categories; these are as near as it comes.
 CATEGORIES = {r"\p{L}": r"\w", r"\p{N}": r"\d", r"\p{Z}": r"\s", r"\p{ASCII}": r"[\x00-\x7f]"}
@@ -112,7 +115,8 @@ def differences(value, shape, place, protocol):
         yield f"{said}, not like {shape.name}: {limits['pattern']}"
     if kind not in ("structure", "boolean"):
         size = value if isinstance(value, (int, float)) else len(value)
-        if not limits.get("min", size) <= size <= limits.get("max", size):
+        least = 0 if shape.name in EMPTY and said.startswith("answer") else limits.get("min", size)
+        if not least <= size <= limits.get("max", size):
             yield f"{said}, not between {limits.get('min')} and {limits.get('max')} as {shape.name}"
 
 

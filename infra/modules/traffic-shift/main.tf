@@ -135,6 +135,9 @@ resource "aws_lb_listener_rule" "test" {
     }
   }
 
+  # On the same listener it must never be the only rule that matches.
+  depends_on = [aws_lb_listener_rule.production]
+
   lifecycle {
     # ECS changes the weights.
     ignore_changes = [action]

@@ -74,7 +74,7 @@ variable "test_listener_rule_arn" {
 }
 
 variable "test" {
-  description = "Makes that rule: on a listener of its own (listener_arn), or on the one of the traffic for requests that have a header with a value; paths and hosts are those of the traffic. Its priority must come before the traffic's on the same listener"
+  description = "Makes that rule: on a listener of its own (listener_arn), or on the one of the traffic for requests that have a header with a value; paths and hosts are those of the traffic. Its priority must come before the traffic's on the same listener. Both listeners must be of one load balancer"
   type = object({
     listener_arn = optional(string)
     priority     = number
@@ -83,8 +83,8 @@ variable "test" {
   default = null
 
   validation {
-    condition     = var.test == null || try(var.test.listener_arn != null || var.test.header != null, false)
-    error_message = "Write listener_arn, or a header: without both the rule would take the traffic itself."
+    condition     = var.test == null || try(coalesce(var.test.listener_arn, var.listener_arn) != var.listener_arn || var.test.header != null, false)
+    error_message = "Write another listener_arn than the traffic's, or a header: without both the rule would take the traffic itself."
   }
 
   validation {
@@ -93,7 +93,7 @@ variable "test" {
   }
 
   validation {
-    condition     = var.test == null || try(var.test.listener_arn != null || var.test.priority < var.priority, false)
+    condition     = var.test == null || try(coalesce(var.test.listener_arn, var.listener_arn) != var.listener_arn || var.test.priority < var.priority, false)
     error_message = "Write a priority of test that is below the one of the traffic: the listener takes the first rule that matches."
   }
 }

@@ -20,6 +20,11 @@ def problem_of(operation, request):
     return report.generate_report() if report.has_errors() else next(unknown_words(request, shape, ""), None)
 
 
+def problem_of_member(name, value):
+    """The first word of a structure that is none of its enumeration, in words; None where there is none."""
+    return next(unknown_words(value, model().shape_for(name[0].upper() + name[1:]), name), None)
+
+
 def unknown_words(value, shape, place):
     """The words that are none of their enumeration; botocore itself lets them pass."""
     if shape.type_name == "structure" and isinstance(value, dict):

@@ -80,7 +80,8 @@ def _ecs_resources(action, request, region, account) -> list:
         services = ["/".join(deployment.replace(":service-deployment/", ":service/").split("/")[:3]) for deployment in deployments]
         return deployments + services
     if action == "DescribeServiceRevisions":
-        return ["/".join(one.replace(":service-revision/", ":service/").split("/")[:3]) for one in request.get("serviceRevisionArns", [])]
+        revisions = request.get("serviceRevisionArns", [])
+        return revisions + ["/".join(one.replace(":service-revision/", ":service/").split("/")[:3]) for one in revisions]
     if action == "ListServiceDeployments":
         return [in_cluster("service", request.get("service", ""))]
     # The reference names the family; AWS's own minimal policies, and every denial that people report, say `*`.

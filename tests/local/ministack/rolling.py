@@ -27,7 +27,7 @@ def watch(record) -> None:
 
 def watch_until_the_end(record) -> None:
     with request_scope(*record.place):
-        while record.status == "IN_PROGRESS":
+        while record.status == "IN_PROGRESS" and record.service.get("status") == "ACTIVE":
             if record.alarms.look():
                 fired = ", ".join(record.alarms.fired)
                 return roll_back(record, f"Service deployment rolled back because the alarm {fired} is in the ALARM state.")

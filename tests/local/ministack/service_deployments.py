@@ -8,6 +8,7 @@ Shapes: `ServiceDeployment`, `ServiceDeploymentBrief` and `ServiceRevision`, Ama
 import copy
 import functools
 import secrets
+import threading
 import time
 
 import deployments
@@ -22,25 +23,37 @@ IN_FLIGHT = ("PENDING", "IN_PROGRESS", "STOP_REQUESTED", "ROLLBACK_REQUESTED", "
 PAGE, LONGEST_PAGE = 20, 100
 # DescribeServiceDeployments and DescribeServiceRevisions take as many ARNs.
 AT_ONCE = 20
+# AWS keeps them for 90 days; here the newest of a service are kept, so that hundreds of releases leave no more than these.
+KEPT = 50
 
 # By their ARNs; and those of each service, by its account, region and key, in the order in which they were made.
 records: dict = {}
 revisions: dict = {}
 _of_services: dict = {}
+# One lock a service, by the same: several threads reconcile a service at once.
+_locks: dict = {}
 # Who is told of a service deployment that begins, and of one that another one takes over from: shift.py and rolling.py.
 begins: list = []
 supersedes: list = []
 
 
 def apply() -> None:
-    describe = ecs._sanitize
+    describe, delete = ecs._sanitize, ecs._delete_service
 
     @functools.wraps(describe)
     def describing(shown):
         answer = describe(shown)
         return as_shown(answer) if isinstance(answer, dict) and "serviceName" in answer and "deployments" in answer else answer
 
+    @functools.wraps(delete)
+    def deleting(data):
+        answer = delete(data)
+        if answer[0] < 300:
+            end_those_of(data)
+        return answer
+
     ecs._sanitize = describing
+    ecs._delete_service = ecs._ACTION_MAP["DeleteService"] = deleting
     deployments.followers.append(follow)
     ecs._ACTION_MAP |= {"ListServiceDeployments": list_service_deployments, "DescribeServiceDeployments": describe_service_deployments,
                         "DescribeServiceRevisions": describe_service_revisions}
@@ -55,7 +68,7 @@ class ServiceDeployment:
         self.place = get_account_id(), get_region()
         self.configuration = copy.deepcopy(service.get("deploymentConfiguration") or {})
         self.shifts = strategies.shifts_traffic(self.configuration)
-        self.status, self.reason, self.stage = "IN_PROGRESS", None, None
+        self.status, self.reason, self.stage, self.lock = "IN_PROGRESS", None, None, threading.RLock()
         self.times = {"createdAt": now(), "startedAt": now()}
         self.hooks, self.rollback, self.restores = [], None, None
         self.alarms = strategies.Alarms(self.configuration)
@@ -71,20 +84,31 @@ class ServiceDeployment:
     def enters(self, stage) -> None:
         self.stage, self.times["updatedAt"] = stage, now()
 
-    def becomes(self, status, reason=None) -> None:
-        self.status, self.reason = status, reason or self.reason
-        self.times["updatedAt"] = now()
+    def becomes(self, status, reason=None, only_from=IN_FLIGHT) -> bool:
+        """Whether it does: of several threads that decide at once, one does it."""
+        with self.lock:
+            if self.status not in only_from:
+                return False
+            self.status, self.reason = status, reason or self.reason
+            self.times["updatedAt"] = now()
+            return True
 
-    def ends(self, status, reason=None) -> None:
-        self.becomes(status, reason)
-        self.times["finishedAt"] = now()
-        if status == "STOPPED":
-            self.times["stoppedAt"] = now()
-        self.alarms.complete()
+    def ends(self, status, reason=None) -> bool:
+        with self.lock:
+            if not self.becomes(status, reason):
+                return False
+            self.times["finishedAt"] = now()
+            if status == "STOPPED":
+                self.times["stoppedAt"] = now()
+            self.alarms.complete()
+            return True
 
-    def rolls_back(self, reason, revision) -> None:
-        self.rollback = {"reason": reason, "startedAt": now(), "serviceRevisionArn": revision}
-        self.becomes("ROLLBACK_IN_PROGRESS", reason)
+    def rolls_back(self, reason, revision) -> bool:
+        with self.lock:
+            if not self.becomes("ROLLBACK_IN_PROGRESS", reason):
+                return False
+            self.rollback = {"reason": reason, "startedAt": now(), "serviceRevisionArn": revision}
+            return True
 
 
 def now() -> float:
@@ -97,6 +121,11 @@ def arn_of(key, kind, name) -> str:
 
 def note(key, service) -> None:
     """Makes the service deployment of what was just deployed, before its tasks are started."""
+    with _locks.setdefault((get_account_id(), get_region(), key), threading.RLock()):
+        note_once(key, service)
+
+
+def note_once(key, service) -> None:
     deployment = ecs._primary_deployment(service)
     if service.get("status") != "ACTIVE" or deployment is None or getattr(deployment, "record", True):
         return
@@ -111,6 +140,7 @@ def note(key, service) -> None:
     record = deployment.record = ServiceDeployment(key, service, deployment, before)
     records[record.arn] = record
     _of_services.setdefault((*record.place, key), []).append(record)
+    drop_the_oldest(_of_services[(*record.place, key)], service)
     if shifts:
         deployment.quietly(rolloutState="IN_PROGRESS", rolloutStateReason="")
     elif deployment["rolloutState"] == "COMPLETED":
@@ -130,6 +160,22 @@ def supersede(record) -> None:
     record.ends("STOPPED", "The service deployment was stopped because a new service deployment was started.")
     for told in supersedes:
         told(record)
+
+
+def drop_the_oldest(found, service) -> None:
+    """Drops what is beyond those that are kept; a revision that the service still has stays."""
+    while len(found) > KEPT:
+        record = found.pop(0)
+        del records[record.arn]
+        if not any(one is record.deployment for one in service["deployments"]):
+            del revisions[record.deployment.revision]
+
+
+def end_those_of(request) -> None:
+    """Ends what is in flight of a service that was just deleted."""
+    cluster, reference = ecs._resolve_cluster_name(request.get("cluster", "default")), ecs._resolve_service_ref(request["service"])
+    for record in of_service(f"{cluster}/{reference[0]}"):
+        record.ends("STOPPED", "The service deployment was stopped because the service was deleted.")
 
 
 def of_service(key) -> list:
@@ -180,7 +226,9 @@ def failed(record) -> None:
     requested = record.status == "ROLLBACK_REQUESTED"
     breaker, alarms = (record.configuration.get(one) or {} for one in ("deploymentCircuitBreaker", "alarms"))
     wanted = requested or (alarms if record.alarms.fired else breaker).get("rollback")
-    record.restores = last_completed([one for one in record.service["deployments"] if one is not record.deployment])
+    # MiniStack's circuit breaker takes no deployment that is being restored itself.
+    record.restores = next((one for one in record.service["deployments"]
+                            if one is not record.deployment and one.get("rolloutState") == "COMPLETED"), None)
     if not wanted:
         record.ends("STOPPED")
     elif record.restores is None:
@@ -190,10 +238,10 @@ def failed(record) -> None:
                           record.restores.revision)
 
 
-def counts(deployment, requested) -> dict:
-    states = [task.get("lastStatus") for task in list(ecs._tasks.values()) if task.get("_deployment_id") == deployment["id"]]
-    return {"requestedTaskCount": requested, "runningTaskCount": states.count("RUNNING"),
-            "pendingTaskCount": sum(state in ("PROVISIONING", "PENDING", "ACTIVATING") for state in states)}
+def counts(deployment, requested, lives=True) -> dict:
+    """How many tasks a deployment has. MiniStack counts those of a service's own deployments; one that is none of them has no task."""
+    return {"requestedTaskCount": requested, "runningTaskCount": deployment.get("runningCount", 0) if lives else 0,
+            "pendingTaskCount": deployment.get("pendingCount", 0) if lives else 0}
 
 
 def summary(record, deployment) -> dict:
@@ -201,7 +249,8 @@ def summary(record, deployment) -> dict:
     requested = record.requested.get(deployment["id"], deployment.get("desiredCount", 0))
     weights = {"requestedProductionTrafficWeight": float(record.production.get(deployment.revision, 0)),
                "requestedTestTrafficWeight": float(record.test.get(deployment.revision, 0))} if record.production else {}
-    return {"arn": deployment.revision, **counts(deployment, requested), **weights}
+    lives = any(one is deployment for one in record.service["deployments"])
+    return {"arn": deployment.revision, **counts(deployment, requested, lives), **weights}
 
 
 def described(record) -> dict:

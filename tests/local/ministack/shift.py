@@ -15,6 +15,7 @@ import time
 
 import deployments
 import hooks
+import load_balancer
 import pace
 import rolling
 import service_deployments
@@ -27,7 +28,7 @@ from ministack.core.concurrency import resource_lock
 from ministack.core.responses import get_account_id, get_region, json_response, request_scope
 from ministack.services import alb, ecs
 
-LOOKS = pace.of(0.1, 0.02)
+LOOKS = load_balancer.INTERVAL
 # How long a stage lasts at least in which nothing has to be waited for, in seconds.
 STAGE = pace.of(0.3, 0.05)
 # Whether a deployment that shifts traffic may be stopped depends on its status ("Stopping Amazon ECS service deployments").
@@ -67,12 +68,18 @@ def apply() -> None:
         deployment = ecs._deployment_for_task(shift.record.service, task)
         if deployment is not None:
             deployment["failedTasks"] = deployment.get("failedTasks", 0) + 1
-        shift.keep_tasks()
+            shift.keep_tasks_after(restart_delay(deployment["failedTasks"]), deployment)
 
     ecs._reconcile_service_tasks, ecs._complete_service_deployment, ecs._record_service_task_failure = reconciling, completing, failing
     service_deployments.begins.append(begin)
     service_deployments.supersedes.append(give_way)
     ecs._ACTION_MAP |= {"StopServiceDeployment": stop_service_deployment, "ContinueServiceDeployment": continue_service_deployment}
+
+
+def restart_delay(failed) -> float:
+    """In seconds. On AWS a task takes a while to start, so one that dies is not back at once; here it would be, without end. ECS itself
+    waits ever longer only for tasks that never ran ("Amazon ECS service throttle logic", Amazon ECS developer guide)."""
+    return min(0.2 * 2 ** min(failed, 10), 10)
 
 
 def in_flight(key):
@@ -97,6 +104,9 @@ def give_way(record) -> None:
         shift.give_up_hooks()
         with shift.tasks:
             shift.put_weights(0, "productionListenerRule", "testListenerRule")
+        # A rolling update stops as many tasks as are too many, whichever they are: those that serve must be the only ones.
+        if shift.source is not None and not strategies.shifts_traffic(record.service.get("deploymentConfiguration") or {}):
+            shift.stop_tasks(shift.target)
 
 
 class RollBack(Exception):
@@ -116,6 +126,10 @@ class Shift:
         self.balancers = [one for one in self.service.get("loadBalancers") or [] if sides.alternate_of(one)]
         # Who rolls it back, and whether its new tasks are to run and the old ones still are.
         self.rolled_back_by, self.started, self.cleaned = None, False, False
+        # When a deployment whose tasks died may start others, by its id.
+        self.restarts = {}
+        # Whether ECS may write the rules: what it refused it leaves as it is.
+        self.checked = False
         self.tasks = threading.RLock()
         self.weigh("production", 0)
         self.weigh("test", 0)
@@ -131,6 +145,7 @@ class Shift:
                 _log.exception("a deployment that shifts traffic broke")
                 self.record.ends("ROLLBACK_FAILED", "the local cloud broke: see its log")
             finally:
+                self.give_up_hooks()
                 self.ends()
 
     def go(self) -> None:
@@ -170,15 +185,15 @@ class Shift:
 
     def rest(self, minutes) -> None:
         end = time.monotonic() + minutes * pace.MINUTE
-        self.wait(lambda: time.monotonic() >= end)
+        self.wait(lambda: time.monotonic() >= end, end)
 
-    def wait(self, until) -> None:
+    def wait(self, until, end=float("inf")) -> None:
         """Waits, and looks meanwhile whether the deployment may go on."""
         while True:
             self.look()
             if until():
                 return
-            time.sleep(LOOKS)
+            time.sleep(max(0, min(LOOKS, end - time.monotonic())))
 
     def look(self) -> None:
         """AWS watches the deployment's alarms until its bake has ended."""
@@ -218,6 +233,7 @@ class Shift:
                 raise RollBack(NETWORK)
             if problem := strategies.of_shifting_role(balancer):
                 raise RollBack(f"Service deployment rolled back because of an unauthorized role. {problem}")
+        self.checked = True
 
     def reconcile_service(self, others) -> None:
         """One revision alone is to serve before the new one is started: the last that was completed."""
@@ -252,6 +268,8 @@ class Shift:
             return self.put_weights(percent, *fields)
 
     def put_weights(self, percent, *fields) -> bool:
+        if not self.checked:
+            return False
         found = [(balancer, alb._rules.get(sides.advanced(balancer).get(field))) for balancer in self.balancers for field in fields]
         side = sides.side_of(self.target)
         for balancer, rule in found:
@@ -269,17 +287,31 @@ class Shift:
         """Starts and stops tasks, so that both revisions have as many as the service is to have."""
         surplus = []
         with self.tasks:
+            if _shifts.get((*self.record.place, self.record.key)) is not self:
+                return
             for deployment in (self.target, self.source):
                 if deployment is None:
                     continue
                 tasks, wanted = self.tasks_of(deployment), self.wanted(deployment)
                 self.record.requested[deployment["id"]] = wanted
                 deployment.quietly(desiredCount=wanted)
-                if wanted > len(tasks):
+                if wanted > len(tasks) and time.monotonic() >= self.restarts.get(deployment["id"], 0):
                     self.start_tasks(deployment, wanted - len(tasks), bool(tasks))
                 surplus += tasks[wanted:]
         self.stop(surplus, "Service scaling down")
         self.refresh()
+
+    def keep_tasks_after(self, seconds, deployment) -> None:
+        """Starts no task of a deployment for some seconds, whoever asks for it meanwhile, and keeps the tasks after that."""
+        self.restarts[deployment["id"]] = time.monotonic() + seconds
+
+        def keep() -> None:
+            with request_scope(*self.record.place):
+                self.keep_tasks()
+
+        timer = threading.Timer(seconds + 0.01, keep)
+        timer.daemon = True
+        timer.start()
 
     def tasks_of(self, deployment) -> list:
         return [task for task in list(ecs._tasks.values())
@@ -335,7 +367,9 @@ class Shift:
     def succeed(self) -> None:
         self.look()
         self.forget(self.record.sources)
-        with resource_lock("ecs-service", self.record.key):
+        with resource_lock("ecs-service", self.record.key), self.record.lock:
+            if not self.record.in_flight:
+                raise Stop
             self.target["rolloutState"], self.target["updatedAt"] = "COMPLETED", ecs._iso()
             self.record.ends("SUCCESSFUL")
 
@@ -344,8 +378,10 @@ class Shift:
         the deployment is over ("Lifecycle hooks during rollback")."""
         self.give_up_hooks()
         if self.source is None:
-            return self.record.ends("ROLLBACK_FAILED", f"{reason} There is no completed service deployment to roll back to.")
-        self.record.rolls_back(reason, self.source.revision)
+            self.record.ends("ROLLBACK_FAILED", f"{reason} There is no completed service deployment to roll back to.")
+            return
+        if not self.record.rolls_back(reason, self.source.revision):
+            raise Stop
         self.become_primary()
         self.cleaned = False
         self.keep_tasks()
@@ -354,7 +390,8 @@ class Shift:
             self.stage("PRODUCTION_TRAFFIC_SHIFT", lambda: self.shift_production(0))
             self.stage("TEST_TRAFFIC_SHIFT", lambda: self.shift_test(0))
         except RollBack as why:
-            return self.record.ends("ROLLBACK_FAILED", str(why))
+            self.record.ends("ROLLBACK_FAILED", str(why))
+            return
         self.restored()
 
     def restored(self) -> None:
@@ -411,8 +448,7 @@ def stop_service_deployment(request):
         return problem
     if request.get("stopType", "ROLLBACK") != "ROLLBACK":
         return refused("stopType is ABORT: the valid values are ROLLBACK")
-    if record.status in STOPPABLE:
-        record.becomes("ROLLBACK_REQUESTED")
+    if record.becomes("ROLLBACK_REQUESTED", only_from=STOPPABLE):
         roll_back_by_request(record, "Service deployment rolled back because of a StopServiceDeployment request.")
     elif record.status not in ROLLS_BACK:
         return refused(f"The service deployment cannot be stopped because it is {record.status}.", "ConflictException")

@@ -7,7 +7,7 @@ deployments", Amazon ECS developer guide. Where AWS says what is valid and not h
 
 import functools
 
-from asked import refused
+from asked import problem_of_member, refused
 from ministack.core import iam_evaluator
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import alb, cloudwatch, ecs, iam
@@ -64,6 +64,8 @@ def steps_of(configuration) -> list:
 
 def problem_of(configuration, balancers):
     """What ECS does not take, in words; None where it takes all."""
+    if problem := problem_of_member("deploymentConfiguration", configuration):
+        return problem
     strategy = configuration.get("strategy", "ROLLING")
     return next(filter(None, (of_times(strategy, configuration), of_hooks(strategy, configuration),
                               *(of_balancer(strategy, one) for one in balancers), of_none(strategy, balancers))), None)

@@ -431,11 +431,13 @@ impl Context<'_> {
             Write::new(&Key::change(&release.id, &stage.name), &change),
         ];
         writes.extend(records);
-        let written = table.write_all(&writes).await.map_err(StepError::from);
-        if written.as_ref().is_err_and(StepError::may_still_be_done) {
-            self.refuse_what_comes_late().await?;
+        match table.write_all(&writes).await.map_err(StepError::from) {
+            Err(unanswered) if unanswered.may_still_be_done() => {
+                self.refuse_what_comes_late().await?;
+                Err(unanswered)
+            }
+            written => written,
         }
-        written
     }
 
     /// Writes the lock as it is: what was asked of its version before, and may still be done, is refused from then on.

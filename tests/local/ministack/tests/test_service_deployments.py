@@ -1,10 +1,15 @@
 """Service deployments and revisions of every kind of deployment, with the calls that read them; rolling updates that fail, or are stopped."""
 
+import concurrent.futures
 import datetime
-import time
+import threading
+import types
 
 import botocore.exceptions
+import deployments
 import pytest
+import service_deployments
+import strategies
 from patience import until
 from test_corrections import user_of
 from web import CLUSTER, DIGEST, alarm, pause
@@ -146,11 +151,12 @@ def test_a_deployment_is_continued_by_whoever_may_do_that_to_the_service_too(run
         assert ("AccessDenied" in str(error.value)) == (name != "both"), (name, error.value)
 
 
-def test_a_revision_is_read_by_whoever_may_read_it_of_the_service(running):
+def test_a_revision_is_read_by_whoever_may_read_it_and_its_service(running):
     revision = f"{PLACE}:service-revision/staging/web/1"
-    for name, service in {"web": "web", "other": "other"}.items():
-        ecs = user_of(running, f"reads-revisions-of-{name}", {"Action": "ecs:DescribeServiceRevisions", "Resource": f"{PLACE}:service/staging/{service}"})
-        if service == "web":
+    for name, resources in {"both": [revision, f"{PLACE}:service/staging/web"], "service": [f"{PLACE}:service/staging/web"],
+                            "revision": [revision], "other": [revision, f"{PLACE}:service/staging/other"]}.items():
+        ecs = user_of(running, f"reads-revisions-{name}", {"Action": "ecs:DescribeServiceRevisions", "Resource": resources})
+        if name == "both":
             assert ecs.describe_service_revisions(serviceRevisionArns=[revision])["failures"][0]["reason"] == "MISSING"
         else:
             with pytest.raises(botocore.exceptions.ClientError, match="AccessDenied.*ecs:DescribeServiceRevisions"):
@@ -164,5 +170,66 @@ def test_a_service_that_is_deleted_ends_its_deployment(web):
     web.ecs.delete_service(cluster=CLUSTER, service=web.name, force=True)
 
     assert "deleted" in web.until("STOPPED", arn=arn)["statusReason"]
-    time.sleep(0.2)
+    until(lambda: True if [one["status"] for one in web.shown(arn)["lifecycleHookDetails"]] == ["FAILED"] else None)
     assert web.service()["status"] == "INACTIVE"
+
+
+def test_a_service_that_is_deleted_ends_its_rolling_update(web):
+    web.made()
+    arn = web.deploy("v2", {"STATUS": "500"}, alarms=alarm(web.cloud, "never-fires", "OK"))
+    web.ecs.delete_service(cluster=CLUSTER, service=web.name, force=True)
+    shown = web.until("STOPPED", arn=arn, patience=5)
+
+    assert ("deleted" in shown["statusReason"], shown["alarms"]["status"]) == (True, "MONITORING_COMPLETE")
+
+
+def test_the_last_fifty_deployments_of_a_service_are_kept(web):
+    web.ecs.create_service(taskDefinition=web.revision("v1"), **{**web.create, "desiredCount": 0})
+    first = web.newest()
+    for _ in range(50):
+        web.ecs.update_service(cluster=CLUSTER, service=web.name, forceNewDeployment=True)
+
+    assert len(web.listed(maxResults=100)) == 50
+    arn = first["serviceDeploymentArn"]
+    assert web.ecs.describe_service_deployments(serviceDeploymentArns=[arn])["failures"] == [{"arn": arn, "reason": "MISSING"}]
+    revision = first["targetServiceRevisionArn"]
+    assert web.ecs.describe_service_revisions(serviceRevisionArns=[revision])["failures"] == [{"arn": revision, "reason": "MISSING"}]
+
+
+def test_two_calls_that_stop_one_deployment_roll_it_back_once(web):
+    web.made(strategy="BLUE_GREEN", bakeTimeInMinutes=0)
+    arn = web.deploy("v2", strategy="BLUE_GREEN", bakeTimeInMinutes=0, lifecycleHooks=[pause("POST_SCALE_UP")])
+    web.until_paused(arn)
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        for call in [pool.submit(web.ecs.stop_service_deployment, serviceDeploymentArn=arn) for _ in range(8)]:
+            call.result()
+
+    assert "StopServiceDeployment" in web.until("ROLLBACK_SUCCESSFUL", arn=arn)["rollback"]["reason"]
+    told = web.cloud.told.of("ECS Hook State Change", serviceDeploymentArn=arn)
+    assert [one["eventName"] for one in told] == ["HOOK_AWAITING_ACTION", "HOOK_FAILED"]
+
+
+def test_only_one_of_many_ends_a_service_deployment():
+    record = object.__new__(service_deployments.ServiceDeployment)
+    record.lock, record.status, record.reason, record.times = threading.RLock(), "IN_PROGRESS", None, {}
+    record.alarms = strategies.Alarms({})
+
+    assert record.becomes("ROLLBACK_REQUESTED", only_from=("IN_PROGRESS",))
+    assert not record.becomes("ROLLBACK_REQUESTED", only_from=("IN_PROGRESS",))
+    assert record.ends("STOPPED", "somebody stopped it")
+    assert not record.ends("SUCCESSFUL", "it was done")
+    assert (record.status, record.reason) == ("STOPPED", "somebody stopped it")
+
+
+def test_a_rolling_update_that_fails_is_not_rolled_back_to_one_that_is_being_restored():
+    done = types.SimpleNamespace(status="SUCCESSFUL")
+    restored = deployments.Deployment(id="a", rolloutState="IN_PROGRESS")
+    restored.record, older = done, deployments.Deployment(id="b", rolloutState="COMPLETED")
+    newest, ended = deployments.Deployment(id="c", rolloutState="FAILED"), []
+    record = types.SimpleNamespace(
+        status="IN_PROGRESS", reason=None, deployment=newest, configuration={"deploymentCircuitBreaker": {"enable": True, "rollback": True}},
+        alarms=types.SimpleNamespace(fired=[]), service={"deployments": [newest, restored, older]},
+        ends=lambda *arguments: ended.append(arguments), rolls_back=lambda *arguments: ended.append(arguments))
+    service_deployments.failed(record)
+
+    assert record.restores is older

@@ -245,13 +245,19 @@ def test_a_rolling_update_takes_over_from_a_shift(web):
     web.made(**BLUE_GREEN)
     older = web.deploy("v2", **BLUE_GREEN, lifecycleHooks=[pause("POST_PRODUCTION_TRAFFIC_SHIFT")])
     hook = web.until_paused(older)
-    newer = web.deploy("v3", strategy="ROLLING")
+    newer = web.deploy("v3", {"STATUS": "500"}, strategy="ROLLING")
 
     assert (web.shown(older)["status"], web.weights()) == ("STOPPED", [100, 0])
-    web.until("SUCCESSFUL", arn=newer)
-    until(lambda: True if (web.ask(), web.targets()) == ("v3", [1, 0]) else None)
+    # Nothing of it is good: whoever answers meanwhile is what served before.
+    for _ in range(10):
+        assert (web.ask(), web.shown(newer)["status"]) == ("v1", "IN_PROGRESS")
+        time.sleep(0.05)
     with pytest.raises(web.ecs.exceptions.InvalidParameterException, match="it is STOPPED"):
         web.go_on(hook, arn=older)
+    web.ecs.stop_service_deployment(serviceDeploymentArn=newer)
+    web.until("ROLLBACK_SUCCESSFUL", arn=newer)
+    web.until("SUCCESSFUL", arn=web.deploy("v4"))
+    until(lambda: True if (web.ask(), web.targets()) == ("v4", [1, 0]) else None)
 
 
 def test_an_alarm_without_rollback_stops_the_deployment_where_it_is(web):
@@ -262,7 +268,8 @@ def test_an_alarm_without_rollback_stops_the_deployment_where_it_is(web):
     alarm(web.cloud, "only-stops", "ALARM")
 
     assert "only-stops" in web.until("STOPPED", arn=arn)["statusReason"]
-    time.sleep(1)
+    until(lambda: True if [one["status"] for one in web.shown(arn)["lifecycleHookDetails"]] == ["FAILED"] else None)
+    time.sleep(0.3)
     assert (web.ask(), web.ask("test"), web.targets(), web.weights()) == ("v1", "v2", [1, 1], [100, 0])
     web.until("SUCCESSFUL", arn=web.deploy("v3", **BLUE_GREEN))
     assert (web.ask(), web.service()["runningCount"]) == ("v3", 1)
@@ -321,10 +328,27 @@ def test_rules_that_do_not_have_both_target_groups_roll_back_at_once(web):
     web.advanced.pop("testListenerRule")
     web.made(**BLUE_GREEN)
     web.elb.modify_rule(RuleArn=web.rules["production"], Actions=[{"Type": "forward", "TargetGroupArn": web.groups[0]}])
+    actions = web.elb.describe_rules(RuleArns=[web.rules["production"]])["Rules"][0]["Actions"]
     arn = web.deploy("v2")
 
     assert "Both targetGroup and alternateTargetGroup must be associated" in web.until("ROLLBACK_SUCCESSFUL", arn=arn)["rollback"]["reason"]
     assert web.engine.requests["v2"] == 0
+    # ECS refused the rule, and does not write it on the way back either.
+    assert web.elb.describe_rules(RuleArns=[web.rules["production"]])["Rules"][0]["Actions"] == actions
+
+
+def test_a_task_that_dies_again_and_again_is_started_again_ever_later(web):
+    web.made(**BLUE_GREEN)
+    arn = web.deploy("v2", {"EXIT": "1"}, **BLUE_GREEN)
+
+    def made():
+        arns = web.ecs.list_tasks(cluster=CLUSTER, family=web.name, desiredStatus="STOPPED")["taskArns"]
+        times = sorted(one["createdAt"] for one in web.ecs.describe_tasks(cluster=CLUSTER, tasks=arns)["tasks"]) if arns else []
+        return times if len(times) >= 3 else None
+    first, second, third = until(made, 30)[:3]
+    assert ((second - first).total_seconds() > 0.39, (third - second).total_seconds() > 0.79) == (True, True), (first, second, third)
+    web.ecs.stop_service_deployment(serviceDeploymentArn=arn)
+    web.until("ROLLBACK_SUCCESSFUL", arn=arn)
 
 
 def test_ecs_shifts_by_a_role_that_it_may_take_and_that_may_change_the_rules(web):
@@ -367,6 +391,11 @@ def refusing(running, engine):
     ({**BLUE_GREEN, "lifecycleHooks": [pause("PRE_SCALE_UP")] * 11}, "more than 10 hooks"),
     ({**BLUE_GREEN, "lifecycleHooks": [{"lifecycleStages": ["PRE_SCALE_UP"]}]}, "hookTargetArn must be provided"),
     ({"strategy": "ROLLING", "lifecycleHooks": [pause("PRE_SCALE_UP")]}, "rolling update"),
+    ({"strategy": "BLUEGREEN"}, "deploymentConfiguration.strategy is BLUEGREEN: write one of ROLLING"),
+    ({**BLUE_GREEN, "lifecycleHooks": [pause("BAKE_TIME")]}, "lifecycleStages is BAKE_TIME: write one of"),
+    ({**BLUE_GREEN, "lifecycleHooks": [pause("POST_TEST_TRAFIC_SHIFT")]}, "lifecycleStages is POST_TEST_TRAFIC_SHIFT"),
+    ({**BLUE_GREEN, "lifecycleHooks": [pause("PRE_SCALE_UP", action="rollback")]}, "timeoutConfiguration.action is rollback: write one of ROLLBACK"),
+    ({**BLUE_GREEN, "lifecycleHooks": [{**pause("PRE_SCALE_UP"), "targetType": "LAMBDA"}]}, "targetType is LAMBDA: write one of AWS_LAMBDA"),
 ])
 def test_what_ecs_does_not_take_is_refused(refusing, wrong, words):
     with pytest.raises(botocore.exceptions.ClientError, match=words):

@@ -203,16 +203,16 @@ def test_a_history_has_25_000_events_at_most(cloud, around):
 
 
 def test_an_answer_ends_the_task_while_its_function_still_runs(cloud, asked):
-    slow = {"seconds": 6, "fail": True}
+    slow = {"seconds": 4, "fail": True}
     execution = cloud.start(cloud.machine(step(cloud, asked, slow, Retry=[retry("Woken")], Output="{% $states.result %}")))
     began = time.monotonic()
     fail(cloud, asked, "Woken")
     cloud.sfn.send_task_success(taskToken=asked.attempt(1)["token"], output='{"done": true}')
     ended = cloud.ended(execution)
     took = time.monotonic() - began
-    time.sleep(7)
+    time.sleep(4.5)
 
-    assert took < 6 and json.loads(ended["output"]) == {"done": True}
+    assert took < 4 and json.loads(ended["output"]) == {"done": True}
     events = cloud.events(execution)
     assert count(events, "TaskScheduled", "TaskFailed", "TaskSucceeded", "TaskSubmitted") == [2, 1, 1, 0]
     assert events[-1]["type"] == "ExecutionSucceeded"
@@ -220,9 +220,9 @@ def test_an_answer_ends_the_task_while_its_function_still_runs(cloud, asked):
 
 def test_a_function_that_only_returns_leaves_the_task_waiting(cloud, asked):
     began = time.monotonic()
-    ended = cloud.run(step(cloud, asked, TimeoutSeconds=4))
+    ended = cloud.run(step(cloud, asked, TimeoutSeconds=2))
 
-    assert json.loads(ended["output"])["Error"] == "States.Timeout" and time.monotonic() - began > 4
+    assert json.loads(ended["output"])["Error"] == "States.Timeout" and time.monotonic() - began > 2
     assert count(ended["events"], "TaskSubmitted", "TaskTimedOut") == [1, 1]
 
 
