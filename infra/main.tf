@@ -158,6 +158,7 @@ module "deployer" {
   approval_domain      = var.approval_domain
   approval_sign_in     = var.approval_sign_in
   approval_concurrency = var.approval_concurrency
+  console_concurrency  = var.console_concurrency
   reconcile_every      = var.reconcile_every
   mails_per_minute     = var.mails_per_minute
   session_roles        = var.session_roles
@@ -216,6 +217,7 @@ module "observability" {
     dead_letter_names = module.deployer.dead_letter_names
     topic_names       = module.deployer.topic_names
     approval_api_id   = module.deployer.approval_api_id
+    console_api_id    = module.deployer.console_api_id
     reconcile_minutes = module.deployer.reconcile_minutes
   }
 }

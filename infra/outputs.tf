@@ -8,6 +8,11 @@ output "operators_api" {
   value       = module.deployer.operators_api
 }
 
+output "console_url" {
+  description = "The console's address, which `slipway console` opens"
+  value       = module.deployer.console_url
+}
+
 output "approval_domain_target" {
   description = "The name of API Gateway's that the approval page's own name is an alias of; null without one"
   value       = module.deployer.approval_domain_target

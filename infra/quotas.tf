@@ -11,6 +11,9 @@ locals {
     for application in local.applications : [for stage in application.stages : stage.approval == null ? [] : tolist(stage.approval.approvers)]
   ]))
 
+  # Of Lambda's concurrent executions, of which 100 stay for the functions that have none of their own.
+  reserved = [for reserved in [var.approval_concurrency, var.console_concurrency] : reserved if reserved != null]
+
   quotas = {
     "load balancers of a region"                   = { needed = length(local.balanced), default = 50 }
     "rules of the endpoints' security group"       = { needed = var.egress == "endpoints" ? length(local.services) : 0, default = 60 }
@@ -19,7 +22,7 @@ locals {
     "databases of a region"                        = { needed = length(var.databases), default = 40 }
     "snapshots by hand of a region"                = { needed = sum(concat([0], flatten([for application in local.applications : [for stage in application.stages : stage.snapshot == null ? 0 : stage.snapshot.keep]]))), default = 100 }
     "alarms of a region"                           = { needed = 5 * length(local.services) + 4 * length(var.databases) + 60, default = 5000 }
-    "concurrent executions of functions"           = { needed = var.approval_concurrency == null ? 0 : var.approval_concurrency + 100, default = 1000 }
+    "concurrent executions of functions"           = { needed = length(local.reserved) == 0 ? 0 : sum(local.reserved) + 100, default = 1000 }
     "services of a cluster"                        = { needed = max(0, [for cluster in distinct(values(local.services)[*].cluster) : length([for service in local.services : service if service.cluster == cluster])]...), default = 5000 }
   }
 

@@ -128,6 +128,42 @@ impl Client {
         }
     }
 
+    /// Asks IAM whether the caller may ask for a path, and has the answer count for a session of the console. The API does
+    /// nothing else with such a request, whatever its method is.
+    ///
+    /// # Errors
+    ///
+    /// When nothing answers, or credentials cannot be used. That IAM refuses is an answer.
+    pub async fn prove(&self, method: &str, path: &str, session: &str) -> Result<bool, Error> {
+        let found = self.found.get_or_try_init(|| self.find()).await?;
+        let method = Method::from_bytes(method.as_bytes())
+            .map_err(|error| Error::Refused(format!("{method} is no method: {error}")))?;
+        let path = path.trim_start_matches('/');
+        let mut tries = PAUSES.iter();
+        loop {
+            match (self.prove_once(found, &method, path, session).await, tries.next()) {
+                (Err(error), Some(pause)) if error.may_be_asked_again() => tokio::time::sleep(*pause).await,
+                (proven, _) => return proven,
+            }
+        }
+    }
+
+    async fn prove_once(
+        &self,
+        found: &Found,
+        method: &Method,
+        path: &str,
+        session: &str,
+    ) -> Result<bool, Error> {
+        let (status, body) =
+            self.exchange(found, method, path, None, Some(("slipway-console", session))).await?;
+        match status {
+            StatusCode::NO_CONTENT => Ok(true),
+            StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => Ok(false),
+            _ => Err(refusal(method, path, status, &body)),
+        }
+    }
+
     async fn send<T: DeserializeOwned>(
         &self,
         found: &Found,
@@ -136,14 +172,35 @@ impl Client {
         body: Option<&[u8]>,
         key: Option<&str>,
     ) -> Result<T, Error> {
+        let key = key.map(|key| ("idempotency-key", key));
+        let (status, body) = self.exchange(found, method, path, body, key).await?;
+        if status.is_success() {
+            return serde_json::from_slice(&body).map_err(|error| {
+                Error::Refused(format!(
+                    "the operators' API answers something else than this version of slipway knows ({error}): install the one of your deployer's version"
+                ))
+            });
+        }
+        Err(refusal(method, path, status, &body))
+    }
+
+    /// Sends a signed request with a header of its own, and gives back the status and the body of the answer.
+    async fn exchange(
+        &self,
+        found: &Found,
+        method: &Method,
+        path: &str,
+        body: Option<&[u8]>,
+        header: Option<(&str, &str)>,
+    ) -> Result<(StatusCode, Vec<u8>), Error> {
         let url =
             found.url.join(path).map_err(|error| Error::Refused(format!("{path} is no path: {error}")))?;
         let mut headers = vec![("host".to_owned(), authority(&url))];
         if body.is_some() {
             headers.push(("content-type".to_owned(), "application/json".to_owned()));
         }
-        if let Some(key) = key {
-            headers.push(("idempotency-key".to_owned(), key.to_owned()));
+        if let Some((name, value)) = header {
+            headers.push((name.to_owned(), value.to_owned()));
         }
         headers.extend(self.signature(found, method, &url, &headers, body.unwrap_or_default()).await?);
         let mut request = found.http.request(method.clone(), url);
@@ -164,14 +221,7 @@ impl Client {
         let body = answer.bytes().await.map_err(|error| {
             Error::Unanswered(format!("the answer of the operators' API broke off: {}", cause(&error)))
         })?;
-        if status.is_success() {
-            return serde_json::from_slice(&body).map_err(|error| {
-                Error::Refused(format!(
-                    "the operators' API answers something else than this version of slipway knows ({error}): install the one of your deployer's version"
-                ))
-            });
-        }
-        Err(refusal(method, path, status, &body))
+        Ok((status, body.to_vec()))
     }
 
     /// The headers that prove who asks.

@@ -3,6 +3,7 @@
 pub(crate) mod act;
 pub(crate) mod approvals;
 pub(crate) mod audit;
+pub(crate) mod console;
 pub(crate) mod decide;
 pub(crate) mod diff;
 pub(crate) mod doctor;

@@ -105,6 +105,9 @@ enum Command {
     /// Check what would stop a release and what goes wrong, each with what to do; changes nothing.
     #[command(after_help = "Example: slipway doctor web")]
     Doctor(commands::doctor::Arguments),
+    /// Open the console in a browser, and have it see what IAM lets you see, until this command ends.
+    #[command(after_help = "Example: slipway console")]
+    Console(commands::console::Arguments),
     /// Release an image through every stage and gate.
     #[command(after_help = "Example: slipway release web v12 --reason 'the fix for checkout'")]
     Release(commands::act::Release),
@@ -201,6 +204,7 @@ async fn dispatch(client: Client, output: Output, command: Command) -> Result<Ex
         Command::Show(arguments) => commands::show::run(&client, output, &arguments).await,
         Command::Diff(arguments) => commands::diff::run(&client, output, &arguments).await,
         Command::Doctor(arguments) => commands::doctor::run(&client, output, &arguments).await,
+        Command::Console(arguments) => commands::console::run(&client, output, &arguments).await,
         Command::Release(arguments) => commands::act::release(&client, output, &arguments).await,
         Command::Rollback(arguments) => commands::act::rollback(&client, output, &arguments).await,
         Command::Abort(arguments) => commands::act::abort(&client, output, &arguments).await,

@@ -34,6 +34,16 @@ override_module {
   }
 }
 
+override_module {
+  target = module.operators
+
+  outputs = {
+    url           = "https://a1b2c3d4.execute-api.eu-central-1.amazonaws.com"
+    execution_arn = "arn:aws:execute-api:eu-central-1:123456789012:a1b2c3d4"
+    policy_arns   = { read = "arn:aws:iam::123456789012:policy/read", act = "arn:aws:iam::123456789012:policy/act" }
+  }
+}
+
 variables {
   name            = "slipway"
   packages        = "packages"
@@ -351,6 +361,24 @@ run "the_page_writes_decisions_and_nothing_else" {
   }
 }
 
+run "the_console_sees_nothing_by_itself" {
+  command = plan
+
+  module {
+    source = "./modules/deployer"
+  }
+
+  assert {
+    condition     = toset(flatten(local.rights["serve-console"][*].actions)) == toset(["execute-api:Invoke"])
+    error_message = "The function that everyone can reach has no right in the table, and calls nothing but the operators' API."
+  }
+
+  assert {
+    condition     = toset([for resource in flatten(local.rights["serve-console"][*].resources) : regex("[^/]+/POST/.*$", resource)]) == toset(["$default/POST/console/enter", "$default/POST/console/leave", "$default/POST/console/request"])
+    error_message = "Of the operators' API it asks what takes a browser's secret: it opens no session, and proves no permission."
+  }
+}
+
 run "what_operators_ask_decides_nothing_and_changes_no_service" {
   command = plan
 
@@ -419,11 +447,12 @@ run "a_flood_of_the_page_takes_no_executions_of_the_others" {
 
   variables {
     approval_concurrency = 50
+    console_concurrency  = 20
   }
 
   assert {
-    condition     = local.reserved_concurrency == { decide-approval = 50 }
-    error_message = "The page has executions of its own, and no more than those; nothing else is taken from the account."
+    condition     = local.reserved_concurrency == { decide-approval = 50, serve-console = 20 }
+    error_message = "Each page has executions of its own, and no more than those; nothing else is taken from the account."
   }
 }
 

@@ -8,6 +8,7 @@ override_module {
   outputs = {
     approval_url           = "https://a1b2c3.execute-api.eu-central-1.amazonaws.com"
     approval_api_id        = "a1b2c3"
+    console_api_id         = "d4e5f6"
     notification_topic_arn = "arn:aws:sns:eu-central-1:123456789012:slipway-notifications"
     state_machine_arn      = "arn:aws:states:eu-central-1:123456789012:stateMachine:slipway-release"
     function_names         = {}

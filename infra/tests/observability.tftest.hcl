@@ -23,7 +23,8 @@ variables {
     applications      = ["web"]
     state_machine_arn = "arn:aws:states:eu-central-1:123456789012:stateMachine:slipway-release"
     approval_api_id   = "abcdefghij"
-    function_names    = { decide-approval = "slipway-decide-approval", receive-push = "slipway-receive-push", reconcile = "slipway-reconcile", resume-release = "slipway-resume-release" }
+    console_api_id    = "klmnopqrst"
+    function_names    = { decide-approval = "slipway-decide-approval", receive-push = "slipway-receive-push", reconcile = "slipway-reconcile", resume-release = "slipway-resume-release", serve-console = "slipway-serve-console", operate-releases = "slipway-operate-releases" }
     topic_names       = { approvals = "slipway-approvals", notifications = "slipway-notifications" }
     reconcile_minutes = 5
 
@@ -59,6 +60,7 @@ run "every_alarm_says_what_to_do" {
       "slipway-release-broken", "slipway-web-stuck", "slipway-receive-push-errors",
       "slipway-reconcile-errors", "slipway-no-reconciliation", "slipway-changes-late", "slipway-approvals-undelivered", "slipway-notifications-undelivered",
       "slipway-page-refused", "slipway-page-failed", "slipway-page-throttled", "slipway-page-flooded",
+      "slipway-console-refused", "slipway-console-failed", "slipway-console-throttled", "slipway-console-flooded",
     ], output.alarm_names)) == 0
     error_message = "What should wake someone has an alarm."
   }
@@ -176,6 +178,27 @@ run "a_flood_of_the_approval_page_fires_alarms" {
   assert {
     condition     = aws_cloudwatch_metric_alarm.this["slipway-page-flooded"].threshold < 6000 && aws_cloudwatch_metric_alarm.this["slipway-page-refused"].threshold < 6000 && aws_cloudwatch_metric_alarm.this["slipway-page-failed"].threshold == 0
     error_message = "One client with a hundred requests a second is noticed."
+  }
+}
+
+run "a_flood_of_the_console_fires_alarms" {
+  command = plan
+
+  module {
+    source = "./modules/observability"
+  }
+
+  assert {
+    condition = { for what, metric in { refused = "4xx", failed = "5xx", flooded = "Count" } : what => metric if alltrue([
+      aws_cloudwatch_metric_alarm.this["slipway-console-${what}"].metric_name == metric,
+      aws_cloudwatch_metric_alarm.this["slipway-console-${what}"].dimensions == tomap({ ApiId = "klmnopqrst" }),
+    ]) } == { refused = "4xx", failed = "5xx", flooded = "Count" }
+    error_message = "What the console refuses, what fails, and what it gets at all has an alarm."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["slipway-console-throttled"].dimensions == tomap({ FunctionName = "slipway-serve-console" })
+    error_message = "A request that Lambda did not take has an alarm, whatever API Gateway answers for it."
   }
 }
 

@@ -55,6 +55,25 @@ run "every_route_asks_iam" {
   }
 }
 
+run "browsers_take_no_requests_from_commands" {
+  command = plan
+
+  module {
+    source = "./modules/operators"
+  }
+
+  assert {
+    condition     = toset([for settings in aws_apigatewayv2_stage.this.route_settings : settings.route_key]) == toset(["POST /console/enter", "POST /console/leave", "POST /console/request"])
+    error_message = "What everyone can have asked has limits of its own."
+  }
+
+  # The console's API lets 200 requests a second through, and a page asks twice.
+  assert {
+    condition     = alltrue([for settings in aws_apigatewayv2_stage.this.route_settings : settings.throttling_rate_limit >= 2 * 200 && settings.throttling_burst_limit >= 2 * 400])
+    error_message = "A page that the console's API lets through is not refused behind it."
+  }
+}
+
 run "who_may_read_may_not_act" {
   command = apply
 
@@ -63,7 +82,10 @@ run "who_may_read_may_not_act" {
   }
 
   assert {
-    condition     = [for statement in data.aws_iam_policy_document.read.statement : statement.resources if contains(statement.actions, "execute-api:Invoke")] == [toset(["arn:aws:execute-api:eu-central-1:111122223333:a1b2c3d4/*/GET/*"])]
-    error_message = "The policy for reading lets its holder send something else than GET."
+    condition = [for statement in data.aws_iam_policy_document.read.statement : statement.resources if contains(statement.actions, "execute-api:Invoke")] == [
+      toset(["arn:aws:execute-api:eu-central-1:111122223333:a1b2c3d4/*/GET/*"]),
+      toset([for route in ["end", "open", "permissions"] : "arn:aws:execute-api:eu-central-1:111122223333:a1b2c3d4/*/POST/console/${route}"]),
+    ]
+    error_message = "The policy for reading lets its holder send something else than GET, and open a session of the console."
   }
 }

@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const WIDTHS = [360, 1280];
+const WIDTHS = [360, 1280, 2560];
 const SCHEMES = ['light', 'dark'];
 const MOST_TABS = 20;
 
@@ -40,7 +40,7 @@ async function make({ url, javascript, width, pictures, steps }) {
 
   let answer = await page.goto(url);
   const next = async (act) => {
-    [answer] = await Promise.all([page.waitForResponse((response) => response.request().isNavigationRequest()), act()]);
+    [answer] = await Promise.all([page.waitForResponse((response) => response.request().isNavigationRequest() && (response.status() < 300 || response.status() >= 400)), act()]);
     await page.waitForLoadState();
   };
   const doing = {

@@ -7,7 +7,7 @@ import { chromium } from 'playwright-core';
 
 const [functions, folder] = process.argv.slice(2);
 const read = (path) => readFileSync(join(functions, path), 'utf8');
-const style = read('decide-approval/src/style.css');
+const style = read('shared/pages/src/style.css');
 const themes = ['light', 'dark'];
 
 const mail = read('request-approval/tests/mails/asked.txt');

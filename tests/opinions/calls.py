@@ -15,10 +15,12 @@ SHARED = FUNCTIONS / "shared"
 SERVICES = {"cloudwatchlogs": "logs", "elasticloadbalancingv2": "elasticloadbalancing", "eventbridge": "events", "sfn": "states"}
 # Operations that are allowed by an action of another name: "Invoke", AWS Lambda API reference.
 ACTIONS = {"lambda:invoke": "lambda:invokefunction"}
+# What is asked without a client of the SDK.
+SIGNED = {("OperatorsApi", "post"): "execute-api:invoke"}
 # What gives one of slipway-aws's types, besides a variable of its name.
 ACCESSORS = {"alarms": "Alarms", "repositories": "Repositories", "ecs": "Ecs", "load_balancers": "LoadBalancers", "executions": "Executions",
              "parameters": "Parameters", "snapshots": "Snapshots", "logs": "Logs", "events": "Events", "table": "Table", "topic": "Topic",
-             "queues": "Queues", "functions": "Functions"}
+             "queues": "Queues", "functions": "Functions", "api": "OperatorsApi"}
 FUNCTION = re.compile(r"^(?: {4})?(?:pub(?:\(\w+\))? )?(?:const )?(?:async )?fn (\w+)", re.M)
 CALL = re.compile(r"\.\s*(\w+)(?:::<[^()]*?>)?\(")
 
@@ -52,6 +54,7 @@ def methods():
             services[kind] = re.search(r"use aws_sdk_(\w+)::", text)[1]
     for file in files:
         for kind, body in re.findall(r"^impl (\w+) \{\n(.*?)^\}", source(file), re.S | re.M):
+            found |= {(kind, name): (text, {SIGNED[kind, name]}) for name, text in functions_of(body) if (kind, name) in SIGNED}
             for name, text in functions_of(body) if kind in services else []:
                 called = {operation(services[kind], one) for one in re.findall(r"client\s*\.\s*([a-z_]+)\(\)", text) if one != "config"}
                 # A transaction is allowed by the actions of its parts.

@@ -26,6 +26,8 @@ STUBS = [
     (r"aws_sns_topic\.(\w+)\.arn", rf'"arn:aws:sns:{REGION}:{ACCOUNT}:{NAME}-\1"'),
     (r"local\.reconcile_minutes", "5"),
     (r"module\.approval\.topic_arn", f'"arn:aws:sns:{REGION}:{ACCOUNT}:{NAME}-approvals"'),
+    (r"module\.(console|operators)\.url", '"https://klmnopqrst.execute-api.eu-central-1.amazonaws.com"'),
+    (r"module\.operators\.execution_arn", f'"arn:aws:execute-api:{REGION}:{ACCOUNT}:klmnopqrst"'),
     (r"module\.approval\.url", '"https://abcdefghij.execute-api.eu-central-1.amazonaws.com"'),
 ]
 
@@ -38,7 +40,7 @@ def locals_of(file):
     for pattern, replacement in STUBS:
         joined = re.sub(pattern, replacement, joined)
     joined = joined.replace("path.module", json.dumps(str(file.parent)))
-    joined = joined.replace("var.name", f'"{NAME}"').replace("var.approval_concurrency", "50").replace("var.mails_per_minute", "30").replace("var.session_roles", '["AWSReservedSSO_*"]')
+    joined = joined.replace("var.name", f'"{NAME}"').replace("var.approval_concurrency", "50").replace("var.console_concurrency", "50").replace("var.mails_per_minute", "30").replace("var.session_roles", '["AWSReservedSSO_*"]')
     return joined.replace("var.task_role_arns", "local.task_role_arns_given")
 
 

@@ -34,6 +34,11 @@ impl Answer {
         Self { status, ..Self::of::<slipway_core::api::Problem>(problem) }
     }
 
+    /// That IAM let a request through which only proves that.
+    pub(crate) const fn proven() -> Self {
+        Self { status: StatusCode::NO_CONTENT, document: Value::Null }
+    }
+
     /// What API Gateway says to who may not ask.
     pub(crate) fn forbidden() -> Self {
         Self { status: StatusCode::FORBIDDEN, document: json!({ "message": "Forbidden" }) }

@@ -2,7 +2,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use slipway_core::api::{Application, Applications, Approvals, Audit, Diff, ReleaseDetail, Releases};
+use slipway_core::api::{
+    Application, Applications, Approvals, Audit, ConsoleRequests, Diff, OpenedConsole, ReleaseDetail,
+    Releases,
+};
 use slipway_core::audit::{About, NewEntry, Sealed, What};
 use slipway_core::image::Digest;
 use slipway_core::name::{ApplicationName, ReleaseId};
@@ -591,6 +594,20 @@ pub(crate) fn approvals() -> (Answer, [(String, &'static str); 2]) {
         Answer::of::<Approvals>(json!({ "approvals": [first, second] })),
         [(day, "2026-11-21"), (format!(" {time}"), " 08:00")],
     )
+}
+
+/// A session that is opened, pages that wait for something, and its end.
+pub(crate) fn console() -> [Answer; 3] {
+    let (session, secret) = ("s".repeat(43), "t".repeat(43));
+    let waits = |path: &str| json!({ "method": "GET", "path": path, "at": ago(1) });
+    [
+        Answer::of::<OpenedConsole>(json!({ "session": session, "expires_at": "2026-11-20T16:00:00Z",
+            "address": format!("https://a1b2c3d4.execute-api.eu-central-1.amazonaws.com/enter/{session}.{secret}"),
+            "address_expires_at": "2026-11-20T08:02:00Z" })),
+        Answer::of::<ConsoleRequests>(json!({ "entered": true, "ended": false,
+            "requests": [waits("/applications/web"), waits("/applications/shop")] })),
+        Answer::of::<ConsoleRequests>(json!({ "entered": true, "ended": true, "requests": [] })),
+    ]
 }
 
 pub(crate) fn no_approvals() -> Answer {

@@ -5,12 +5,12 @@ mod release;
 #[cfg(test)]
 mod tests;
 
-use jiff::Timestamp;
 use lambda_http::http::StatusCode;
-use maud::{DOCTYPE, Markup, html};
+use maud::{Markup, html};
 use slipway_core::approval::Status;
 use slipway_core::timeline::TimelineEvent;
 use slipway_core::words;
+use slipway_pages::{short, time};
 
 use crate::form::FormProblem;
 
@@ -133,16 +133,6 @@ fn timeline(events: &[TimelineEvent]) -> Markup {
     }
 }
 
-/// The beginning of a digest, with all of it for who asks.
-fn short(digest: &str) -> Markup {
-    let digits = digest.strip_prefix("sha256:").unwrap_or(digest);
-    html! { code title=(digest) { (digits.get(..12).unwrap_or(digits)) } }
-}
-
-fn time(at: Timestamp) -> Markup {
-    html! { time datetime=(format!("{at:.0}")) { (at.strftime("%Y-%m-%d %H:%M:%S UTC")) } }
-}
-
 /// A page that says one thing.
 fn message(title: &str, content: &Markup) -> Markup {
     layout(title, None, &html! { div.message { h1 { (title) } (content) } })
@@ -150,21 +140,6 @@ fn message(title: &str, content: &Markup) -> Markup {
 
 /// `of` is what the page is about, beside Slipway's name.
 fn layout(title: &str, of: Option<&str>, content: &Markup) -> Markup {
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                meta name="robots" content="noindex";
-                title { (title) " · Slipway" }
-                link rel="stylesheet" href="/style.css";
-            }
-            body {
-                header { div { strong { "Slipway" } @if let Some(of) = of { " / " (of) } } }
-                main { (content) }
-            }
-        }
-    }
+    let header = html! { div { strong { "Slipway" } @if let Some(of) = of { " / " (of) } } };
+    slipway_pages::layout(title, &html! {}, &header, content)
 }

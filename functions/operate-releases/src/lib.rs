@@ -5,6 +5,9 @@
 //! [`slipway_core::api`], its document is `docs/openapi.json`.
 
 mod act;
+mod board;
+mod call;
+mod console;
 mod diff;
 mod doctor;
 mod freeze;
@@ -16,23 +19,22 @@ mod read;
 mod resend;
 mod upkeep;
 
-use lambda_http::http::{Method, StatusCode};
+use lambda_http::http::StatusCode;
 use lambda_http::request::RequestContext;
 use lambda_http::{Request, RequestExt as _, Response};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use slipway_aws::{Aws, Table};
 use slipway_core::api::ProblemCode;
 use slipway_core::caller::Caller;
-use slipway_core::name::{ApplicationName, ReleaseId};
 use slipway_core::words;
 use slipway_release::{Channels, Notifier, StepError, count};
 use slipway_runtime::{ConfigurationError, Environment};
 
+use call::Call;
 use problem::{Failure, problem};
 
 /// The routes, each with its method, as API Gateway has them. Terraform's are held to these.
-pub const ROUTES: [&str; 24] = [
+pub const ROUTES: [&str; 31] = [
     "GET /applications",
     "GET /applications/{application}",
     "GET /applications/{application}/audit",
@@ -42,6 +44,7 @@ pub const ROUTES: [&str; 24] = [
     "GET /applications/{application}/releases/{release}",
     "GET /applications/{application}/releases/{release}/logs",
     "GET /approvals",
+    "GET /board",
     "GET /dead-letters",
     "GET /doctor",
     "GET /openapi.json",
@@ -53,6 +56,12 @@ pub const ROUTES: [&str; 24] = [
     "POST /applications/{application}/releases/{release}/resend",
     "POST /applications/{application}/rollback",
     "POST /applications/{application}/unfreeze",
+    "POST /console/end",
+    "POST /console/enter",
+    "POST /console/leave",
+    "POST /console/open",
+    "POST /console/permissions",
+    "POST /console/request",
     "POST /dead-letters/redrive",
     "POST /freeze",
     "POST /reconcile",
@@ -84,6 +93,8 @@ pub struct Config {
     pub functions: Vec<String>,
     /// The rules that wake some of them.
     pub rules: Vec<String>,
+    /// The console's address, without a slash at its end.
+    pub console_url: String,
 }
 
 impl Config {
@@ -111,6 +122,7 @@ impl Config {
             rules: environment
                 .require("SLIPWAY_RULES", "the names of all rules, with commas between them")
                 .map(list)?,
+            console_url: environment.require("SLIPWAY_CONSOLE_URL", "the address of the console's API")?,
         })
     }
 }
@@ -131,18 +143,7 @@ impl Operator<'_> {
 
 /// Answers a request. What goes wrong inside is logged, and answered with a problem that says to try again.
 pub async fn handle(aws: &Aws, config: &Config, request: Request) -> Response<String> {
-    match route(aws, config, &request).await {
-        Ok(response) => response,
-        Err(Failure::Problem(problem)) => problem::answer(&problem),
-        Err(Failure::Step(error)) => {
-            tracing::error!(
-                error.name = error.name(),
-                "a request could not be answered: {}",
-                error.with_causes()
-            );
-            problem::answer(&problem::unavailable())
-        }
-    }
+    route(aws, config, &request).await.unwrap_or_else(problem::of_failure)
 }
 
 /// The route that API Gateway has matched, and the caller that it has proved.
@@ -162,93 +163,114 @@ async fn route(aws: &Aws, config: &Config, request: &Request) -> Result<Response
         ));
     };
     let caller = Caller::of(&arn, &config.session_roles);
-    tracing::info!(caller = caller.arn, route, "{} asks for {route}", caller.name);
     let operator = Operator { aws, config, table: aws.table(&config.table), caller };
-    let operator = &operator;
-    refuse_unknown_parameters(&route, request)?;
-    if request.method() == Method::POST {
-        count("OperatorRequest", &[("Route", &route)]);
+    let (call, caller) = (Call::of(request, route), &operator.caller);
+    let route = &call.route;
+    if let Some(session) = console::to_prove(request) {
+        tracing::info!(caller = caller.arn, route, "{} proves {route} for the console", caller.name);
+        return console::prove(&operator, &call, request.uri().path(), session?).await;
     }
-    Ok(match route.as_str() {
+    // The one is asked each second while a session lasts, the other is logged by whose session it is.
+    if !["POST /console/permissions", "POST /console/request"].contains(&route.as_str()) {
+        tracing::info!(caller = caller.arn, route, "{} asks for {route}", caller.name);
+    }
+    refuse_unknown_parameters(&call)?;
+    match call.route.as_str() {
+        "POST /console/open" => Ok(json(&console::open(&operator, call.body()?).await?)),
+        "POST /console/permissions" => Ok(json(&console::permissions(&operator, call.body()?).await?)),
+        "POST /console/end" => Ok(json(&console::end(&operator, call.body()?).await?)),
+        "POST /console/enter" => Ok(json(&console::enter(&operator, call.body()?).await?)),
+        "POST /console/leave" => Ok(json(&console::leave(&operator, call.body()?).await?)),
+        "POST /console/request" => Ok(json(&console::request(&operator, call.body()?).await?)),
+        _ => answer(&operator, &call).await,
+    }
+}
+
+/// Answers what a caller asks for, whichever way it came.
+pub(crate) async fn answer(operator: &Operator<'_>, call: &Call) -> Result<Response<String>, Failure> {
+    refuse_unknown_parameters(call)?;
+    if call.route.starts_with("POST ") {
+        count("OperatorRequest", &[("Route", &call.route)]);
+        return change(operator, call).await;
+    }
+    Ok(match call.route.as_str() {
         "GET /applications" => json(&read::applications(operator).await?),
-        "GET /applications/{application}" => {
-            json(&read::application(operator, &application(request)?).await?)
-        }
-        "GET /applications/{application}/audit" => {
-            json(&read::audit(operator, &application(request)?).await?)
-        }
+        "GET /applications/{application}" => json(&read::application(operator, &call.application()?).await?),
+        "GET /applications/{application}/audit" => json(&read::audit(operator, &call.application()?).await?),
         "GET /applications/{application}/diff" => {
-            let query = request.query_string_parameters_ref();
-            let image = query.and_then(|query| query.first("image"));
-            json(&diff::diff(operator, &application(request)?, image).await?)
+            json(&diff::diff(operator, &call.application()?, call.parameter("image")).await?)
         }
         "GET /applications/{application}/doctor" => {
-            json(&Box::pin(doctor::application(operator, &application(request)?)).await?)
+            json(&Box::pin(doctor::application(operator, &call.application()?)).await?)
         }
         "GET /applications/{application}/releases" => {
-            json(&read::releases(operator, &application(request)?).await?)
+            json(&read::releases(operator, &call.application()?).await?)
         }
         "GET /applications/{application}/releases/{release}" => {
-            json(&read::release(operator, &application(request)?, &release(request)?).await?)
+            json(&read::release(operator, &call.application()?, &call.release()?).await?)
         }
         "GET /applications/{application}/releases/{release}/logs" => {
-            let (application, release) = (application(request)?, release(request)?);
-            let query = request.query_string_parameters_ref();
-            let asked = |name: &str| query.and_then(|query| query.first(name));
-            let wanted = logs::Wanted { function: asked("function"), token: asked("token") };
+            let (application, release) = (call.application()?, call.release()?);
+            let wanted =
+                logs::Wanted { function: call.parameter("function"), token: call.parameter("token") };
             json(&logs::logs(operator, &application, &release, wanted).await?)
         }
         "GET /approvals" => json(&read::approvals(operator).await?),
+        "GET /board" => json(&board::board(operator).await?),
         "GET /doctor" => json(&Box::pin(doctor::deployer(operator)).await?),
         "GET /dead-letters" => json(&upkeep::dead_letters(operator).await?),
         "GET /openapi.json" => json(&openapi::document()),
+        _ => return Err(unknown_route(&call.route)),
+    })
+}
+
+/// Does what a caller asks for.
+async fn change(operator: &Operator<'_>, call: &Call) -> Result<Response<String>, Failure> {
+    Ok(match call.route.as_str() {
         "POST /applications/{application}/clear" => {
-            json(&act::clear(operator, &application(request)?, body(request)?).await?)
+            json(&act::clear(operator, &call.application()?, call.body()?).await?)
         }
         "POST /applications/{application}/freeze" => {
-            json(&freeze::freeze(operator, Some(&application(request)?), body(request)?).await?)
+            json(&freeze::freeze(operator, Some(&call.application()?), call.body()?).await?)
         }
         "POST /applications/{application}/unfreeze" => {
-            json(&freeze::unfreeze(operator, Some(&application(request)?), body(request)?).await?)
+            json(&freeze::unfreeze(operator, Some(&call.application()?), call.body()?).await?)
         }
-        "POST /freeze" => json(&freeze::freeze(operator, None, body(request)?).await?),
-        "POST /unfreeze" => json(&freeze::unfreeze(operator, None, body(request)?).await?),
+        "POST /freeze" => json(&freeze::freeze(operator, None, call.body()?).await?),
+        "POST /unfreeze" => json(&freeze::unfreeze(operator, None, call.body()?).await?),
         "POST /applications/{application}/releases/{release}/override" => {
-            let (application, release) = (application(request)?, release(request)?);
-            json(&freeze::let_through(operator, &application, &release, body(request)?).await?)
+            let (application, release) = (call.application()?, call.release()?);
+            json(&freeze::let_through(operator, &application, &release, call.body()?).await?)
         }
         "POST /applications/{application}/release" => {
-            let (application, key) = (application(request)?, idempotency_key(request)?);
-            json(&act::release(operator, &application, &key, body(request)?).await?)
+            let (application, key) = (call.application()?, call.idempotency_key()?);
+            json(&act::release(operator, &application, key, call.body()?).await?)
         }
         "POST /applications/{application}/releases/{release}/abort" => {
-            json(&act::abort(operator, &application(request)?, &release(request)?, body(request)?).await?)
+            json(&act::abort(operator, &call.application()?, &call.release()?, call.body()?).await?)
         }
         "POST /applications/{application}/releases/{release}/resend" => {
-            let (application, release) = (application(request)?, release(request)?);
-            let key = idempotency_key(request)?;
-            json(&resend::resend(operator, &application, &release, &key, body(request)?).await?)
+            let (application, release, key) = (call.application()?, call.release()?, call.idempotency_key()?);
+            json(&resend::resend(operator, &application, &release, key, call.body()?).await?)
         }
         "POST /applications/{application}/rollback" => {
-            let (application, key) = (application(request)?, idempotency_key(request)?);
-            json(&act::rollback(operator, &application, &key, body(request)?).await?)
+            let (application, key) = (call.application()?, call.idempotency_key()?);
+            json(&act::rollback(operator, &application, key, call.body()?).await?)
         }
         "POST /dead-letters/redrive" => {
-            let key = idempotency_key(request)?;
-            json(&upkeep::redrive(operator, &key, body(request)?).await?)
+            json(&upkeep::redrive(operator, call.idempotency_key()?, call.body()?).await?)
         }
-        "POST /reconcile" => {
-            let key = idempotency_key(request)?;
-            json(&upkeep::reconcile(operator, &key, body(request)?).await?)
-        }
-        _ => {
-            return Err(problem(
-                StatusCode::NOT_FOUND,
-                ProblemCode::UnknownRoute,
-                format!("there is no {route}; GET /openapi.json describes what there is"),
-            ));
-        }
+        "POST /reconcile" => json(&upkeep::reconcile(operator, call.idempotency_key()?, call.body()?).await?),
+        _ => return Err(unknown_route(&call.route)),
     })
+}
+
+fn unknown_route(route: &str) -> Failure {
+    problem(
+        StatusCode::NOT_FOUND,
+        ProblemCode::UnknownRoute,
+        format!("there is no {route}; GET /openapi.json describes what there is"),
+    )
 }
 
 /// The parameters of a route's query. The document has these.
@@ -261,10 +283,9 @@ fn parameters_of(route: &str) -> &'static [&'static str] {
 }
 
 /// A parameter that is not known is refused, as a field of a body is: whoever wrote it meant something by it.
-fn refuse_unknown_parameters(route: &str, request: &Request) -> Result<(), Failure> {
-    let known = parameters_of(route);
-    let mut given = request.query_string_parameters_ref().into_iter().flat_map(|given| given.iter());
-    let unknown = given.find(|(name, _)| !known.contains(name));
+fn refuse_unknown_parameters(call: &Call) -> Result<(), Failure> {
+    let (route, known) = (&call.route, parameters_of(&call.route));
+    let unknown = call.query.iter().find(|(name, _)| !known.contains(&name.as_str()));
     unknown.map_or(Ok(()), |(name, _)| {
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         let name = words::line(name, words::LONGEST);
@@ -279,59 +300,6 @@ fn refuse_unknown_parameters(route: &str, request: &Request) -> Result<(), Failu
 
 fn json(answer: &impl Serialize) -> Response<String> {
     problem::json(200, "application/json", answer)
-}
-
-fn parameter(request: &Request, name: &str) -> String {
-    request.path_parameters_ref().and_then(|all| all.first(name)).unwrap_or_default().to_owned()
-}
-
-fn application(request: &Request) -> Result<ApplicationName, Failure> {
-    let name = parameter(request, "application");
-    ApplicationName::new(name.as_str()).map_err(|_| {
-        problem(
-            StatusCode::NOT_FOUND,
-            ProblemCode::UnknownApplication,
-            format!("no application is called {name:?}"),
-        )
-    })
-}
-
-fn release(request: &Request) -> Result<ReleaseId, Failure> {
-    let id = parameter(request, "release");
-    ReleaseId::new(id.as_str()).map_err(|_| {
-        problem(StatusCode::NOT_FOUND, ProblemCode::UnknownRelease, format!("no release has the id {id:?}"))
-    })
-}
-
-/// The key by which the same request is known again: 1 to 64 visible characters.
-fn idempotency_key(request: &Request) -> Result<String, Failure> {
-    let key = request.headers().get("idempotency-key").and_then(|key| key.to_str().ok()).unwrap_or_default();
-    if (1..=64).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Ok(key.to_owned());
-    }
-    Err(problem(
-        StatusCode::BAD_REQUEST,
-        ProblemCode::Malformed,
-        "the header Idempotency-Key is missing or does not fit: send 1 to 64 visible characters, new for each request and the same when it is sent again",
-    )
-    .at("Idempotency-Key"))
-}
-
-/// The request's body; an empty one is an empty object.
-fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Failure> {
-    let body: &[u8] = request.body().as_ref();
-    let body = if body.is_empty() { b"{}" } else { body };
-    let mut input = serde_json::Deserializer::from_slice(body);
-    serde_path_to_error::deserialize(&mut input).map_err(|error| {
-        let path = error.path().to_string();
-        let field = if path == "." { "the top".to_owned() } else { path };
-        problem(
-            StatusCode::BAD_REQUEST,
-            ProblemCode::Malformed,
-            format!("the body does not fit at {field}: {}", error.into_inner()),
-        )
-        .at(&field)
-    })
 }
 
 impl From<StepError> for Failure {

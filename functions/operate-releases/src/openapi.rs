@@ -4,9 +4,11 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use slipway_core::api::{
-    AbortRequest, Application, Applications, Approvals, Audit, ClearRequest, DeadLetters, Diff, Done,
-    FreezeRequest, Logs, OverrideRequest, Problem, ReconcileRequest, RedriveRequest, Redriven, ReleaseBegun,
-    ReleaseDetail, ReleaseRequest, Releases, ResendRequest, RollbackRequest, UnfreezeRequest,
+    AbortRequest, Application, Applications, Approvals, Audit, ClearRequest, ConsoleAnswer, ConsoleEnd,
+    ConsoleEntrance, ConsoleEntry, ConsoleExit, ConsoleOpening, ConsolePermissions, ConsoleRequest,
+    ConsoleRequests, DeadLetters, Diff, Done, FreezeRequest, Logs, OpenedConsole, OverrideRequest, Problem,
+    ReconcileRequest, RedriveRequest, Redriven, ReleaseBegun, ReleaseDetail, ReleaseRequest, Releases,
+    ResendRequest, RollbackRequest, UnfreezeRequest,
 };
 use slipway_core::doctor::Checkup;
 
@@ -37,7 +39,7 @@ pub fn document() -> Value {
             "title": "Slipway's operators' API",
             "version": env!("CARGO_PKG_VERSION"),
             "license": { "name": "Apache 2.0", "identifier": "Apache-2.0" },
-            "description": "What people and their programs ask about releases, and ask of them. Every request is signed (SigV4) for the service execute-api; the IAM permission is execute-api:Invoke on the method and path.",
+            "description": "What people and their programs ask about releases, and ask of them. Every request is signed (SigV4) for the service execute-api; the IAM permission is execute-api:Invoke on the method and path. With the header Slipway-Console, which has the name of the caller's session of the console, a request proves that IAM allows it and does nothing else; the answer is 204.",
         },
         "servers": [{ "url": "{url}", "variables": { "url": { "default": "http://localhost", "description": "The Terraform output operators_api" } } }],
         "security": [{ "sigv4": [] }],
@@ -170,12 +172,47 @@ fn answer_of(route: &str, generator: &mut SchemaGenerator) -> (&'static str, &'s
             "The approvals that people are asked for now",
             reference::<Approvals>(generator),
         ),
+        "GET /board" => (
+            "getBoard",
+            "Every application and what its stages run, without what ECS says of their services",
+            reference::<Applications>(generator),
+        ),
         "GET /doctor" => (
             "checkDeployer",
             "What goes wrong with the deployer itself, each with what to do",
             reference::<Checkup>(generator),
         ),
+        _ if route.contains("/console/") => answer_of_console(route, generator),
         _ => answer_of_post(route, generator),
+    }
+}
+
+fn answer_of_console(route: &str, generator: &mut SchemaGenerator) -> (&'static str, &'static str, Value) {
+    match route {
+        "POST /console/end" => ("endConsole", "End a session of the console", reference::<Done>(generator)),
+        "POST /console/enter" => (
+            "enterConsole",
+            "Spend a one-time address of the console for a browser, which gets a new secret",
+            reference::<ConsoleEntrance>(generator),
+        ),
+        "POST /console/leave" => {
+            ("leaveConsole", "End the session of a browser", reference::<Done>(generator))
+        }
+        "POST /console/open" => (
+            "openConsole",
+            "Open a session of the console, which may do what its caller proves one path after the other",
+            reference::<OpenedConsole>(generator),
+        ),
+        "POST /console/permissions" => (
+            "listConsolePermissions",
+            "Which paths a session's pages ask for that IAM has yet to allow",
+            reference::<ConsoleRequests>(generator),
+        ),
+        _ => (
+            "requestFromConsole",
+            "Answer a page of the console, no further than IAM lets whoever opened its session",
+            reference::<ConsoleAnswer>(generator),
+        ),
     }
 }
 
@@ -246,6 +283,12 @@ fn body_of(route: &str, generator: &mut SchemaGenerator) -> Option<Value> {
         return None;
     }
     Some(match path.rsplit('/').next()? {
+        "end" => reference::<ConsoleEnd>(generator),
+        "leave" => reference::<ConsoleExit>(generator),
+        "enter" => reference::<ConsoleEntry>(generator),
+        "open" => reference::<ConsoleOpening>(generator),
+        "permissions" => reference::<ConsolePermissions>(generator),
+        "request" => reference::<ConsoleRequest>(generator),
         "clear" => reference::<ClearRequest>(generator),
         "release" => reference::<ReleaseRequest>(generator),
         "abort" => reference::<AbortRequest>(generator),

@@ -58,7 +58,22 @@ fn of(status: StatusCode, code: ProblemCode, detail: String) -> Problem {
     }
 }
 
-pub(crate) fn answer(problem: &Problem) -> Response<String> {
+/// The answer to a request that has none; why is logged where AWS is the reason.
+pub(crate) fn of_failure(failure: Failure) -> Response<String> {
+    match failure {
+        Failure::Problem(problem) => answer(&problem),
+        Failure::Step(error) => {
+            tracing::error!(
+                error.name = error.name(),
+                "a request could not be answered: {}",
+                error.with_causes()
+            );
+            answer(&unavailable())
+        }
+    }
+}
+
+fn answer(problem: &Problem) -> Response<String> {
     json(problem.status, "application/problem+json", problem)
 }
 

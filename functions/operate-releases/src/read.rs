@@ -39,7 +39,7 @@ const IGNORED: usize = 20;
 const MESSAGES: usize = 5;
 
 /// What a service runs, by cluster and name.
-type Services = HashMap<(String, String), ServiceView>;
+pub(crate) type Services = HashMap<(String, String), ServiceView>;
 
 /// Every application.
 pub(crate) async fn applications(operator: &Operator<'_>) -> Result<Applications, Failure> {
@@ -131,7 +131,7 @@ pub(crate) async fn configured(
     ))
 }
 
-fn by_stage(running: Vec<(Key, Stored<Running>)>) -> HashMap<String, Running> {
+pub(crate) fn by_stage(running: Vec<(Key, Stored<Running>)>) -> HashMap<String, Running> {
     running.into_iter().map(|(key, stored)| (key.sk, stored.document)).collect()
 }
 
@@ -168,7 +168,7 @@ fn services<'a>(
     }
 }
 
-fn status(
+pub(crate) fn status(
     application: application::Application,
     releases: Vec<OpenRelease>,
     running: &HashMap<String, Running>,
@@ -225,7 +225,7 @@ pub(crate) async fn lock(
 }
 
 /// The releases that have not ended, by application, the newest push first.
-async fn open_releases(
+pub(crate) async fn open_releases(
     table: &Table,
     open: Vec<(Key, Stored<Open>)>,
 ) -> Result<HashMap<ApplicationName, Vec<OpenRelease>>, StepError> {

@@ -71,6 +71,7 @@ module "observability" {
     dead_letter_names = module.deployer.dead_letter_names
     topic_names       = module.deployer.topic_names
     approval_api_id   = module.deployer.approval_api_id
+    console_api_id    = module.deployer.console_api_id
     reconcile_minutes = module.deployer.reconcile_minutes
   }
 }

@@ -155,7 +155,10 @@ locals {
       SLIPWAY_TASK_ROLES         = length(join(",", var.task_role_arns)) > 2000 ? "" : join(",", var.task_role_arns)
       SLIPWAY_FUNCTIONS          = join(",", keys(local.functions))
       SLIPWAY_RULES              = join(",", keys(local.rules))
+      SLIPWAY_CONSOLE_URL        = module.console.url
     })
+
+    serve-console = { SLIPWAY_OPERATORS_API = module.operators.url }
 
     watch-alarms = merge(local.channels, {
       SLIPWAY_STATE_MACHINE_ARN = local.state_machine_arn
@@ -164,9 +167,9 @@ locals {
     })
   }
 
-  # Everyone can call the page: a flood of it must not take the executions of the other functions, nor they those of the
-  # page.
-  reserved_concurrency = { decide-approval = var.approval_concurrency }
+  # Everyone can call the pages: a flood of them must not take the executions of the other functions, nor they those of the
+  # pages. A page of the console takes one execution of operate-releases besides, and no more.
+  reserved_concurrency = { decide-approval = var.approval_concurrency, serve-console = var.console_concurrency }
 
   # Where the functions that notify people publish.
   channels = {
@@ -245,6 +248,11 @@ locals {
       { sid = "ReadFunctionLogs", actions = ["logs:FilterLogEvents"], resources = local.log_arns },
     ]
 
+    # Everyone can reach it. It has a browser's secret looked at, and no right of its own.
+    serve-console = [
+      { sid = "AskForBrowsers", actions = ["execute-api:Invoke"], resources = [for route in ["enter", "leave", "request"] : "${module.operators.execution_arn}/$default/POST/console/${route}"] },
+    ]
+
     snapshot-database = [
       local.describe_databases,
       # RDS asks for the database and for the snapshot.
@@ -321,7 +329,7 @@ locals {
   # What every function may do in the table, and a step besides. A task token has no resource of its own.
   table_statements = {
     for name, function in local.functions : name => [
-      { sid = "ReadItems", actions = concat(["dynamodb:GetItem"], lookup(function, "batches", false) ? ["dynamodb:BatchGetItem"] : [], lookup(function, "lists", true) ? ["dynamodb:Query"] : []), resources = [aws_dynamodb_table.this.arn], conditions = local.in_partitions[name] },
+      { sid = "ReadItems", actions = concat(["dynamodb:GetItem"], lookup(function, "batches", false) ? ["dynamodb:BatchGetItem"] : [], lookup(function, "lists", true) ? ["dynamodb:Query"] : []), resources = length(function.partitions) == 0 ? [] : [aws_dynamodb_table.this.arn], conditions = local.in_partitions[name] },
       { sid = "WriteItems", actions = ["dynamodb:PutItem", "dynamodb:UpdateItem"], resources = length(local.written[name]) == 0 ? [] : [aws_dynamodb_table.this.arn], conditions = local.in_written[name] },
       { sid = "RemoveItems", actions = ["dynamodb:DeleteItem"], resources = length(local.removed[name]) == 0 ? [] : [aws_dynamodb_table.this.arn], conditions = local.in_removed[name] },
       { sid = "EndTasks", actions = ["states:SendTaskFailure", "states:SendTaskSuccess"], resources = contains(local.steps, name) ? ["*"] : [], conditions = [] },

@@ -287,3 +287,12 @@ module "operators" {
   operate_releases_invoke_arn = module.function["operate-releases"].invoke_arn
   log_retention_days          = var.log_retention_days
 }
+
+module "console" {
+  source = "../console"
+
+  name                     = var.name
+  serve_console_name       = module.function["serve-console"].name
+  serve_console_invoke_arn = module.function["serve-console"].invoke_arn
+  log_retention_days       = var.log_retention_days
+}

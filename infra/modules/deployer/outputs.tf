@@ -8,6 +8,11 @@ output "operators_api" {
   value       = { url = module.operators.url, execution_arn = module.operators.execution_arn, policy_arns = module.operators.policy_arns }
 }
 
+output "console_url" {
+  description = "The console's address, which `slipway console` opens"
+  value       = module.console.url
+}
+
 output "approval_domain_target" {
   description = "The name of API Gateway's that the approval page's own name is an alias of; null without one"
   value       = module.approval.domain_target
@@ -16,6 +21,11 @@ output "approval_domain_target" {
 output "approval_api_id" {
   description = "The approval page's HTTP API, as CloudWatch's metrics name it"
   value       = module.approval.api_id
+}
+
+output "console_api_id" {
+  description = "The console's HTTP API, as CloudWatch's metrics name it"
+  value       = module.console.api_id
 }
 
 output "approval_topic_arn" {

@@ -115,6 +115,17 @@ variable "approval_concurrency" {
   }
 }
 
+variable "console_concurrency" {
+  description = "How many requests the console's pages answer at the same moment, and so how many of them the operators' API has at most; otherwise as approval_concurrency"
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.console_concurrency == null || try(var.console_concurrency >= 10, false)
+    error_message = "Write 10 or more, or null."
+  }
+}
+
 variable "table_name" {
   description = "The table's name, where it is another one than name: a table that was restored (docs/runbook.md, \"The table is lost\")"
   type        = string

@@ -146,6 +146,40 @@ locals {
       }
     },
 
+    var.deployer.console_api_id == null ? {} : {
+      "${var.name}-console-refused" = {
+        description = "The console refuses more than one request a second: pages without a session (401), paths that IAM does not allow (403), or more requests than it takes (429). Somebody guesses, or floods it. The access log /aws/apigateway/${var.name}-console has routes and answers; releases and slipway's other commands go on (docs/runbook.md)."
+        threshold   = 60
+        periods     = 3
+        alarm_at    = 2
+        metric      = { namespace = "AWS/ApiGateway", metric = "4xx", stat = "Sum", dimensions = { ApiId = var.deployer.console_api_id } }
+      }
+
+      "${var.name}-console-failed" = {
+        description = "The console answers with errors of its own. Look at the logs /aws/lambda/${var.deployer.function_names["serve-console"]} and /aws/lambda/${var.deployer.function_names["operate-releases"]}; if nothing is there, the function was throttled: see the alarm ${var.name}-console-throttled. Use slipway's other commands meanwhile (docs/runbook.md)."
+        threshold   = 0
+        periods     = 3
+        alarm_at    = 2
+        metric      = { namespace = "AWS/ApiGateway", metric = "5xx", stat = "Sum", dimensions = { ApiId = var.deployer.console_api_id } }
+      }
+
+      "${var.name}-console-throttled" = {
+        description = "Lambda throttles the function behind the console: more requests at the same moment than console_concurrency, or than the account has left. Look at the alarms ${var.name}-console-flooded and ${var.name}-console-refused first; without a flood, raise console_concurrency (docs/runbook.md)."
+        threshold   = 0
+        periods     = 3
+        alarm_at    = 2
+        metric      = { namespace = "AWS/Lambda", metric = "Throttles", stat = "Sum", dimensions = { FunctionName = var.deployer.function_names["serve-console"] } }
+      }
+
+      "${var.name}-console-flooded" = {
+        description = "The console gets more than twenty requests a second, for three minutes: more than open pages send. Each million of requests costs about two dollars; what has the shape of a session's secret has the operators' API asked besides (docs/runbook.md)."
+        threshold   = 1200
+        periods     = 3
+        alarm_at    = 3
+        metric      = { namespace = "AWS/ApiGateway", metric = "Count", stat = "Sum", dimensions = { ApiId = var.deployer.console_api_id } }
+      }
+    },
+
     {
       "${var.name}-page-refused" = {
         description = "The approval page refuses more than one request a second: altered or unknown links (404), or more requests than it takes (429). Somebody guesses, or floods it; approvers get in while others stay below the limit. The access log /aws/apigateway/${var.name}-approvals has routes and answers (docs/runbook.md)."

@@ -25,7 +25,7 @@ variable "databases" {
 }
 
 variable "deployer" {
-  description = "The deployer: its applications, the workflow's ARN, the functions' names by function, the dead-letter queues' names by function or rule, the topics' names by use, the approval page's HTTP API, and how far apart the reconciliations are"
+  description = "The deployer: its applications, the workflow's ARN, the functions' names by function, the dead-letter queues' names by function or rule, the topics' names by use, the HTTP APIs of the approval page and of the console, and how far apart the reconciliations are"
   type = object({
     applications      = list(string)
     state_machine_arn = string
@@ -33,6 +33,7 @@ variable "deployer" {
     dead_letter_names = map(string)
     topic_names       = map(string)
     approval_api_id   = string
+    console_api_id    = optional(string)
     reconcile_minutes = number
   })
 }

@@ -13,6 +13,7 @@ locals {
     "GET /applications/{application}/releases/{release}",
     "GET /applications/{application}/releases/{release}/logs",
     "GET /approvals",
+    "GET /board",
     "GET /doctor",
     "GET /dead-letters",
     "GET /openapi.json",
@@ -28,7 +29,18 @@ locals {
     "POST /applications/{application}/releases/{release}/resend",
     "POST /dead-letters/redrive",
     "POST /reconcile",
+    "POST /console/end",
+    "POST /console/enter",
+    "POST /console/leave",
+    "POST /console/open",
+    "POST /console/permissions",
+    "POST /console/request",
   ])
+}
+
+locals {
+  # What serve-console asks, for whoever reaches it.
+  of_browsers = toset([for route in ["enter", "leave", "request"] : "POST /console/${route}"])
 }
 
 # An API of its own: the approval page's may have a public name, and ask people to sign in.
@@ -57,6 +69,19 @@ resource "aws_apigatewayv2_stage" "this" {
     throttling_burst_limit = 200
   }
 
+  # What browsers ask comes through these, each page with two requests at the most. They take more than the console's API
+  # lets through (modules/console), and what they take is not taken from people's commands: "Throttle requests to your HTTP
+  # APIs" (API Gateway developer guide) has limits for each route.
+  dynamic "route_settings" {
+    for_each = local.of_browsers
+
+    content {
+      route_key              = route_settings.key
+      throttling_rate_limit  = 500
+      throttling_burst_limit = 1000
+    }
+  }
+
   access_log_settings {
     destination_arn = aws_cloudwatch_log_group.access.arn
     format = jsonencode({
@@ -67,6 +92,9 @@ resource "aws_apigatewayv2_stage" "this" {
       status    = "$context.status"
     })
   }
+
+  # API Gateway refuses settings of a route that is not there yet ("Unable to find Route by key").
+  depends_on = [aws_apigatewayv2_route.this]
 }
 
 resource "aws_apigatewayv2_integration" "this" {
@@ -118,6 +146,13 @@ data "aws_iam_policy_document" "read" {
     sid       = "Read"
     actions   = ["execute-api:Invoke"]
     resources = ["${aws_apigatewayv2_api.this.execution_arn}/*/GET/*"]
+  }
+
+  # A session shows what its caller proves, one path after the other: no more than they may see.
+  statement {
+    sid       = "OpenTheConsole"
+    actions   = ["execute-api:Invoke"]
+    resources = [for route in ["end", "open", "permissions"] : "${aws_apigatewayv2_api.this.execution_arn}/*/POST/console/${route}"]
   }
 }
 

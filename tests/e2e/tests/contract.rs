@@ -154,6 +154,41 @@ fn the_routes_of_the_operators_api_are_those_that_its_function_answers() {
 }
 
 #[test]
+fn the_routes_of_the_console_are_those_that_its_function_answers() {
+    let terraform = text_of(&repository("infra/modules/console/main.tf"));
+    let (_, routes) = terraform.split_once("routes = toset([").expect("its routes");
+    let (routes, _) = routes.split_once("])").expect("they end");
+    let routes: BTreeSet<_> = routes.split('"').skip(1).step_by(2).collect();
+    assert_eq!(routes, serve_console::ROUTES.into_iter().collect());
+}
+
+#[test]
+fn every_test_that_the_page_on_security_names_is_there() {
+    let page = text_of(&repository("docs/security.md"));
+    let names = page.split('`').skip(1).step_by(2).filter(|name| name.matches('_').count() > 2);
+    let names: BTreeSet<_> = names.filter(|name| !name.contains('/')).collect();
+    assert!(names.len() > 15, "{names:?}");
+    let files = [
+        "functions/operate-releases/src/call.rs",
+        "functions/serve-console/src/act.rs",
+        "functions/serve-console/src/answer.rs",
+        "functions/serve-console/src/entrance.rs",
+        "functions/serve-console/src/page/tests.rs",
+        "functions/shared/core/src/console.rs",
+        "functions/shared/release/src/token.rs",
+        "infra/tests/deployer.tftest.hcl",
+        "infra/tests/operators.tftest.hcl",
+        "tests/e2e/tests/cloud/browser.rs",
+        "tests/e2e/tests/cloud/console.rs",
+    ];
+    let tests: String = files.iter().map(|file| text_of(&repository(file))).collect();
+    for name in names {
+        let is_there = tests.contains(&format!("fn {name}(")) || tests.contains(&format!("run \"{name}\""));
+        assert!(is_there, "docs/security.md names {name}");
+    }
+}
+
+#[test]
 fn the_picture_in_the_readme_is_the_workflow() {
     let (begin, end) =
         ("<!-- made from release.asl.yaml -->\n```mermaid\n", "```\n<!-- end of the picture -->");

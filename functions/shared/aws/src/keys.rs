@@ -441,6 +441,61 @@ impl Key {
     }
 }
 
+/// Of a session of the console, by its name. Paths are those of the operators' API, with their methods.
+impl Key {
+    /// A session of the console.
+    #[must_use]
+    pub fn console(session: &str) -> Self {
+        Self::of(Self::consoles(session), "SESSION")
+    }
+
+    /// That IAM lets a session ask for a path.
+    #[must_use]
+    pub fn console_permission(session: &str, method: &str, path: &str) -> Self {
+        Self::of(Self::consoles(session), format!("PERMISSION#{method} {path}"))
+    }
+
+    /// That a page of a session asked for a path that has yet to be proven.
+    #[must_use]
+    pub fn console_request(session: &str, method: &str, path: &str) -> Self {
+        Self::of(Self::consoles(session), format!("REQUEST#{method} {path}"))
+    }
+
+    /// What pages of a session asked for: their partition, and what their sort keys begin with.
+    #[must_use]
+    pub fn console_requests(session: &str) -> (String, String) {
+        (Self::consoles(session), "REQUEST#".to_owned())
+    }
+
+    /// What a form of a session's pages came to, by its key.
+    #[must_use]
+    pub fn console_form(session: &str, key: &str) -> Self {
+        Self::of(Self::consoles(session), format!("FORM#{key}"))
+    }
+
+    /// That a caller opened a session; the caller by the hash of their ARN.
+    #[must_use]
+    pub fn console_opened(caller_hash: &str, session: &str) -> Self {
+        Self::of(Self::consoles(caller_hash), session)
+    }
+
+    /// The sessions that a caller opened: their partition, and what their sort keys begin with.
+    #[must_use]
+    pub fn consoles_opened(caller_hash: &str) -> (String, String) {
+        (Self::consoles(caller_hash), String::new())
+    }
+
+    /// How many requests of a session came in a minute.
+    #[must_use]
+    pub fn console_pace(session: &str, minute: &str) -> Self {
+        Self::of(Self::consoles(session), format!("COUNT#{minute}"))
+    }
+
+    fn consoles(session: &str) -> String {
+        partition_of(partition::CONSOLE, session)
+    }
+}
+
 /// Of an approval.
 impl Key {
     /// An approval.

@@ -17,6 +17,7 @@ mod functions;
 mod http;
 mod keys;
 mod logs;
+mod operators;
 mod parameters;
 mod place;
 mod queues;
@@ -43,6 +44,7 @@ pub use executions::{Delivery, Executions, Start};
 pub use functions::Functions;
 pub use keys::{Item, Key};
 pub use logs::{Found, Logged, Logs};
+pub use operators::OperatorsApi;
 pub use parameters::{Parameter, Parameters};
 pub use place::Place;
 pub use queues::{Queue, Queues, Received};
@@ -204,6 +206,15 @@ impl Aws {
         Snapshots::new(
             self.shared.clients.rds.get_or_init(|| aws_sdk_rds::Client::new(&self.shared.config)).clone(),
         )
+    }
+
+    /// The operators' API at this address, asked as whom this connection is.
+    ///
+    /// # Errors
+    ///
+    /// When the address is none, or there are no credentials.
+    pub fn operators_api(&self, address: &str) -> Result<OperatorsApi, AwsError> {
+        OperatorsApi::new(&self.shared.config, address)
     }
 
     /// Lambda's functions.

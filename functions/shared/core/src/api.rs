@@ -19,18 +19,23 @@ use crate::release::{Ended, Outcome, Release};
 use crate::timeline::{StageProgress, TimelineEvent};
 use crate::words;
 
+mod console;
 mod upkeep;
 
+pub use console::{
+    ConsoleAnswer, ConsoleEnd, ConsoleEntrance, ConsoleEntry, ConsoleExit, ConsoleOpening,
+    ConsolePermissions, ConsoleRequest, ConsoleRequests, OpenedConsole,
+};
 pub use upkeep::{
     DeadLetterQueue, DeadLetters, KeptMessage, LogLine, Logs, ReconcileRequest, RedriveRequest, Redriven,
     RedrivenQueue, ResendRequest,
 };
 
-fn time(_: &mut SchemaGenerator) -> Schema {
+pub(crate) fn time(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "format": "date-time" })
 }
 
-fn time_or_none(_: &mut SchemaGenerator) -> Schema {
+pub(crate) fn time_or_none(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": ["string", "null"], "format": "date-time" })
 }
 
@@ -731,6 +736,8 @@ pub enum ProblemCode {
     UnknownQueue,
     /// There is no such function.
     UnknownFunction,
+    /// The caller has no such session of the console.
+    UnknownSession,
     /// The same key came with another request before.
     KeyUsed,
     /// AWS could not be asked; the same request may be sent again.

@@ -10,6 +10,7 @@ pub mod application;
 pub mod approval;
 pub mod audit;
 pub mod caller;
+pub mod console;
 pub mod dead_letter;
 pub mod definition;
 pub mod deployment;

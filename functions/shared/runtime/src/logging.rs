@@ -15,7 +15,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use crate::Environment;
 
 /// The functions' crates, as the targets of their events begin.
-const FUNCTIONS: [&str; 17] = [
+const FUNCTIONS: [&str; 18] = [
     "acquire_lock",
     "bake_stage",
     "capture_baseline",
@@ -30,6 +30,7 @@ const FUNCTIONS: [&str; 17] = [
     "resume_release",
     "roll_back",
     "run_migration",
+    "serve_console",
     "snapshot_database",
     "verify_services",
     "watch_alarms",

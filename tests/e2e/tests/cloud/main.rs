@@ -10,6 +10,7 @@ mod approvers;
 mod awkward;
 mod browser;
 mod bundle;
+mod console;
 mod doctor;
 mod economy;
 mod faults;

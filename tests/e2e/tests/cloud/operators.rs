@@ -421,7 +421,7 @@ async fn a_release_that_has_ended_is_not_aborted_and_says_how_it_ended() {
     assert!(error.contains(&format!("{} has ended", ended.id)), "{error}");
 }
 
-async fn until_asked(world: &World, release: &Push) -> String {
+pub(crate) async fn until_asked(world: &World, release: &Push) -> String {
     let link = world.link(release).await;
     // That they are asked is written down after the last mail.
     let shows_it = async || {

@@ -534,6 +534,7 @@ async fn every_function_takes_its_example_events() {
         ("watch-alarms", "alarm-is-quiet.json"),
         ("operate-releases", "operator-status.json"),
         ("operate-releases", "operator-rollback.json"),
+        ("serve-console", "console-page.json"),
         ("reconcile", "reconcile.json"),
     ] {
         world

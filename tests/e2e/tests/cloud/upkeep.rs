@@ -255,7 +255,7 @@ async fn dead_letters_go_to_their_functions_again_and_what_cannot_is_kept_and_na
         let count = held.queues.iter().find(|one| one.name == queue).map(|one| one.messages);
         assert_eq!(count, Some(1), "{held:?}");
     }
-    assert_eq!(held.queues.len(), 26, "of 17 functions, 8 rules and the schedule");
+    assert_eq!(held.queues.len(), 27, "of 18 functions, 8 rules and the schedule");
     let redriven: Redriven = body(&answers[0]);
     let [queue] = redriven.queues.as_slice() else { panic!("one queue: {redriven:?}") };
     assert_eq!((queue.redriven, queue.kept.len(), queue.left), (1, 0, 0), "{queue:?}");

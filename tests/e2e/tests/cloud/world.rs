@@ -691,9 +691,8 @@ impl World {
         answer.items().iter().map(|item| (text(item, "sk"), text(item, "document"))).collect()
     }
 
-    /// Whatever a release has left behind: every log, with the metrics in them, the execution's input, output and
-    /// history, and the items that the public function can read; each with its place.
-    pub(crate) async fn everything_written(&self, ended: &Execution) -> Vec<(String, String)> {
+    /// All that was logged, by the place where it is.
+    pub(crate) async fn logged(&self) -> Vec<(String, String)> {
         let mut written = Vec::new();
         let logs = aws_sdk_cloudwatchlogs::Client::new(self.cloud.sdk());
         let groups = logs
@@ -712,6 +711,13 @@ impl World {
                 }
             }
         }
+        written
+    }
+
+    /// Whatever a release has left behind: every log, with the metrics in them, the execution's input, output and
+    /// history, and the items that the public function can read; each with its place.
+    pub(crate) async fn everything_written(&self, ended: &Execution) -> Vec<(String, String)> {
+        let mut written = self.logged().await;
         let states = aws_sdk_sfn::Client::new(self.cloud.sdk());
         let mut pages = states
             .get_execution_history()

@@ -9,6 +9,8 @@ pub(crate) const APPROVAL: &str = "APPROVAL#";
 pub(crate) const APPROVER: &str = "APPROVER#";
 pub(crate) const AUDIT: &str = "AUDIT#";
 pub(crate) const CALLBACK: &str = "CALLBACK#";
+/// A session of the console, what it may ask for and how often it asks.
+pub(crate) const CONSOLE: &str = "CONSOLE#";
 pub(crate) const DUE: &str = "DUE#";
 pub(crate) const FLOOD: &str = "FLOOD#";
 pub(crate) const FREEZE: &str = "FREEZE";
@@ -40,13 +42,13 @@ pub(crate) fn days_kept(pk: &str) -> Option<i64> {
         ABORT | APPLICATION | APPROVAL | CALLBACK | DUE | LINK | PUSHER | RELEASE | REQUEST | RESEND
         | TIMELINE | WAKE => Some(400),
         ALARM | IGNORED | VIEW => Some(90),
-        PACE | PAGE => Some(1),
+        CONSOLE | PACE | PAGE => Some(1),
         _ => None,
     }
 }
 
 /// All of them.
-pub(crate) const ALL: [&str; 27] = [
+pub(crate) const ALL: [&str; 28] = [
     ABORT,
     ALARM,
     APPLICATION,
@@ -54,6 +56,7 @@ pub(crate) const ALL: [&str; 27] = [
     APPROVER,
     AUDIT,
     CALLBACK,
+    CONSOLE,
     DUE,
     FLOOD,
     FREEZE,

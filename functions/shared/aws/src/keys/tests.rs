@@ -242,7 +242,7 @@ fn no_partition_begins_with_another_and_every_key_is_in_one() {
         assert_eq!(Key::PARTITIONS.iter().filter(|other| one.starts_with(**other)).count(), 1, "{one}");
     }
     let names = Names::of(["web", "web-1", "production", "web"]);
-    let others = [Key::fired("5xx"), Key::link("a"), Key::view("a"), Key::warm_up()];
+    let others = [Key::fired("5xx"), Key::link("a"), Key::view("a"), Key::console("a"), Key::warm_up()];
     let pushers = Key::pushers(&names.release().image.repository, &names.release().image.digest);
     for key in keys(&names).into_iter().map(|(_, key)| key).chain(others).chain([pushers]) {
         assert!(Key::PARTITIONS.iter().any(|partition| key.pk.starts_with(partition)), "{key:?}");
