@@ -146,7 +146,8 @@ locals {
       }
     },
 
-    var.deployer.console_api_id == null ? {} : {
+    # By a name that is known before anything is made.
+    !contains(keys(var.deployer.function_names), "serve-console") ? {} : {
       "${var.name}-console-refused" = {
         description = "The console refuses more than one request a second: pages without a session (401), paths that IAM does not allow (403), or more requests than it takes (429). Somebody guesses, or floods it. The access log /aws/apigateway/${var.name}-console has routes and answers; releases and slipway's other commands go on (docs/runbook.md)."
         threshold   = 60
