@@ -103,8 +103,8 @@ run "every_stage_has_its_services" {
   }
 
   assert {
-    condition     = length(output.function_names) == 17
-    error_message = "Seventeen functions."
+    condition     = length(output.function_names) == 18
+    error_message = "Eighteen functions."
   }
 
   assert {
