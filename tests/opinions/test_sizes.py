@@ -37,7 +37,7 @@ def test_a_hundred_applications_have_room(kind):
     found = list(sizes(resolve(fleet(100, **FLEETS[kind]))))
 
     assert [(what, size, limit) for what, size, limit in found if size > limit] == []
-    assert len([what for what, *_ in found if what.startswith("role")]) == 17
+    assert len([what for what, *_ in found if what.startswith("role")]) == 18
     assert len([what for what, *_ in found if what.startswith("parameter")]) == 100
 
 

@@ -150,9 +150,13 @@ data "aws_iam_policy_document" "read" {
 
   # A session shows what its caller proves, one path after the other: no more than they may see.
   statement {
-    sid       = "OpenTheConsole"
-    actions   = ["execute-api:Invoke"]
-    resources = [for route in ["end", "open", "permissions"] : "${aws_apigatewayv2_api.this.execution_arn}/*/POST/console/${route}"]
+    sid     = "OpenTheConsole"
+    actions = ["execute-api:Invoke"]
+    resources = [
+      "${aws_apigatewayv2_api.this.execution_arn}/*/POST/console/end",
+      "${aws_apigatewayv2_api.this.execution_arn}/*/POST/console/open",
+      "${aws_apigatewayv2_api.this.execution_arn}/*/POST/console/permissions",
+    ]
   }
 }
 
