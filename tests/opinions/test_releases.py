@@ -4,6 +4,7 @@ import copy
 import itertools
 import json
 import threading
+import time
 
 import jsonschema
 import pytest
@@ -115,8 +116,15 @@ def test_a_rollback_that_fails_says_where(play, state):
 
 def test_an_error_without_a_cause_has_an_empty_one(play, player):
     release = Release(stage(), {"DeployServices": [Forgotten]})
-    fail = lambda token: player.engine.client.send_task_failure(taskToken=token, error="Refused")  # noqa: E731
-    threading.Timer(0.5, lambda: fail(release.tokens[-1])).start()
+
+    def fail_once_it_waits():
+        while not release.calls or release.calls[-1][0] != "DeployServices":
+            time.sleep(0.05)
+        # The step has its token before the engine waits for an answer.
+        time.sleep(0.3)
+        player.engine.client.send_task_failure(taskToken=release.tokens[-1], error="Refused")
+
+    threading.Thread(target=fail_once_it_waits, daemon=True).start()
 
     assert play(release).failure["failure"]["cause"] in ("", "null")
 
