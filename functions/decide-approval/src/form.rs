@@ -2,14 +2,11 @@
 
 use lambda_http::Request;
 use lambda_http::http::StatusCode;
-use lambda_http::http::header::CONTENT_TYPE;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use slipway_core::approval::Verdict;
+use slipway_pages::{NoForm, form_of};
 use subtle::ConstantTimeEq as _;
-
-/// The longest body that is read, in bytes: the form's few fields, and a reason of its longest length.
-const LONGEST_BODY: usize = 8 * 1024;
 
 /// What a person decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +60,15 @@ impl FormProblem {
     }
 }
 
+impl From<NoForm> for FormProblem {
+    fn from(why: NoForm) -> Self {
+        match why {
+            NoForm::WrongContentType => Self::WrongContentType,
+            NoForm::TooLong => Self::TooLong,
+        }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Fields {
@@ -102,16 +108,8 @@ impl Form {
     ///
     /// [`FormProblem`]; nothing is decided then.
     pub fn read(request: &Request, token: &str) -> Result<Self, FormProblem> {
-        let content_type =
-            request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        if content_type.split(';').next().map(str::trim) != Some("application/x-www-form-urlencoded") {
-            return Err(FormProblem::WrongContentType);
-        }
-        let body: &[u8] = request.body();
-        if body.len() > LONGEST_BODY {
-            return Err(FormProblem::TooLong);
-        }
-        let fields: Fields = serde_urlencoded::from_bytes(body).map_err(|_| FormProblem::Incomplete)?;
+        let fields: Fields =
+            serde_urlencoded::from_bytes(form_of(request)?).map_err(|_| FormProblem::Incomplete)?;
         if !bool::from(fields.nonce.as_bytes().ct_eq(nonce(token).as_bytes())) {
             return Err(FormProblem::Foreign);
         }
@@ -131,6 +129,7 @@ impl Form {
 #[cfg(test)]
 mod tests {
     use lambda_http::Body;
+    use lambda_http::http::header::CONTENT_TYPE;
 
     use super::*;
 

@@ -18,7 +18,10 @@ use slipway_core::api::{
     ConsoleAnswer, ConsoleEnd, ConsoleEntrance, ConsoleEntry, ConsoleExit, ConsoleOpening,
     ConsolePermissions, ConsoleRequest, ConsoleRequests, Done, OpenedConsole, ProblemCode,
 };
-use slipway_core::console::{ADDRESS, PathRequest, Permission, REQUESTS_A_MINUTE, Session, Verdict, judge};
+use slipway_core::console::{
+    ADDRESS, PathRequest, Permission, REQUESTS_A_MINUTE, SEPARATOR, Session, Verdict, is_token, judge,
+    session_of,
+};
 use slipway_release::{count, minute_of, new_token, now, token_hash};
 
 use crate::act::hash;
@@ -57,21 +60,6 @@ pub(crate) async fn open(operator: &Operator<'_>, _: ConsoleOpening) -> Result<O
     tracing::info!(caller = caller.arn, "{} has opened a session of the console", caller.name);
     count("ConsoleOpened", &[]);
     Ok(opened)
-}
-
-/// What stands between a session's name and a secret of it. It is in no token (base64url, RFC 4648).
-const SEPARATOR: char = '.';
-
-/// The name of the session that a secret or an address's token is of; nothing where it has not their shape.
-fn session_of(token: &str) -> Option<&str> {
-    let (name, secret) = token.split_once(SEPARATOR)?;
-    (is_token(name) && is_token(secret)).then_some(name)
-}
-
-/// 32 bytes as 43 characters.
-fn is_token(token: &str) -> bool {
-    token.len() == 43
-        && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
 /// The session of this name, where the caller opened it. Of another one's nothing is said.

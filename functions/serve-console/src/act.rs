@@ -7,13 +7,13 @@
 use std::time::Duration;
 
 use lambda_http::http::StatusCode;
-use lambda_http::http::header::CONTENT_TYPE;
 use lambda_http::{Request, RequestExt as _, Response};
 use serde::Deserialize as _;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use slipway_core::api::{Done, ReleaseBegun};
 use slipway_core::name::{ApplicationName, ReleaseId};
+use slipway_pages::form_of;
 use slipway_release::new_token;
 use subtle::ConstantTimeEq as _;
 
@@ -22,8 +22,6 @@ use crate::ask::{NoDocument, Shown, Visitor, unusable};
 use crate::entrance::is_own_form;
 use crate::page::{self, Asking};
 
-/// A form can be no longer.
-const LONGEST_BODY: usize = 8 * 1024;
 /// Of what was done a page says no more characters: they are in its address, which API Gateway takes up to 10 KB of ("Quotas
 /// for HTTP APIs", API Gateway developer guide).
 const LONGEST_WORDS: usize = 600;
@@ -264,14 +262,10 @@ struct Form {
 impl Form {
     /// Reads a form of the target's page that was shown to this browser; nothing where it is another one.
     fn read(request: &Request, secret: &str, target: &Target) -> Option<Self> {
-        let media_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok())?;
-        let is_form =
-            media_type.split(';').next().map(str::trim) == Some("application/x-www-form-urlencoded");
-        let body: &[u8] = request.body().as_ref();
-        if !is_own_form(request) || !is_form || body.len() > LONGEST_BODY {
+        if !is_own_form(request) {
             return None;
         }
-        let sent: Vec<(String, String)> = serde_urlencoded::from_bytes(body).ok()?;
+        let sent: Vec<(String, String)> = serde_urlencoded::from_bytes(form_of(request).ok()?).ok()?;
         let (mut key, mut given, mut document) = (None, None, Map::new());
         for (name, value) in sent {
             match name.as_str() {
@@ -307,6 +301,7 @@ fn seal(secret: &str, path: &str, words: &str) -> String {
 #[cfg(test)]
 mod tests {
     use lambda_http::Body;
+    use lambda_http::http::header::CONTENT_TYPE;
     use serde_json::json;
 
     use super::*;

@@ -5,10 +5,10 @@ use lambda_http::http::{Method, StatusCode};
 use lambda_http::{Request, RequestExt as _, Response};
 use maud::Markup;
 use slipway_aws::AwsError;
+use slipway_core::console::session_of;
 use slipway_pages::{Answers, STYLE};
 
 use crate::ask::NoDocument;
-use crate::entrance::is_token;
 use crate::page;
 
 /// Styles, scripts and what the script fetches come from here alone; nothing may stand in a page itself.
@@ -113,7 +113,7 @@ pub(crate) fn secret_of(request: &Request) -> Option<String> {
     let mut secrets = cookies
         .flat_map(|cookies| cookies.split(';'))
         .filter_map(|cookie| cookie.trim().strip_prefix(NAME)?.strip_prefix('='));
-    let secret = secrets.next().filter(|secret| is_token(secret))?.to_owned();
+    let secret = secrets.next().filter(|secret| session_of(secret).is_some())?.to_owned();
     secrets.next().is_none().then_some(secret)
 }
 

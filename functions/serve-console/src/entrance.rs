@@ -7,6 +7,7 @@ use lambda_http::http::StatusCode;
 use lambda_http::{Request, Response};
 use slipway_aws::OperatorsApi;
 use slipway_core::api::{ConsoleEntrance, ConsoleEntry, ConsoleExit, Done};
+use slipway_core::console::session_of;
 
 use crate::answer::{self, moved_to, no_document, secret_of, with_secret};
 use crate::ask::{NoDocument, post};
@@ -17,7 +18,7 @@ const INSTEAD: &[u8] = b"instead=yes";
 
 /// Shows the button. Whether the address is good is not looked up.
 pub(crate) fn ask(token: &str) -> Response<String> {
-    if is_token(token) {
+    if session_of(token).is_some() {
         answer::page(StatusCode::OK, &page::entrance())
     } else {
         answer::page(StatusCode::NOT_FOUND, &page::not_entered(&ConsoleEntrance::Unknown))
@@ -29,7 +30,7 @@ pub(crate) async fn enter(api: &OperatorsApi, request: &Request, token: &str) ->
     if !is_own_form(request) {
         return answer::page(StatusCode::FORBIDDEN, &page::foreign_form());
     }
-    if !is_token(token) {
+    if session_of(token).is_none() {
         return answer::page(StatusCode::NOT_FOUND, &page::not_entered(&ConsoleEntrance::Unknown));
     }
     // Whoever sends somebody an address of their own has them act in another session than they believe.
@@ -39,7 +40,7 @@ pub(crate) async fn enter(api: &OperatorsApi, request: &Request, token: &str) ->
     }
     let entry = ConsoleEntry { token: token.to_owned() };
     match post::<ConsoleEntrance>(api, "console/enter", &entry).await {
-        Ok(ConsoleEntrance::Entered { secret, seconds, by }) if is_token(&secret) => {
+        Ok(ConsoleEntrance::Entered { secret, seconds, by }) if session_of(&secret).is_some() => {
             with_secret(answer::page(StatusCode::OK, &page::entered(&by)), &secret, seconds)
         }
         Ok(entrance) => answer::page(StatusCode::GONE, &page::not_entered(&entrance)),
@@ -64,15 +65,6 @@ pub(crate) async fn leave(api: &OperatorsApi, request: &Request) -> Response<Str
 /// Metadata Request Headers", W3C). The header `Origin` does not say it, because these pages send no referrer.
 pub(crate) fn is_own_form(request: &Request) -> bool {
     request.headers().get("sec-fetch-site").is_some_and(|site| site == "same-origin")
-}
-
-/// Whether it has the shape of a secret or a one-time address's token: two tokens of 32 bytes as 43 characters, with a point between them.
-pub(crate) fn is_token(token: &str) -> bool {
-    let is_part = |part: &str| {
-        part.len() == 43
-            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
-    };
-    token.split_once('.').is_some_and(|(name, secret)| is_part(name) && is_part(secret))
 }
 
 #[cfg(test)]

@@ -23,6 +23,22 @@ pub const REFUSAL: SignedDuration = SignedDuration::from_secs(30);
 /// How many requests of one session are answered in a minute. A page that is kept fresh asks six times.
 pub const REQUESTS_A_MINUTE: u64 = 240;
 
+/// What stands between a session's name and a secret of it. It is in no token (base64url, RFC 4648).
+pub const SEPARATOR: char = '.';
+
+/// Whether it has the shape of a token: 32 bytes as 43 characters.
+#[must_use]
+pub fn is_token(text: &str) -> bool {
+    text.len() == 43 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+}
+
+/// The name of the session that a browser's secret or an address's token is of; nothing where it has not their shape.
+#[must_use]
+pub fn session_of(token: &str) -> Option<&str> {
+    let (name, secret) = token.split_once(SEPARATOR)?;
+    (is_token(name) && is_token(secret)).then_some(name)
+}
+
 /// A session. Secrets are kept as hashes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {

@@ -1,12 +1,15 @@
-//! What all pages share: their style, their frame, the headers that each answer has, and how times and digests are shown.
+//! What all pages share: their style, their frame, the headers that each answer has, how forms are read, and how times and digests
+//! are shown.
 //! Everything shown is escaped by the template library.
 
 mod answer;
+mod form;
 
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, html};
 
 pub use answer::Answers;
+pub use form::{NoForm, form_of};
 
 /// The style of all pages.
 pub const STYLE: &str = include_str!("style.css");
