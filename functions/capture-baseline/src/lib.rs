@@ -6,7 +6,7 @@
 use futures::future::try_join_all;
 use futures::{join, try_join};
 use serde_json::Value;
-use slipway_aws::{Aws, Key, Table, TaskDefinition, Write};
+use slipway_aws::{Aws, Key, Table, Write};
 use slipway_core::alarm;
 use slipway_core::application::{Stage, StageService};
 use slipway_core::approval::Verified;
@@ -14,15 +14,14 @@ use slipway_core::definition::own;
 use slipway_core::deployment::{ServiceView, unsupported};
 use slipway_core::freeze::Frozen;
 use slipway_core::image::{Image, digest_of};
-use slipway_core::name::TaskDefinitionArn;
 use slipway_core::obstacle::Obstacle;
 use slipway_core::protocol::{End, StepResult};
 use slipway_core::release::Release;
 use slipway_core::rollback::{Baseline, ServiceBaseline, TaskBaseline};
 use slipway_core::step::{CaptureBaselineInput, Captured, Limits};
 use slipway_release::{
-    Preconditions, StepError, Timeline, brought_by, freeze_keys, frozen_by, image_of, unreachable,
-    usable_task, usable_template, wait_frozen,
+    Definitions, Preconditions, StepError, Timeline, brought_by, freeze_keys, frozen_by, image_of,
+    unreachable, usable_task, usable_template, wait_frozen,
 };
 use slipway_runtime::Config;
 
@@ -92,22 +91,6 @@ struct Seen {
     version: String,
     /// The whole document of what it runs.
     definition: Value,
-}
-
-/// What ECS has of a service's families, asked before it is known what the service runs.
-#[derive(Clone, Default)]
-struct Newest {
-    /// The newest revision of the family that Slipway registers in: most services run it.
-    release: Option<TaskDefinition>,
-    /// The template, where a family has it.
-    template: Option<TaskDefinition>,
-}
-
-impl Newest {
-    /// The revision of this ARN, where it is one of these.
-    fn with_arn(&self, arn: &TaskDefinitionArn) -> Option<TaskDefinition> {
-        [&self.release, &self.template].into_iter().flatten().find(|found| found.arn == *arn).cloned()
-    }
 }
 
 /// A stage that is to change, and what it is looked at for.
@@ -200,17 +183,9 @@ impl Look<'_> {
         self.record(Baseline { services, tasks, alarms, not_quiet, round }, versions, definitions).await
     }
 
-    async fn newest(&self, service: &StageService) -> Result<Newest, StepError> {
-        let (ecs, families) = (self.aws.ecs(), self.stage.families(service));
-        let template = async {
-            match &families.template {
-                Some(family) => Ok(ecs.task_definition(family).await?),
-                None => Ok(None),
-            }
-        };
-        let release = async { Ok::<_, StepError>(ecs.task_definition(&families.release).await?) };
-        let (release, template) = try_join!(release, template)?;
-        Ok(Newest { release, template })
+    async fn newest(&self, service: &StageService) -> Result<Definitions, StepError> {
+        let families = self.stage.families(service);
+        Definitions::of_families(self.aws, &families.release, families.template.as_deref()).await
     }
 
     async fn known(&self) -> Result<Known, StepError> {
@@ -269,7 +244,7 @@ impl Look<'_> {
     async fn service(
         &self,
         service: &StageService,
-        newest: Newest,
+        newest: Definitions,
         views: &[ServiceView],
     ) -> Result<Result<Seen, String>, StepError> {
         let Self { aws, release, stage, .. } = *self;

@@ -115,9 +115,7 @@ async fn deploy(context: &Context<'_>, deployment: &Key) -> Result<StepResult<De
     if let Some(deployed) = deployed {
         return judge(context, deployed).await;
     }
-    // What stops a stage that has begun to change leads to its rollback.
-    let stop =
-        |reason: String| if begun { StepResult::roll_back(reason) } else { StepResult::failed(reason) };
+    let stop = |reason: String| stopped(begun, reason);
     let approved = match approved {
         Ok(approved) => approved,
         Err(reason) => return Ok(stop(reason)),
@@ -211,6 +209,11 @@ async fn revisions(
     Ok(Ok(revisions))
 }
 
+/// What stops a stage that has begun to change leads to its rollback.
+fn stopped(begun: bool, reason: String) -> StepResult<Deployed> {
+    if begun { StepResult::roll_back(reason) } else { StepResult::failed(reason) }
+}
+
 /// A stage that is to change.
 struct Planned<'a> {
     approved: Option<Approval>,
@@ -248,8 +251,7 @@ async fn change_stage(
         arns.push(if at_once { revision.arn } else { context.record_revision(configured, revision).await? });
     }
     if !at_once && let Err(lost) = context.begin_writing().await? {
-        let reason = lost.to_string();
-        return Ok(if begun { StepResult::roll_back(reason) } else { StepResult::failed(reason) });
+        return Ok(stopped(begun, lost.to_string()));
     }
     let asked = at_once.then_some(Asked::First);
     let services = start_change(context, asked, approved.as_ref(), subjects, arns).await;

@@ -2,7 +2,7 @@
 
 use futures::try_join;
 use serde_json::Value;
-use slipway_aws::{Key, Registration, TaskDefinition};
+use slipway_aws::{Aws, Key, Registration, TaskDefinition};
 use slipway_core::application::{Families, StageService};
 use slipway_core::definition::{fingerprint, own, planned};
 use slipway_core::name::TaskDefinitionArn;
@@ -43,10 +43,35 @@ pub enum Record {
 /// What ECS has of a service's families, read ahead of the decision that rests on it.
 #[derive(Clone, Debug)]
 pub struct Definitions {
-    /// The newest revision of the family that Slipway registers in.
-    newest: Option<TaskDefinition>,
-    /// The template.
-    template: Option<TaskDefinition>,
+    /// The newest revision of the family that Slipway registers in: most services run it.
+    pub newest: Option<TaskDefinition>,
+    /// The template, where a family has it.
+    pub template: Option<TaskDefinition>,
+}
+
+impl Definitions {
+    /// Asks ECS for the newest revision of the family that Slipway registers in and, where one is named, for the template.
+    ///
+    /// # Errors
+    ///
+    /// When ECS cannot be asked.
+    pub async fn of_families(aws: &Aws, release: &str, template: Option<&str>) -> Result<Self, StepError> {
+        let ecs = aws.ecs();
+        let template = async {
+            match template {
+                Some(family) => ecs.task_definition(family).await,
+                None => Ok(None),
+            }
+        };
+        let (newest, template) = try_join!(ecs.task_definition(release), template)?;
+        Ok(Self { newest, template })
+    }
+
+    /// The revision of this ARN, where it is one of these.
+    #[must_use]
+    pub fn with_arn(&self, arn: &TaskDefinitionArn) -> Option<TaskDefinition> {
+        [&self.newest, &self.template].into_iter().flatten().find(|found| found.arn == *arn).cloned()
+    }
 }
 
 impl Context<'_> {
@@ -130,13 +155,9 @@ impl Context<'_> {
     pub async fn definitions(&self, service: &StageService) -> Result<Option<Definitions>, StepError> {
         let Some(shown) = self.template(service) else { return Ok(None) };
         let families = self.stage.families(service);
-        let ecs = self.aws.ecs();
         // Where the template is what the service runs, that is what it ran when it was looked at.
-        let (newest, template) = try_join!(
-            ecs.task_definition(&families.release),
-            ecs.task_definition(families.template_of(&shown.arn))
-        )?;
-        Ok(Some(Definitions { newest, template }))
+        let template = families.template_of(&shown.arn);
+        Ok(Some(Definitions::of_families(self.aws, &families.release, Some(template)).await?))
     }
 
     /// The template that the stage's baseline has for a service.

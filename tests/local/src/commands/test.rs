@@ -404,9 +404,7 @@ async fn without_a_cloud(settings: &Settings) -> anyhow::Result<()> {
     let mut examples = cargo_test(settings);
     examples.args(["--workspace", "--doc"]);
     for mut command in [tests, examples] {
-        let mut failures = Failures::default();
-        let ended = process::run_read(command.stderr(Stdio::null()), |line| failures.take(line)).await;
-        ended.map_err(|error| anyhow::anyhow!("{error:#}{failures}"))?;
+        naming_failures(command.stderr(Stdio::null()), |_| ()).await?;
     }
     Ok(())
 }
@@ -423,9 +421,14 @@ async fn on_the_clouds(settings: &Settings, clouds: &Clouds) -> anyhow::Result<(
             env::join_paths(clouds.others.iter().map(|cloud| cloud.state().path()))?,
         );
     }
+    naming_failures(&mut cargo, |line| println!("{line}")).await
+}
+
+/// Runs tests, and repeats in its error what failed and why.
+async fn naming_failures(cargo: &mut Command, show: impl Fn(&str)) -> anyhow::Result<()> {
     let mut failures = Failures::default();
-    let ended = process::run_read(&mut cargo, |line| {
-        println!("{line}");
+    let ended = process::run_read(cargo, |line| {
+        show(line);
         failures.take(line);
     });
     ended.await.map_err(|error| anyhow::anyhow!("{error:#}{failures}"))
